@@ -1,0 +1,162 @@
+"""The application: every route, what surrounds them, and what one process opens and closes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi.routing import APIRoute
+from redis.asyncio import BlockingConnectionPool, Redis
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
+
+from sparkops import __version__
+from sparkops.api import problems, schema
+from sparkops.api.deps import Door, get_principal
+from sparkops.api.live import Hub
+from sparkops.api.middleware import REQUEST_ID, BodyMiddleware, RequestMiddleware
+from sparkops.api.pages import PAGES, pages_router
+from sparkops.api.responses import problems as documented
+from sparkops.api.routes import agents, approvals, auth, health, live, me, projects, run_parts, runs, tools, workflows
+from sparkops.api.throttle import SignInThrottle
+from sparkops.api.tokens import Signer
+from sparkops.core.blobs import Blobs
+from sparkops.core.config import Settings
+from sparkops.core.db import open_database
+from sparkops.core.errors import ConfigError
+from sparkops.engine.context import Engine
+from sparkops.messenger.app import make_app
+from sparkops.messenger.bell import RedisBell
+
+GZIP_BYTES = 1_024
+REDIS_CONNECTIONS = 32
+REDIS_TIMEOUT_SECONDS = 1.0
+PREFIX = "/api/v1"
+
+
+def operation_id(route: APIRoute) -> str:
+    """Return the name of a route for generated clients: `list_runs` becomes `listRuns`."""
+    first, *rest = route.name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def create_app(settings: Settings, *, pages: Path = PAGES) -> FastAPI:
+    """Return the application; nothing is opened before it starts."""
+    app = FastAPI(
+        title="Spark-Ops",
+        version=__version__,
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan(settings),
+        generate_unique_id_function=operation_id,
+    )
+    _add_routes(app, pages)
+    problems.install(app)
+    _add_middleware(app, settings)
+    schema.install(app)
+    return app
+
+
+def _add_routes(app: FastAPI, pages: Path) -> None:
+    """Everything under the prefix asks who is there, but for the two ways to become somebody."""
+    everyone = APIRouter(prefix=PREFIX, responses=documented(422))
+    everyone.include_router(auth.public)
+    members = APIRouter(prefix=PREFIX, dependencies=[Depends(get_principal)], responses=documented(401, 422))
+    for router in (
+        auth.router,
+        me.router,
+        projects.router,
+        agents.router,
+        tools.router,
+        workflows.router,
+        workflows.schemas,
+        runs.router,
+        run_parts.router,
+        run_parts.files,
+        approvals.router,
+        live.router,
+    ):
+        members.include_router(router)
+    app.include_router(everyone)
+    app.include_router(members)
+    app.include_router(live.sockets, prefix=PREFIX)
+    app.include_router(health.router)
+    app.include_router(pages_router(pages))
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    """The last one added is the outermost."""
+    app.add_middleware(BodyMiddleware)
+    app.add_middleware(GZipMiddleware, minimum_size=GZIP_BYTES)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "PUT"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", REQUEST_ID],
+            allow_credentials=True,
+            expose_headers=[REQUEST_ID, "Retry-After"],
+        )
+    app.add_middleware(RequestMiddleware, hsts=settings.secure_cookies)
+
+
+def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_door(settings) as door:
+            app.state.door = door
+            yield
+
+    return lifespan
+
+
+@asynccontextmanager
+async def open_door(settings: Settings) -> AsyncIterator[Door]:
+    """Open what one API process needs, and close it at the end.
+
+    Raises:
+        ConfigError: a setting that this door needs is missing.
+    """
+    if settings.secret_key is None:
+        raise ConfigError("SPARKOPS_SECRET_KEY is missing; `sparkops up` makes one of its own.")
+    signer = Signer(settings.secret_key.get_secret_value())
+    url, role = settings.app_login
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(url, role=role, name="sparkops api"))
+        redis = open_redis(settings.broker_url)
+        stack.push_async_callback(redis.aclose)
+        bell = RedisBell(make_app(settings.broker_url), redis)
+        stack.push_async_callback(bell.close)
+        hub = Hub(database, redis)
+        listening = asyncio.create_task(hub.listen())
+        stack.push_async_callback(_stop, listening)
+        yield Door(
+            settings=settings,
+            database=database,
+            engine=Engine(database, bell, settings.lease, settings.run_budget_micros),
+            redis=redis,
+            blobs=Blobs.in_directory(settings.blob_dir),
+            signer=signer,
+            throttle=SignInThrottle(redis),
+            hub=hub,
+        )
+
+
+def open_redis(url: str) -> Redis:
+    """Return a client that waits for a free connection instead of failing, and gives up on a silent server."""
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=REDIS_CONNECTIONS,
+        timeout=REDIS_TIMEOUT_SECONDS,
+        socket_timeout=REDIS_TIMEOUT_SECONDS,
+        socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
+        health_check_interval=15,
+    )
+    return Redis(connection_pool=pool)
+
+
+async def _stop(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])

@@ -1,0 +1,162 @@
+"""What happens around every request: its id, its log line, headers, the limit on bodies, and the last resort."""
+
+import re
+import time
+from collections.abc import Iterator
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sparkops.api import problems
+from sparkops.api.errors import UnsupportedMediaType
+from sparkops.core.errors import TooLarge
+from sparkops.core.ids import new_id
+
+log = structlog.get_logger(__name__)
+
+REQUEST_ID = "X-Request-Id"
+_SANE_ID = re.compile(r"[A-Za-z0-9._:-]{8,128}")
+
+MAX_BODY_BYTES = 1 << 20
+MAX_RUN_BODY_BYTES = 10 << 20
+"""A run's input may be a small document."""
+_RUNS_PATH = "/api/v1/runs"
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+API_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+HSTS = "max-age=31536000; includeSubDomains"
+
+
+class RequestMiddleware:
+    """The outermost line of the door: nothing gets past it without an id, headers and a log line."""
+
+    def __init__(self, app: ASGIApp, *, hsts: bool) -> None:
+        self._app = app
+        self._hsts = hsts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        await _Exchange(scope, self._hsts).run(self._app, receive, send)
+
+
+class _Exchange:
+    """One request and its answer."""
+
+    def __init__(self, scope: Scope, hsts: bool) -> None:
+        given = Headers(scope=scope).get(REQUEST_ID, "")
+        self._id = given if _SANE_ID.fullmatch(given) else str(new_id())
+        self._scope = scope
+        self._hsts = hsts
+        self._status = 0
+
+    async def run(self, app: ASGIApp, receive: Receive, send: Send) -> None:
+        async def send_on(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._status = message["status"]
+                self._add_headers(message)
+            await send(message)
+
+        self._scope.setdefault("state", {})["request_id"] = self._id
+        started = time.perf_counter()
+        with structlog.contextvars.bound_contextvars(request_id=self._id):
+            try:
+                await app(self._scope, receive, send_on)
+            except Exception:
+                log.exception("request.failed", path=self._scope["path"])
+                if not self._status:
+                    await problems.unexpected(self._scope)(self._scope, receive, send_on)
+            finally:
+                self._log(time.perf_counter() - started)
+
+    def _add_headers(self, message: Message) -> None:
+        headers = MutableHeaders(scope=message)
+        headers[REQUEST_ID] = self._id
+        for name, value in self._standing_headers():
+            headers.setdefault(name, value)
+
+    def _standing_headers(self) -> Iterator[tuple[str, str]]:
+        yield from HEADERS.items()
+        if self._scope["path"].startswith("/api/"):
+            yield from API_HEADERS.items()
+        if self._hsts:
+            yield "Strict-Transport-Security", HSTS
+
+    def _log(self, seconds: float) -> None:
+        route = self._scope.get("route")
+        principal = self._scope["state"].get("principal")
+        log.info(
+            "request",
+            method=self._scope["method"],
+            route=getattr(route, "path", None),
+            status=self._status or 499,
+            ms=round(seconds * 1000, 1),
+            principal=str(principal.user_id) if principal else None,
+        )
+
+
+class BodyMiddleware:
+    """Reads a body whole, up to its limit, before anything looks at it; what is not JSON is refused."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            await self._app(scope, receive, send)
+            return
+        try:
+            body = await _read(scope, receive)
+        except TooLarge as error:
+            await problems.response(scope, error)(scope, receive, send)
+            return
+        if body and not _is_json(scope):
+            await problems.response(scope, UnsupportedMediaType())(scope, receive, send)
+            return
+        await self._app(scope, _replay(body, receive), send)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Return a receiver that gives the body once and then what the server has to say."""
+    pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive_again() -> Message:
+        return pending.pop() if pending else await receive()
+
+    return receive_again
+
+
+async def _read(scope: Scope, receive: Receive) -> bytes:
+    limit = MAX_RUN_BODY_BYTES if scope["path"] == _RUNS_PATH else MAX_BODY_BYTES
+    declared = Headers(scope=scope).get("content-length", "0")
+    if declared.isdigit() and int(declared) > limit:
+        raise TooLarge(f"The body may have {limit} bytes, not {declared}.", limit_bytes=limit)
+    chunks: list[bytes] = []
+    size = 0
+    more = True
+    while more:
+        message = await receive()
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise TooLarge(f"The body may have {limit} bytes; this one has more.", limit_bytes=limit)
+        chunks.append(chunk)
+        more = message.get("more_body", False)
+    return b"".join(chunks)
+
+
+def _is_json(scope: Scope) -> bool:
+    media_type = Headers(scope=scope).get("content-type", "").partition(";")[0]
+    return media_type.strip().lower() == "application/json"

@@ -1,0 +1,96 @@
+"""Projects, their members and their policy."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from sparkops.api.deps import AuditDep, NamedProject, PageDep, PrincipalDep, SessionDep
+from sparkops.api.responses import problems
+from sparkops.api.views import catalogue
+from sparkops.api.views import identity as views
+from sparkops.core.errors import NotFound
+from sparkops.core.paging import page_of
+from sparkops.core.principal import Role
+from sparkops.domains.identity import queries as identity
+from sparkops.domains.identity.service import add_member as add_member_to
+from sparkops.domains.policies.queries import add_policy, policy
+from sparkops.domains.policies.service import change_policy
+from sparkops.domains.projects.models import Project
+from sparkops.domains.projects.queries import projects_of
+from sparkops.domains.projects.service import create_project as create
+from sparkops.domains.tools.service import install_tools
+from sparkops.runtime.tools.registry import builtin_tools
+
+router = APIRouter(prefix="/projects", tags=["projects"])
+
+
+def project_view(project: Project, roles: Mapping[UUID, Role]) -> views.Project:
+    """Return a project as its member sees it."""
+    return views.Project(
+        id=project.id, slug=project.slug, name=project.name, role=roles[project.id], created_at=project.created_at
+    )
+
+
+@router.get("")
+async def list_projects(principal: PrincipalDep, session: SessionDep, page: PageDep) -> views.ProjectList:
+    """List the projects of the caller, newest first."""
+    found = page_of(await projects_of(session, principal, page=page), page)
+    roles = await identity.roles_of(session, principal)
+    return views.ProjectList(items=[project_view(one, roles) for one in found.items], next_cursor=found.next_cursor)
+
+
+@router.post("", status_code=201, responses=problems(409))
+async def create_project(
+    body: views.NewProject, principal: PrincipalDep, session: SessionDep, audit: AuditDep
+) -> views.Project:
+    """Create a project with the built-in tools and an empty policy; the caller owns it."""
+    project = await create(session, slug=body.slug, name=body.name)
+    await identity.put_member(session, project_id=project.id, user_id=principal.user_id, role=Role.OWNER)
+    await install_tools(session, project_id=project.id, tools=builtin_tools().values())
+    await add_policy(session, project_id=project.id, rules=[], updated_by=principal.user_id)
+    await audit("project.create", f"project:{project.id}", project.id, slug=project.slug)
+    return project_view(project, {project.id: Role.OWNER})
+
+
+@router.get("/{slug}", responses=problems(404))
+async def get_project(project: NamedProject, principal: PrincipalDep, session: SessionDep) -> views.Project:
+    """Return one project."""
+    return project_view(project, await identity.roles_of(session, principal))
+
+
+@router.get("/{slug}/members", responses=problems(404))
+async def list_members(project: NamedProject, principal: PrincipalDep, session: SessionDep) -> views.MemberList:
+    """List all members of a project by name."""
+    found = await identity.members(session, principal, project_id=project.id)
+    return views.MemberList(items=[views.Member.model_validate(one) for one in found], next_cursor=None)
+
+
+@router.post("/{slug}/members", status_code=201, responses=problems(404))
+async def add_member(
+    body: views.NewMember, project: NamedProject, principal: PrincipalDep, session: SessionDep, audit: AuditDep
+) -> views.Member:
+    """Make a user a member, or change the member's role."""
+    user = await add_member_to(session, project_id=project.id, email=body.email, role=body.role)
+    await audit("member.put", f"user:{user.id}", project.id, role=body.role)
+    members = await identity.members(session, principal, project_id=project.id)
+    return next(views.Member.model_validate(one) for one in members if one.user_id == user.id)
+
+
+@router.get("/{slug}/policy", responses=problems(404))
+async def get_policy(project: NamedProject, principal: PrincipalDep, session: SessionDep) -> catalogue.Policy:
+    """Return the rules of a project."""
+    found = await policy(session, principal, project_id=project.id)
+    if found is None:
+        raise NotFound("There is no such project here.")
+    return catalogue.Policy.model_validate(found)
+
+
+@router.put("/{slug}/policy", responses=problems(404))
+async def put_policy(
+    body: catalogue.NewPolicy, project: NamedProject, principal: PrincipalDep, session: SessionDep, audit: AuditDep
+) -> catalogue.Policy:
+    """Replace the rules of a project: the next version of its policy."""
+    changed = await change_policy(session, principal, project_id=project.id, rules=body.rules)
+    await audit("policy.change", f"project:{project.id}", project.id, version=changed.version)
+    return catalogue.Policy.model_validate(changed)

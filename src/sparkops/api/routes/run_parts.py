@@ -1,0 +1,130 @@
+"""What lies below a run: steps, calls, events, artifacts."""
+
+from typing import Annotated
+from urllib.parse import quote
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+
+from sparkops.api.compose import call_views, failure, step_views
+from sparkops.api.deps import DoorDep, PageDep, PrincipalDep, SessionDep
+from sparkops.api.responses import problems
+from sparkops.api.routes.runs import find_run
+from sparkops.api.views import runs as views
+from sparkops.core.errors import NotFound
+from sparkops.core.paging import PageRequest, page_of, page_request
+from sparkops.domains.artifacts import queries as artifacts
+from sparkops.domains.effects.queries import calls
+from sparkops.domains.runs import queries
+from sparkops.domains.runs.models import StepAttempt, WorkerSession
+from sparkops.domains.runs.state import AttemptOutcome
+
+router = APIRouter(prefix="/runs/{run_id}", tags=["runs"])
+files = APIRouter(prefix="/artifacts", tags=["runs"])
+
+MAX_STEPS = 2_000
+"""As many as a definition may have: without payloads they are small, and pages want them all."""
+MAX_EVENTS = 1_000
+MAX_DOWNLOAD_BYTES = 100 << 20
+
+
+@router.get("/steps", responses=problems(404))
+async def list_steps(
+    run_id: UUID,
+    principal: PrincipalDep,
+    session: SessionDep,
+    limit: Annotated[int, Query(ge=1, le=MAX_STEPS)] = MAX_STEPS,
+    cursor: Annotated[str | None, Query(max_length=64)] = None,
+) -> views.StepList:
+    """List the steps of a run, without outputs; `position` is their place in the definition."""
+    run = await find_run(session, principal, run_id)
+    page = PageRequest(limit, page_request(None, cursor).after)
+    found = page_of(await queries.steps(session, principal, run_id=run_id, page=page), page)
+    return views.StepList(items=await step_views(session, principal, run, found.items), next_cursor=found.next_cursor)
+
+
+@router.get("/steps/{step_id}", responses=problems(404))
+async def get_step(run_id: UUID, step_id: UUID, principal: PrincipalDep, session: SessionDep) -> views.StepDetail:
+    """Return one step with its output and all attempts at it."""
+    run = await find_run(session, principal, run_id)
+    step = await queries.step(session, principal, run_id=run_id, step_id=step_id)
+    if step is None:
+        raise NotFound("There is no such step in this run.")
+    view = (await step_views(session, principal, run, [step]))[0]
+    tries = await queries.attempts(session, principal, run_id=run_id, step_id=step_id)
+    return views.StepDetail(**view.model_dump(), output=step.output, attempts=[_attempt(*one) for one in tries])
+
+
+def _attempt(attempt: StepAttempt, worker: WorkerSession | None) -> views.Attempt:
+    return views.Attempt(
+        attempt=attempt.attempt,
+        worker=views.Worker.model_validate(worker) if worker else None,
+        started_at=attempt.started_at,
+        ended_at=attempt.ended_at,
+        outcome=AttemptOutcome(attempt.outcome) if attempt.outcome else None,
+        error=failure(attempt.error),
+    )
+
+
+@router.get("/calls", responses=problems(404))
+async def list_calls(
+    run_id: UUID,
+    principal: PrincipalDep,
+    session: SessionDep,
+    page: PageDep,
+    step: Annotated[UUID | None, Query(description="Only the calls of this step.")] = None,
+) -> views.CallList:
+    """List model and tool calls of a run in the order in which they were proposed."""
+    await find_run(session, principal, run_id)
+    found = page_of(await calls(session, principal, run_id=run_id, step_id=step, page=page), page)
+    return views.CallList(items=await call_views(session, principal, found.items), next_cursor=found.next_cursor)
+
+
+@router.get("/events", responses=problems(404))
+async def list_events(
+    run_id: UUID,
+    principal: PrincipalDep,
+    session: SessionDep,
+    since: Annotated[int, Query(ge=0, le=2**53, description="The last sequence number that the caller has.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=MAX_EVENTS)] = MAX_EVENTS,
+) -> views.EventList:
+    """List the log of a run after `since`, in order."""
+    await find_run(session, principal, run_id)
+    found = await queries.events(session, principal, run_id=run_id, since=since, limit=limit + 1)
+    items = [views.Event.model_validate(one) for one in found[:limit]]
+    return views.EventList(items=items, next_cursor=str(items[-1].seq) if len(found) > limit else None)
+
+
+@router.get("/artifacts", responses=problems(404))
+async def list_artifacts(
+    run_id: UUID, principal: PrincipalDep, session: SessionDep, page: PageDep
+) -> views.ArtifactList:
+    """List the files of a run, newest first."""
+    await find_run(session, principal, run_id)
+    found = page_of(await artifacts.artifacts(session, principal, run_id=run_id, page=page), page)
+    items = [views.Artifact.model_validate(one) for one in found.items]
+    return views.ArtifactList(items=items, next_cursor=found.next_cursor)
+
+
+_BYTES = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+
+
+@files.get("/{artifact_id}/content", response_class=Response, responses={200: _BYTES, **problems(404, 413)})
+async def get_artifact_content(
+    artifact_id: UUID, principal: PrincipalDep, session: SessionDep, door: DoorDep
+) -> Response:
+    """Return the bytes of a file, always as a download: what a run wrote is never shown as a page of ours."""
+    found = await artifacts.artifact(session, principal, artifact_id=artifact_id)
+    if found is None:
+        raise NotFound("There is no such file here.")
+    data = await door.blobs.get(found.sha256, MAX_DOWNLOAD_BYTES)
+    name = found.name.rpartition("/")[2]
+    return Response(
+        data,
+        media_type=found.media_type,
+        headers={
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
+            "Content-Security-Policy": "sandbox; default-src 'none'; frame-ancestors 'none'",
+            "ETag": f'"{found.sha256}"',
+        },
+    )

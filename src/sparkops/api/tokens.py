@@ -1,0 +1,73 @@
+"""Access tokens: JWT, HS256 only, fifteen minutes. They name a session, which is looked up at every request."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import jwt
+
+from sparkops.core.errors import ConfigError, Unauthenticated
+from sparkops.core.ids import new_id
+
+LIFETIME = timedelta(minutes=15)
+ALGORITHM = "HS256"
+ISSUER = "sparkops"
+AUDIENCE = "sparkops-api"
+TYPE = "at+jwt"
+MIN_KEY_BYTES = 32
+_REQUIRED = ["iss", "aud", "sub", "sid", "jti", "typ", "iat", "exp"]
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """Whom a valid token names."""
+
+    user_id: UUID
+    session_id: UUID
+
+
+class Signer:
+    """Signs and reads access tokens with one key."""
+
+    def __init__(self, key: str) -> None:
+        if len(key.encode()) < MIN_KEY_BYTES:
+            raise ConfigError(f"SPARKOPS_SECRET_KEY needs at least {MIN_KEY_BYTES} bytes.")
+        self._key = key
+        self._jwt = jwt.PyJWT(options={"enforce_minimum_key_length": True})
+
+    def issue(self, *, user_id: UUID, session_id: UUID, now: datetime) -> str:
+        """Return a token for this session."""
+        claims = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": str(user_id),
+            "sid": str(session_id),
+            "jti": str(new_id()),
+            "typ": TYPE,
+            "iat": now,
+            "exp": now + LIFETIME,
+        }
+        return self._jwt.encode(claims, self._key, algorithm=ALGORITHM)
+
+    def read(self, token: str) -> Claims:
+        """Return whom the token names.
+
+        Raises:
+            Unauthenticated: it was not signed by us for this use, is not complete, or has run out.
+        """
+        try:
+            claims = self._jwt.decode(
+                token,
+                self._key,
+                algorithms=[ALGORITHM],
+                audience=AUDIENCE,
+                issuer=ISSUER,
+                options={"require": _REQUIRED},
+            )
+            if claims["typ"] != TYPE:
+                raise Unauthenticated("This token was made for another use.")
+            return Claims(UUID(claims["sub"]), UUID(claims["sid"]))
+        except jwt.ExpiredSignatureError:
+            raise Unauthenticated("The access token has run out; refresh it.") from None
+        except (jwt.PyJWTError, ValueError, TypeError, AttributeError):
+            raise Unauthenticated("The access token is not valid.") from None

@@ -1,0 +1,92 @@
+"""Who is signed in, projects, members."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from sparkops.api.views.base import Body, Slug, View
+from sparkops.core.principal import Role
+
+
+class User(View):
+    """A person who may sign in."""
+
+    id: UUID
+    email: str
+    name: str
+    is_admin: bool
+
+
+class SignIn(Body):
+    """The credentials of a user."""
+
+    email: Annotated[str, Field(min_length=3, max_length=320)]
+    password: Annotated[str, Field(min_length=1, max_length=1_024)]
+
+    model_config = Body.model_config | {"str_strip_whitespace": False}
+
+
+class Tokens(View):
+    """An access token; send it as `Authorization: Bearer`. The refresh token travels in a cookie."""
+
+    access_token: str
+    token_type: Literal["Bearer"]
+    expires_in: int
+    """Seconds."""
+    user: User
+
+
+class Project(View):
+    """A project, with the caller's role in it."""
+
+    id: UUID
+    slug: str
+    name: str
+    role: Role
+    created_at: datetime
+
+
+class ProjectList(View):
+    items: list[Project]
+    next_cursor: str | None
+
+
+class NewProject(Body):
+    slug: Slug
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Me(View):
+    """The caller and all projects that the caller is a member of."""
+
+    user: User
+    projects: list[Project]
+
+
+class Member(View):
+    """A member of a project."""
+
+    user_id: UUID
+    email: str
+    name: str
+    role: Role
+    joined_at: datetime
+
+
+class MemberList(View):
+    items: list[Member]
+    next_cursor: str | None
+
+
+class NewMember(Body):
+    email: Annotated[str, Field(min_length=3, max_length=320)]
+    role: Role = Role.MEMBER
+
+
+class Ticket(View):
+    """Opens one WebSocket, once, within `expires_in` seconds."""
+
+    ticket: str
+    expires_in: int

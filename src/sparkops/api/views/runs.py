@@ -1,0 +1,219 @@
+"""Runs and everything below them: steps, attempts, calls, events, artifacts."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field, JsonValue
+
+from sparkops.api.views.base import Body, Ref, Slug, View
+from sparkops.domains.effects.state import CallKind, CallStatus, EffectClass
+from sparkops.domains.runs.state import AttemptOutcome, RunStatus, StepStatus
+
+MAX_MICROS = 2**53 - 1
+"""What a JavaScript number can hold exactly."""
+
+
+class WorkflowRef(View):
+    """Which version of which workflow."""
+
+    id: UUID
+    name: str
+    version: int
+
+
+class Failure(View):
+    """Why something failed: a stable code and a sentence."""
+
+    code: str
+    message: str
+
+
+class TokenCount(View):
+    input: int
+    output: int
+
+
+class RunBudget(View):
+    """What the run may spend, has spent, and holds for calls in flight."""
+
+    limit_micros: int
+    spent_micros: int
+    reserved_micros: int
+
+
+class RunSummary(View):
+    """A run as lists show it."""
+
+    id: UUID
+    project: str
+    workflow: WorkflowRef
+    status: RunStatus
+    trigger: str
+    error: Failure | None
+    created_by: Ref | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    cancel_requested_at: datetime | None
+    cost_micros: int
+    tokens: TokenCount
+    budget: RunBudget | None
+    steps_total: int
+    last_seq: int
+    """The sequence number of its newest event."""
+    scripted: bool
+    """A declared script stands in for a model somewhere in this run."""
+
+
+class RunList(View):
+    items: list[RunSummary]
+    next_cursor: str | None
+
+
+class Run(RunSummary):
+    """A run whole."""
+
+    input: JsonValue
+    output: JsonValue
+    steps_by_status: dict[StepStatus, int]
+
+
+class NewRun(Body):
+    """What to run; `version` of None is the latest one."""
+
+    project: Slug
+    workflow: Annotated[str, Field(min_length=1, max_length=100)]
+    version: Annotated[int, Field(ge=1)] | None = None
+    input: JsonValue = None
+    budget_micros: Annotated[int, Field(ge=0, le=MAX_MICROS)] | None = None
+
+    model_config = Body.model_config | {"str_strip_whitespace": False}
+
+
+class Step(View):
+    """One step of a run, without its output."""
+
+    id: UUID
+    key: str
+    path: str
+    type: str
+    position: int
+    needs: list[str]
+    name: str | None
+    """The tool, the agent or the model that it uses."""
+    status: StepStatus
+    attempt: int
+    failures: int
+    crashes: int
+    ready_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    waiting_for: dict[str, JsonValue] | None
+    error: Failure | None
+    cost_micros: int
+
+
+class StepList(View):
+    items: list[Step]
+    next_cursor: str | None
+
+
+class Worker(View):
+    """The worker process that held an attempt."""
+
+    id: UUID
+    host: str
+    pid: int
+
+
+class Attempt(View):
+    """One try at a step."""
+
+    attempt: int
+    worker: Worker | None
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: AttemptOutcome | None
+    error: Failure | None
+
+
+class StepDetail(Step):
+    """A step whole."""
+
+    output: JsonValue
+    attempts: list[Attempt]
+
+
+class Decision(View):
+    """What the policy said to a call, and which rule said it; None: no rule matched."""
+
+    outcome: Literal["allow", "deny", "require_approval"]
+    rule: str | None
+    reason: str | None
+    policy_version: int
+
+
+class Call(View):
+    """One effect of a step: intent, decision, outcome and cost."""
+
+    id: UUID
+    step_id: UUID
+    step_key: str
+    seq: int
+    kind: CallKind
+    name: str
+    effect_class: EffectClass
+    status: CallStatus
+    request: JsonValue
+    response: JsonValue
+    error: Failure | None
+    usage: dict[str, JsonValue] | None
+    cost_micros: int
+    sends: int
+    attempt: int
+    proposed_at: datetime
+    prepared_at: datetime | None
+    finished_at: datetime | None
+    decision: Decision | None
+    approval_id: UUID | None
+
+
+class CallList(View):
+    items: list[Call]
+    next_cursor: str | None
+
+
+class Event(View):
+    """One line of a run's log."""
+
+    seq: int
+    at: datetime
+    kind: str
+    step_id: UUID | None
+    data: dict[str, JsonValue]
+
+
+class EventList(View):
+    """`next_cursor` is the `since` to go on with; None: this is the newest."""
+
+    items: list[Event]
+    next_cursor: str | None
+
+
+class Artifact(View):
+    """One version of one file of a run."""
+
+    id: UUID
+    name: str
+    version: int
+    media_type: str
+    size_bytes: int
+    sha256: str
+    step_id: UUID
+    created_at: datetime
+
+
+class ArtifactList(View):
+    items: list[Artifact]
+    next_cursor: str | None

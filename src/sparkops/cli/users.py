@@ -1,0 +1,58 @@
+"""Commands about people."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sparkops.cli.refusals import refusals
+
+if TYPE_CHECKING:
+    from sparkops.cli.target import Target
+
+
+@click.group()
+def users() -> None:
+    """Add people."""
+
+
+@users.command()
+@click.argument("email")
+@click.option("--name", default="", help="What the person is called; the address if left out.")
+@click.option("--admin", is_flag=True, help="Make this person an administrator of the installation.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from the first line of standard input.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="The data directory of the running `sparkops up`.")
+def add(email: str, name: str, admin: bool, password_stdin: bool, data_dir: Path | None) -> None:
+    """Add a user. Without a password, one is generated and printed once."""
+    from sparkops.cli.target import find_target
+    from sparkops.domains.identity.passwords import generate_password
+
+    with refusals():
+        target = find_target(data_dir)
+        given = _password(from_stdin=password_stdin)
+        password = given or generate_password()
+        asyncio.run(_add(target, email=email, name=name, password=password, is_admin=admin))
+    click.echo(f"Added {email}.")
+    if not given:
+        click.echo(f"Password: {password}")
+
+
+def _password(*, from_stdin: bool) -> str | None:
+    """Return what was given, or None if a password is to be generated."""
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    if not sys.stdin.isatty():
+        return None
+    prompt = "Password (empty: generate one)"
+    typed: str = click.prompt(prompt, default="", show_default=False, hide_input=True, confirmation_prompt=True)
+    return typed or None
+
+
+async def _add(target: "Target", *, email: str, name: str, password: str, is_admin: bool) -> None:
+    from sparkops.cli.target import open_target
+    from sparkops.domains.identity.service import create_user
+
+    async with open_target(target) as database, database.sessions.begin() as session:
+        await create_user(session, email=email, name=name, password=password, is_admin=is_admin)

@@ -1,0 +1,220 @@
+"""Settings: read once by a door, validated at start, passed down as arguments.
+
+They come from `SPARKOPS_*` variables, or from one TOML file named by `SPARKOPS_CONFIG`; a variable wins.
+Secrets may also be read from a file: `SPARKOPS_SECRET_KEY_FILE` fills `SPARKOPS_SECRET_KEY`.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from sparkops.core.db import APP_ROLE
+from sparkops.core.errors import ConfigError
+from sparkops.core.log import LogFormat
+
+PREFIX = "SPARKOPS_"
+CONFIG_FILE = "SPARKOPS_CONFIG"
+DEFAULT_RUN_BUDGET_MICROS = 5_000_000
+"""Five dollars: enough for any example, little enough that a loop gone wild is cheap."""
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelEndpoint(_Closed):
+    """An OpenAI-compatible endpoint that agents name; `model` is what is asked of it.
+
+    Without prices the library of known prices decides, and an unknown model is refused.
+    """
+
+    base_url: str
+    model: str
+    api_key: SecretStr = SecretStr("")
+    timeout_seconds: float = Field(default=120.0, gt=0, le=600)
+    input_usd_per_million: Decimal | None = Field(default=None, ge=0)
+    output_usd_per_million: Decimal | None = Field(default=None, ge=0)
+
+
+class Connection(_Closed):
+    """A PostgreSQL database that the tool `sql.query` may read, under a role without any right to write."""
+
+    url: SecretStr
+    statement_timeout_seconds: float = Field(default=5.0, gt=0, le=60)
+    max_rows: int = Field(default=1_000, ge=1, le=10_000)
+    max_bytes: int = Field(default=1_000_000, ge=1_000, le=10_000_000)
+
+
+def _postgres_url(value: SecretStr | None) -> SecretStr | None:
+    if value is not None and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+        raise ValueError("must look like postgresql://user:password@host:5432/database")
+    return value
+
+
+def _redis_url(value: SecretStr | None) -> SecretStr | None:
+    if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("must look like redis://:password@host:6379/0")
+    return value
+
+
+PostgresUrl = Annotated[SecretStr | None, AfterValidator(_postgres_url)]
+RedisUrl = Annotated[SecretStr | None, AfterValidator(_redis_url)]
+
+
+def default_data_dir() -> Path:
+    """Return the user's data directory for Spark-Ops, by the XDG convention."""
+    base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(base) / "sparkops"
+
+
+class Settings(_Closed):
+    """Everything an operator may set. `database_url` and `redis_url` of None mean: start the embedded servers."""
+
+    data_dir: Path = Field(default_factory=default_data_dir)
+    database_url: PostgresUrl = None
+    """Owns the schema and migrates it."""
+    app_database_url: PostgresUrl = None
+    """What API and workers use; None: `database_url`, under the role `sparkops_app`."""
+    redis_url: RedisUrl = None
+    secret_key: SecretStr | None = Field(default=None, min_length=32)
+    """Signs access tokens. `sparkops up` makes one in the data directory."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    """0 takes a free port."""
+    workers: int = Field(default=2, ge=0, le=64)
+    slots: int = Field(default=100, ge=1, le=5_000)
+    """Steps that one worker process may hold at once."""
+    drain_seconds: float = Field(default=5.0, ge=0, le=600)
+    lease_seconds: float = Field(default=15.0, ge=1, le=600)
+    cors_origins: tuple[str, ...] = ()
+    secure_cookies: bool = False
+    """Set when the pages are served over HTTPS."""
+    egress_allow: tuple[str, ...] = ()
+    """`host:port` pairs that may be reached although their address is private or loopback."""
+
+    admin_email: str = "admin@example.com"
+    admin_password: SecretStr | None = None
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: LogFormat = "json"
+
+    run_budget_micros: int = Field(default=DEFAULT_RUN_BUDGET_MICROS, ge=0)
+    """What a run may spend when neither the request nor the workflow says."""
+    models: Mapping[str, ModelEndpoint] = Field(default_factory=dict)
+    """Model endpoints by name; `SPARKOPS_MODEL_BASE_URL`, `_NAME` and `_API_KEY` make the one called `default`."""
+    connections: Mapping[str, Connection] = Field(default_factory=dict)
+
+    @property
+    def lease(self) -> timedelta:
+        """How long a worker holds a step without a word."""
+        return timedelta(seconds=self.lease_seconds)
+
+    @property
+    def blob_dir(self) -> Path:
+        """Where the bytes of artifacts lie, by their digest."""
+        return self.data_dir / "objects"
+
+    @property
+    def app_login(self) -> tuple[str, str | None]:
+        """The URL that API and workers connect to, and the role to take on there (None: the login's own)."""
+        if self.app_database_url is not None:
+            return self.app_database_url.get_secret_value(), None
+        if self.database_url is None:
+            raise ConfigError("SPARKOPS_DATABASE_URL is missing; `sparkops up` starts a database of its own.")
+        return self.database_url.get_secret_value(), APP_ROLE
+
+    @property
+    def broker_url(self) -> str:
+        """The URL of Redis."""
+        if self.redis_url is None:
+            raise ConfigError("SPARKOPS_REDIS_URL is missing; `sparkops up` starts a Redis of its own.")
+        return self.redis_url.get_secret_value()
+
+
+_MODEL_SHORTHAND = {
+    "model_base_url": "base_url",
+    "model_name": "model",
+    "model_api_key": "api_key",
+    "model_timeout_seconds": "timeout_seconds",
+    "model_input_usd_per_million": "input_usd_per_million",
+    "model_output_usd_per_million": "output_usd_per_million",
+}
+_STRUCTURED = ("models", "connections", "cors_origins", "egress_allow")
+
+
+def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    """Read and check the settings; `overrides` (command-line options) win over variables, those over the file.
+
+    Raises:
+        ConfigError: a setting is unknown, missing or malformed; the sentence names it.
+    """
+    env = os.environ if environ is None else environ
+    values: dict[str, Any] = _file_values(env.get(CONFIG_FILE))
+    values.update(_env_values(env))
+    values.update({key: value for key, value in overrides.items() if value is not None})
+    shorthand = {field: values.pop(name) for name, field in _MODEL_SHORTHAND.items() if name in values}
+    if shorthand:
+        values["models"] = {**values.get("models", {}), "default": shorthand}
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_sentence(error)) from None
+
+
+def _file_values(path: str | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{CONFIG_FILE} names {path}, which cannot be read: {error.strerror}.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}.") from None
+
+
+_NOT_SETTINGS = frozenset({CONFIG_FILE, "SPARKOPS_FAILPOINTS"})
+
+
+def _env_values(env: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for key, text in env.items():
+        if not key.startswith(PREFIX) or key in _NOT_SETTINGS:
+            continue
+        name = key.removeprefix(PREFIX).lower()
+        if name.endswith("_file"):
+            try:
+                values[name.removesuffix("_file")] = Path(text).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise ConfigError(f"{key} names {text}, which cannot be read: {error.strerror}.") from None
+        elif name in _STRUCTURED:
+            values[name] = _structured(key, text)
+        else:
+            values[name] = text
+    return values
+
+
+def _structured(key: str, text: str) -> Any:
+    """Read a list as comma-separated words, a table as an inline TOML value."""
+    if not text.lstrip().startswith(("{", "[")):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{key} is not a valid inline TOML value: {error}.") from None
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    path = ".".join(str(part) for part in first["loc"])
+    name = PREFIX + path.upper().replace(".", "_", 1) if "." not in path else f"the setting {path}"
+    if first["type"] == "extra_forbidden":
+        return f"{name} is not a setting that Spark-Ops knows; check its spelling."
+    if first["type"] == "missing":
+        return f"{name} is missing."
+    return f"{name} is not valid: {first['msg'].removeprefix('Value error, ')}."

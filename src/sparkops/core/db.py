@@ -1,0 +1,127 @@
+"""Connections to PostgreSQL: an ORM session factory for use cases, and a bare pool for the hot transactions."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+from sqlalchemy import BigInteger, DateTime, MetaData, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import UUID as PgUUID
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase
+
+APP_ROLE = "sparkops_app"
+"""May read and write rows, owns nothing: row-level security can be switched on for it."""
+
+STATEMENT_TIMEOUT_MS = 5_000
+LOCK_TIMEOUT_MS = 2_000
+IDLE_IN_TRANSACTION_TIMEOUT_MS = 5_000
+
+
+class Base(DeclarativeBase):
+    """The declarative base of every table; names of constraints are predictable so that migrations can name them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 -- SQLAlchemy reads it as a class attribute
+        UUID: PgUUID(as_uuid=True),
+        str: Text(),
+        int: BigInteger(),
+        datetime: DateTime(timezone=True),
+        dict[str, Any]: JSONB(none_as_null=True),
+        list[Any]: JSONB(none_as_null=True),
+        Any: JSONB(none_as_null=True),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """One process's way to PostgreSQL. Both pools connect under the application role."""
+
+    engine: AsyncEngine
+    sessions: async_sessionmaker[AsyncSession]
+    pool: "asyncpg.Pool[asyncpg.Record]"
+
+    async def close(self) -> None:
+        """Close both pools; running statements are given five seconds."""
+        await self.engine.dispose()
+        try:
+            await asyncio.wait_for(self.pool.close(), timeout=5)
+        except TimeoutError:
+            self.pool.terminate()
+
+
+def _server_settings(*, role: str | None, name: str) -> dict[str, str]:
+    settings = {
+        "application_name": name,
+        "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+        "lock_timeout": str(LOCK_TIMEOUT_MS),
+        "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
+        "tcp_keepalives_idle": "5",
+        "tcp_keepalives_interval": "2",
+        "tcp_keepalives_count": "3",
+        "jit": "off",
+        "timezone": "UTC",
+    }
+    return settings | ({"role": role} if role else {})
+
+
+async def _set_codecs(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        format="binary",
+        encoder=lambda value: b"\x01" + orjson.dumps(value),
+        decoder=lambda data: orjson.loads(data[1:]),
+    )
+
+
+def async_url(url: str) -> str:
+    """Return the SQLAlchemy form of a PostgreSQL URL, for the asyncpg driver."""
+    return make_url(url).set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
+
+
+@asynccontextmanager
+async def open_database(
+    url: str, *, role: str | None = None, name: str = "sparkops", pool_size: int = 8
+) -> AsyncIterator[Database]:
+    """Open both pools, hand them over, and close them at the end.
+
+    `role` is taken on with every connection; None keeps the role of the URL. JSON columns carry Python values.
+
+    Raises:
+        OSError, asyncpg.PostgresError: the server cannot be reached or refuses the login.
+    """
+    settings = _server_settings(role=role, name=name)
+    engine = create_async_engine(
+        async_url(url),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=5,
+        pool_pre_ping=True,
+        connect_args={"server_settings": settings, "timeout": 5},
+        json_serializer=lambda value: orjson.dumps(value).decode(),
+        json_deserializer=orjson.loads,
+    )
+    pool = await asyncpg.create_pool(
+        url, min_size=1, max_size=pool_size, timeout=5, server_settings=settings, init=_set_codecs
+    )
+    database = Database(engine, async_sessionmaker(engine, expire_on_commit=False), pool)
+    try:
+        yield database
+    finally:
+        await database.close()

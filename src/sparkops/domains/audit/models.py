@@ -1,0 +1,29 @@
+"""The audit trail: every change that matters for trust, written in the same transaction as the change."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Identity, Index, func
+from sqlalchemy.orm import Mapped, mapped_column
+
+from sparkops.core.db import Base
+
+
+class AuditEntry(Base):
+    """One line. The application may only insert; `content_hash` covers the line itself."""
+
+    __tablename__ = "audit"
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    project_id: Mapped[UUID | None]
+    actor: Mapped[str]
+    """`user:<id>`, `worker`, `system`."""
+    action: Mapped[str]
+    object: Mapped[str]
+    detail: Mapped[dict[str, Any]]
+    request_id: Mapped[str | None]
+    content_hash: Mapped[str]
+
+    __table_args__ = (Index("ix_audit_project_id_id", "project_id", "id"),)

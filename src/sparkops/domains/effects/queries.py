@@ -1,0 +1,69 @@
+"""Statements that read calls. What changes them is the gate's."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import BigInteger, ColumnElement, Label, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from sparkops.core.paging import PageRequest
+from sparkops.core.principal import Principal
+from sparkops.core.tenancy import visible_to
+from sparkops.domains.effects.models import Call
+
+
+async def calls(
+    session: AsyncSession, principal: Principal, *, run_id: UUID, step_id: UUID | None, page: PageRequest
+) -> Sequence[Call]:
+    """Return the calls of a run, or of one of its steps, oldest first, one more than the page holds."""
+    statement = select(Call).where(Call.run_id == run_id, visible_to(principal, Call.project_id))
+    if step_id is not None:
+        statement = statement.where(Call.step_id == step_id)
+    if page.after is not None:
+        statement = statement.where(Call.id > page.after)
+    return (await session.scalars(statement.order_by(Call.id).limit(page.limit + 1))).all()
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the calls of a run add up to."""
+
+    cost_micros: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+def _tokens(key: str) -> Label[int]:
+    value: ColumnElement[int] = Call.usage[key].astext.cast(BigInteger)
+    return func.coalesce(func.sum(value), 0).cast(BigInteger).label(key)
+
+
+async def usage_of_runs(session: AsyncSession, *, run_ids: Collection[UUID]) -> Mapping[UUID, Usage]:
+    """Return cost and tokens by run; a run without calls is missing."""
+    cost = func.sum(Call.cost_micros).cast(BigInteger)
+    rows = await session.execute(
+        select(Call.run_id, cost, _tokens("input_tokens"), _tokens("output_tokens"))
+        .where(Call.run_id.in_(run_ids))
+        .group_by(Call.run_id)
+    )
+    return {row[0]: Usage(*row[1:]) for row in rows.tuples()}
+
+
+async def cost_of_steps(session: AsyncSession, *, run_id: UUID) -> Mapping[UUID, int]:
+    """Return the cost of a run's steps; a step without calls is missing."""
+    rows = await session.execute(
+        select(Call.step_id, func.sum(Call.cost_micros).cast(BigInteger))
+        .where(Call.run_id == run_id)
+        .group_by(Call.step_id)
+    )
+    return dict(rows.tuples().all())
+
+
+_IN_FLIGHT = "SELECT id, step_id FROM calls WHERE run_id = $1 AND kind = 'llm' AND status = 'prepared'"
+
+
+async def model_calls_in_flight(pool: "asyncpg.Pool[asyncpg.Record]", *, run_id: UUID) -> Sequence[tuple[UUID, UUID]]:
+    """Return (call, step) of the model calls that are being answered, for watchers whose membership was checked."""
+    return [(row["id"], row["step_id"]) for row in await pool.fetch(_IN_FLIGHT, run_id)]

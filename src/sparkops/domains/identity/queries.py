@@ -1,0 +1,140 @@
+"""Statements on users, sessions and memberships."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import Row, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from sparkops.core.ids import new_id
+from sparkops.core.principal import Principal, Role
+from sparkops.core.tenancy import visible_to
+from sparkops.domains.identity.models import Membership, Session, User
+
+_PRINCIPAL = """
+    SELECT u.id, u.email, u.name, u.is_admin
+      FROM sessions s JOIN users u ON u.id = s.user_id
+     WHERE s.id = $1 AND u.id = $2 AND s.revoked_at IS NULL AND s.expires_at > now() AND u.disabled_at IS NULL
+"""
+
+
+async def principal_of(pool: "asyncpg.Pool[asyncpg.Record]", *, session_id: UUID, user_id: UUID) -> Principal | None:
+    """Return who holds this session, or None if it was revoked or has run out, or the user is disabled.
+
+    Every request asks this, so it goes over the bare pool: one round trip and no transaction kept open.
+    """
+    row = await pool.fetchrow(_PRINCIPAL, session_id, user_id)
+    if row is None:
+        return None
+    return Principal(row["id"], row["email"], row["name"], row["is_admin"], session_id)
+
+
+async def user_by_email(session: AsyncSession, *, email: str) -> User | None:
+    user = await session.scalar(select(User).where(User.email == email.strip().lower()))
+    return user  # noqa: RET504 -- mypy reads a returned `scalar` as Any
+
+
+async def names_of(session: AsyncSession, *, user_ids: Collection[UUID]) -> Mapping[UUID, str]:
+    """Return the names of users by id, for showing who did something."""
+    rows = await session.execute(select(User.id, User.name).where(User.id.in_(user_ids)))
+    return dict(rows.tuples().all())
+
+
+async def add_user(session: AsyncSession, *, email: str, name: str, password_hash: str, is_admin: bool) -> User | None:
+    """Insert a user; None if the address is taken."""
+    return await session.scalar(
+        insert(User)
+        .values(id=new_id(), email=email.strip().lower(), name=name, password_hash=password_hash, is_admin=is_admin)
+        .on_conflict_do_nothing(index_elements=[User.email])
+        .returning(User)
+    )
+
+
+async def add_session(
+    session: AsyncSession, *, session_id: UUID, user_id: UUID, token_hash: str, expires_at: datetime
+) -> None:
+    await session.execute(
+        insert(Session).values(id=session_id, user_id=user_id, token_hash=token_hash, expires_at=expires_at)
+    )
+
+
+async def live_session(session: AsyncSession, *, session_id: UUID, now: datetime) -> tuple[Session, User] | None:
+    """Return a session that may still be refreshed, with its user; it stays locked until the end of the transaction."""
+    row = (
+        await session.execute(
+            select(Session, User)
+            .join(User, User.id == Session.user_id)
+            .where(
+                Session.id == session_id,
+                Session.revoked_at.is_(None),
+                Session.expires_at > now,
+                User.disabled_at.is_(None),
+            )
+            .with_for_update(of=Session)
+        )
+    ).one_or_none()
+    return row.tuple() if row else None
+
+
+async def rotate(session: AsyncSession, *, session_id: UUID, old_hash: str, new_hash: str, now: datetime) -> None:
+    await session.execute(
+        update(Session)
+        .where(Session.id == session_id, Session.token_hash == old_hash)
+        .values(previous_hash=old_hash, token_hash=new_hash, rotated_at=now)
+    )
+
+
+async def revoke(session: AsyncSession, *, session_id: UUID, now: datetime) -> None:
+    """End a session; its access tokens stop working with their next request."""
+    await session.execute(
+        update(Session).where(Session.id == session_id, Session.revoked_at.is_(None)).values(revoked_at=now)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A user as the members of a project see them."""
+
+    user_id: UUID
+    email: str
+    name: str
+    role: Role
+    joined_at: datetime
+
+
+def _member(row: Row[tuple[User, Membership]]) -> Member:
+    user, membership = row.tuple()
+    return Member(user.id, user.email, user.name, Role(membership.role), membership.created_at)
+
+
+async def members(session: AsyncSession, principal: Principal, *, project_id: UUID) -> Sequence[Member]:
+    """Return the members of a project by name; none if the principal is not among them."""
+    rows = await session.execute(
+        select(User, Membership)
+        .join(Membership, Membership.user_id == User.id)
+        .where(Membership.project_id == project_id, visible_to(principal, Membership.project_id))
+        .order_by(User.name, User.id)
+    )
+    return [_member(row) for row in rows]
+
+
+async def put_member(session: AsyncSession, *, project_id: UUID, user_id: UUID, role: Role) -> None:
+    """Make a user a member with this role, or change the role."""
+    statement = insert(Membership).values(project_id=project_id, user_id=user_id, role=role)
+    await session.execute(
+        statement.on_conflict_do_update(
+            index_elements=[Membership.project_id, Membership.user_id], set_={"role": statement.excluded.role}
+        )
+    )
+
+
+async def roles_of(session: AsyncSession, principal: Principal) -> Mapping[UUID, Role]:
+    """Return the principal's role by project."""
+    rows = await session.execute(
+        select(Membership.project_id, Membership.role).where(Membership.user_id == principal.user_id)
+    )
+    return {project_id: Role(role) for project_id, role in rows.tuples()}

@@ -1,0 +1,23 @@
+"""Projects: the tenant boundary. Every other row names one."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, func
+from sqlalchemy.orm import Mapped, mapped_column
+
+from sparkops.core.db import Base
+from sparkops.core.ids import new_id
+
+
+class Project(Base):
+    """A tenant. `slug` is its name in addresses and never changes."""
+
+    __tablename__ = "projects"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    slug: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (CheckConstraint(r"slug ~ '^[a-z][a-z0-9-]{1,62}$'", name="slug"),)

@@ -1,0 +1,65 @@
+"""Statements on projects."""
+
+from collections.abc import Collection, Mapping, Sequence
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from sparkops.core.ids import new_id
+from sparkops.core.paging import PageRequest
+from sparkops.core.principal import Principal
+from sparkops.core.tenancy import visible_to
+from sparkops.domains.projects.models import Project
+
+
+async def project_by_slug(session: AsyncSession, principal: Principal, *, slug: str) -> Project | None:
+    """Return a project of the principal, or None."""
+    project = await session.scalar(select(Project).where(Project.slug == slug, visible_to(principal, Project.id)))
+    return project  # noqa: RET504 -- mypy reads a returned `scalar` as Any
+
+
+async def projects_of(session: AsyncSession, principal: Principal, *, page: PageRequest) -> Sequence[Project]:
+    """Return the principal's projects, newest first, one more than the page holds."""
+    statement = select(Project).where(visible_to(principal, Project.id)).order_by(Project.id.desc())
+    if page.after is not None:
+        statement = statement.where(Project.id < page.after)
+    return (await session.scalars(statement.limit(page.limit + 1))).all()
+
+
+async def all_projects_of(session: AsyncSession, principal: Principal) -> Sequence[Project]:
+    """Return all of the principal's projects by name; nobody is a member of many."""
+    statement = select(Project).where(visible_to(principal, Project.id)).order_by(Project.name, Project.id)
+    return (await session.scalars(statement)).all()
+
+
+async def slugs_of(session: AsyncSession, principal: Principal, *, project_ids: Collection[UUID]) -> Mapping[UUID, str]:
+    """Return the slugs of projects by id, for showing where something belongs."""
+    rows = await session.execute(
+        select(Project.id, Project.slug).where(Project.id.in_(project_ids), visible_to(principal, Project.id))
+    )
+    return dict(rows.tuples().all())
+
+
+async def add_project(session: AsyncSession, *, slug: str, name: str) -> Project | None:
+    """Insert a project; None if the slug is taken."""
+    project = await session.scalar(
+        insert(Project)
+        .values(id=new_id(), slug=slug, name=name)
+        .on_conflict_do_nothing(index_elements=[Project.slug])
+        .returning(Project)
+    )
+    return project  # noqa: RET504 -- mypy reads a returned `scalar` as Any
+
+
+_WATCHED = """
+    SELECT p.id FROM projects p JOIN memberships m ON m.project_id = p.id AND m.user_id = $2 WHERE p.slug = $1
+"""
+
+
+async def watched_project(pool: "asyncpg.Pool[asyncpg.Record]", principal: Principal, *, slug: str) -> UUID | None:
+    """Return the id of a project that the principal may watch, or None."""
+    found: UUID | None = await pool.fetchval(_WATCHED, slug, principal.user_id)
+    return found

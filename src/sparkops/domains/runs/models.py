@@ -1,0 +1,229 @@
+"""Runs, their steps, the attempts at each, and the run's event log.
+
+`step_attempts`, `events` and (in `effects`) `calls` are partitioned by ranges of `run_id`: a UUIDv7 sorts by time,
+so that a run's rows lie together and old months can be dropped whole.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Interval, UniqueConstraint, func, text
+from sqlalchemy.dialects.postgresql import UUID as PgUUID
+from sqlalchemy.orm import Mapped, mapped_column
+
+from sparkops.core.db import Base
+from sparkops.core.ids import new_id
+from sparkops.domains.runs.state import AttemptOutcome, RunStatus, StepStatus
+
+PARTITION_BY_RUN = {"postgresql_partition_by": "RANGE (run_id)"}
+
+
+def one_of(
+    column: str, values: type[RunStatus] | type[StepStatus] | type[AttemptOutcome], name: str
+) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=name)
+
+
+class Run(Base):
+    """One execution of one workflow version with one input."""
+
+    __tablename__ = "runs"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
+    workflow_id: Mapped[UUID]
+    workflow_version_id: Mapped[UUID] = mapped_column(ForeignKey("workflow_versions.id"))
+    status: Mapped[str]
+    trigger: Mapped[str] = mapped_column(default="api", server_default="api")
+    input: Mapped[Any]
+    output: Mapped[Any | None]
+    error: Mapped[dict[str, Any] | None]
+    pins: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    """`{"agents": {name: version id}}`: what the definition's names meant when the run was accepted."""
+    loop_version: Mapped[int] = mapped_column(default=1, server_default="1")
+    """Which release of the agent loop replays this run."""
+    idem_key: Mapped[str | None]
+    idem_hash: Mapped[str | None]
+    created_by: Mapped[UUID | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    deadline_at: Mapped[datetime | None]
+    cancel_requested_at: Mapped[datetime | None]
+    cancelled_by: Mapped[UUID | None]
+
+    __table_args__ = (
+        UniqueConstraint("project_id", "idem_key"),
+        one_of("status", RunStatus, "status"),
+        CheckConstraint(
+            "(status IN ('succeeded', 'failed', 'cancelled', 'denied')) = (finished_at IS NOT NULL)", name="finished"
+        ),
+        Index("ix_runs_project_id_id", "project_id", text("id DESC")),
+        Index("ix_runs_project_id_status_id", "project_id", "status", text("id DESC")),
+        Index("ix_runs_project_id_workflow_id_id", "project_id", "workflow_id", text("id DESC")),
+        Index(
+            "ix_runs_deadline",
+            "deadline_at",
+            postgresql_where=text("deadline_at IS NOT NULL AND finished_at IS NULL"),
+        ),
+        Index(
+            "ix_runs_open",
+            "id",
+            postgresql_where=text("status NOT IN ('succeeded', 'failed', 'cancelled', 'denied')"),
+        ),
+    )
+
+
+class Step(Base):
+    """One node of the graph within one run. Compiled when the run is accepted: whom it needs, who needs it."""
+
+    __tablename__ = "steps"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    project_id: Mapped[UUID]
+    node_key: Mapped[str]
+    path: Mapped[str]
+    """Unique within the run; for plain steps equal to `node_key`."""
+    type: Mapped[str]
+    position: Mapped[int]
+    """The place in the definition, for display."""
+    queue: Mapped[str] = mapped_column(default="run", server_default="run")
+    priority: Mapped[int] = mapped_column(default=0, server_default="0")
+    held: Mapped[bool] = mapped_column(default=False, server_default="false")
+    """Ready, but must not start: paused or limited work stays off the index of claims."""
+    inline: Mapped[bool] = mapped_column(default=False, server_default="false")
+    """Evaluated by the engine itself while it advances the run; never claimed."""
+    mechanical: Mapped[bool] = mapped_column(default=False, server_default="false")
+    """May be made ready by the database alone: no condition and nothing to evaluate."""
+    hands_over: Mapped[bool] = mapped_column(default=False, server_default="false")
+    """Its success may be applied by the database alone: every dependent is mechanical."""
+    needs: Mapped[list[UUID]] = mapped_column(ARRAY(PgUUID(as_uuid=True)), server_default=text("'{}'"))
+    dependents: Mapped[list[UUID]] = mapped_column(ARRAY(PgUUID(as_uuid=True)), server_default=text("'{}'"))
+    reads: Mapped[list[UUID]] = mapped_column(ARRAY(PgUUID(as_uuid=True)), server_default=text("'{}'"))
+    """The steps whose outputs its expressions mention."""
+    reads_input: Mapped[bool] = mapped_column(default=False, server_default="false")
+    effect_class: Mapped[str]
+    timeout: Mapped[timedelta | None] = mapped_column(Interval())
+    max_attempts: Mapped[int] = mapped_column(default=3, server_default="3")
+    max_crashes: Mapped[int] = mapped_column(default=3, server_default="3")
+
+    status: Mapped[str]
+    attempt: Mapped[int] = mapped_column(default=0, server_default="0")
+    claim_token: Mapped[UUID | None]
+    worker_session: Mapped[UUID | None]
+    lease_expires_at: Mapped[datetime | None]
+    step_deadline_at: Mapped[datetime | None]
+    not_before: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    wake_at: Mapped[datetime | None]
+    waiting_for: Mapped[dict[str, Any] | None]
+    failures: Mapped[int] = mapped_column(default=0, server_default="0")
+    crashes: Mapped[int] = mapped_column(default=0, server_default="0")
+    isolate: Mapped[bool] = mapped_column(default=False, server_default="false")
+    cancel_requested: Mapped[bool] = mapped_column(default=False, server_default="false")
+    output: Mapped[Any | None]
+    error: Mapped[dict[str, Any] | None]
+    ready_at: Mapped[datetime | None]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        UniqueConstraint("run_id", "path"),
+        one_of("status", StepStatus, "status"),
+        CheckConstraint("(status = 'running') = (lease_expires_at IS NOT NULL)", name="lease"),
+        CheckConstraint("(status = 'running') = (claim_token IS NOT NULL)", name="token"),
+        CheckConstraint(
+            "(status IN ('succeeded', 'failed', 'skipped', 'cancelled')) = (finished_at IS NOT NULL)", name="finished"
+        ),
+        Index(
+            "ix_steps_ready",
+            "queue",
+            "project_id",
+            "priority",
+            "not_before",
+            "id",
+            postgresql_where=text("status = 'ready' AND NOT held"),
+        ),
+        Index("ix_steps_running", "id", postgresql_where=text("status = 'running'")),
+        Index("ix_steps_timers", "wake_at", postgresql_where=text("status = 'waiting'")),
+        Index(
+            "ix_steps_open",
+            "run_id",
+            postgresql_where=text("status IN ('pending', 'ready', 'running', 'waiting', 'uncertain')"),
+        ),
+    )
+
+
+class StepAttempt(Base):
+    """One try at a step. Ended once, never changed after."""
+
+    __tablename__ = "step_attempts"
+
+    run_id: Mapped[UUID] = mapped_column(primary_key=True)
+    step_id: Mapped[UUID] = mapped_column(primary_key=True)
+    attempt: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[UUID]
+    claim_token: Mapped[UUID]
+    worker_session: Mapped[UUID | None]
+    started_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    ended_at: Mapped[datetime | None]
+    outcome: Mapped[str | None]
+    error: Mapped[dict[str, Any] | None]
+
+    __table_args__ = (one_of("outcome", AttemptOutcome, "outcome"), PARTITION_BY_RUN)
+
+
+class Event(Base):
+    """One line of a run's log: what has happened, in the order in which it was committed."""
+
+    __tablename__ = "events"
+
+    run_id: Mapped[UUID] = mapped_column(primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    project_id: Mapped[UUID]
+    at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    kind: Mapped[str]
+    step_id: Mapped[UUID | None]
+    data: Mapped[dict[str, Any]]
+
+    __table_args__ = (PARTITION_BY_RUN,)
+
+
+class RunCounter(Base):
+    """The last sequence number of a run's log; always the last row that a transaction locks."""
+
+    __tablename__ = "run_counters"
+
+    run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    project_id: Mapped[UUID]
+    last_seq: Mapped[int] = mapped_column(default=0, server_default="0")
+
+
+class WorkerSession(Base):
+    """A worker process, for people to look at; the authority over a step is its lease."""
+
+    __tablename__ = "worker_sessions"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    host: Mapped[str]
+    pid: Mapped[int]
+    queues: Mapped[list[Any]]
+    slots: Mapped[int]
+    code_version: Mapped[str]
+    started_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    seen_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    draining: Mapped[bool] = mapped_column(default=False, server_default="false")
+    ended_at: Mapped[datetime | None]
+
+
+class System(Base):
+    """One row: the epoch of this database. Workers of another epoch can neither claim nor write."""
+
+    __tablename__ = "system"
+
+    only: Mapped[bool] = mapped_column(primary_key=True, default=True, server_default="true")
+    epoch: Mapped[UUID]
+
+    __table_args__ = (CheckConstraint('"only"', name="one_row"),)

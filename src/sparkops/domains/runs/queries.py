@@ -1,0 +1,198 @@
+"""Statements that read runs, steps, attempts and events. What changes them is the engine's."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import ARRAY, ColumnElement, Select, Text, cast, func, lateral, select, true
+from sqlalchemy.dialects.postgresql import UUID as PgUUID
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import defer
+
+from sparkops.core.paging import PageRequest
+from sparkops.core.principal import Principal
+from sparkops.core.tenancy import visible_to
+from sparkops.domains.runs.models import Event, Run, RunCounter, Step, StepAttempt, WorkerSession
+from sparkops.domains.runs.state import RunStatus, StepStatus
+
+_NO_PAYLOAD = (defer(Run.input, raiseload=True), defer(Run.output, raiseload=True))
+_NO_OUTPUT = defer(Step.output, raiseload=True)
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """What a list of runs is narrowed to. None means: any."""
+
+    statuses: Collection[RunStatus] | None = None
+    workflow_ids: Collection[UUID] | None = None
+    id_from: UUID | None = None
+    id_to: UUID | None = None
+
+
+async def runs(
+    session: AsyncSession, principal: Principal, *, project_id: UUID, where: RunFilter, page: PageRequest
+) -> Sequence[Run]:
+    """Return the runs of a project, newest first, one more than the page holds; without input and output."""
+    size = page.limit + 1
+    ids = _page_of_ids(project_id, where, page, size)
+    statement = select(Run).where(Run.id.in_(ids), visible_to(principal, Run.project_id)).options(*_NO_PAYLOAD)
+    return (await session.scalars(statement.order_by(Run.id.desc()).limit(size))).all()
+
+
+def _page_of_ids(project_id: UUID, where: RunFilter, page: PageRequest, size: int) -> Select[tuple[UUID]]:
+    """Pick the page's runs: for every status and workflow asked for, walk its own index from the newest on.
+
+    One walk with `IN` would either sort all matches or pass over all others; both grow with the table.
+    """
+    one: Select[tuple[UUID]] = select(Run.id).where(Run.project_id == project_id, *_bounds(where, page))
+    sources = []
+    if where.statuses is not None:
+        statuses = cast(sorted(where.statuses), ARRAY(Text))
+        source = func.unnest(statuses).table_valued("status", name="wanted_status")
+        sources.append(source)
+        one = one.where(Run.status == source.c.status)
+    if where.workflow_ids is not None:
+        ids = cast(sorted(where.workflow_ids), ARRAY(PgUUID(as_uuid=True)))
+        source = func.unnest(ids).table_valued("workflow_id", name="wanted_workflow")
+        sources.append(source)
+        one = one.where(Run.workflow_id == source.c.workflow_id)
+    one = one.order_by(Run.id.desc()).limit(size)
+    if not sources:
+        return one
+    branch = lateral(one.correlate(*sources))
+    picked = select(branch.c.id).select_from(*sources).join(branch, true())
+    return picked.order_by(branch.c.id.desc()).limit(size)
+
+
+def _bounds(where: RunFilter, page: PageRequest) -> list[ColumnElement[bool]]:
+    bounds: list[ColumnElement[bool]] = []
+    if page.after is not None:
+        bounds.append(Run.id < page.after)
+    if where.id_from is not None:
+        bounds.append(Run.id >= where.id_from)
+    if where.id_to is not None:
+        bounds.append(Run.id <= where.id_to)
+    return bounds
+
+
+async def run(session: AsyncSession, principal: Principal, *, run_id: UUID) -> Run | None:
+    """Return a run of one of the principal's projects, or None."""
+    found = await session.scalar(select(Run).where(Run.id == run_id, visible_to(principal, Run.project_id)))
+    return found  # noqa: RET504 -- mypy reads a returned `scalar` as Any
+
+
+async def last_seqs(session: AsyncSession, *, run_ids: Collection[UUID]) -> Mapping[UUID, int]:
+    """Return the sequence number of the newest event, by run."""
+    rows = await session.execute(select(RunCounter.run_id, RunCounter.last_seq).where(RunCounter.run_id.in_(run_ids)))
+    return dict(rows.tuples().all())
+
+
+async def step_counts(session: AsyncSession, *, run_ids: Collection[UUID]) -> Mapping[UUID, Mapping[StepStatus, int]]:
+    """Return how many steps stand in each status, by run."""
+    rows = await session.execute(
+        select(Step.run_id, Step.status, func.count())
+        .where(Step.run_id.in_(run_ids))
+        .group_by(Step.run_id, Step.status)
+    )
+    counts: dict[UUID, dict[StepStatus, int]] = {}
+    for run_id, status, count in rows.tuples():
+        counts.setdefault(run_id, {})[StepStatus(status)] = count
+    return counts
+
+
+async def steps(session: AsyncSession, principal: Principal, *, run_id: UUID, page: PageRequest) -> Sequence[Step]:
+    """Return the steps of a run in the order of their ids, one more than the page holds; without outputs."""
+    statement = select(Step).where(Step.run_id == run_id, visible_to(principal, Step.project_id)).options(_NO_OUTPUT)
+    if page.after is not None:
+        statement = statement.where(Step.id > page.after)
+    return (await session.scalars(statement.order_by(Step.id).limit(page.limit + 1))).all()
+
+
+async def step(session: AsyncSession, principal: Principal, *, run_id: UUID, step_id: UUID) -> Step | None:
+    """Return one step of one of the principal's runs, or None."""
+    found = await session.scalar(
+        select(Step).where(Step.id == step_id, Step.run_id == run_id, visible_to(principal, Step.project_id))
+    )
+    return found  # noqa: RET504 -- mypy reads a returned `scalar` as Any
+
+
+async def step_keys(session: AsyncSession, *, step_ids: Collection[UUID]) -> Mapping[UUID, str]:
+    """Return the keys of steps by id."""
+    rows = await session.execute(select(Step.id, Step.node_key).where(Step.id.in_(step_ids)))
+    return dict(rows.tuples().all())
+
+
+async def attempts(
+    session: AsyncSession, principal: Principal, *, run_id: UUID, step_id: UUID
+) -> Sequence[tuple[StepAttempt, WorkerSession | None]]:
+    """Return the attempts at a step in order, each with the worker that held it."""
+    rows = await session.execute(
+        select(StepAttempt, WorkerSession)
+        .outerjoin(WorkerSession, WorkerSession.id == StepAttempt.worker_session)
+        .where(
+            StepAttempt.run_id == run_id,
+            StepAttempt.step_id == step_id,
+            visible_to(principal, StepAttempt.project_id),
+        )
+        .order_by(StepAttempt.attempt)
+    )
+    return rows.tuples().all()
+
+
+async def events(
+    session: AsyncSession, principal: Principal, *, run_id: UUID, since: int, limit: int
+) -> Sequence[Event]:
+    """Return up to `limit` events of a run after `since`, in order."""
+    statement = select(Event).where(Event.run_id == run_id, Event.seq > since, visible_to(principal, Event.project_id))
+    return (await session.scalars(statement.order_by(Event.seq).limit(limit))).all()
+
+
+async def runs_by_id(session: AsyncSession, principal: Principal, *, run_ids: Collection[UUID]) -> Mapping[UUID, Run]:
+    """Return the principal's runs by id, without input and output."""
+    statement = select(Run).where(Run.id.in_(run_ids), visible_to(principal, Run.project_id)).options(*_NO_PAYLOAD)
+    rows = await session.scalars(statement)
+    return {row.id: row for row in rows}
+
+
+async def workers_seen(session: AsyncSession, *, within_seconds: float) -> int:
+    """Return how many workers have given a sign of life lately, by the database's clock."""
+    count = await session.scalar(
+        select(func.count())
+        .select_from(WorkerSession)
+        .where(
+            WorkerSession.ended_at.is_(None),
+            WorkerSession.seen_at > func.clock_timestamp() - func.make_interval(0, 0, 0, 0, 0, 0, within_seconds),
+        )
+    )
+    return count or 0
+
+
+_WATCHED = """
+    SELECT c.last_seq, r.finished_at IS NOT NULL AS finished
+      FROM runs r
+      JOIN run_counters c ON c.run_id = r.id
+      JOIN memberships m ON m.project_id = r.project_id AND m.user_id = $2
+     WHERE r.id = $1
+"""
+_EVENTS_AFTER = """
+    SELECT seq, at, kind, step_id, data FROM events WHERE run_id = $1 AND seq > $2 ORDER BY seq LIMIT $3
+"""
+
+
+async def watched_run(
+    pool: "asyncpg.Pool[asyncpg.Record]", principal: Principal, *, run_id: UUID
+) -> tuple[int, bool] | None:
+    """Return the newest sequence number of a run and whether it has ended; None if it is not the principal's.
+
+    Over the bare pool, as all reading for live updates: one round trip each, many a second.
+    """
+    row = await pool.fetchrow(_WATCHED, run_id, principal.user_id)
+    return (row["last_seq"], row["finished"]) if row else None
+
+
+async def events_after(
+    pool: "asyncpg.Pool[asyncpg.Record]", *, run_id: UUID, since: int, limit: int
+) -> "Sequence[asyncpg.Record]":
+    """Return up to `limit` events of a run after `since`, in order, for watchers whose membership was checked."""
+    return await pool.fetch(_EVENTS_AFTER, run_id, since, limit)

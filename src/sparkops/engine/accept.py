@@ -1,0 +1,187 @@
+"""T_ACCEPT: after it a run exists with all its steps, and is never lost."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from sparkops.core.errors import Invalid, NotFound, Unavailable
+from sparkops.core.ids import new_id
+from sparkops.core.json import digest
+from sparkops.core.principal import Principal
+from sparkops.domains.runs.state import StepStatus
+from sparkops.domains.workflows.definition import validate_input
+from sparkops.engine.context import Engine, call
+from sparkops.engine.decide import (
+    Command,
+    FailInline,
+    FinishInline,
+    FinishRun,
+    MakeReady,
+    Skip,
+    StepState,
+    decide,
+    to_json,
+)
+from sparkops.engine.graph import Graph
+
+_VERSION = """
+SELECT v.id, v.workflow_id FROM workflows w
+  JOIN memberships m ON m.project_id = w.project_id AND m.user_id = $2
+  JOIN workflow_versions v ON v.workflow_id = w.id AND v.version = coalesce($4, w.latest_version)
+ WHERE w.project_id = $1 AND w.name = $3
+"""
+_AGENTS = """
+SELECT a.name, v.id FROM agents a JOIN agent_versions v ON v.agent_id = a.id AND v.version = a.latest_version
+ WHERE a.project_id = $1 AND a.name = ANY ($2)
+"""
+
+
+class IdempotencyMismatch(Invalid):
+    code, title = "idempotency-mismatch", "The idempotency key was used for another request"
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What a caller asks for. `version` None: the latest. `budget_micros` None: as the workflow says."""
+
+    project_id: UUID
+    workflow: str
+    version: int | None = None
+    input: Any = None
+    budget_micros: int | None = None
+    idem_key: str | None = None
+    trigger: str = "api"
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """`created` is False when the idempotency key had been used for the same request: the run is the first one."""
+
+    run_id: UUID
+    created: bool
+
+
+async def accept_run(engine: Engine, principal: Principal, request: RunRequest) -> Accepted:
+    """Accept a run: when this returns it is committed, and finishes or waits in a named state whatever dies.
+
+    Raises:
+        NotFound: no such workflow or version in a project of this person.
+        Invalid: the input does not fit the workflow's schema, or names an agent that is gone.
+        IdempotencyMismatch: the key was used for another request.
+        Unavailable: the outcome is unknown; the same key finds out.
+    """
+    pool = engine.database.pool
+    found = await pool.fetchrow(_VERSION, request.project_id, principal.user_id, request.workflow, request.version)
+    if found is None:
+        wanted = f"version {request.version} of " if request.version else ""
+        raise NotFound(f"There is no {wanted}workflow {request.workflow} in this project.")
+    graph = await engine.graphs.get(pool, found["id"])
+    values = validate_input(graph.definition, request.input)
+    run_id = new_id()
+    document = {
+        "run": {
+            "id": str(run_id),
+            "project_id": str(request.project_id),
+            "workflow_id": str(found["workflow_id"]),
+            "workflow_version_id": str(found["id"]),
+            "trigger": request.trigger,
+            "input": values,
+            "pins": {"agents": await _pin_agents(pool, request.project_id, graph)},
+            "idem_key": request.idem_key,
+            "idem_hash": digest([request.workflow, request.version, request.input, request.budget_micros]),
+            "created_by": str(principal.user_id),
+        },
+        "budget_id": str(new_id()),
+        "limit_micros": _limit(engine, graph, request),
+        "deadline_seconds": _seconds(graph.definition.timeout),
+        "actor": f"user:{principal.user_id}",
+        **_first_steps(graph, values, run_id),
+    }
+    try:
+        answer = await call(pool, "accept", document)
+    except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError):
+        raise Unavailable(
+            "The database did not confirm. Send the same request with the same Idempotency-Key again.",
+            retry_after_seconds=1,
+        ) from None
+    if not answer["same"]:
+        raise IdempotencyMismatch("This Idempotency-Key belongs to a request with another body; use a fresh key.")
+    engine.bell.log_grew(answer["rings"])
+    if answer["created"]:
+        engine.bell.work("run")
+    return Accepted(UUID(answer["run_id"]), answer["created"])
+
+
+def _seconds(duration: timedelta | None) -> float | None:
+    return None if duration is None else duration.total_seconds()
+
+
+def _limit(engine: Engine, graph: Graph, request: RunRequest) -> int:
+    """The request may lower what the workflow allows, not raise it."""
+    stated = [limit for limit in (request.budget_micros, graph.definition.budget_micros) if limit is not None]
+    return min(stated, default=engine.run_budget_micros)
+
+
+async def _pin_agents(pool: "asyncpg.Pool", project_id: UUID, graph: Graph) -> dict[str, str]:
+    """Name the versions that the agents of this run mean from now on."""
+    names = sorted(graph.agents)
+    if not names:
+        return {}
+    pins = {row["name"]: str(row["id"]) for row in await pool.fetch(_AGENTS, project_id, names)}
+    missing = [name for name in names if name not in pins]
+    if missing:
+        raise Invalid(f"The workflow uses agents that this project no longer has: {', '.join(missing)}.")
+    return pins
+
+
+def _first_steps(graph: Graph, values: Any, run_id: UUID) -> dict[str, Any]:
+    """Compile the graph into step rows, each in the status that can be decided before anything has run."""
+    pending = {node.key: StepState(StepStatus.PENDING, None, None) for node in graph.nodes}
+    commands = decide(graph, pending, values, str(run_id))
+    first = {command.key: _first_status(command) for command in commands if not isinstance(command, FinishRun)}
+    ids = {node.key: new_id() for node in graph.nodes}
+
+    def named(keys: Sequence[str]) -> list[str]:
+        return [str(ids[key]) for key in keys]
+
+    rows: list[Mapping[str, Any]] = [
+        {
+            "id": str(ids[node.key]),
+            "node_key": node.key,
+            "type": node.type,
+            "position": position,
+            "queue": "run",
+            "inline": node.inline,
+            "mechanical": node.mechanical,
+            "hands_over": node.hands_over and (bool(node.dependents) or graph.simple_end),
+            "needs": named(node.needs),
+            "dependents": named(node.dependents),
+            "reads": named(node.reads),
+            "reads_input": node.reads_input,
+            "effect_class": node.effect_class,
+            "timeout": f"{node.timeout.total_seconds()} seconds" if node.timeout else None,
+            "max_attempts": node.retry.attempts,
+            **first.get(node.key, {"status": StepStatus.PENDING}),
+        }
+        for position, node in enumerate(graph.nodes)
+    ]
+    finish = [to_json(command) for command in commands if isinstance(command, FinishRun)]
+    return {"steps": rows, **({"finish": finish[0]} if finish else {})}
+
+
+def _first_status(command: Command) -> dict[str, Any]:
+    match command:
+        case MakeReady():
+            return {"status": StepStatus.READY}
+        case Skip():
+            return {"status": StepStatus.SKIPPED}
+        case FinishInline():
+            return {"status": StepStatus.SUCCEEDED, "output": command.output}
+        case FailInline():
+            return {"status": StepStatus.FAILED, "error": command.error}
+        case _:
+            return {}

@@ -1,0 +1,81 @@
+"""What the engine works with: the database, the doorbell, and how long a lease lasts. Doors build it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Protocol, TypedDict
+from uuid import UUID
+
+from sparkops.core.config import DEFAULT_RUN_BUDGET_MICROS
+from sparkops.core.db import Database
+from sparkops.engine.errors import Refusals
+from sparkops.engine.versions import GraphCache
+
+
+class Ring(TypedDict):
+    """A run's log has grown up to `seq`."""
+
+    run_id: str
+    project_id: str
+    seq: int
+
+
+class Bell(Protocol):
+    """Tells others that there is something to look at. May lose anything; never raises, never waits."""
+
+    def work(self, queue: str) -> None:
+        """A queue has work: wake its workers."""
+        ...
+
+    def log_grew(self, rings: Sequence[Ring]) -> None:
+        """Logs have grown: wake who is watching."""
+        ...
+
+
+class SilentBell:
+    """Rings nowhere. Everything still happens, by the polls, about a second later."""
+
+    def work(self, queue: str) -> None: ...
+
+    def log_grew(self, rings: Sequence[Ring]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What every use case of this floor takes first."""
+
+    database: Database
+    bell: Bell
+    lease: timedelta = timedelta(seconds=15)
+    run_budget_micros: int = DEFAULT_RUN_BUDGET_MICROS
+    graphs: GraphCache = field(default_factory=GraphCache)
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One worker process as the database knows it. `epoch` was read when it started."""
+
+    session_id: UUID
+    epoch: UUID
+    queues: tuple[str, ...]
+
+
+class Connection(Protocol):
+    """What this floor asks of asyncpg: a connection within a transaction, or a pool, whose calls are one each."""
+
+    async def fetchval(self, query: str, *args: object) -> Any: ...
+
+    async def fetchrow(self, query: str, *args: object) -> Any: ...
+
+    async def fetch(self, query: str, *args: object) -> list[Any]: ...
+
+
+async def call(on: Connection, function: str, *args: object) -> Any:
+    """Run one database function and return its JSON. On a pool it is a transaction of its own.
+
+    Raises:
+        Fenced, NonDeterministic, WrongEpoch, CancelRequested: as the function says.
+    """
+    marks = ", ".join(f"${position}" for position in range(1, len(args) + 1))
+    with Refusals():
+        return await on.fetchval(f"SELECT engine.{function}({marks})", *args)

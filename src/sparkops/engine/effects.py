@@ -1,0 +1,49 @@
+"""T_PREPARE and T_RECORD: what an effect's intent and its outcome write. `runtime/gate.py` is their only caller."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sparkops.core.failpoints import failpoint
+from sparkops.engine.claim import Lease
+from sparkops.engine.context import Engine, call
+
+
+class PolicyChanged(Exception):
+    """The project's rules are at another version now: judge again under it."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"the policy is at version {version}")
+        self.version = version
+
+
+async def prepare(
+    engine: Engine, lease: Lease, calls: Sequence[Mapping[str, Any]], *, policy_version: int
+) -> list[Mapping[str, Any]]:
+    """Write down the calls of one turn and return a verdict for each, in order.
+
+    After it returns, and only then, the calls with the verdict `send` may leave the process.
+
+    Raises:
+        PolicyChanged: nothing was written.
+        Fenced, NonDeterministic, CancelRequested: nothing was written.
+    """
+    answer = await call(
+        engine.database.pool, "prepare", {**lease.to_json(), "policy_version": policy_version, "calls": list(calls)}
+    )
+    if "policy_version" in answer:
+        raise PolicyChanged(answer["policy_version"])
+    failpoint("after_prepare")
+    engine.bell.log_grew(answer["rings"])
+    return list(answer["verdicts"])
+
+
+async def record(engine: Engine, lease: Lease, results: Sequence[Mapping[str, Any]]) -> None:
+    """Write the outcomes of prepared calls and settle what they held.
+
+    Raises:
+        Fenced: nothing was written; another attempt has the step.
+    """
+    failpoint("before_record")
+    answer = await call(engine.database.pool, "record", {**lease.to_json(), "results": list(results)})
+    failpoint("after_record")
+    engine.bell.log_grew(answer["rings"])

@@ -1,0 +1,48 @@
+"""What the protocol's transactions refuse, by the SQLSTATE that the database functions raise."""
+
+import asyncpg
+
+from sparkops.core.errors import Conflict, SparkOpsError
+
+
+class Fenced(Conflict):
+    """The worker no longer holds the step: it drops what it has, tells nobody and does not retry."""
+
+    code, title = "stale-lease", "The lease is held by another worker or has run out"
+
+
+class NonDeterministic(SparkOpsError):
+    """A step asks for something else than what an earlier attempt recorded under the same number."""
+
+    code, title = "non-deterministic", "The step does not repeat what it did before"
+
+
+class WrongEpoch(SparkOpsError):
+    """The database was restored or promoted since this worker started; it must restart."""
+
+    code, title = "wrong-epoch", "This worker belongs to another epoch of the database"
+
+
+class CancelRequested(SparkOpsError):
+    """The run was asked to stop: nothing more may be prepared."""
+
+    code, title = "cancel-requested", "The run was asked to stop"
+
+
+_BY_SQLSTATE: dict[str, type[SparkOpsError]] = {
+    "SF001": Fenced,
+    "SF003": NonDeterministic,
+    "SF005": WrongEpoch,
+    "SF006": CancelRequested,
+}
+
+
+class Refusals:
+    """Turns the refusals of the database functions into their types; everything else passes as it is."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, asyncpg.PostgresError) and (refusal := _BY_SQLSTATE.get(error.sqlstate or "")):
+            raise refusal(str(error)) from None

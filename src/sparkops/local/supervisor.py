@@ -1,0 +1,292 @@
+"""The whole stack behind `sparkops up`: servers, schema, first administrator, API and workers, kept alive together."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+from uuid import UUID, uuid4
+
+import asyncpg
+from pydantic import SecretStr
+from sqlalchemy.exc import DBAPIError
+
+from sparkops.core.config import Settings
+from sparkops.core.db import APP_ROLE, Database, open_database
+from sparkops.core.endpoints import Endpoints, publish, withdraw
+from sparkops.core.errors import ConfigError, Invalid, SparkOpsError
+from sparkops.domains.identity.service import ensure_admin
+from sparkops.engine.context import Engine, SilentBell
+from sparkops.engine.give_back import release_session
+from sparkops.local.child import Child, ChildPlan, Say, together
+from sparkops.local.environment import child_environment
+from sparkops.local.errors import StartError, disk_errors
+from sparkops.local.external import check_postgres, check_redis
+from sparkops.local.paths import DataDir, held, write_private
+from sparkops.local.ports import claimable
+from sparkops.local.probe import base_url, http_status
+from sparkops.local.process import Launch, adopt_orphans, end_orphans
+from sparkops.local.stack import EmbeddedServers, silent
+from sparkops.migrations import runner
+
+API_COMMAND = (sys.executable, "-m", "sparkops.api")
+WORKER_COMMAND = (sys.executable, "-m", "sparkops.worker")
+WORKER_SESSION = "SPARK_WORKER_SESSION"
+"""Tells a worker the id under which it holds leases. No setting: it is another one at each start."""
+
+READY_SECONDS = 60.0
+API_STOP_SECONDS = 1.5
+RELEASE_SECONDS = 2.0
+
+ReleaseSession = Callable[[Database, UUID], Awaitable[object]]
+"""Hands on what a worker held, once its process is certainly gone."""
+
+
+async def release_at_once(database: Database, session_id: UUID) -> None:
+    """Give back what a dead worker held. No bell: the other workers look by themselves within a second."""
+    await release_session(Engine(database, SilentBell()), session_id, crashed=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Servers:
+    owner_url: str
+    app_url: str | None
+    redis_url: str
+
+
+class Supervisor:
+    """Everything, from `async with` on until its end.
+
+    With both server URLs in the settings those servers are used, else embedded ones below the data directory.
+    `owns_process` is for a process that does nothing else: it then also ends descendants of its children that were
+    left behind.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        release: ReleaseSession = release_at_once,
+        say: Say = silent,
+        api_command: tuple[str, ...] = API_COMMAND,
+        worker_command: tuple[str, ...] = WORKER_COMMAND,
+        owns_process: bool = False,
+    ) -> None:
+        self.settings = settings
+        self.data = DataDir(settings.data_dir.absolute())
+        self.embedded: EmbeddedServers | None = None
+        self.endpoints: Endpoints
+        self._release = release
+        self._say = say
+        self._api_command = api_command
+        self._worker_command = worker_command
+        self._owns_process = owns_process
+        self._releases: set[asyncio.Task[None]] = set()
+        self._exit = AsyncExitStack()
+        self._lock: int
+        self._port: int
+        self._servers: _Servers
+        self._environment: dict[str, str]
+        self.api = Child(self._api_plan(), say)
+        self.workers = [Child(self._worker_plan(number), say) for number in range(1, settings.workers + 1)]
+
+    async def __aenter__(self) -> Self:
+        """Start everything; when this returns, the API says that it is ready.
+
+        Raises:
+            SparkOpsError: why not, in one sentence.
+        """
+        one_url_is_not_enough(self.settings)
+        if self._owns_process:
+            adopt_orphans()
+            self._exit.callback(end_orphans, frozenset())
+        async with self._exit:
+            self._lock = self._exit.enter_context(held(self.data))
+            self._port = claimable(self.settings.host, self.settings.port)
+            self._servers = await (self._external() if self.settings.database_url else self._start_embedded())
+            await runner.upgrade(self._servers.owner_url)
+            await self._first_administrator()
+            await self._start_doors()
+            self._publish()
+            self._exit = self._exit.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._exit.aclose()
+
+    @property
+    def children(self) -> list[Child]:
+        """Every child, in the order in which they are stopped."""
+        servers = [self.embedded.valkey, self.embedded.postgres] if self.embedded else []
+        return [*self.workers, self.api, *servers]
+
+    # Servers
+
+    async def _external(self) -> _Servers:
+        owner_url, redis_url = _revealed(self.settings.database_url), _revealed(self.settings.redis_url)
+        app_url = _revealed(self.settings.app_database_url)
+        await check_postgres(owner_url)
+        await check_redis(redis_url)
+        return _Servers(owner_url, app_url or None, redis_url)
+
+    async def _start_embedded(self) -> _Servers:
+        self.embedded = EmbeddedServers(self.data.root, lock=self._lock, say=self._say, ended=self._child_ended)
+        await self._exit.enter_async_context(self.embedded)
+        return _Servers(self.embedded.owner_url, self.embedded.app_url, self.embedded.redis_url)
+
+    def _open_database(self) -> AbstractAsyncContextManager[Database]:
+        servers = self._servers
+        role = APP_ROLE if servers.app_url is None else None
+        return open_database(servers.app_url or servers.owner_url, role=role, name="sparkops up", pool_size=1)
+
+    async def _first_administrator(self) -> None:
+        password = self.settings.admin_password
+        try:
+            async with self._open_database() as database, database.sessions.begin() as session:
+                generated = await ensure_admin(
+                    session,
+                    email=self.settings.admin_email,
+                    password=_revealed(password) or None,
+                )
+                if generated is not None:
+                    # Before the commit: a password that was lost on the way to the disk would lock everybody out.
+                    with disk_errors(self.data.root):
+                        write_private(self.data.admin_password, generated + "\n")
+        except Invalid as error:
+            raise ConfigError(f"SPARKOPS_ADMIN_EMAIL or SPARKOPS_ADMIN_PASSWORD is not valid: {error.detail}") from None
+
+    # Doors
+
+    async def _start_doors(self) -> None:
+        self._environment = child_environment(self._child_settings())
+        self._exit.callback(withdraw, self.data.root)
+        self._exit.push_async_callback(self.api.stop)
+        self._exit.push_async_callback(self._stop_workers)
+        await together(*(child.start() for child in (self.api, *self.workers)))
+        await self._until_ready()
+
+    def _child_settings(self) -> Settings:
+        servers, key = self._servers, self.settings.secret_key
+        return self.settings.model_copy(
+            update={
+                "data_dir": self.data.root,
+                "host": self.settings.host,
+                "port": self._port,
+                # Who only uses rows does not learn how to change tables.
+                "database_url": None if servers.app_url else SecretStr(servers.owner_url),
+                "app_database_url": SecretStr(servers.app_url) if servers.app_url else None,
+                "redis_url": SecretStr(servers.redis_url),
+                "secret_key": key or SecretStr(self.data.secret("signing.key")),
+                "admin_password": None,
+            }
+        )
+
+    def _api_plan(self) -> ChildPlan:
+        return ChildPlan(
+            name="api",
+            launch=lambda: self._door("api", self._api_command),
+            answers=self._api_lives,
+            ended=self._child_ended,
+            stop=((signal.SIGTERM, API_STOP_SECONDS),),
+        )
+
+    def _worker_plan(self, number: int) -> ChildPlan:
+        name = f"worker-{number}"
+        return ChildPlan(
+            name=name,
+            launch=lambda: self._door(name, self._worker_command, session=str(uuid4())),
+            ended=self._worker_ended,
+            stop=((signal.SIGTERM, self.settings.drain_seconds + 1.0),),
+        )
+
+    def _door(self, name: str, command: tuple[str, ...], session: str = "") -> Launch:
+        return Launch(
+            argv=command,
+            log=self.data.log(name),
+            env=self._environment | ({WORKER_SESSION: session} if session else {}),
+            keep_open=(self._lock,),
+            tag=session,
+        )
+
+    async def _api_lives(self) -> bool:
+        return await http_status(self.settings.host, self._port, "/health/live") == 200
+
+    async def _until_ready(self) -> None:
+        """Wait until the API answers for every part.
+
+        Raises:
+            StartError: a child ended meanwhile, or it takes too long.
+        """
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                while await http_status(self.settings.host, self._port, "/health/ready") != 200:
+                    for child in self.children:
+                        if child.failure is not None:
+                            raise child.failure
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise StartError(
+                f"The API was not ready within {READY_SECONDS:g} s; its log says why: {self.data.log('api')}"
+            ) from None
+
+    def _publish(self) -> None:
+        servers = self._servers
+        self.endpoints = Endpoints(
+            pid=os.getpid(),
+            api_url=base_url(self.settings.host, self._port),
+            database_url=servers.owner_url,
+            app_database_url=servers.app_url,
+            redis_url=servers.redis_url,
+        )
+        with disk_errors(self.data.root):
+            publish(self.data.root, self.endpoints)
+
+    # Ends
+
+    def _child_ended(self, _: Launch) -> None:
+        """End what an ended child left running: a PostgreSQL whose parent process was killed cannot return before."""
+        if self._owns_process:
+            end_orphans(frozenset(child.pid for child in self.children if child.pid is not None))
+
+    def _worker_ended(self, launch: Launch) -> None:
+        self._child_ended(launch)
+        release = asyncio.create_task(self._hand_on(UUID(launch.tag)))
+        self._releases.add(release)
+        release.add_done_callback(self._releases.discard)
+
+    async def _hand_on(self, session_id: UUID) -> None:
+        try:
+            async with asyncio.timeout(RELEASE_SECONDS), self._open_database() as database:
+                await self._release(database, session_id)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError, SparkOpsError):
+            self._say(
+                "The steps of that worker could not be handed on at once; others take them when its leases lapse."
+            )
+
+    async def _stop_workers(self) -> None:
+        await asyncio.gather(*(worker.stop() for worker in self.workers))
+        if self._releases:
+            await asyncio.wait(self._releases)
+
+
+def _revealed(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret is not None else ""
+
+
+def one_url_is_not_enough(settings: Settings) -> None:
+    """Do nothing if both servers are given, or none.
+
+    Raises:
+        ConfigError: one of them is missing.
+    """
+    if settings.database_url and not settings.redis_url:
+        raise ConfigError("SPARKOPS_DATABASE_URL is set but SPARKOPS_REDIS_URL is not; set both, or neither.")
+    if not settings.database_url and (settings.redis_url or settings.app_database_url):
+        given = "SPARKOPS_REDIS_URL" if settings.redis_url else "SPARKOPS_APP_DATABASE_URL"
+        raise ConfigError(f"{given} is set but SPARKOPS_DATABASE_URL is not; set both, or neither.")

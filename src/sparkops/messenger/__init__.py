@@ -1,0 +1,1 @@
+"""How processes ring each other: Celery for work, Redis channels for logs. Everything here may be lost."""

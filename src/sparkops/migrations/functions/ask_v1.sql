@@ -1,0 +1,36 @@
+CREATE OR REPLACE FUNCTION engine.ask(p jsonb) RETURNS jsonb
+LANGUAGE plpgsql AS $$
+-- The question of an `approval` step, asked once however often the step is attempted, and its answer, used once.
+-- p: {step_id, attempt, token, approval_id, title, request, request_hash, seconds}.
+-- Returns {approval_id, status: pending | approved | rejected | expired | withdrawn, decided_by, comment, rings}.
+-- Raises SF001, SF006.
+DECLARE
+  v_step steps := engine.hold_lease((p ->> 'step_id')::uuid, (p ->> 'attempt')::bigint, (p ->> 'token')::uuid);
+  v_approval approvals;
+  v_events jsonb := '[]';
+BEGIN
+  IF v_step.cancel_requested THEN
+    RAISE EXCEPTION 'step % was asked to stop', v_step.id USING ERRCODE = 'SF006';
+  END IF;
+  SELECT * INTO v_approval FROM approvals WHERE subject_kind = 'step' AND subject_id = v_step.id FOR UPDATE;
+  IF NOT FOUND THEN
+    INSERT INTO approvals (id, project_id, run_id, step_id, subject_kind, subject_id, request_hash, title,
+                           proposed_request, status, requested_by, expires_at)
+    SELECT (p ->> 'approval_id')::uuid, v_step.project_id, v_step.run_id, v_step.id, 'step', v_step.id,
+           p ->> 'request_hash', p ->> 'title', p -> 'request', 'pending', r.created_by,
+           clock_timestamp() + make_interval(secs => (p ->> 'seconds')::float8)
+      FROM runs r WHERE r.id = v_step.run_id
+    RETURNING * INTO v_approval;
+    v_events := jsonb_build_array(jsonb_build_object(
+      'run_id', v_step.run_id, 'kind', 'approval.requested', 'step_id', v_step.id,
+      'data', jsonb_build_object('approval_id', v_approval.id, 'key', v_step.node_key, 'title', v_approval.title)));
+  ELSIF v_approval.request_hash <> p ->> 'request_hash' THEN
+    RAISE EXCEPTION 'step % asks something else than what it asked before', v_step.node_key USING ERRCODE = 'SF003';
+  ELSIF v_approval.status = 'approved' THEN
+    UPDATE approvals SET status = 'consumed', consumed_at = clock_timestamp() WHERE id = v_approval.id;
+  END IF;
+  RETURN jsonb_build_object(
+    'approval_id', v_approval.id, 'decided_by', v_approval.decided_by, 'comment', v_approval.comment,
+    'status', CASE v_approval.status WHEN 'consumed' THEN 'approved' ELSE v_approval.status END,
+    'rings', engine.emit(v_events));
+END $$;

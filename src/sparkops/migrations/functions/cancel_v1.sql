@@ -1,0 +1,40 @@
+CREATE OR REPLACE FUNCTION engine.cancel(p_run uuid, p_user uuid, p_error jsonb) RETURNS jsonb
+LANGUAGE plpgsql AS $$
+-- T_CANCEL. What has not started is cancelled at once; what runs is asked to stop, and from this commit on prepares
+-- nothing more. The run ends when its last running step does. Repeating it, or cancelling a run that has ended,
+-- changes nothing. p_user NULL: the platform itself, because of p_error. Returns {status, rings}.
+DECLARE
+  v_run runs;
+  v_step steps;
+  v_events jsonb := '[]';
+  v_ended jsonb;
+BEGIN
+  SELECT * INTO v_run FROM runs WHERE id = p_run FOR UPDATE;
+  IF v_run.finished_at IS NOT NULL OR v_run.status = 'cancelling' THEN
+    RETURN jsonb_build_object('status', v_run.status, 'rings', '[]'::jsonb);
+  END IF;
+  UPDATE runs SET status = 'cancelling', cancel_requested_at = clock_timestamp(), cancelled_by = p_user,
+                  error = p_error
+   WHERE id = p_run;
+  v_events := jsonb_build_array(jsonb_build_object(
+    'run_id', p_run, 'kind', 'run.cancelling', 'data', jsonb_build_object('status', 'cancelling')));
+
+  FOR v_step IN SELECT * FROM steps WHERE run_id = p_run
+                   AND status IN ('pending', 'ready', 'running', 'waiting', 'uncertain') ORDER BY id FOR UPDATE LOOP
+    IF v_step.status = 'running' THEN
+      UPDATE steps SET cancel_requested = true WHERE id = v_step.id;
+    ELSE
+      UPDATE steps SET status = 'cancelled', finished_at = clock_timestamp(), waiting_for = NULL, wake_at = NULL
+       WHERE id = v_step.id RETURNING * INTO v_step;
+      v_events := v_events || engine.abandon_calls(v_step) || jsonb_build_array(engine.step_event(
+        v_step, 'step.cancelled', jsonb_build_object('finished_at', v_step.finished_at)));
+    END IF;
+  END LOOP;
+  UPDATE approvals SET status = 'withdrawn' WHERE run_id = p_run AND status IN ('pending', 'approved');
+  PERFORM engine.write_audit(v_run.project_id, coalesce('user:' || p_user, 'system'), 'run.cancel', 'run:' || p_run,
+                             coalesce(p_error, '{}'));
+
+  v_ended := engine.hand_over('{}', ARRAY[p_run]);
+  RETURN jsonb_build_object('status', (SELECT status FROM runs WHERE id = p_run),
+                            'rings', engine.emit(v_events || (v_ended -> 'events')));
+END $$;

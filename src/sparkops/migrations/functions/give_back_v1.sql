@@ -1,0 +1,77 @@
+CREATE OR REPLACE FUNCTION engine.give_back(p_session uuid, p_crashed boolean, p_limit int) RETURNS jsonb
+LANGUAGE plpgsql AS $$
+-- T_REAP (p_session NULL): steps whose lease ran out or whose time is up. T_RELEASE (p_session given): the steps of
+-- one worker session, at once; p_crashed says whether its process died or gave them back in peace.
+-- Never waits and never locks a run. Returns {runs: [those that must be advanced in a transaction of their own],
+-- queues: [those that have work again], count, rings}.
+DECLARE
+  v_step steps;
+  v_after steps;
+  v_status text;
+  v_outcome text;
+  v_error jsonb;
+  v_late boolean;
+  v_events jsonb := '[]';
+  v_runs jsonb := '[]';
+  v_queues jsonb := '[]';
+  v_count int := 0;
+BEGIN
+  FOR v_step IN
+    SELECT * FROM steps s
+     WHERE s.status = 'running'
+       AND CASE WHEN p_session IS NULL
+                THEN s.lease_expires_at < clock_timestamp() OR s.step_deadline_at < clock_timestamp()
+                ELSE s.worker_session = p_session END
+     ORDER BY s.id LIMIT p_limit FOR UPDATE SKIP LOCKED
+  LOOP
+    v_count := v_count + 1;
+    v_late := v_step.step_deadline_at < clock_timestamp();
+    v_outcome := CASE WHEN v_late THEN 'timed_out' WHEN p_session IS NULL THEN 'lost' ELSE 'released' END;
+    v_error := NULL;
+    IF EXISTS (SELECT 1 FROM calls c WHERE c.run_id = v_step.run_id AND c.step_id = v_step.id
+                  AND c.status IN ('prepared', 'unknown') AND c.effect_class = 'unsafe') THEN
+      v_status := 'uncertain';
+      v_outcome := 'uncertain';
+    ELSIF v_step.cancel_requested THEN
+      v_status := 'cancelled';
+      v_outcome := 'cancelled';
+    ELSIF v_late THEN
+      v_status := CASE WHEN v_step.failures + 1 < v_step.max_attempts THEN 'ready' ELSE 'failed' END;
+      v_error := jsonb_build_object('code', 'timeout', 'message', format('the attempt took longer than %s', v_step.timeout));
+    ELSIF p_crashed AND v_step.isolate AND v_step.crashes + 1 > v_step.max_crashes THEN
+      v_status := 'failed';
+      v_error := '{"code": "poison", "message": "the worker process died each time it ran this step alone"}';
+    ELSE
+      v_status := 'ready';
+    END IF;
+
+    UPDATE step_attempts SET ended_at = clock_timestamp(), outcome = v_outcome, error = v_error
+     WHERE run_id = v_step.run_id AND step_id = v_step.id AND attempt = v_step.attempt;
+    UPDATE steps
+       SET status = v_status, error = coalesce(v_error, error),
+           failures = failures + v_late::int,
+           crashes = crashes + (p_crashed AND NOT v_late)::int,
+           isolate = isolate OR (p_crashed AND NOT v_late AND v_status = 'ready' AND crashes > 0),
+           claim_token = NULL, lease_expires_at = NULL, step_deadline_at = NULL,
+           not_before = clock_timestamp() + CASE WHEN v_late THEN interval '1 second' * random() ELSE interval '0' END,
+           ready_at = CASE WHEN v_status = 'ready' THEN clock_timestamp() ELSE ready_at END,
+           finished_at = CASE WHEN v_status IN ('failed', 'cancelled') THEN clock_timestamp() END
+     WHERE id = v_step.id RETURNING * INTO v_after;
+
+    IF v_status IN ('failed', 'cancelled') THEN
+      v_events := v_events || engine.abandon_calls(v_after);
+    END IF;
+    v_events := v_events || jsonb_build_array(engine.step_event(
+      v_after, CASE v_status WHEN 'ready' THEN 'step.released' ELSE 'step.' || v_status END,
+      jsonb_strip_nulls(jsonb_build_object('reason', v_outcome, 'error', v_error, 'finished_at', v_after.finished_at))));
+    IF v_status = 'ready' THEN
+      v_queues := v_queues || to_jsonb(v_after.queue);
+    ELSE
+      v_runs := v_runs || to_jsonb(v_after.run_id);
+    END IF;
+  END LOOP;
+  IF p_session IS NOT NULL THEN
+    UPDATE worker_sessions SET ended_at = clock_timestamp() WHERE id = p_session AND ended_at IS NULL;
+  END IF;
+  RETURN jsonb_build_object('runs', v_runs, 'queues', v_queues, 'count', v_count, 'rings', engine.emit(v_events));
+END $$;

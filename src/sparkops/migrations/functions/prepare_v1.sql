@@ -1,0 +1,41 @@
+CREATE OR REPLACE FUNCTION engine.prepare(p jsonb) RETURNS jsonb
+LANGUAGE plpgsql AS $$
+-- T_PREPARE. Writes down what a step is about to do and under which decision; only what comes back with the verdict
+-- `send` may leave the process, and only after this has been committed.
+-- p: {step_id, attempt, token, policy_version, calls: [{id, seq, kind, name, tool_hash, request_hash, request,
+--     effect_class, bound_micros, outcome, rule, reason, facts, approval_id, approval_seconds, title}]}.
+-- Returns {verdicts, rings}; or {policy_version} when the rules have changed: judge again, then prepare again.
+-- Raises SF001 (not held any more), SF003 (not what was recorded), SF006 (the run was asked to stop).
+DECLARE
+  v_step steps := engine.hold_lease((p ->> 'step_id')::uuid, (p ->> 'attempt')::bigint, (p ->> 'token')::uuid);
+  v_policy bigint;
+  v_asked jsonb;
+  v_known calls;
+  v_met boolean;
+  v_one jsonb;
+  v_verdicts jsonb := '[]';
+  v_events jsonb := '[]';
+BEGIN
+  IF v_step.cancel_requested THEN
+    RAISE EXCEPTION 'step % was asked to stop', v_step.id USING ERRCODE = 'SF006';
+  END IF;
+  v_policy := coalesce((SELECT version FROM policies WHERE project_id = v_step.project_id), 0);
+  IF v_policy <> (p ->> 'policy_version')::bigint THEN
+    RETURN jsonb_build_object('policy_version', v_policy);
+  END IF;
+
+  FOR v_asked IN SELECT * FROM jsonb_array_elements(p -> 'calls') LOOP
+    SELECT * INTO v_known FROM calls
+      WHERE run_id = v_step.run_id AND step_id = v_step.id AND seq = (v_asked ->> 'seq')::bigint FOR UPDATE;
+    v_met := FOUND;
+    v_one := CASE WHEN v_met THEN engine.resume(v_step, v_known, v_asked)
+                  ELSE engine.propose(v_step, v_asked, v_policy) END;
+    v_verdicts := v_verdicts || jsonb_build_array(v_one -> 'verdict');
+    v_events := v_events || (v_one -> 'events');
+  END LOOP;
+
+  IF v_verdicts @? '$[*] ? (@.verdict == "uncertain")' THEN
+    v_events := v_events || engine.park(v_step, 'uncertain', NULL);
+  END IF;
+  RETURN jsonb_build_object('verdicts', v_verdicts, 'rings', engine.emit(v_events));
+END $$;

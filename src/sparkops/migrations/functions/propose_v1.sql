@@ -1,0 +1,67 @@
+CREATE OR REPLACE FUNCTION engine.propose(p_step steps, p_call jsonb, p_policy_version bigint) RETURNS jsonb
+LANGUAGE plpgsql AS $$
+-- The first time a call is seen: its intent and its decision are written down; then it is denied, waits for a person,
+-- or is paid for and prepared. Returns {verdict: {call_id, seq, verdict, …}, events}.
+DECLARE
+  v_call calls;
+  v_verdict text := p_call ->> 'outcome';
+  v_rule text := p_call ->> 'rule';
+  v_reason text := p_call ->> 'reason';
+  v_decision uuid := gen_random_uuid();
+  v_bound bigint := (p_call ->> 'bound_micros')::bigint;
+  v_error jsonb;
+BEGIN
+  v_call := jsonb_populate_record(NULL::calls, p_call);
+  v_call.run_id := p_step.run_id;
+  v_call.step_id := p_step.id;
+  v_call.project_id := p_step.project_id;
+  v_call.attempt := p_step.attempt;
+  v_call.proposed_at := clock_timestamp();
+  v_call.decision_id := v_decision;
+  v_call.sends := 0;
+  v_call.cost_micros := 0;
+
+  IF v_verdict = 'allow' AND NOT engine.reserve(p_step, v_call.id, 1, v_bound) THEN
+    v_verdict := 'deny';
+    v_rule := 'budget';
+    v_reason := format('the budget of this run does not have %s micros left', v_bound);
+  END IF;
+  INSERT INTO policy_decisions (id, project_id, run_id, subject_kind, subject_id, request_hash, policy_version,
+                                outcome, rule, reason, facts)
+  VALUES (v_decision, p_step.project_id, p_step.run_id, 'call', v_call.id, v_call.request_hash, p_policy_version,
+          v_verdict, v_rule, v_reason, p_call -> 'facts');
+
+  IF v_verdict = 'allow' THEN
+    v_call.status := 'prepared';
+    v_call.prepared_at := clock_timestamp();
+    v_call.sends := 1;
+  ELSIF v_verdict = 'deny' THEN
+    v_error := jsonb_build_object('code', CASE v_rule WHEN 'budget' THEN 'budget-exceeded' ELSE 'denied' END,
+                                  'message', coalesce(v_reason, 'denied by policy'), 'rule', v_rule);
+    v_call.status := 'denied';
+    v_call.error := v_error;
+    v_call.finished_at := clock_timestamp();
+  ELSE
+    v_call.status := 'waiting_approval';
+    v_call.approval_id := (p_call ->> 'approval_id')::uuid;
+    INSERT INTO approvals (id, project_id, run_id, step_id, subject_kind, subject_id, request_hash, tool_hash, title,
+                           proposed_request, status, reason, rule, requested_by, expires_at)
+    SELECT v_call.approval_id, p_step.project_id, p_step.run_id, p_step.id, 'call', v_call.id, v_call.request_hash,
+           v_call.tool_hash, p_call ->> 'title', v_call.request, 'pending', v_reason, v_rule, r.created_by,
+           clock_timestamp() + make_interval(secs => (p_call ->> 'approval_seconds')::float8)
+      FROM runs r WHERE r.id = p_step.run_id;
+  END IF;
+  INSERT INTO calls SELECT v_call.*;
+
+  RETURN jsonb_build_object(
+    'verdict', jsonb_build_object(
+      'call_id', v_call.id, 'seq', v_call.seq, 'send_no', v_call.sends, 'error', v_error,
+      'approval_id', v_call.approval_id,
+      'verdict', CASE v_verdict WHEN 'allow' THEN 'send' WHEN 'deny' THEN 'recorded' ELSE 'waiting' END,
+      'status', v_call.status),
+    'events', jsonb_build_array(engine.call_event(p_step, v_call))
+      || CASE WHEN v_call.approval_id IS NULL THEN '[]' ELSE jsonb_build_array(jsonb_build_object(
+           'run_id', p_step.run_id, 'kind', 'approval.requested', 'step_id', p_step.id,
+           'data', jsonb_build_object('approval_id', v_call.approval_id, 'key', p_step.node_key,
+                                      'title', p_call ->> 'title'))) END);
+END $$;

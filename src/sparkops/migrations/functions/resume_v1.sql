@@ -1,0 +1,82 @@
+CREATE OR REPLACE FUNCTION engine.resume(p_step steps, p_call calls, p_again jsonb) RETURNS jsonb
+LANGUAGE plpgsql AS $$
+-- A call that an earlier attempt has on record is met again. What is recorded counts: a finished call answers from
+-- the record; one that was sent and lost goes out again under the same id if its class allows, else nobody knows; one
+-- that waited goes on if a person said yes to exactly this request and tool.
+-- Returns {verdict, events}. Raises SF003: the step asks for something else than what it asked for before.
+DECLARE
+  v_call calls := p_call;
+  v_approval approvals;
+  v_verdict text := 'send';
+  v_events jsonb := '[]';
+  v_bound bigint := (p_again ->> 'bound_micros')::bigint;
+BEGIN
+  IF v_call.kind <> p_again ->> 'kind' OR v_call.name <> p_again ->> 'name'
+     OR v_call.request_hash <> p_again ->> 'request_hash' THEN
+    RAISE EXCEPTION 'call % of step % differs from what an earlier attempt recorded', v_call.seq, p_step.node_key
+      USING ERRCODE = 'SF003';
+  END IF;
+
+  IF v_call.status IN ('done', 'failed', 'denied', 'expired') THEN
+    v_verdict := 'recorded';
+
+  ELSIF v_call.status = 'prepared' AND v_call.effect_class = 'unsafe' THEN
+    v_verdict := 'uncertain';
+    v_call.cost_micros := v_call.cost_micros + engine.charge(p_call, NULL);
+    v_call.status := 'unknown';
+
+  ELSIF v_call.status = 'prepared' THEN
+    v_call.cost_micros := v_call.cost_micros + engine.charge(p_call, NULL);
+    v_call.sends := v_call.sends + 1;
+    IF NOT engine.reserve(p_step, v_call.id, v_call.sends, v_bound) THEN
+      v_verdict := 'recorded';
+      v_call.sends := p_call.sends;
+      v_call.status := 'failed';
+      v_call.error := '{"code": "budget-exceeded", "message": "the budget of this run is used up"}';
+    END IF;
+
+  ELSIF v_call.status = 'waiting_approval' THEN
+    SELECT * INTO v_approval FROM approvals WHERE id = v_call.approval_id FOR UPDATE;
+    IF v_approval.status = 'pending' AND v_approval.expires_at > clock_timestamp() THEN
+      v_verdict := 'waiting';
+    ELSIF v_approval.status = 'approved' AND v_approval.expires_at > clock_timestamp()
+          AND v_approval.request_hash = p_again ->> 'request_hash'
+          AND v_approval.tool_hash IS NOT DISTINCT FROM p_again ->> 'tool_hash' THEN
+      v_call.sends := 1;
+      IF engine.reserve(p_step, v_call.id, 1, v_bound) THEN
+        UPDATE approvals SET status = 'consumed', consumed_at = clock_timestamp() WHERE id = v_approval.id;
+        v_call.status := 'prepared';
+        v_call.prepared_at := clock_timestamp();
+      ELSE
+        v_verdict := 'recorded';
+        v_call.sends := 0;
+        v_call.status := 'denied';
+        v_call.error := '{"code": "budget-exceeded", "message": "the budget of this run is used up"}';
+      END IF;
+    ELSE
+      v_verdict := 'recorded';
+      v_call.status := CASE WHEN v_approval.status IN ('rejected', 'withdrawn') THEN 'denied' ELSE 'expired' END;
+      v_call.error := jsonb_build_object(
+        'code', CASE v_call.status WHEN 'denied' THEN 'rejected' ELSE 'approval-expired' END,
+        'message', CASE WHEN v_call.status = 'denied' THEN 'a person rejected this: ' || coalesce(v_approval.comment, '')
+                        WHEN v_approval.status = 'approved' THEN 'the tool or the request changed after the approval'
+                        ELSE 'nobody approved this in time' END);
+    END IF;
+  ELSE
+    v_verdict := 'uncertain';
+  END IF;
+
+  IF v_call IS DISTINCT FROM p_call THEN
+    UPDATE calls SET status = v_call.status, sends = v_call.sends, cost_micros = v_call.cost_micros,
+                     error = v_call.error, prepared_at = v_call.prepared_at, attempt = p_step.attempt,
+                     finished_at = CASE WHEN v_call.status = 'prepared' THEN NULL ELSE clock_timestamp() END
+     WHERE run_id = v_call.run_id AND id = v_call.id;
+    v_events := jsonb_build_array(engine.call_event(p_step, v_call));
+  END IF;
+  RETURN jsonb_build_object(
+    'verdict', jsonb_build_object(
+      'call_id', v_call.id, 'seq', v_call.seq, 'send_no', v_call.sends, 'verdict', v_verdict,
+      'status', v_call.status, 'response', v_call.response, 'error', v_call.error,
+      'approval_id', v_call.approval_id, 'replayed', true),
+    'events', v_events);
+END $$;

@@ -1,0 +1,22 @@
+"""Every table of the platform, gathered for Alembic and for tests that build a schema."""
+
+from sparkops.core.db import Base
+from sparkops.domains.agents import models as agents
+from sparkops.domains.approvals import models as approvals
+from sparkops.domains.artifacts import models as artifacts
+from sparkops.domains.audit import models as audit
+from sparkops.domains.budgets import models as budgets
+from sparkops.domains.effects import models as effects
+from sparkops.domains.identity import models as identity
+from sparkops.domains.policies import models as policies
+from sparkops.domains.projects import models as projects
+from sparkops.domains.runs import models as runs
+from sparkops.domains.tools import models as tools
+from sparkops.domains.workflows import models as workflows
+
+MODULES = (
+    agents, approvals, artifacts, audit, budgets, effects,
+    identity, policies, projects, runs, tools, workflows,
+)  # fmt: skip
+
+metadata = Base.metadata

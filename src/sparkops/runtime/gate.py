@@ -1,0 +1,236 @@
+"""The gate: the one function that every effect passes. Whoever reads this file knows what is promised.
+
+Intent, decision, reservation and, where a rule asks for it, the approval are committed before a byte leaves; the
+outcome and its true cost are committed after. Nothing else in the platform calls `Effect.send`.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from sparkops.core.failpoints import failpoint
+from sparkops.core.ids import new_id
+from sparkops.core.json import Json, digest
+from sparkops.domains.effects.state import CallStatus, EffectClass
+from sparkops.engine.claim import Claim
+from sparkops.engine.context import Engine
+from sparkops.engine.effects import PolicyChanged, prepare, record
+from sparkops.engine.errors import Fenced, NonDeterministic
+from sparkops.runtime.effects import (
+    CallFailed,
+    Dispatch,
+    Effect,
+    ErrorInfo,
+    Outcome,
+    OutcomeStatus,
+    OutcomeUnknown,
+    Receipt,
+)
+from sparkops.runtime.policies import PolicyCache
+from sparkops.runtime.trust import Trust
+
+log = structlog.get_logger()
+
+APPROVAL_SECONDS = 24 * 3600
+"""How long a held call waits for a person before it expires."""
+POLICY_RETRIES = 5
+"""Rules that change faster than a call can be judged are a mistake; the step then fails and is retried."""
+
+
+class Parked(Exception):
+    """The step cannot go on by itself: it waits for these approvals, or (none given) is uncertain."""
+
+    def __init__(self, approvals: Sequence[UUID] = ()) -> None:
+        super().__init__("the step is parked")
+        self.approvals = tuple(approvals)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What one send came to: the row to record, and the outcome for the step."""
+
+    result: Mapping[str, Any]
+    outcome: Outcome
+
+
+@dataclass(slots=True)
+class RecordedGate:
+    """The gate of one attempt of one step. Effects are numbered in the order in which the step asks for them.
+
+    `rides_along`: the step does one effect, whose record may be written together with the end of the step; it then
+    lies in `unrecorded`.
+    """
+
+    engine: Engine
+    claim: Claim
+    policies: PolicyCache
+    trust: Trust
+    facts: Mapping[str, Json]
+    deadline: float | None = None
+    rides_along: bool = False
+    unrecorded: list[Mapping[str, Any]] = field(default_factory=list)
+    _seq: int = 0
+
+    async def perform(self, effects: Sequence[Effect]) -> list[Outcome]:
+        """Take the effects of one turn through the gate; the outcomes come in the same order.
+
+        Raises:
+            Parked: the step waits for a person; what was allowed has been done and recorded.
+            Fenced, CancelRequested: this attempt must stop.
+            NonDeterministic: an earlier attempt did something else at this place.
+        """
+        first = self._seq + 1
+        self._seq += len(effects)
+        numbered = list(enumerate(effects, start=first))
+        recorded = self._from_journal(numbered)
+        if recorded is not None:
+            return recorded
+        verdicts = await self._prepare(numbered)
+        if any(verdict["verdict"] == "uncertain" for verdict in verdicts):
+            raise Parked
+        sent = await self._send_all(
+            [
+                (effect, verdict)
+                for effect, verdict in zip(effects, verdicts, strict=True)
+                if verdict["verdict"] == "send"
+            ]
+        )
+        waiting = [UUID(verdict["approval_id"]) for verdict in verdicts if verdict["verdict"] == "waiting"]
+        if waiting:
+            raise Parked(waiting)
+        return [sent[verdict["seq"]] if verdict["verdict"] == "send" else _outcome(verdict) for verdict in verdicts]
+
+    def _from_journal(self, numbered: Sequence[tuple[int, Effect]]) -> list[Outcome] | None:
+        """Answer a turn that earlier attempts finished from the record alone, without asking the database."""
+        known = {entry["seq"]: entry for entry in self.claim.journal if entry["status"] in _FINAL}
+        if not all(seq in known for seq, _ in numbered):
+            return None
+        for seq, effect in numbered:
+            entry = known[seq]
+            if (entry["kind"], entry["name"], entry["request_hash"]) != (
+                effect.kind,
+                effect.name,
+                digest(effect.request),
+            ):
+                raise NonDeterministic(f"Call {seq} of step {self.claim.key} is not what an earlier attempt recorded.")
+        return [_outcome({**known[seq], "replayed": True}) for seq, _ in numbered]
+
+    async def _prepare(self, numbered: Sequence[tuple[int, Effect]]) -> list[Mapping[str, Any]]:
+        """Judge the effects and have them written down; judge again if the rules changed meanwhile."""
+        for _ in range(POLICY_RETRIES):
+            rules = await self.policies.get(self.claim.project_id)
+            facts = dict(self.facts)
+            if rules.asks_cost:
+                facts["run.cost_micros"] = await self.policies.spent(self.claim.run_id)
+            calls = [self._proposal(seq, effect, rules.decide(effect, facts)) for seq, effect in numbered]
+            try:
+                return await prepare(self.engine, self.claim.lease, calls, policy_version=rules.version)
+            except PolicyChanged:
+                self.policies.forget(self.claim.project_id)
+        raise CallFailed("policy-unstable", "The policy of the project kept changing.", retryable=True)
+
+    def _proposal(self, seq: int, effect: Effect, decision: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "id": str(new_id()),
+            "seq": seq,
+            "kind": effect.kind,
+            "name": effect.name,
+            "tool_hash": effect.tool_hash,
+            "request": effect.request,
+            "request_hash": digest(effect.request),
+            "effect_class": effect.effect_class,
+            "bound_micros": effect.bound_micros,
+            "approval_id": str(new_id()),
+            "approval_seconds": APPROVAL_SECONDS,
+            "title": f"{self.facts.get('agent') or self.claim.key} asks to use {effect.name}",
+            **decision,
+        }
+
+    async def _send_all(self, allowed: Sequence[tuple[Effect, Mapping[str, Any]]]) -> dict[int, Outcome]:
+        """Send what was allowed, side by side, and record what came of it."""
+        if not allowed:
+            return {}
+        if not self.trust.holds():
+            raise Fenced(f"The lease of step {self.claim.key} is too old to start a call.")
+        sent = await asyncio.gather(*(self._send(effect, verdict) for effect, verdict in allowed))
+        failpoint("after_send")
+        results = [each.result for each in sent]
+        if self.rides_along and all(result["status"] != CallStatus.UNKNOWN for result in results):
+            self.unrecorded.extend(results)
+        else:
+            await record(self.engine, self.claim.lease, results)
+        if any(result["status"] == CallStatus.UNKNOWN for result in results):
+            raise Parked
+        return {verdict["seq"]: each.outcome for (_, verdict), each in zip(allowed, sent, strict=True)}
+
+    async def _send(self, effect: Effect, verdict: Mapping[str, Any]) -> _Sent:
+        call_id = UUID(verdict["call_id"])
+        try:
+            receipt = await self._dispatch(effect, Dispatch(call_id, verdict["send_no"], self.deadline))
+        except CallFailed as failed:
+            return _failed(call_id, failed.error, failed.retryable, failed.cost_micros, failed.usage)
+        except OutcomeUnknown as unknown:
+            error = ErrorInfo(code="outcome-unknown", message=unknown.message)
+            if effect.effect_class is EffectClass.UNSAFE:
+                result = _result(call_id, CallStatus.UNKNOWN, None, error, None, None)
+                return _Sent(result, Outcome(call_id, "failed", None, error, replayed=False))
+            return _failed(call_id, error, True, None, None)
+        return _done(call_id, receipt)
+
+    async def _dispatch(self, effect: Effect, dispatch: Dispatch) -> Receipt:
+        try:
+            return await effect.send(dispatch)
+        except (CallFailed, OutcomeUnknown):
+            raise
+        except Exception as bug:  # nobody knows how far a bug came, so it counts as an answer that was lost
+            log.exception("effect.bug", step_id=str(self.claim.lease.step_id), name=effect.name)
+            raise OutcomeUnknown(f"{effect.name} broke down: {type(bug).__name__}") from bug
+
+
+_FINAL = frozenset({CallStatus.DONE, CallStatus.FAILED, CallStatus.DENIED, CallStatus.EXPIRED})
+
+
+_STATUSES: Mapping[str, OutcomeStatus] = {
+    CallStatus.DONE: "done",
+    CallStatus.FAILED: "failed",
+    CallStatus.DENIED: "denied",
+    CallStatus.EXPIRED: "denied",
+}
+
+
+def _outcome(entry: Mapping[str, Any]) -> Outcome:
+    """Return a recorded call as an outcome; a question that expired counts as denied."""
+    return Outcome(
+        UUID(entry["call_id"]),
+        _STATUSES[entry["status"]],
+        entry.get("response"),
+        entry.get("error"),
+        replayed=bool(entry.get("replayed")),
+    )
+
+
+def _result(
+    call_id: UUID, status: CallStatus, response: Json, error: ErrorInfo | None, usage: Any, cost_micros: int | None
+) -> dict[str, Any]:
+    return {
+        "call_id": str(call_id),
+        "status": status,
+        "response": response,
+        "error": error,
+        "usage": usage.to_json() if usage is not None else None,
+        "cost_micros": cost_micros,
+    }
+
+
+def _done(call_id: UUID, receipt: Receipt) -> _Sent:
+    result = _result(call_id, CallStatus.DONE, receipt.response, None, receipt.usage, receipt.cost_micros)
+    return _Sent(result, Outcome(call_id, "done", receipt.response, None, replayed=False))
+
+
+def _failed(call_id: UUID, error: ErrorInfo, retryable: bool, cost_micros: int | None, usage: Any) -> _Sent:
+    result = _result(call_id, CallStatus.FAILED, None, error, usage, cost_micros)
+    return _Sent(result, Outcome(call_id, "failed", None, error, replayed=False, retryable=retryable))

@@ -1,0 +1,94 @@
+"""From the name of a model in a definition to a model that can be asked."""
+
+from types import TracebackType
+from typing import Self
+
+import httpx2
+
+from sparkops.core.config import ModelEndpoint, Settings
+from sparkops.core.model_spec import ModelSpec
+from sparkops.core.model_spec import Price as StatedPrice
+from sparkops.runtime.effects import StepFailed
+from sparkops.runtime.egress import Egress, guarded_client, host_port, parse_allowed
+from sparkops.runtime.llm import prices
+from sparkops.runtime.llm.base import Model
+from sparkops.runtime.llm.openai_compatible import OpenAICompatible
+from sparkops.runtime.llm.scripted import Scripted
+
+
+def egress_of(settings: Settings) -> Egress:
+    """Return who may be reached. A configured model endpoint is the operator's choice, so it is allowed.
+
+    Raises:
+        ValueError: an entry of `egress_allow` has no port, or an endpoint's address is no http or https URL.
+    """
+    endpoints = {host_port(endpoint.base_url) for endpoint in settings.models.values()}
+    return Egress(parse_allowed(settings.egress_allow) | endpoints)
+
+
+class Models:
+    """The models of one process, on one event loop: they share connections, which `aclose` closes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._client: httpx2.AsyncClient | None = None
+        self._made: dict[tuple[str, StatedPrice | None], OpenAICompatible] = {}
+
+    def resolve(self, spec: ModelSpec) -> Model:
+        """Return the model that a definition names.
+
+        Raises:
+            StepFailed: no endpoint has this name, or the price of its model is not known.
+        """
+        if spec.script is not None:
+            return Scripted(spec.script, spec.price)
+        key = (spec.model, spec.price)
+        if key not in self._made:
+            self._made[key] = self._make(spec)
+        return self._made[key]
+
+    def _make(self, spec: ModelSpec) -> OpenAICompatible:
+        endpoint = self._settings.models.get(spec.model)
+        if endpoint is None:
+            known = ", ".join(sorted(self._settings.models)) or "none"
+            raise StepFailed(
+                "model-not-configured",
+                f"There is no model endpoint called {spec.model} (there are: {known}). Set SPARKOPS_MODEL_BASE_URL and "
+                "SPARKOPS_MODEL_NAME for the one called default, add it under models in the settings, or use scripted.",
+            )
+        return OpenAICompatible(spec.model, endpoint, _price(spec, endpoint), self._shared_client())
+
+    def _shared_client(self) -> httpx2.AsyncClient:
+        if self._client is None:
+            self._client = guarded_client(egress_of(self._settings))
+        return self._client
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            await self._client.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+def _price(spec: ModelSpec, endpoint: ModelEndpoint) -> prices.Price:
+    """Return the price that counts: the definition's, else the settings', else the library's."""
+    if spec.price is not None:
+        return prices.Stated(spec.price)
+    if endpoint.input_usd_per_million is not None and endpoint.output_usd_per_million is not None:
+        stated = StatedPrice(
+            input_usd_per_million=endpoint.input_usd_per_million,
+            output_usd_per_million=endpoint.output_usd_per_million,
+        )
+        return prices.Stated(stated)
+    both = "input_usd_per_million and output_usd_per_million"
+    where = f"{both} of models.{spec.model} in the settings"
+    if spec.model == "default":
+        where = "SPARKOPS_MODEL_INPUT_USD_PER_MILLION and SPARKOPS_MODEL_OUTPUT_USD_PER_MILLION"
+    return prices.known_price(endpoint.model, endpoint.base_url, state_where=f"{where}, or price in the definition")

@@ -1,0 +1,82 @@
+"""What a tool is: a definition with a digest, and one function that runs it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+import jsonschema_rs
+
+from sparkops.core.blobs import Blobs
+from sparkops.core.config import Settings
+from sparkops.core.db import Database
+from sparkops.core.json import Json, digest
+from sparkops.core.money import Micros
+from sparkops.core.schemas import compile_schema
+from sparkops.domains.effects.state import EffectClass
+from sparkops.runtime.effects import FREE
+from sparkops.runtime.llm.base import ToolSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ToolContext:
+    """For whom a tool runs. `call_id` is the idempotency key; `deadline` is of `time.monotonic()`."""
+
+    project_id: UUID
+    run_id: UUID
+    step_id: UUID
+    call_id: UUID
+    database: Database
+    blobs: Blobs
+    settings: Settings
+    deadline: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a tool gave back, and what it cost."""
+
+    output: Json
+    cost_micros: Micros = FREE
+
+
+Run = Callable[[Mapping[str, Any], ToolContext], Awaitable[ToolResult]]
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A built-in tool. `run` gets arguments that have passed `parameters`, a JSON Schema of type object.
+
+    `run` raises `CallFailed` for a definite failure and `OutcomeUnknown` where the effect may have happened.
+    """
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+    effect_class: EffectClass
+    run: Run
+    bound_micros: Micros = FREE
+    """What one call may cost at most."""
+
+    @cached_property
+    def hash(self) -> str:
+        """The digest of the definition: changing any of it changes what an approval was given for."""
+        return digest(
+            {
+                "name": self.name,
+                "description": self.description,
+                "parameters": dict(self.parameters),
+                "effect_class": self.effect_class,
+            }
+        )
+
+    @cached_property
+    def validator(self) -> jsonschema_rs.Validator:
+        """The compiled schema of the arguments."""
+        return compile_schema(self.parameters)
+
+    @property
+    def spec(self) -> ToolSpec:
+        """The tool as it is offered to a model."""
+        return ToolSpec(self.name, self.description, self.parameters, self.hash)

@@ -1,0 +1,220 @@
+"""`sql.query`: reads one of the operator's PostgreSQL databases.
+
+Three walls stand one behind the other: the role must not be able to write, to create or to go elsewhere (it is
+asked, not believed); the transaction is read-only; and the connection carries one statement and is closed.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import asyncpg
+
+from sparkops.core.config import Connection, Settings
+from sparkops.core.json import Json, dumps
+from sparkops.domains.effects.state import EffectClass
+from sparkops.runtime.effects import CallFailed
+from sparkops.runtime.tools.base import Tool, ToolContext, ToolResult
+from sparkops.runtime.tools.sql_privileges import TOO_MUCH
+from sparkops.runtime.tools.sql_values import column_names, from_server, to_server
+
+CONNECTIONS_PER_PROCESS = 8
+"""To one database. A worker may hold a hundred steps; the database need not hold a hundred connections for it."""
+CHECK_LASTS_SECONDS = 60.0
+CONNECT_TIMEOUT_SECONDS = 5.0
+_FETCH = 100
+_MAX_SQL_CHARS = 20_000
+_MAX_PARAMETERS = 100
+
+Postgres: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """A connection of the settings under its name."""
+
+    name: str
+    settings: Connection
+
+
+class SqlQuery:
+    """What the tool keeps between calls: places for connections, and which roles have been checked."""
+
+    def __init__(self) -> None:
+        self._places: defaultdict[str, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(CONNECTIONS_PER_PROCESS)
+        )
+        self._checked_at: dict[str, float] = {}
+
+    async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
+        """Run the statement and return columns and rows, cut at the connection's limits."""
+        target = _target(arguments["connection"], context.settings)
+        limit = target.settings.statement_timeout_seconds + 2 * CONNECT_TIMEOUT_SECONDS
+        until = time.monotonic() + limit if context.deadline is None else context.deadline
+        try:
+            async with asyncio.timeout(until - time.monotonic()), self._places[target.name]:
+                return ToolResult(await self._query(target, arguments["sql"], arguments.get("parameters") or []))
+        except TimeoutError as error:
+            raise CallFailed("sql-timeout", _took_too_long(target), retryable=True) from error
+
+    async def _query(self, target: _Target, sql: str, parameters: Sequence[Json]) -> dict[str, Json]:
+        connection = await _connect(target)
+        try:
+            await self._check_role(connection, target)
+            async with connection.transaction(readonly=True):
+                found = await _read(connection, target, sql, parameters)
+            await connection.close(timeout=CONNECT_TIMEOUT_SECONDS)
+            return found
+        except asyncpg.QueryCanceledError as error:
+            raise CallFailed("sql-timeout", _took_too_long(target), retryable=False) from error
+        except asyncpg.PostgresConnectionError as error:
+            raise CallFailed("sql-connection-lost", f"The database {target.name} went away.", retryable=True) from error
+        except asyncpg.PostgresError as error:
+            raise CallFailed("sql-error", _server_words(error), retryable=False) from error
+        except (asyncpg.InterfaceError, OSError) as error:
+            raise CallFailed("sql-connection-lost", f"The database {target.name} went away.", retryable=True) from error
+        finally:
+            connection.terminate()
+
+    async def _check_role(self, connection: Postgres, target: _Target) -> None:
+        """Refuse a role that could do more than read, even if no statement could use it here.
+
+        Asked again after a minute: somebody may grant what was not granted before.
+        """
+        key = target.settings.url.get_secret_value()
+        if time.monotonic() - self._checked_at.get(key, -CHECK_LASTS_SECONDS) < CHECK_LASTS_SECONDS:
+            return
+        excess = [str(row[0]) for row in await connection.fetch(TOO_MUCH)]
+        if excess:
+            raise CallFailed(
+                "connection-too-powerful",
+                f"The role of the connection {target.name} may do more than read: {'; '.join(excess)}. "
+                "Use a role without these rights; nothing was run.",
+                retryable=False,
+            )
+        self._checked_at[key] = time.monotonic()
+
+
+def _target(name: str, settings: Settings) -> _Target:
+    found = settings.connections.get(name)
+    if found is None:
+        known = ", ".join(sorted(settings.connections)) or "none"
+        raise CallFailed(
+            "connection-unknown",
+            f"There is no connection called {name} (there are: {known}). An operator adds it under connections in the "
+            "settings.",
+            retryable=False,
+        )
+    return _Target(name, found)
+
+
+async def _connect(target: _Target) -> Postgres:
+    milliseconds = str(round(target.settings.statement_timeout_seconds * 1000))
+    session = {
+        "application_name": "sparkops sql.query",
+        "default_transaction_read_only": "on",
+        "statement_timeout": milliseconds,
+        "lock_timeout": milliseconds,
+        "idle_in_transaction_session_timeout": milliseconds,
+        "timezone": "UTC",
+    }
+    try:
+        return await asyncpg.connect(
+            target.settings.url.get_secret_value(),
+            timeout=CONNECT_TIMEOUT_SECONDS,
+            server_settings=session,
+            statement_cache_size=0,
+        )
+    except asyncpg.InvalidAuthorizationSpecificationError as error:
+        raise CallFailed(
+            "connection-refused",
+            f"The database {target.name} refused the login; check the url of connections.{target.name}.",
+            retryable=False,
+        ) from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, ValueError) as error:
+        raise CallFailed(
+            "connection-failed",
+            f"The database {target.name} cannot be reached; check that it runs, and the url of "
+            f"connections.{target.name}.",
+            retryable=True,
+        ) from error
+
+
+async def _read(connection: Postgres, target: _Target, sql: str, parameters: Sequence[Json]) -> dict[str, Json]:
+    statement = await connection.prepare(sql)
+    attributes = statement.get_attributes()
+    if not attributes:
+        raise CallFailed(
+            "sql-no-rows", "Only a statement that returns rows can be run, such as SELECT.", retryable=False
+        )
+    names = column_names([attribute.name for attribute in attributes])
+    types = [attribute.type.name for attribute in attributes]
+    cursor = await statement.cursor(*to_server(parameters, statement.get_parameters()))
+    rows: list[Json] = []
+    size = 0
+    while records := await cursor.fetch(_FETCH):
+        for record in records:
+            row: dict[str, Json] = dict(zip(names, map(from_server, record, types), strict=True))
+            size += len(dumps(row))
+            if len(rows) == target.settings.max_rows or size > target.settings.max_bytes:
+                return _result(names, rows, truncated=True)
+            rows.append(row)
+    return _result(names, rows, truncated=False)
+
+
+def _result(names: Sequence[str], rows: list[Json], *, truncated: bool) -> dict[str, Json]:
+    return {"columns": list(names), "rows": rows, "row_count": len(rows), "truncated": truncated}
+
+
+def _took_too_long(target: _Target) -> str:
+    seconds = target.settings.statement_timeout_seconds
+    return f"The statement took longer than the {seconds:g} s that {target.name} allows. Read less, or use an index."
+
+
+def _server_words(error: asyncpg.PostgresError) -> str:
+    """Return what the server said, as far as it helps to write a better statement."""
+    if "multiple commands" in str(error):
+        return "Only one statement can be run at a time."
+    if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+        return "The database may only be read here."
+    parts = [f"The database said: {error.message or error}."]
+    parts += [f"Hint: {error.hint}"] if error.hint else []
+    parts += [f"At character {error.position}."] if error.position else []
+    return " ".join(parts)
+
+
+PARAMETERS: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "connection": {"type": "string", "minLength": 1, "maxLength": 100, "description": "The connection's name."},
+        "sql": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": _MAX_SQL_CHARS,
+            "description": "One statement that returns rows; values as $1, $2, …",
+        },
+        "parameters": {
+            "type": "array",
+            "maxItems": _MAX_PARAMETERS,
+            "description": "The values of $1, $2, …; dates and times as ISO 8601 texts.",
+        },
+    },
+    "required": ["connection", "sql"],
+    "additionalProperties": False,
+}
+
+
+def sql_query() -> Tool:
+    """Return the tool, with a memory of its own."""
+    return Tool(
+        name="sql.query",
+        description="Reads a PostgreSQL database by one SQL statement. Returns columns, rows as objects, row_count, "
+        "and whether the rows were truncated. Dates and times are ISO 8601 texts in UTC; exact numbers that a JSON "
+        "number cannot hold are texts.",
+        parameters=PARAMETERS,
+        effect_class=EffectClass.PURE,
+        run=SqlQuery().run,
+    )

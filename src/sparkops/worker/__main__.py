@@ -1,0 +1,31 @@
+"""`python -m sparkops.worker [QUEUE…]`: one worker process, settings from the environment."""
+
+import os
+import sys
+from uuid import UUID
+
+from sparkops.core import log
+from sparkops.core.config import load_settings
+from sparkops.core.errors import ConfigError
+from sparkops.core.ids import new_id
+from sparkops.messenger.app import QUEUES
+from sparkops.worker.app import run_worker
+
+SESSION = "SPARK_WORKER_SESSION"
+"""Set by a supervisor, so that it can release the leases of a worker that it saw die."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run a worker; the exit code of a configuration that is not valid is 2."""
+    try:
+        settings = load_settings()
+        session_id = UUID(os.environ[SESSION]) if SESSION in os.environ else new_id()
+        log.configure(level=settings.log_level, fmt=settings.log_format, role="worker")
+        return run_worker(settings, session_id=session_id, queues=arguments or QUEUES)
+    except ConfigError as error:
+        print(error.detail, file=sys.stderr)  # noqa: T201 -- the one sentence for who started it
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,135 @@
+"""A worker process: Celery receives the hints on its threads, one event loop beside it does the work."""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Sequence
+from typing import Any, ClassVar
+from uuid import UUID
+
+import structlog
+import uvloop
+from celery import Celery, bootsteps
+from redis.asyncio import BlockingConnectionPool, Redis
+
+from sparkops.core.blobs import Blobs
+from sparkops.core.config import Settings
+from sparkops.core.db import open_database
+from sparkops.core.errors import ConfigError
+from sparkops.engine.context import Engine
+from sparkops.messenger.app import QUEUES, make_app
+from sparkops.messenger.bell import RedisBell
+from sparkops.runtime.attempt import Runtime
+from sparkops.runtime.llm.registry import Models
+from sparkops.runtime.policies import PolicyCache
+from sparkops.runtime.tools.registry import builtin_tools
+from sparkops.worker.loop import WorkerLoop, open_worker
+from sparkops.worker.tasks import register
+
+log = structlog.get_logger()
+
+HINT_THREADS = 2
+"""A hint takes microseconds; two threads so that one that hangs does not silence the queue."""
+
+
+class LoopThread(threading.Thread):
+    """Runs the worker's event loop beside Celery's consumer. `failed` holds what ended it, if something did."""
+
+    def __init__(self, settings: Settings, app: Celery, session_id: UUID, queues: Sequence[str]) -> None:
+        super().__init__(name="loop", daemon=True)
+        self._settings = settings
+        self._app = app
+        self._session_id = session_id
+        self._queues = queues
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._worker_loop: WorkerLoop | None = None
+        self.failed: BaseException | None = None
+
+    def wake(self) -> None:
+        """Make the claimer look for work; from any thread."""
+        if self._loop is not None and self._worker_loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._worker_loop.wake)
+
+    def drain(self) -> None:
+        """Ask the loop to end in peace; from any thread. `join` waits for it."""
+        if self._loop is not None and self._worker_loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._worker_loop.drain)
+
+    def run(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                self._loop = runner.get_loop()
+                runner.run(self._main())
+        except BaseException as error:  # the process must not go on without its loop
+            self.failed = error
+            log.exception("worker.broke")
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+
+    async def _main(self) -> None:
+        settings = self._settings
+        connections = BlockingConnectionPool.from_url(settings.broker_url, max_connections=8, timeout=2)
+        redis = Redis(connection_pool=connections)
+        url, role = settings.app_login
+        async with open_database(url, role=role, name="sparkops worker") as database, Models(settings) as models:
+            bell = RedisBell(self._app, redis, on_work=lambda queue: self.wake())
+            engine = Engine(database, bell, settings.lease, settings.run_budget_micros)
+            runtime = Runtime(
+                engine,
+                settings,
+                Blobs.in_directory(settings.blob_dir),
+                models,
+                builtin_tools(),
+                PolicyCache(database),
+                bell,
+            )
+            worker = await open_worker(engine, self._session_id, self._queues, settings.slots)
+            self._worker_loop = WorkerLoop(runtime, worker, slots=settings.slots, drain_seconds=settings.drain_seconds)
+            await self._worker_loop.run()
+            await bell.close()
+        await redis.aclose()
+
+
+class LoopStep(bootsteps.StartStopStep):  # type: ignore[misc]
+    """Starts the loop with the Celery worker and drains it before the worker goes."""
+
+    requires: ClassVar[set[str]] = {"celery.worker.components:Pool"}
+    thread: ClassVar[LoopThread]
+
+    def start(self, parent: Any) -> None:
+        self.thread.start()
+
+    def stop(self, parent: Any) -> None:
+        self.thread.drain()
+        self.thread.join(timeout=60)
+
+    terminate = stop
+
+
+def run_worker(settings: Settings, *, session_id: UUID, queues: Sequence[str]) -> int:
+    """Work until SIGTERM or SIGINT, then drain. Returns the exit code: 0 unless the loop broke.
+
+    Raises:
+        ConfigError: a queue or a needed setting is missing or unknown.
+    """
+    unknown = sorted(set(queues) - set(QUEUES))
+    if unknown:
+        raise ConfigError(f"There is no queue {', '.join(unknown)}. Queues: {', '.join(QUEUES)}.")
+    app = make_app(settings.broker_url)
+    thread = LoopThread(settings, app, session_id, queues)
+    register(app, thread.wake)
+    LoopStep.thread = thread
+    app.steps["worker"].add(LoopStep)
+    worker = app.Worker(
+        pool="threads",
+        concurrency=HINT_THREADS,
+        queues=list(queues),
+        without_mingle=True,
+        without_gossip=True,
+        without_heartbeat=True,
+        hostname=f"{session_id}@sparkops",
+        loglevel="WARNING",
+        quiet=True,
+    )
+    worker.start()
+    return 1 if thread.failed else 0

@@ -1,0 +1,217 @@
+"""The worker's loop: claims by free slots, executes hundreds of steps side by side, keeps their leases, sweeps."""
+
+import asyncio
+import contextlib
+import os
+import random
+import socket
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from sparkops import __version__
+from sparkops.core.errors import SparkOpsError
+from sparkops.core.failpoints import failpoint
+from sparkops.domains.runs.state import StepStatus
+from sparkops.engine.claim import Claim, claim, heartbeat
+from sparkops.engine.complete import Ended, end_attempt
+from sparkops.engine.context import Engine, Worker
+from sparkops.engine.errors import Fenced, WrongEpoch
+from sparkops.engine.give_back import release_session
+from sparkops.engine.sweep import sweep
+from sparkops.runtime.attempt import Runtime, execute
+from sparkops.runtime.trust import Trust
+from sparkops.worker.completer import Completer
+from sparkops.worker.slots import Held, Slots, Stop
+
+log = structlog.get_logger()
+
+CLAIM_BATCH = 16
+IDLE_POLL_SECONDS = 1.0
+SWEEP_SECONDS = 2.0
+JITTER = 0.2
+RETRY_SECONDS = 0.5
+"""Pause after the database did not answer, for what must be written and is safe to repeat."""
+
+LOST_CONNECTION = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+
+_REGISTER = """
+INSERT INTO worker_sessions (id, host, pid, queues, slots, code_version) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (id) DO NOTHING
+"""
+
+
+async def open_worker(engine: Engine, session_id: UUID, queues: Sequence[str], slots: int) -> Worker:
+    """Register this process, so that people see it, and learn the epoch of the database."""
+    pool = engine.database.pool
+    await pool.execute(_REGISTER, session_id, socket.gethostname(), os.getpid(), list(queues), slots, __version__)
+    epoch: UUID = await pool.fetchval("SELECT epoch FROM system")
+    return Worker(session_id, epoch, tuple(queues))
+
+
+class WorkerLoop:
+    """One process's share of the work. `run` returns after `drain`; everything lives on one event loop."""
+
+    def __init__(self, runtime: Runtime, worker: Worker, *, slots: int, drain_seconds: float) -> None:
+        self._runtime = runtime
+        self._engine = runtime.engine
+        self._worker = worker
+        self._drain_seconds = drain_seconds
+        self._slots = Slots(slots)
+        self._completer = Completer(self._engine, worker, self._room)
+        self._wake = asyncio.Event()
+        self._draining = asyncio.Event()
+        self.fenced = 0
+
+    def wake(self) -> None:
+        """Look for work now. Call it on the loop's own thread."""
+        self._wake.set()
+
+    def drain(self) -> None:
+        """Claim nothing more, finish what is quick, give back the rest."""
+        self._draining.set()
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Work until drained. Returns with nothing held."""
+        log.info("worker.started", session_id=str(self._worker.session_id), queues=list(self._worker.queues))
+        keepers = [
+            asyncio.create_task(self._every(self._engine.lease.total_seconds() / 3, self._beat), name="heartbeat"),
+            asyncio.create_task(self._every(SWEEP_SECONDS, self._sweep), name="sweep"),
+        ]
+        try:
+            await self._claim_until_drained()
+            await self._finish_or_give_back()
+        finally:
+            for keeper in keepers:
+                keeper.cancel()
+            await asyncio.wait(keepers)
+        log.info("worker.stopped", session_id=str(self._worker.session_id), fenced=self.fenced)
+
+    async def _claim_until_drained(self) -> None:
+        while not self._draining.is_set():
+            self._wake.clear()
+            try:
+                await self._claim_all()
+            except WrongEpoch:
+                log.error("worker.wrong_epoch", session_id=str(self._worker.session_id))
+                return
+            except LOST_CONNECTION as error:
+                log.warning("claim.failed", error=str(error) or type(error).__name__)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), IDLE_POLL_SECONDS * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311
+
+    async def _claim_all(self) -> None:
+        while not self._draining.is_set() and (room := min(self._slots.free, CLAIM_BATCH)) > 0:
+            sent = time.monotonic()
+            claims = await claim(self._engine, self._worker, limit=room, idle=self._slots.idle)
+            self._start(claims, sent)
+            if len(claims) < room:
+                return
+
+    def _start(self, claims: Sequence[Claim], sent: float) -> None:
+        for each in claims:
+            held = Held(each, Trust.since(sent, self._engine.lease.total_seconds()))
+            self._slots.add(held)
+            held.task = asyncio.create_task(self._work(held), name=f"step {each.key}")
+
+    async def _work(self, held: Held) -> None:
+        """Execute one attempt and record its end. Whatever happens, the slot is free afterwards."""
+        next_claims: Sequence[Claim] = ()
+        sent = time.monotonic()
+        try:
+            ended = await self._execute(held)
+            failpoint("after_execute")
+            if ended is not None:
+                sent = time.monotonic()
+                next_claims = await self._record(held, ended)
+        except Fenced:
+            self.fenced += 1
+            log.info("step.fenced", step_id=str(held.claim.lease.step_id), attempt=held.claim.lease.attempt)
+        except asyncio.CancelledError:
+            log.info("step.dropped", step_id=str(held.claim.lease.step_id), why=held.stop)
+        except Exception:
+            # Outermost: the lease runs out, and the reaper gives the step another try.
+            log.exception("step.broke", step_id=str(held.claim.lease.step_id))
+        finally:
+            self._slots.remove(held.claim.lease)
+        if next_claims:
+            self._start(next_claims, sent)
+        else:
+            self._wake.set()
+
+    async def _execute(self, held: Held) -> Ended | None:
+        try:
+            return await execute(self._runtime, held.claim, held.trust)
+        except asyncio.CancelledError:
+            if held.stop is not Stop.CANCELLED:
+                raise
+            return Ended(
+                held.claim, StepStatus.FAILED, error={"code": "cancelled", "message": "The run was cancelled."}
+            )
+
+    async def _record(self, held: Held, ended: Ended) -> Sequence[Claim]:
+        """Write the end of an attempt; while the lease is trusted a lost connection is no reason to give up.
+
+        Raises:
+            Fenced: another attempt has the step.
+        """
+        while True:
+            try:
+                if ended.mechanical:
+                    return await self._completer.add(ended)
+                return (await end_attempt(self._engine, self._worker, ended, claim=self._room(1))).claims
+            except LOST_CONNECTION as error:
+                if not held.trust.holds():
+                    raise Fenced("The lease ran out while the database did not answer.") from error
+                log.warning("complete.failed", step_id=str(held.claim.lease.step_id), error=str(error))
+                await asyncio.sleep(RETRY_SECONDS)
+
+    def _room(self, ending: int) -> int:
+        """How many steps may be taken on when so many end; none while this process drains."""
+        return 0 if self._draining.is_set() else max(self._slots.free + ending, 0)
+
+    async def _beat(self) -> None:
+        held = self._slots.all()
+        sent = time.monotonic()
+        answer = await heartbeat(self._engine, self._worker, [each.claim.lease for each in held])
+        for each in held:
+            step_id = each.claim.lease.step_id
+            if step_id not in answer.kept:
+                each.end(Stop.LOST)
+                continue
+            each.trust.renew(sent, self._engine.lease.total_seconds())
+            if step_id in answer.cancel:
+                each.end(Stop.CANCELLED)
+
+    async def _sweep(self) -> None:
+        swept = await sweep(self._engine, self._worker.queues)
+        if swept.reaped or swept.repaired:
+            log.info("sweep.found", reaped=swept.reaped, repaired=swept.repaired)
+        for each in self._slots.all():
+            if not each.trust.holds():
+                each.end(Stop.LOST)
+
+    async def _every(self, seconds: float, act: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await asyncio.sleep(seconds * random.uniform(1 - JITTER, 1))  # noqa: S311 -- jitter, not a secret
+            try:
+                await act()
+            except (*LOST_CONNECTION, SparkOpsError) as error:
+                log.warning(f"{act.__name__.strip('_')}.failed", error=str(error) or type(error).__name__)
+
+    async def _finish_or_give_back(self) -> None:
+        """Let running steps end within the grace, then give the rest back without blaming anybody."""
+        tasks = [each.task for each in self._slots.all() if each.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=self._drain_seconds)
+        for each in self._slots.all():
+            each.end(Stop.DRAINED)
+        rest = [task for task in tasks if not task.done()]
+        if rest:
+            await asyncio.wait(rest, timeout=1)
+        with contextlib.suppress(*LOST_CONNECTION):
+            await release_session(self._engine, self._worker.session_id, crashed=False)

@@ -1,0 +1,141 @@
+"""An application over real servers, and people who are signed in to it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from fastapi import FastAPI
+from httpx2 import ASGITransport, AsyncClient
+from pydantic import SecretStr
+
+from sparkops.api.app import create_app
+from sparkops.api.deps import Door
+from sparkops.core.clock import utc_now
+from sparkops.core.config import Settings
+from sparkops.domains.identity import queries as identity
+from sparkops.domains.identity import service
+from sparkops.domains.identity.models import User
+from sparkops.domains.identity.passwords import hash_password
+
+PASSWORD = "correct horse battery staple"
+CHEAP_ROUNDS = 4
+ORIGIN = "http://testserver"
+
+SOURCE = """\
+version: 1
+name: {name}
+input:
+  type: object
+  properties: {{year: {{type: integer, default: 2014}}}}
+steps:
+  - {{id: first, type: tool, tool: noop, with: {{}}}}
+  - {{id: second, type: transform, needs: [first], with: {{value: "${{{{ input.year }}}}"}}}}
+"""
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody with an open session; `client` acts in this person's name."""
+
+    id: UUID
+    email: str
+    client: AsyncClient
+    token: str
+
+
+@pytest.fixture
+def settings(app_url: str, redis_url: str, tmp_path: Path) -> Settings:
+    return Settings(
+        data_dir=tmp_path,
+        app_database_url=SecretStr(app_url),
+        redis_url=SecretStr(redis_url),
+        secret_key=SecretStr("k" * 32),
+        cors_origins=("https://ops.example.com",),
+    )
+
+
+@pytest.fixture
+async def app(settings: Settings, tmp_path: Path) -> AsyncIterator[FastAPI]:
+    async with running(settings, tmp_path / "no-pages") as app:
+        yield app
+
+
+@asynccontextmanager
+async def running(settings: Settings, pages: Path) -> AsyncIterator[FastAPI]:
+    """An application that has started; several may run at once over the same servers."""
+    app = create_app(settings, pages=pages)
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+@pytest.fixture
+def door(app: FastAPI) -> Door:
+    door: Door = app.state.door
+    return door
+
+
+def client_of(app: FastAPI, **headers: str) -> AsyncClient:
+    return AsyncClient(transport=ASGITransport(app), base_url=ORIGIN, headers=headers)
+
+
+@pytest.fixture
+async def anonymous(app: FastAPI) -> AsyncIterator[AsyncClient]:
+    async with client_of(app) as client:
+        yield client
+
+
+MakePerson = Callable[[str], Awaitable[Person]]
+
+
+@pytest.fixture
+async def person(app: FastAPI, door: Door) -> AsyncIterator[MakePerson]:
+    """Makes people by name and signs them in, without the quarter second of a real password."""
+    clients: list[AsyncClient] = []
+
+    async def make(name: str) -> Person:
+        async with door.database.sessions.begin() as session:
+            user = await add_user(session, f"{name}@example.com", name)
+            signed_in = await service.open_session(session, user=user, now=utc_now())
+        token = door.signer.issue(user_id=user.id, session_id=signed_in.session_id, now=utc_now())
+        client = client_of(app, Authorization=f"Bearer {token}")
+        clients.append(client)
+        return Person(user.id, user.email, client, token)
+
+    yield make
+    for client in clients:
+        await client.aclose()
+
+
+async def add_user(session: service.AsyncSession, email: str, name: str) -> User:
+    user = await identity.add_user(
+        session, email=email, name=name, password_hash=hash_password(PASSWORD, rounds=CHEAP_ROUNDS), is_admin=False
+    )
+    assert user is not None
+    return user
+
+
+@pytest.fixture
+async def ann(person: MakePerson) -> Person:
+    """Owns the project `weather`."""
+    made = await person("ann")
+    answer = await made.client.post("/api/v1/projects", json={"slug": "weather", "name": "Weather"})
+    assert answer.status_code == 201, answer.text
+    return made
+
+
+@pytest.fixture
+async def bob(ann: Person, person: MakePerson) -> Person:
+    """Member of ann's project."""
+    made = await person("bob")
+    answer = await ann.client.post("/api/v1/projects/weather/members", json={"email": made.email})
+    assert answer.status_code == 201, answer.text
+    return made
+
+
+@pytest.fixture
+async def eve(person: MakePerson) -> Person:
+    """Member of nothing."""
+    return await person("eve")

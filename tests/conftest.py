@@ -1,0 +1,90 @@
+"""What most tests need: real servers, one pair per test process, and a fresh migrated database for each test.
+
+A machine without the server programs fails these tests; nothing is skipped.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from redis.asyncio import Redis
+
+from sparkops.core.db import APP_ROLE, Database, open_database
+from sparkops.local.postgres import OWNER_ROLE
+from sparkops.local.stack import EmbeddedServers
+from sparkops.migrations import runner
+
+TEMPLATE = "template_sparkops"
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+async def postgres_server(anyio_backend: str) -> AsyncIterator[EmbeddedServers]:
+    """PostgreSQL and Valkey of this test process; nobody keeps their data, so they do not wait for the disk."""
+    async with EmbeddedServers(durable=False) as servers:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+async def template(postgres_server: EmbeddedServers) -> str:
+    """The name of a migrated database that tests clone and never open."""
+    await _as_superuser(postgres_server, f"CREATE DATABASE {TEMPLATE} OWNER {OWNER_ROLE}")
+    await runner.upgrade(postgres_server.url(database=TEMPLATE))
+    return TEMPLATE
+
+
+@dataclass(frozen=True)
+class Clone:
+    """One test's own database, by the URLs of its two roles."""
+
+    owner_url: str
+    app_url: str
+
+
+@pytest.fixture
+async def clone(postgres_server: EmbeddedServers, template: str) -> AsyncIterator[Clone]:
+    name = f"test_{uuid4().hex}"
+    await _as_superuser(postgres_server, f"CREATE DATABASE {name} TEMPLATE {template} OWNER {OWNER_ROLE}")
+    yield Clone(postgres_server.url(OWNER_ROLE, name), postgres_server.url(APP_ROLE, name))
+    await _as_superuser(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def owner_url(clone: Clone) -> str:
+    """This test's database, under the role that owns its schema."""
+    return clone.owner_url
+
+
+@pytest.fixture
+def app_url(clone: Clone) -> str:
+    """This test's database, under the role of API and workers."""
+    return clone.app_url
+
+
+@pytest.fixture
+async def database(app_url: str) -> AsyncIterator[Database]:
+    """This test's database, open, under the role of API and workers."""
+    async with open_database(app_url, name="tests") as opened:
+        yield opened
+
+
+@pytest.fixture
+async def redis_url(postgres_server: EmbeddedServers) -> str:
+    """The Valkey of this test process, emptied."""
+    async with Redis.from_url(postgres_server.redis_url) as client:
+        await client.flushall()
+    return postgres_server.redis_url
+
+
+async def _as_superuser(servers: EmbeddedServers, statement: str) -> None:
+    connection = await asyncpg.connect(servers.admin_url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()

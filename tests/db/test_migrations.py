@@ -1,0 +1,41 @@
+"""The schema: one step down and up, no difference to the models, and guards that say the same as the code."""
+
+import pytest
+
+from sparkops.core.transitions import pairs
+from sparkops.domains.approvals.state import APPROVAL_MACHINE
+from sparkops.domains.budgets.state import RESERVATION_MACHINE
+from sparkops.domains.effects.state import CALL_MACHINE
+from sparkops.domains.runs.state import RUN_MACHINE, STEP_MACHINE
+from sparkops.core.db import Database
+from sparkops.migrations import runner
+
+MACHINES = {
+    "runs": RUN_MACHINE,
+    "steps": STEP_MACHINE,
+    "calls": CALL_MACHINE,
+    "approvals": APPROVAL_MACHINE,
+    "reservations": RESERVATION_MACHINE,
+}
+
+
+async def test_every_step_down_can_be_gone_up_again(owner_url: str) -> None:
+    for _ in range(3):
+        await runner.downgrade(owner_url, 1)
+    assert await runner.current(owner_url) is None
+    await runner.upgrade(owner_url)
+    await runner.check(owner_url)
+
+
+async def test_the_models_and_the_migrated_schema_are_the_same(owner_url: str) -> None:
+    await runner.check(owner_url)
+
+
+@pytest.mark.parametrize("table", MACHINES)
+async def test_the_trigger_of_a_table_holds_the_transitions_of_its_machine(database: Database, table: str) -> None:
+    listed = await database.pool.fetchval(
+        "SELECT encode(tgargs, 'escape') FROM pg_trigger WHERE tgname = 'guard_transition' AND tgrelid = $1::regclass",
+        table,
+    )
+    words = listed.replace("\\000", "").split()
+    assert sorted(words) == [f"{source}>{target}" for source, target in pairs(MACHINES[table])]

@@ -1,0 +1,185 @@
+"""A project with people, workflows and agents, and a worker whose loop runs in the test's own event loop."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import insert
+
+from sparkops.core.blobs import Blobs
+from sparkops.core.config import Settings
+from sparkops.core.db import Database
+from sparkops.core.ids import new_id
+from sparkops.core.json import digest
+from sparkops.core.principal import Principal
+from sparkops.domains.agents.models import Agent, AgentVersion
+from sparkops.domains.identity.models import Membership, User
+from sparkops.domains.policies.models import Policy
+from sparkops.domains.projects.models import Project
+from sparkops.domains.workflows.definition import parse_definition
+from sparkops.domains.workflows.models import Workflow, WorkflowVersion
+from sparkops.engine.accept import Accepted, RunRequest, accept_run
+from sparkops.engine.context import Engine, SilentBell, Worker
+from sparkops.runtime.attempt import Runtime
+from sparkops.runtime.llm.registry import Models
+from sparkops.runtime.policies import PolicyCache
+from sparkops.runtime.tools.base import Tool
+from sparkops.runtime.tools.registry import builtin_tools
+from sparkops.worker.loop import WorkerLoop, open_worker
+
+
+class NoViewer:
+    async def text(self, run_id: UUID, step_id: UUID, call_id: UUID, offset: int, text: str) -> None: ...
+
+
+@dataclass
+class World:
+    """One project. `ada` starts runs, `ben` answers questions, `eve` belongs to no project."""
+
+    engine: Engine
+    project_id: UUID
+    ada: Principal
+    ben: Principal
+    eve: Principal
+    blobs: Blobs
+    settings: Settings
+    models: Models
+    tools: dict[str, Tool] = field(default_factory=builtin_tools)
+
+    @property
+    def database(self) -> Database:
+        return self.engine.database
+
+    async def workflow(self, source: str) -> str:
+        """Store a workflow and return its name."""
+        definition = parse_definition(source, agents=None, tools=None)
+        workflow_id = new_id()
+        async with self.database.sessions.begin() as session:
+            await session.execute(
+                insert(Workflow).values(
+                    id=workflow_id, project_id=self.project_id, name=definition.name, latest_version=1
+                )
+            )
+            await session.execute(
+                insert(WorkflowVersion).values(
+                    id=new_id(),
+                    project_id=self.project_id,
+                    workflow_id=workflow_id,
+                    version=1,
+                    source=source,
+                    definition=dict(definition.document),
+                    digest=digest(source),
+                )
+            )
+        return definition.name
+
+    async def agent(self, name: str, definition: Mapping[str, Any]) -> None:
+        agent_id = new_id()
+        async with self.database.sessions.begin() as session:
+            await session.execute(
+                insert(Agent).values(id=agent_id, project_id=self.project_id, name=name, latest_version=1)
+            )
+            await session.execute(
+                insert(AgentVersion).values(
+                    id=new_id(),
+                    project_id=self.project_id,
+                    agent_id=agent_id,
+                    version=1,
+                    definition=dict(definition),
+                    digest=digest(dict(definition)),
+                )
+            )
+
+    async def rules(self, *rules: Mapping[str, Any]) -> None:
+        """Replace the project's policy."""
+        await self.database.pool.execute(
+            "UPDATE policies SET version = version + 1, rules = $2 WHERE project_id = $1", self.project_id, list(rules)
+        )
+
+    async def accept(self, workflow: str, **request: Any) -> Accepted:
+        return await accept_run(self.engine, self.ada, RunRequest(self.project_id, workflow, **request))
+
+    async def run(self, workflow: str, **request: Any) -> UUID:
+        return (await self.accept(workflow, **request)).run_id
+
+    def runtime(self) -> Runtime:
+        return Runtime(
+            self.engine,
+            self.settings,
+            self.blobs,
+            self.models,
+            self.tools,
+            PolicyCache(self.database),
+            NoViewer(),
+        )
+
+    async def worker(self, slots: int = 10) -> Worker:
+        return await open_worker(self.engine, new_id(), ["run"], slots)
+
+    async def work(self, until: Callable[[], Awaitable[bool]], *, slots: int = 10) -> None:
+        """Run a worker until the condition holds; a test's time limit is the only other end."""
+        loop = WorkerLoop(self.runtime(), await self.worker(slots), slots=slots, drain_seconds=1)
+        import asyncio
+
+        running = asyncio.create_task(loop.run())
+        try:
+            while not await until():
+                assert not running.done(), "the worker stopped"
+                await asyncio.sleep(0.02)
+        finally:
+            loop.drain()
+            await running
+
+    async def work_until(self, run_id: UUID, *statuses: str) -> None:
+        """Run a worker until the run has one of these statuses, or any final one."""
+        wanted = set(statuses) or {"succeeded", "failed", "cancelled", "denied"}
+
+        async def reached() -> bool:
+            return (await self.status(run_id)) in wanted
+
+        await self.work(reached)
+
+    async def status(self, run_id: UUID) -> str:
+        return str(await self.database.pool.fetchval("SELECT status FROM runs WHERE id = $1", run_id))
+
+    async def row(self, run_id: UUID) -> Mapping[str, Any]:
+        return dict(await self.database.pool.fetchrow("SELECT * FROM runs WHERE id = $1", run_id))
+
+    async def steps(self, run_id: UUID) -> dict[str, Mapping[str, Any]]:
+        rows = await self.database.pool.fetch("SELECT * FROM steps WHERE run_id = $1 ORDER BY position", run_id)
+        return {row["node_key"]: dict(row) for row in rows}
+
+    async def calls(self, run_id: UUID) -> list[Mapping[str, Any]]:
+        rows = await self.database.pool.fetch("SELECT * FROM calls WHERE run_id = $1 ORDER BY step_id, seq", run_id)
+        return [dict(row) for row in rows]
+
+    async def kinds(self, run_id: UUID) -> list[str]:
+        rows = await self.database.pool.fetch("SELECT seq, kind FROM events WHERE run_id = $1 ORDER BY seq", run_id)
+        assert [row["seq"] for row in rows] == list(range(1, len(rows) + 1)), "the log has a gap"
+        return [row["kind"] for row in rows]
+
+
+def _person(name: str) -> Principal:
+    return Principal(new_id(), f"{name}@example.com", name, is_admin=False)
+
+
+@pytest.fixture
+async def world(database: Database, tmp_path: Path) -> AsyncIterator[World]:
+    project_id = new_id()
+    people = [_person("ada"), _person("ben"), _person("eve")]
+    async with database.sessions.begin() as session:
+        await session.execute(insert(Project).values(id=project_id, slug="lab", name="Lab"))
+        for person in people:
+            await session.execute(
+                insert(User).values(id=person.user_id, email=person.email, name=person.name, password_hash="-")
+            )
+        for person in people[:2]:
+            await session.execute(insert(Membership).values(project_id=project_id, user_id=person.user_id))
+        await session.execute(insert(Policy).values(project_id=project_id, version=1, rules=[]))
+    settings = Settings(data_dir=tmp_path)
+    async with Models(settings) as models:
+        engine = Engine(database, SilentBell())
+        yield World(engine, project_id, *people, Blobs.in_directory(settings.blob_dir), settings, models)

@@ -1,0 +1,34 @@
+"""`sparkops up` with stand-ins for API and worker; released sessions are noted in a file."""
+
+import asyncio
+import sys
+from functools import partial
+from pathlib import Path
+from uuid import UUID
+
+from sparkops.core.config import load_settings
+from sparkops.core.db import Database
+from sparkops.local.supervisor import Supervisor
+from sparkops.local.up import run
+
+HERE = Path(__file__).parent
+settings = load_settings()
+
+
+async def release(database: Database, session_id: UUID) -> None:
+    assert await database.pool.fetchval("SELECT current_user") == "sparkops_app"
+    with (settings.data_dir / "released").open("a") as file:
+        file.write(f"{session_id}\n")
+
+
+asyncio.run(
+    run(
+        settings,
+        partial(
+            Supervisor,
+            api_command=(sys.executable, str(HERE / "api.py")),
+            worker_command=(sys.executable, str(HERE / "worker.py")),
+            release=release,
+        ),
+    )
+)
