@@ -13,12 +13,15 @@ from pydantic import SecretStr
 
 from sparkops.api.app import create_app
 from sparkops.api.deps import Door
+from sparkops.core import log
 from sparkops.core.clock import utc_now
 from sparkops.core.config import Settings
 from sparkops.domains.identity import queries as identity
 from sparkops.domains.identity import service
 from sparkops.domains.identity.models import User
 from sparkops.domains.identity.passwords import hash_password
+
+log.configure(level="warning")
 
 PASSWORD = "correct horse battery staple"
 CHEAP_ROUNDS = 4

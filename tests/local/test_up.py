@@ -43,12 +43,13 @@ class Up:
     process: subprocess.Popen[str]
     data: Path
 
-    def endpoints(self) -> dict[str, str]:
-        result: dict[str, str] = json.loads((self.data / "run" / "endpoints.json").read_text())
-        return result
+    def endpoints(self) -> dict[str, str | int]:
+        path = self.data / "run" / "endpoints.json"
+        found: dict[str, str | int] = json.loads(path.read_text()) if path.exists() else {}
+        return found
 
     def wait_until_ready(self) -> None:
-        until(lambda: (self.data / "run" / "endpoints.json").exists() or self.process.poll() is not None, 30)
+        until(lambda: self.endpoints().get("pid") == self.process.pid or self.process.poll() is not None, 30)
         assert self.process.poll() is None, self.process.communicate()
 
     def sessions(self) -> list[tuple[int, str]]:
@@ -104,7 +105,7 @@ def test_it_says_where_it_is_and_stops_in_time_without_a_trace(up: Up) -> None:
     out, err = up.finish()
     assert up.process.returncode == 0
     assert not err
-    assert endpoints["api_url"] in out
+    assert str(endpoints["api_url"]) in out
     assert str(up.data / "first-admin-password.txt") in out
     assert stat.S_IMODE((up.data / "first-admin-password.txt").stat().st_mode) == 0o600
     assert not holders(up.data)
@@ -137,7 +138,7 @@ def test_a_start_right_after_a_kill_waits_for_the_servers_to_end(up: Up) -> None
     up.process.kill()
     up.process.communicate()
     again = start(up.data)
-    until(lambda: up.endpoints().get("pid") == again.process.pid or again.process.poll() is not None)
+    again.wait_until_ready()
     again.process.send_signal(signal.SIGTERM)
     assert again.finish()[1] == ""
     assert again.process.returncode == 0
@@ -168,14 +169,12 @@ def test_a_dead_worker_is_replaced_and_what_it_held_is_released_at_once(up: Up) 
 def test_every_other_child_comes_back(up: Up, part: str) -> None:
     first = up.find(part)
     assert first is not None
-    before = up.endpoints()
     os.kill(first, signal.SIGKILL)
     until(lambda: up.find(part) not in (None, first))
     up.process.send_signal(signal.SIGTERM)
     out, err = up.finish()
     assert "was ended by SIGKILL" in out
     assert (up.process.returncode, err) == (0, "")
-    assert before["database_url"].startswith("postgresql://sparkops_owner:")
 
 
 def test_no_zombie_stays_when_postgres_loses_its_parent_process(up: Up) -> None:

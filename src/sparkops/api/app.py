@@ -154,7 +154,7 @@ def open_redis(url: str) -> Redis:
         socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
         health_check_interval=15,
     )
-    return Redis(connection_pool=pool)
+    return Redis.from_pool(pool)
 
 
 async def _stop(task: asyncio.Task[None]) -> None:

@@ -95,16 +95,21 @@ class _Exchange:
             yield "Strict-Transport-Security", HSTS
 
     def _log(self, seconds: float) -> None:
-        route = self._scope.get("route")
         principal = self._scope["state"].get("principal")
         log.info(
             "request",
             method=self._scope["method"],
-            route=getattr(route, "path", None),
+            route=_template(self._scope),
             status=self._status or 499,
             ms=round(seconds * 1000, 1),
             principal=str(principal.user_id) if principal else None,
         )
+
+
+def _template(scope: Scope) -> str:
+    """Return the path with names in place of ids, so that log lines of one route look the same."""
+    names = {str(value): name for name, value in scope.get("path_params", {}).items()}
+    return "/".join(f"{{{names[part]}}}" if part in names else part for part in scope["path"].split("/"))
 
 
 class BodyMiddleware:

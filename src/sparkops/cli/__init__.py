@@ -3,7 +3,7 @@
 import click
 
 from sparkops import __version__
-from sparkops.cli.doors import api, up, worker
+from sparkops.cli.doors import api, demo, up, worker
 from sparkops.cli.schema import migrate
 from sparkops.cli.users import users
 
@@ -15,6 +15,7 @@ def main() -> None:
 
 
 main.add_command(up)
+main.add_command(demo)
 main.add_command(api)
 main.add_command(worker)
 main.add_command(users)

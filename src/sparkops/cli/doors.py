@@ -25,6 +25,13 @@ def up(arguments: tuple[str, ...]) -> None:
     become("sparkops.local", arguments)
 
 
+@click.command(context_settings=_PASS_ON, short_help="Run the example end to end, and say what happened.")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def demo(arguments: tuple[str, ...]) -> None:
+    """Hand all options on; the program behind it explains them."""
+    become("sparkops.local.demo", arguments)
+
+
 @click.command()
 @click.option("--host", help="The address to listen on (127.0.0.1).")
 @click.option("--port", type=int, help="The port to listen on (8000).")
@@ -44,9 +51,9 @@ def worker(queues: str | None, slots: int | None) -> None:
     """Run one worker, on servers given by variables or on those of a running `sparkops up`."""
     from sparkops.cli.target import server_variables
 
-    arguments = ("--queues", queues) if queues else ()
+    named = tuple(queue.strip() for queue in (queues or "").split(",") if queue.strip())
     with refusals():
-        become("sparkops.worker", arguments, server_variables() | _stated({"SPARKOPS_SLOTS": slots}))
+        become("sparkops.worker", named, server_variables() | _stated({"SPARKOPS_SLOTS": slots}))
 
 
 def _stated(options: Mapping[str, object]) -> dict[str, str]:

@@ -231,8 +231,21 @@ def _unknown_name(source: str, offset: int, name: str, names: list[Chain], decla
     if chain is None:
         start = max(offset - len(name), 0) if source[offset : offset + 1] == "(" else offset
         return problem_at(source, start, f"{_UNKNOWN_FUNCTION} {name}", suggest(name, FUNCTIONS))
-    near = suggest(chain.dotted, declared) or suggest(".".join(chain.names[:2]), declared)
-    return problem_at(source, chain.start, f"unknown name {chain.dotted}", near, chain.dotted)
+    return problem_at(
+        source, chain.start, f"unknown name {chain.dotted}", _nearest(chain.names, declared), chain.dotted
+    )
+
+
+def _nearest(names: tuple[str, ...], declared: Iterable[str]) -> str | None:
+    """Suggest the variable that goes on nearest to this name, where both begin alike."""
+    for length in range(len(names), 0, -1):
+        lead = "".join(f"{name}." for name in names[: length - 1])
+        part = names[length - 1]
+        known = {name.removeprefix(lead).split(".")[0]: name for name in declared if name.startswith(lead)}
+        near = difflib.get_close_matches(part, list(known), n=1, cutoff=0.6)
+        if near:
+            return None if near[0] == part else f"did you mean {known[near[0]]}?"
+    return None
 
 
 def _operator(name: str) -> str:

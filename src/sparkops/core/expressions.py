@@ -6,6 +6,7 @@ leaves this file. Evaluation holds no state and may be called from any thread.
 """
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -318,10 +319,10 @@ def _plain_path(source: str, types: Mapping[str, ValueType]) -> tuple[str, tuple
     only: list[Chain] = list(chains(found))
     if len(only) != 1 or len(found) != 2 * len(only[0].names) - 1:
         return None
-    [(chain, name)] = resolve(only, types).items()
-    if types[name] in (ValueType.TIMESTAMP, ValueType.DURATION):
-        return None
-    return name, chain.names[name.count(".") + 1 :]
+    name = resolve(only, types).get(only[0])
+    if name is None or types[name] in (ValueType.TIMESTAMP, ValueType.DURATION):
+        return None  # such as `int`, the name of a type; or a value that is not JSON as it stands
+    return name, only[0].names[name.count(".") + 1 :]
 
 
 def _result_type(name: str) -> ValueType:
@@ -343,5 +344,5 @@ def _kind(value: object) -> str:
 
 
 def _readable(error: str) -> str:
-    reason = error.removesuffix("]").rpartition(" [")[0] or error
-    return reason.partition(": ")[2] if reason.partition(": ")[0].isupper() else reason
+    """Drop the status codes that CEL puts around its sentence."""
+    return re.sub(r"^[A-Z_]+: | \[[A-Z_]+\]$", "", error)

@@ -66,7 +66,8 @@ def render_template(source: str, data: Json) -> str:
     try:
         text = _environment(printed).render_str(source, **_context(data))
     except minijinja.TemplateError as error:
-        raise TemplateError(f"line {error.line}: {error.detail or error.kind}") from error
+        reason = "it takes too many steps" if error.kind == "OutOfFuel" else error.detail or error.kind
+        raise TemplateError(f"line {error.line}: {reason}") from error
     if len(text) > MAX_OUTPUT:
         raise TemplateError(_TOO_MUCH)
     return text
@@ -99,7 +100,7 @@ def _context(data: Json) -> Mapping[str, Json]:
 
 def _environment(finalizer: Any) -> minijinja.Environment:
     environment = minijinja.Environment(
-        debug=False, fuel=_FUEL, undefined_behavior="strict", finalizer=finalizer, pycompat=False
+        debug=True, fuel=_FUEL, undefined_behavior="strict", finalizer=finalizer, pycompat=False
     )
     environment.auto_escape_callback = lambda name: False
     for name in ("range", "dict", "namespace", "debug"):

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -39,7 +39,8 @@ WORKER_SESSION = "SPARK_WORKER_SESSION"
 """Tells a worker the id under which it holds leases. No setting: it is another one at each start."""
 
 READY_SECONDS = 60.0
-API_STOP_SECONDS = 1.5
+DOOR_GRACE_SECONDS = 1.0
+"""API and workers are stopped together and may take as long as draining, and this much to end."""
 RELEASE_SECONDS = 2.0
 
 ReleaseSession = Callable[[Database, UUID], Awaitable[object]]
@@ -49,6 +50,15 @@ ReleaseSession = Callable[[Database, UUID], Awaitable[object]]
 async def release_at_once(database: Database, session_id: UUID) -> None:
     """Give back what a dead worker held. No bell: the other workers look by themselves within a second."""
     await release_session(Engine(database, SilentBell()), session_id, crashed=True)
+
+
+Prepare = Callable[[EmbeddedServers | None], Awaitable[Mapping[str, object]]]
+"""Called once the servers answer (None: they are not ours); what it returns is added to the settings of the doors."""
+
+
+async def nothing_more(_: EmbeddedServers | None) -> Mapping[str, object]:
+    """Prepare nothing."""
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +84,7 @@ class Supervisor:
         say: Say = silent,
         api_command: tuple[str, ...] = API_COMMAND,
         worker_command: tuple[str, ...] = WORKER_COMMAND,
+        prepare: Prepare = nothing_more,
         owns_process: bool = False,
     ) -> None:
         self.settings = settings
@@ -84,9 +95,11 @@ class Supervisor:
         self._say = say
         self._api_command = api_command
         self._worker_command = worker_command
+        self._prepare = prepare
         self._owns_process = owns_process
         self._releases: set[asyncio.Task[None]] = set()
         self._exit = AsyncExitStack()
+        self._door_stop = ((signal.SIGTERM, settings.drain_seconds + DOOR_GRACE_SECONDS),)
         self._lock: int
         self._port: int
         self._servers: _Servers
@@ -106,10 +119,12 @@ class Supervisor:
             self._exit.callback(end_orphans, frozenset())
         async with self._exit:
             self._lock = self._exit.enter_context(held(self.data))
+            withdraw(self.data.root)  # what a killed one left behind
             self._port = claimable(self.settings.host, self.settings.port)
             self._servers = await (self._external() if self.settings.database_url else self._start_embedded())
             await runner.upgrade(self._servers.owner_url)
             await self._first_administrator()
+            self.settings = self.settings.model_copy(update=dict(await self._prepare(self.embedded)))
             await self._start_doors()
             self._publish()
             self._exit = self._exit.pop_all()
@@ -166,9 +181,8 @@ class Supervisor:
     async def _start_doors(self) -> None:
         self._environment = child_environment(self._child_settings())
         self._exit.callback(withdraw, self.data.root)
-        self._exit.push_async_callback(self.api.stop)
-        self._exit.push_async_callback(self._stop_workers)
-        await together(*(child.start() for child in (self.api, *self.workers)))
+        self._exit.push_async_callback(self._stop_doors)
+        await together(*(child.start() for child in (*self.workers, self.api)))
         await self._until_ready()
 
     def _child_settings(self) -> Settings:
@@ -193,7 +207,7 @@ class Supervisor:
             launch=lambda: self._door("api", self._api_command),
             answers=self._api_lives,
             ended=self._child_ended,
-            stop=((signal.SIGTERM, API_STOP_SECONDS),),
+            stop=self._door_stop,
         )
 
     def _worker_plan(self, number: int) -> ChildPlan:
@@ -202,7 +216,7 @@ class Supervisor:
             name=name,
             launch=lambda: self._door(name, self._worker_command, session=str(uuid4())),
             ended=self._worker_ended,
-            stop=((signal.SIGTERM, self.settings.drain_seconds + 1.0),),
+            stop=self._door_stop,
         )
 
     def _door(self, name: str, command: tuple[str, ...], session: str = "") -> Launch:
@@ -218,11 +232,13 @@ class Supervisor:
         return await http_status(self.settings.host, self._port, "/health/live") == 200
 
     async def _until_ready(self) -> None:
-        """Wait until the API answers for every part.
+        """Wait until the API answers for every part; without workers of our own, that it lives is enough.
 
         Raises:
             StartError: a child ended meanwhile, or it takes too long.
         """
+        if not self.workers:
+            return
         try:
             async with asyncio.timeout(READY_SECONDS):
                 while await http_status(self.settings.host, self._port, "/health/ready") != 200:
@@ -269,8 +285,8 @@ class Supervisor:
                 "The steps of that worker could not be handed on at once; others take them when its leases lapse."
             )
 
-    async def _stop_workers(self) -> None:
-        await asyncio.gather(*(worker.stop() for worker in self.workers))
+    async def _stop_doors(self) -> None:
+        await asyncio.gather(*(door.stop() for door in (*self.workers, self.api)))
         if self._releases:
             await asyncio.wait(self._releases)
 

@@ -1,8 +1,13 @@
 """The Celery application. A message is a doorbell: it carries a queue's name or an id, never truth."""
 
+import warnings
 from typing import Final
 
 from celery import Celery
+from celery.platforms import SecurityWarning
+
+# Celery warns a root user because of pickle; messages here are JSON with a queue's name.
+warnings.filterwarnings("ignore", category=SecurityWarning)
 
 QUEUES: Final = ("run", "policy", "schedule", "webhook", "metrics")
 HINT_TASK: Final = "run.hint"

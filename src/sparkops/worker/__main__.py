@@ -1,5 +1,6 @@
-"""`python -m sparkops.worker [QUEUE…]`: one worker process, settings from the environment."""
+"""`python -m sparkops.worker [--queues run,policy]`: one worker process, settings from the environment."""
 
+import argparse
 import os
 import sys
 from uuid import UUID
@@ -15,17 +16,20 @@ SESSION = "SPARK_WORKER_SESSION"
 """Set by a supervisor, so that it can release the leases of a worker that it saw die."""
 
 
-def main(arguments: list[str]) -> int:
+def main() -> int:
     """Run a worker; the exit code of a configuration that is not valid is 2."""
+    parser = argparse.ArgumentParser(prog="sparkops worker")
+    parser.add_argument("--queues", default=",".join(QUEUES), help="kinds of work to take, separated by commas")
+    queues = [queue.strip() for queue in parser.parse_args().queues.split(",")]
     try:
         settings = load_settings()
         session_id = UUID(os.environ[SESSION]) if SESSION in os.environ else new_id()
         log.configure(level=settings.log_level, fmt=settings.log_format, role="worker")
-        return run_worker(settings, session_id=session_id, queues=arguments or QUEUES)
+        return run_worker(settings, session_id=session_id, queues=queues)
     except ConfigError as error:
         print(error.detail, file=sys.stderr)  # noqa: T201 -- the one sentence for who started it
         return 2
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import ARRAY, ColumnElement, Select, Text, cast, func, lateral, select, true
+from sqlalchemy import ARRAY, ColumnElement, FromClause, Select, Text, cast, func, lateral, select, true
 from sqlalchemy.dialects.postgresql import UUID as PgUUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
@@ -46,23 +46,25 @@ def _page_of_ids(project_id: UUID, where: RunFilter, page: PageRequest, size: in
     One walk with `IN` would either sort all matches or pass over all others; both grow with the table.
     """
     one: Select[tuple[UUID]] = select(Run.id).where(Run.project_id == project_id, *_bounds(where, page))
-    sources = []
+    sources: list[FromClause] = []
     if where.statuses is not None:
         statuses = cast(sorted(where.statuses), ARRAY(Text))
-        source = func.unnest(statuses).table_valued("status", name="wanted_status")
-        sources.append(source)
-        one = one.where(Run.status == source.c.status)
+        wanted = func.unnest(statuses).table_valued("status", name="wanted_status").render_derived()
+        sources.append(wanted)
+        one = one.where(Run.status == wanted.c.status)
     if where.workflow_ids is not None:
         ids = cast(sorted(where.workflow_ids), ARRAY(PgUUID(as_uuid=True)))
-        source = func.unnest(ids).table_valued("workflow_id", name="wanted_workflow")
-        sources.append(source)
-        one = one.where(Run.workflow_id == source.c.workflow_id)
+        named = func.unnest(ids).table_valued("workflow_id", name="wanted_workflow").render_derived()
+        sources.append(named)
+        one = one.where(Run.workflow_id == named.c.workflow_id)
     one = one.order_by(Run.id.desc()).limit(size)
     if not sources:
         return one
     branch = lateral(one.correlate(*sources))
-    picked = select(branch.c.id).select_from(*sources).join(branch, true())
-    return picked.order_by(branch.c.id.desc()).limit(size)
+    joined: FromClause = sources[0]
+    for source in [*sources[1:], branch]:
+        joined = joined.join(source, true())
+    return select(branch.c.id).select_from(joined).order_by(branch.c.id.desc()).limit(size)
 
 
 def _bounds(where: RunFilter, page: PageRequest) -> list[ColumnElement[bool]]:
@@ -195,4 +197,5 @@ async def events_after(
     pool: "asyncpg.Pool[asyncpg.Record]", *, run_id: UUID, since: int, limit: int
 ) -> "Sequence[asyncpg.Record]":
     """Return up to `limit` events of a run after `since`, in order, for watchers whose membership was checked."""
-    return await pool.fetch(_EVENTS_AFTER, run_id, since, limit)
+    rows: list[asyncpg.Record] = await pool.fetch(_EVENTS_AFTER, run_id, since, limit)
+    return rows

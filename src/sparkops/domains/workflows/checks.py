@@ -86,7 +86,7 @@ def _step_shape(document: Document, path: Path, raw: Json) -> Iterator[Mistake]:
         return
     kind = raw.get("type")
     if kind is None:
-        yield document.mistake(path, "type is missing", f"one of {', '.join(STEP_FORMATS)}")
+        yield document.mistake((*path, "type"), "type is missing", f"one of {', '.join(STEP_FORMATS)}")
     elif not isinstance(kind, str) or kind not in STEP_FORMATS:
         hint = suggest(str(kind), STEP_FORMATS) or f"one of {', '.join(STEP_FORMATS)}"
         yield document.mistake((*path, "type"), f"unknown type {kind}", hint)
@@ -145,7 +145,7 @@ def _input_mistakes(document: Document) -> Iterator[Mistake]:
     declared = _declared_input(document)
     if declared is not None:
         for path, message, hint in check_schema(declared):
-            yield document.mistake(("input", *path), message, hint)
+            yield document.mistake(("input", *path), message, hint, key=path[-1:] not in ((), ("default",), ("type",)))
 
 
 def _declared_input(document: Document) -> Mapping[str, Any] | None:
@@ -170,10 +170,11 @@ def _graph_mistakes(document: Document, outlines: list[Outline]) -> Iterator[Mis
     except CycleError as error:
         cycle = error.args[1]
         if len(cycle) > 2:  # a step that needs itself was told with its needs
-            path: Path = ("steps", min(first[key] for key in cycle), "needs")
-            yield document.mistake(
-                path, f"the steps need each other in a circle: {' → '.join(cycle)}", "remove one need"
-            )
+            start = min(range(len(cycle) - 1), key=lambda index: first[cycle[index]])
+            around = [*cycle[start:-1], *cycle[: start + 1]]
+            path: Path = ("steps", first[around[0]], "needs")
+            message = f"the steps need each other in a circle: {' → '.join(around)}"
+            yield document.mistake(path, message, "remove one need")
 
 
 def _need_mistakes(document: Document, outline: Outline, known: Collection[str]) -> Iterator[Mistake]:

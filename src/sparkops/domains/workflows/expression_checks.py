@@ -39,6 +39,8 @@ class ExpressionChecks:
 
     def _mistakes(self, path: Path, problems: list[Problem], step: str | None) -> Iterator[Mistake]:
         for problem in problems:
+            if problem.name is not None and step is not None and self._follows_from_needs(problem.name, step):
+                continue
             message, hint = problem.message, problem.hint
             if problem.name is not None:
                 message, hint = self._explain(problem.name, step, message, hint)
@@ -55,8 +57,14 @@ class ExpressionChecks:
         if root == "input" and rest:
             return f"the input has no {rest[0]}", hint or "declare it under input.properties"
         if root == "input":
-            return "input is no value of its own", hint or "name a property of it, declared under input.properties"
+            return "input is no value of its own", "name a property of it, declared under input.properties"
         return message, hint or "expressions see input, steps and run.id"
+
+    def _follows_from_needs(self, name: str, step: str) -> bool:
+        """True if the step would perhaps be known, had a need not been wrong: that has been told already."""
+        before = (step, *self.ancestors.of(step))
+        broken = any(need not in self.needs for key in before for need in self.needs[key])
+        return broken and step_of(name) in self.needs and step_of(name) != step
 
     def _explain_step(self, name: str, target: str, step: str | None) -> tuple[str, str | None]:
         if target not in self.needs:

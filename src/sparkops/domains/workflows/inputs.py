@@ -62,12 +62,20 @@ def check_schema(declared: Mapping[str, Any]) -> Iterator[tuple[Path, str, str |
     for name in properties if isinstance(properties, dict) else ():
         if not name.isidentifier() or not name.isascii() or name in KEYWORDS:
             yield ("properties", name), f"{name} cannot be a name in expressions", "use letters, digits and _"
-    try:
-        compile_schema(closed_schema(declared))
-    except ValueError as error:
-        yield (), f"not a valid JSON Schema: {_short(str(error))}", None
+    reason = schema_problem(closed_schema(declared))
+    if reason is not None:
+        yield (), reason, None
         return
     yield from _check_defaults(properties, declared)
+
+
+def schema_problem(schema: Mapping[str, Any]) -> str | None:
+    """Return why this is no JSON Schema that can be used here, or None."""
+    try:
+        compile_schema(schema)
+    except ValueError as error:
+        return f"not a valid JSON Schema: {_short(str(error).rpartition('ValueError: ')[2])}"
+    return None
 
 
 def _check_defaults(properties: Mapping[str, Any], declared: Mapping[str, Any]) -> Iterator[tuple[Path, str, None]]:

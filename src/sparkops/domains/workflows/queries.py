@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, Select, and_, cast, func, select, update
+from sqlalchemy.dialects.postgresql import JSONPATH, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.core.ids import new_id
@@ -128,7 +128,7 @@ class VersionName:
 
 async def version_names(session: AsyncSession, *, version_ids: Collection[UUID]) -> Mapping[UUID, VersionName]:
     """Return names for showing runs, by version."""
-    scripted = func.jsonb_path_exists(WorkflowVersion.definition, _SCRIPTED_STEP)
+    scripted = func.jsonb_path_exists(WorkflowVersion.definition, cast(_SCRIPTED_STEP, JSONPATH))
     rows = await session.execute(
         select(WorkflowVersion.id, Workflow.id, Workflow.name, WorkflowVersion.version, scripted)
         .join(Workflow, Workflow.id == WorkflowVersion.workflow_id)

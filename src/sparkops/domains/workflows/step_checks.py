@@ -15,6 +15,7 @@ from sparkops.core.text_templates import template_problem
 from sparkops.domains.workflows.document import Document, Mistake, Path
 from sparkops.domains.workflows.format import LITERAL_KEYS, AgentStep, LlmStep, ToolStep, TransformStep
 from sparkops.domains.workflows.format import Step as StepFormat
+from sparkops.domains.workflows.inputs import schema_problem
 
 _MAX_QUOTED = 200
 
@@ -114,10 +115,9 @@ def _template(document: Document, path: Path, step: TransformStep) -> Iterator[M
 
 def _llm(document: Document, path: Path, step: LlmStep) -> Iterator[Mistake]:
     if step.with_.output_schema is not None:
-        try:
-            compile_schema(step.with_.output_schema)
-        except ValueError as error:
-            yield document.mistake((*path, "output_schema"), f"not a valid JSON Schema: {str(error)[:_MAX_QUOTED]}")
+        reason = schema_problem(step.with_.output_schema)
+        if reason is not None:
+            yield document.mistake((*path, "output_schema"), reason)
     if step.with_.script is not None:
         for found in script_errors(step.with_.script):
             inner = tuple(int(part) if part.isdigit() else part for part in found["path"].split("."))

@@ -5,6 +5,8 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from sparkops.core.errors import Invalid, NotFound, TooLarge, Unavailable
 from sparkops.core.json import Json, dumps
 from sparkops.domains.artifacts.models import Artifact
@@ -46,6 +48,8 @@ async def _read(arguments: Mapping[str, Any], context: ToolContext) -> ToolResul
         raise CallFailed("storage-unavailable", error.detail, retryable=True) from error
     except UnicodeDecodeError as error:
         raise CallFailed("file-not-text", f"{arguments['name']} is not a text in UTF-8.", retryable=False) from error
+    except (SQLAlchemyError, OSError) as error:
+        raise _no_database() from error
     return ToolResult({**_described(found), "content": content})
 
 
@@ -69,9 +73,16 @@ async def _write(arguments: Mapping[str, Any], context: ToolContext) -> ToolResu
         sha256=sha256,
     )
     # The row is this tool's own effect, written once per call id, so it is committed here and not by the gate.
-    async with context.database.sessions.begin() as session:
-        written = await record_artifact(session, new)
+    try:
+        async with context.database.sessions.begin() as session:
+            written = await record_artifact(session, new)
+    except (SQLAlchemyError, OSError) as error:
+        raise _no_database() from error
     return ToolResult(_described(written))
+
+
+def _no_database() -> CallFailed:
+    return CallFailed("database-unavailable", "The platform's database did not answer.", retryable=True)
 
 
 def _described(artifact: Artifact) -> dict[str, Json]:

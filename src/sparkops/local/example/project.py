@@ -1,0 +1,52 @@
+"""The example's project, made through the public API: agent, workflow and policy."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from sparkops.local.client import ApiClient
+from sparkops.local.example import example_dir
+
+PROJECT = "weather"
+WORKFLOW = "weather-report"
+AGENT = "weather-analyst"
+
+
+async def install(owner: ApiClient, *, approver: str, model_configured: bool) -> None:
+    """Make the project as the signed-in person, with `approver` as a member; repeats bring it up to date."""
+    if not await owner.exists(f"/projects/{PROJECT}"):
+        await owner.post("/projects", {"slug": PROJECT, "name": "Weather"})
+    await owner.post(f"/projects/{PROJECT}/members", {"email": approver, "role": "member"})
+    await owner.put(f"/projects/{PROJECT}/policy", _yaml("policy.yaml"))
+    await _put(owner, "agents", AGENT, {"definition": agent_definition(model_configured=model_configured)}, {"name": AGENT})
+    await _put(owner, "workflows", WORKFLOW, {"source": _text("workflow.yaml")}, {})
+
+
+def agent_definition(*, model_configured: bool) -> dict[str, Any]:
+    """Return the analyst; with a configured model it asks that one, else its script answers."""
+    definition = dict(_yaml("agent.yaml"))
+    if model_configured:
+        del definition["script"]
+        definition["model"] = "default"
+    return definition
+
+
+async def _put(owner: ApiClient, kind: str, name: str, body: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    """Create the thing of this name, or add a version to it where its content has changed."""
+    page = await owner.get(f"/{kind}", project=PROJECT, limit="200")
+    known = next((item for item in page["items"] if item["name"] == name), None)
+    if known is None:
+        await owner.post(f"/{kind}", {"project": PROJECT, **new, **body})
+    else:
+        await owner.post(f"/{kind}/{known['id']}/versions", body)
+
+
+def _text(name: str) -> str:
+    return Path(example_dir() / name).read_text(encoding="utf-8")
+
+
+def _yaml(name: str) -> Mapping[str, Any]:
+    document: Mapping[str, Any] = YAML(typ="safe", pure=True).load(_text(name))
+    return document

@@ -1,0 +1,121 @@
+"""Who may see what: every route of the document is tried by nobody and by a stranger."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+from fastapi import FastAPI
+from httpx2 import AsyncClient, Response
+from tests.api.conftest import SOURCE, Person
+from tests.api.things import AGENT, make_things
+
+from sparkops.api.deps import Door
+
+OPEN = {"signIn", "refresh", "live", "ready"}
+"""Routes that nobody needs to be signed in for."""
+OF_NO_PROJECT = {*OPEN, "signOut", "getMe", "listProjects", "createProject", "createLiveTicket", "getWorkflowSchema"}
+BODIES: dict[str, dict[str, Any]] = {
+    "addMember": {"email": "eve@example.com"},
+    "putPolicy": {"rules": []},
+    "createAgent": {"project": "weather", "name": "spy", "definition": AGENT},
+    "createAgentVersion": {"definition": AGENT},
+    "createWorkflow": {"project": "weather", "source": SOURCE.format(name="spy")},
+    "createWorkflowVersion": {"source": SOURCE.format(name="report")},
+    "validateWorkflow": {"project": "weather", "source": SOURCE.format(name="spy")},
+    "createRun": {"project": "weather", "workflow": "report"},
+    "approve": {},
+    "reject": {"reason": "no"},
+}
+Operation = tuple[str, str, dict[str, Any]]
+
+
+def operations(app: FastAPI) -> Iterator[Operation]:
+    for path, methods in app.openapi()["paths"].items():
+        for method, operation in methods.items():
+            yield method, path, operation
+
+
+async def send(client: AsyncClient, operation: Operation, values: dict[str, str], project: str = "weather") -> Response:
+    method, path, described = operation
+    body = BODIES.get(described["operationId"])
+    if body and "project" in body:
+        body = body | {"project": project}
+    query = {"project": project} if any(one["name"] == "project" for one in described.get("parameters", [])) else None
+    return await client.request(method, path.format(**values), params=query, json=body)
+
+
+async def test_every_route_but_the_open_ones_refuses_an_unauthenticated_caller(
+    app: FastAPI, anonymous: AsyncClient
+) -> None:
+    refused = set()
+    for method, path, operation in operations(app):
+        values = {name: str(uuid4()) for name in ("agent_id", "approval_id", "artifact_id", "run_id", "step_id")}
+        values |= {"tool_id": str(uuid4()), "workflow_id": str(uuid4()), "slug": "weather", "version": "1"}
+        answer = await send(anonymous, (method, path, operation), values)
+        if operation["operationId"] in OPEN:
+            continue
+        assert answer.status_code == 401, path
+        assert answer.headers["content-type"] == "application/problem+json"
+        refused.add(operation["operationId"])
+    assert len(refused) > 30
+
+
+async def test_what_belongs_to_others_looks_as_if_it_did_not_exist(
+    app: FastAPI, door: Door, ann: Person, eve: Person
+) -> None:
+    things = await make_things(ann, door)
+    theirs = {name: str(getattr(things, name)) for name in things.__dataclass_fields__} | {
+        "slug": "weather",
+        "version": "1",
+    }
+    nowhere = {name: str(uuid4()) for name in theirs} | {"slug": "nowhere", "version": "1"}
+    tried = 0
+    for operation in operations(app):
+        name = operation[2]["operationId"]
+        if name in OF_NO_PROJECT:
+            continue
+        foreign = await send(eve.client, operation, theirs)
+        missing = await send(eve.client, operation, nowhere, project="nowhere")
+        assert foreign.status_code == 404, (name, foreign.text)
+        assert told(foreign) == told(missing), name
+        tried += 1
+    assert tried > 30
+
+
+def told(answer: Response) -> dict[str, Any]:
+    """What an answer says, without what echoes the request."""
+    return {key: value for key, value in answer.json().items() if key not in ("instance", "request_id")}
+
+
+async def test_a_member_sees_what_the_owner_sees(app: FastAPI, door: Door, ann: Person, bob: Person) -> None:
+    things = await make_things(ann, door)
+    values = {name: str(getattr(things, name)) for name in things.__dataclass_fields__} | {
+        "slug": "weather",
+        "version": "1",
+    }
+    for method, path, operation in operations(app):
+        if method != "get" or operation["operationId"] in OPEN:
+            continue
+        answer = await send(bob.client, (method, path, operation), values)
+        assert answer.status_code == 200, (path, answer.text)
+
+
+async def test_a_nested_step_of_another_run_is_not_found(door: Door, ann: Person) -> None:
+    things = await make_things(ann, door)
+    other = await ann.client.post("/api/v1/runs", json={"project": "weather", "workflow": "report"})
+    answer = await ann.client.get(f"/api/v1/runs/{other.json()['id']}/steps/{things.step_id}")
+    assert answer.status_code == 404
+
+
+async def test_unknown_fields_are_refused_by_every_route_that_takes_a_body(
+    app: FastAPI, door: Door, ann: Person
+) -> None:
+    things = await make_things(ann, door)
+    values = {name: str(getattr(things, name)) for name in things.__dataclass_fields__} | {"slug": "weather"}
+    for method, path, operation in operations(app):
+        if "requestBody" not in operation:
+            continue
+        body = BODIES.get(operation["operationId"], {}) | {"is_admin": True}
+        answer = await ann.client.request(method, path.format(**values), json=body)
+        assert answer.status_code == 422, path
+        assert {"path": "is_admin", "message": "Extra inputs are not permitted"} in answer.json()["errors"], path

@@ -1,0 +1,127 @@
+"""Rows that only a worker would make, for looking at them through the API."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from tests.api.conftest import SOURCE, Person
+
+from sparkops.api.deps import Door
+from sparkops.core.clock import utc_now
+from sparkops.core.ids import new_id
+from sparkops.domains.approvals.models import Approval
+from sparkops.domains.artifacts.models import Artifact
+from sparkops.domains.effects.models import Call
+from sparkops.domains.policies.models import PolicyDecision
+
+REPORT = b"# Report\n"
+
+
+@dataclass(frozen=True)
+class Things:
+    """One of everything that has an id, in ann's project."""
+
+    agent_id: UUID
+    workflow_id: UUID
+    run_id: UUID
+    step_id: UUID
+    tool_id: UUID
+    approval_id: UUID
+    artifact_id: UUID
+    call_id: UUID
+
+
+AGENT = {
+    "model": "scripted",
+    "instructions": "Answer.",
+    "tools": ["noop"],
+    "script": {"turns": [{"text": "done"}]},
+}
+
+
+async def make_things(ann: Person, door: Door) -> Things:
+    agent = await ann.client.post("/api/v1/agents", json={"project": "weather", "name": "analyst", "definition": AGENT})
+    source = SOURCE.format(name="report")
+    workflow = await ann.client.post("/api/v1/workflows", json={"project": "weather", "source": source})
+    run = await ann.client.post("/api/v1/runs", json={"project": "weather", "workflow": "report"})
+    run_id = UUID(run.json()["id"])
+    steps = await ann.client.get(f"/api/v1/runs/{run_id}/steps")
+    tools = await ann.client.get("/api/v1/tools", params={"project": "weather"})
+    rows = await add_rows(ann, door, run_id, UUID(steps.json()["items"][0]["id"]))
+    return Things(
+        agent_id=UUID(agent.json()["id"]),
+        workflow_id=UUID(workflow.json()["id"]),
+        run_id=run_id,
+        step_id=UUID(steps.json()["items"][0]["id"]),
+        tool_id=UUID(tools.json()["items"][0]["id"]),
+        approval_id=rows[0],
+        artifact_id=rows[1],
+        call_id=rows[2],
+    )
+
+
+async def add_rows(ann: Person, door: Door, run_id: UUID, step_id: UUID) -> tuple[UUID, UUID, UUID]:
+    """Add a call that waits for an approval, and a file."""
+    project = await ann.client.get("/api/v1/projects/weather")
+    owned = {"project_id": UUID(project.json()["id"]), "run_id": run_id}
+    decision_id, call_id, approval_id, artifact_id = (new_id() for _ in range(4))
+    sha256 = await door.blobs.put(REPORT)
+    request = {"name": "report.md", "content": "# Report"}
+    decision = PolicyDecision(
+        **owned,
+        id=decision_id,
+        subject_kind="call",
+        subject_id=call_id,
+        request_hash="h",
+        policy_version=1,
+        outcome="require_approval",
+        rule="publish",
+        reason="Somebody reads it first.",
+        facts={},
+    )
+    call = Call(
+        **owned,
+        id=call_id,
+        step_id=step_id,
+        seq=1,
+        kind="tool",
+        name="files.write",
+        request_hash="h",
+        request=request,
+        effect_class="txn",
+        status="waiting_approval",
+        decision_id=decision_id,
+        approval_id=approval_id,
+        attempt=1,
+        usage={"input_tokens": 120, "output_tokens": 7},
+        cost_micros=250,
+    )
+    approval = Approval(
+        **owned,
+        id=approval_id,
+        step_id=step_id,
+        subject_kind="call",
+        subject_id=call_id,
+        request_hash="h",
+        title="Publish the report?",
+        proposed_request=request,
+        status="pending",
+        reason="Somebody reads it first.",
+        rule="publish",
+        requested_by=ann.id,
+        expires_at=utc_now() + timedelta(hours=1),
+    )
+    artifact = Artifact(
+        **owned,
+        id=artifact_id,
+        step_id=step_id,
+        call_id=call_id,
+        name="out/näme.md",
+        version=1,
+        media_type="text/markdown",
+        size_bytes=len(REPORT),
+        sha256=sha256,
+    )
+    async with door.database.sessions.begin() as session:
+        session.add_all([decision, call, approval, artifact])
+    return approval_id, artifact_id, call_id
