@@ -22,7 +22,7 @@ test: $(STAMPS)/python $(STAMPS)/peers $(STAMPS)/pages ## Run all tests
 	$(NPM) test
 
 up: $(STAMPS)/python $(STAMPS)/pages ## Start the platform with its pages on port 8000
-	@$(BIN)/sparkops up
+	@$(BIN)/sparkops up --example
 
 check: $(STAMPS)/python $(STAMPS)/node ## Check format, lint, floors and types, in under a minute
 	$(BIN)/ruff format --check .

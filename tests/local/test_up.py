@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from sparkops.local.stack import EmbeddedServers
+
 HERE = Path(__file__).parent
 STOP_SECONDS = 10.0
 
@@ -195,13 +197,16 @@ def test_a_second_start_on_the_same_directory_is_refused_in_one_sentence(up: Up)
     assert up.process.poll() is None
 
 
-def test_existing_data_are_ready_in_eight_seconds(up: Up) -> None:
-    up.process.send_signal(signal.SIGTERM)
-    up.finish()
-    began = time.monotonic()
-    again = start(up.data)
-    again.wait_until_ready()
-    took = time.monotonic() - began
-    again.process.send_signal(signal.SIGTERM)
-    again.finish()
-    assert took < 8
+async def test_servers_of_somebody_else_are_used_and_left_alone(tmp_path: Path) -> None:
+    async with EmbeddedServers(tmp_path / "theirs") as theirs:
+        urls = {"SPARKOPS_DATABASE_URL": theirs.owner_url, "SPARKOPS_REDIS_URL": theirs.redis_url}
+        ours = start(tmp_path / "ours", **urls)
+        ours.wait_until_ready()
+        until(lambda: len(ours.sessions()) == 2)
+        assert ours.find("bin/postgres") is None
+        os.kill(ours.sessions()[0][0], signal.SIGKILL)
+        until(lambda: ours.released() == [ours.sessions()[0][1]], seconds=2)
+        ours.process.send_signal(signal.SIGTERM)
+        out, err = ours.finish()
+        assert (ours.process.returncode, err) == (0, "")
+        assert theirs.postgres.starts == theirs.valkey.starts == 1

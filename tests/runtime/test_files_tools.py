@@ -7,7 +7,6 @@ import io
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
-from uuid import UUID
 
 import pytest
 
@@ -16,6 +15,7 @@ from sparkops.core.config import Settings
 from sparkops.core.db import Database
 from sparkops.core.ids import new_id
 from sparkops.core.schemas import schema_errors
+from sparkops.domains.artifacts.service import NewArtifact, record_artifact
 from sparkops.runtime.effects import CallFailed
 from sparkops.runtime.tools.base import ToolContext
 from sparkops.runtime.tools.files import FILES_READ, FILES_WRITE, MAX_READ_BYTES, to_csv
@@ -31,8 +31,8 @@ async def run_context(database: Database, tmp_path: Path) -> ToolContext:
     return ToolContext(project_id, new_id(), new_id(), new_id(), database, blobs, Settings())
 
 
-def another_call(context: ToolContext, **changes: UUID) -> ToolContext:
-    return replace(context, call_id=new_id(), **changes)
+def another_call(context: ToolContext) -> ToolContext:
+    return replace(context, call_id=new_id())
 
 
 async def write(context: ToolContext, **arguments: Any) -> dict[str, Any]:
@@ -104,17 +104,18 @@ async def test_what_is_no_text_or_too_long_is_not_read(run_context: ToolContext)
     with pytest.raises(CallFailed, match="at most") as too_large:
         await read(run_context, name="long.txt")
     assert too_large.value.code == "file-too-large"
-    written = await write(another_call(run_context), name="b.bin", content="x")
-    sha256 = await run_context.blobs.put(b"\xff\xfe")
-    await run_context.database.pool.execute(
-        "INSERT INTO artifacts (id, project_id, run_id, step_id, call_id, name, version, media_type, size_bytes, sha256)"
-        " VALUES ($1, $2, $3, $3, $1, 'b.bin', 2, 'application/octet-stream', 2, $4)",
-        new_id(),
-        run_context.project_id,
-        run_context.run_id,
-        sha256,
+    no_text = NewArtifact(
+        project_id=run_context.project_id,
+        run_id=run_context.run_id,
+        step_id=run_context.step_id,
+        call_id=new_id(),
+        name="b.bin",
+        media_type="application/octet-stream",
+        size_bytes=2,
+        sha256=await run_context.blobs.put(b"\xff\xfe"),
     )
-    assert written["version"] == 1
+    async with run_context.database.sessions.begin() as session:
+        await record_artifact(session, no_text)
     with pytest.raises(CallFailed, match="not a text") as failed:
         await read(run_context, name="b.bin")
     assert failed.value.code == "file-not-text"

@@ -1,5 +1,6 @@
 """TCP ports on this machine."""
 
+import os
 import socket
 
 from sparkops.local.errors import StartError
@@ -31,5 +32,5 @@ def claimable(host: str, port: int) -> int:
         raise StartError(f"Port {port} on {host} may not be used by this user; choose one above 1023.") from None
     except OSError as error:
         raise StartError(
-            f"Port {port} on {host} cannot be used ({error.strerror}); choose another with --port, or 0 for any."
+            f"Port {port} on {host} cannot be used ({os.strerror(error.errno or 0)}); choose another with --port, or 0 for any."
         ) from None

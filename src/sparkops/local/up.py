@@ -11,6 +11,8 @@ import click
 
 from sparkops.core.config import Settings, load_settings
 from sparkops.core.errors import SparkOpsError
+from sparkops.local.example.data import connection_to_weather
+from sparkops.local.example.project import PROJECT, example_on
 from sparkops.local.supervisor import Supervisor
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -21,20 +23,21 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @click.option("--host", help="The address to listen on (127.0.0.1).")
 @click.option("--port", type=int, help="The port of the pages and the API (8000); 0 takes a free one.")
 @click.option("--workers", type=int, help="How many worker processes to run (2).")
-def up(data_dir: Path | None, host: str | None, port: int | None, workers: int | None) -> None:
+@click.option("--example", is_flag=True, help="Have the example there: a project, its data, and a second person.")
+def up(data_dir: Path | None, host: str | None, port: int | None, workers: int | None, example: bool) -> None:
     """Start Spark-Ops: database, queue, API and workers, until Ctrl-C.
 
     With SPARKOPS_DATABASE_URL and SPARKOPS_REDIS_URL set, those servers are used instead of embedded ones.
     """
     try:
         settings = load_settings(data_dir=data_dir, host=host, port=port, workers=workers)
-        asyncio.run(run(settings))
+        asyncio.run(run(settings, example=example))
     except SparkOpsError as error:
         click.echo(f"sparkops: {error.detail}", err=True)
         sys.exit(1)
 
 
-async def run(settings: Settings, supervise: Callable[..., Supervisor] = Supervisor) -> None:
+async def run(settings: Settings, supervise: Callable[..., Supervisor] = Supervisor, *, example: bool = False) -> None:
     """Keep the stack up until a signal asks to stop, then stop it in order.
 
     Raises:
@@ -42,11 +45,20 @@ async def run(settings: Settings, supervise: Callable[..., Supervisor] = Supervi
     """
     _stop_on_signals()
     with suppress(asyncio.CancelledError):
-        async with supervise(settings, say=say, owns_process=True) as stack:
+        prepare = {"prepare": connection_to_weather} if example else {}
+        async with supervise(settings, say=say, owns_process=True, **prepare) as stack:
             for line in welcome(stack):
                 say(line)
+            if example:
+                await _set_up_example(stack)
             await asyncio.Event().wait()
     say("Stopped.")
+
+
+async def _set_up_example(stack: Supervisor) -> None:
+    async with example_on(stack) as (_, _, approver):
+        say(f"  Example         project {PROJECT}; {approver.email} answers its questions,")
+        say(f"                  with the password in {stack.data.root / 'secrets' / 'approver.password'}")
 
 
 def _stop_on_signals() -> None:

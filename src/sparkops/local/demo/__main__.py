@@ -6,22 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import click
-from pydantic import SecretStr
 
-from sparkops.core.config import Settings, default_data_dir, load_settings
-from sparkops.core.errors import ConfigError, SparkOpsError
+from sparkops.core.config import default_data_dir, load_settings
+from sparkops.core.errors import SparkOpsError
 from sparkops.core.json import dumps
-from sparkops.local.client import ApiClient
 from sparkops.local.demo import account
 from sparkops.local.demo.play import Played, play
 from sparkops.local.example import project
 from sparkops.local.example.data import connection_to_weather
-from sparkops.local.example.people import ensure_approver
-from sparkops.local.paths import DataDir
-from sparkops.local.stack import EmbeddedServers
 from sparkops.local.supervisor import Supervisor
-
-STARTER_EMAIL = "starter@example.com"
 
 
 @click.command()
@@ -51,42 +44,17 @@ async def run(data_dir: Path, *, year: int, quiet: bool = False) -> tuple[Played
     Raises:
         SparkOpsError: it could not start, or did not come to an end.
     """
-    settings = _settings(data_dir)
-    data = DataDir(settings.data_dir)
+    settings = load_settings(data_dir=data_dir.absolute(), port=0, workers=2)
     tell = (lambda line: None) if quiet else click.echo
-
-    async def prepare(servers: EmbeddedServers | None) -> Mapping[str, object]:
-        assert servers is not None, "the demo starts servers of its own"
-        return await connection_to_weather(servers)
-
     tell("Starting PostgreSQL, Valkey, the API and two workers.")
-    async with Supervisor(settings, prepare=prepare, say=tell) as stack:
-        url = stack.endpoints.app_database_url or stack.endpoints.database_url
-        approver_login = await ensure_approver(url, data)
-        api_url = stack.endpoints.api_url
-        async with ApiClient(api_url) as starter, ApiClient(api_url) as approver:
-            assert settings.admin_password is not None
-            await starter.sign_in(STARTER_EMAIL, settings.admin_password.get_secret_value())
-            await approver.sign_in(approver_login.email, approver_login.password)
-            await project.install(
-                starter, approver=approver_login.email, model_configured="default" in settings.models
-            )
+    async with Supervisor(settings, prepare=connection_to_weather, say=tell) as stack:
+        async with project.example_on(stack) as (starter, approver, _):
             tell("Running the workflow; one worker will be killed in the middle.")
+            url = stack.endpoints.app_database_url or stack.endpoints.database_url
             played = await play(starter, approver, url, year=year)
     files = _save(data_dir / "reports", played)
     tell(f"Stopped. `sparkops up --example --data-dir {data_dir}` shows this run in the browser.\n")
     return played, files
-
-
-def _settings(data_dir: Path) -> Settings:
-    root = data_dir.absolute()
-    settings = load_settings(data_dir=root, port=0, workers=2)
-    if settings.database_url is not None:
-        raise ConfigError("The demo starts servers of its own; unset SPARKOPS_DATABASE_URL and SPARKOPS_REDIS_URL.")
-    data = DataDir(root)
-    data.create()
-    password = SecretStr(data.secret("starter.password"))
-    return settings.model_copy(update={"admin_email": STARTER_EMAIL, "admin_password": password})
 
 
 def _save(directory: Path, played: Played) -> Mapping[str, Path]:

@@ -23,7 +23,12 @@ def as_json(played: Played, files: Mapping[str, Path]) -> dict[str, Any]:
         "cost_micros": run["cost_micros"],
         "tokens": run["tokens"],
         "artifacts": [
-            {"name": one["name"], "sha256": one["sha256"], "size_bytes": one["size_bytes"], "path": str(files[one["name"]])}
+            {
+                "name": one["name"],
+                "sha256": one["sha256"],
+                "size_bytes": one["size_bytes"],
+                "path": str(files[one["name"]]),
+            }
             for one in played.artifacts
         ],
         "duration_ms": played.duration_ms,

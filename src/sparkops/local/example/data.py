@@ -10,6 +10,7 @@ import asyncpg
 from sqlalchemy.engine import make_url
 
 from sparkops.core.config import Connection
+from sparkops.local.errors import StartError
 from sparkops.local.example import CONNECTION, DATABASE, example_dir
 from sparkops.local.paths import DataDir
 from sparkops.local.stack import EmbeddedServers
@@ -24,8 +25,14 @@ CREATE TABLE days (
 _COLUMNS = ("date", "precipitation", "temp_max", "temp_min", "wind", "weather")
 
 
-async def connection_to_weather(servers: EmbeddedServers) -> Mapping[str, object]:
-    """Return the setting that names the example's database, after loading it where it is not there yet."""
+async def connection_to_weather(servers: EmbeddedServers | None) -> Mapping[str, object]:
+    """Return the setting that names the example's database, after loading it where it is not there yet.
+
+    Raises:
+        StartError: the servers are not ours, so that there is no place for it.
+    """
+    if servers is None:
+        raise StartError("The example needs the embedded servers; unset SPARKOPS_DATABASE_URL and SPARKOPS_REDIS_URL.")
     password = DataDir(servers.data.root).secret("weather_reader.password")
     await _create(servers.admin_url, password)
     url = make_url(servers.admin_url).set(username=READER, password=password, database=DATABASE)

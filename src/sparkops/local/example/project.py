@@ -1,6 +1,7 @@
 """The example's project, made through the public API: agent, workflow and policy."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,30 @@ from ruamel.yaml import YAML
 
 from sparkops.local.client import ApiClient
 from sparkops.local.example import example_dir
+from sparkops.local.example.people import Login, administrator, ensure_approver
+from sparkops.local.supervisor import Supervisor
 
 PROJECT = "weather"
 WORKFLOW = "weather-report"
 AGENT = "weather-analyst"
+
+
+@asynccontextmanager
+async def example_on(stack: Supervisor) -> AsyncIterator[tuple[ApiClient, ApiClient, Login]]:
+    """Set the example up on a running stack; hand over both people, signed in, and the second one's login.
+
+    Raises:
+        StartError: a login does not work, or the API refuses something.
+    """
+    settings, data = stack.settings, stack.data
+    first = administrator(settings, data)
+    second = await ensure_approver(stack.endpoints.app_database_url or stack.endpoints.database_url, data)
+    url = stack.endpoints.api_url
+    async with ApiClient(url) as owner, ApiClient(url) as approver:
+        await owner.sign_in(first.email, first.password)
+        await approver.sign_in(second.email, second.password)
+        await install(owner, approver=second.email, model_configured="default" in settings.models)
+        yield owner, approver, second
 
 
 async def install(owner: ApiClient, *, approver: str, model_configured: bool) -> None:
@@ -20,7 +41,9 @@ async def install(owner: ApiClient, *, approver: str, model_configured: bool) ->
         await owner.post("/projects", {"slug": PROJECT, "name": "Weather"})
     await owner.post(f"/projects/{PROJECT}/members", {"email": approver, "role": "member"})
     await owner.put(f"/projects/{PROJECT}/policy", _yaml("policy.yaml"))
-    await _put(owner, "agents", AGENT, {"definition": agent_definition(model_configured=model_configured)}, {"name": AGENT})
+    await _put(
+        owner, "agents", AGENT, {"definition": agent_definition(model_configured=model_configured)}, {"name": AGENT}
+    )
     await _put(owner, "workflows", WORKFLOW, {"source": _text("workflow.yaml")}, {})
 
 
