@@ -7,7 +7,7 @@ import pytest
 from sparkops.core.errors import Invalid
 from sparkops.domains.agents.definition import AgentDefinition, parse_agent
 
-TURNS = [
+TURNS: list[dict[str, Any]] = [
     {"text": "Looking.", "tool_calls": [{"tool": "sql.query", "arguments": {"sql": "SELECT ${{ turn }}"}}]},
     {"when": "size(results) == 1", "text": "It was ${{ results[0].output.rows[0].month }}.", "delay": "200ms"},
 ]

@@ -3,8 +3,8 @@
 from sparkops.core.ids import new_id
 from sparkops.core.json import Json, dumps, loads
 from sparkops.runtime.context import MAX_RESULT_BYTES, malformed, told
-from sparkops.runtime.effects import Outcome, OutcomeStatus
-from sparkops.runtime.llm.base import ModelAnswer, ToolCall, Usage
+from sparkops.runtime.effects import Outcome, OutcomeStatus, Usage
+from sparkops.runtime.llm.base import ModelAnswer, ToolCall
 
 CALL = ToolCall("c1", "sql.query", {"sql": "SELECT 1"})
 

@@ -15,7 +15,7 @@ def test_errors_are_sentences_with_paths() -> None:
     assert len(schema_errors(compiled, {"a": ["x"] * 9}, limit=3)) == 3
 
 
-@pytest.mark.parametrize("uri", ["http://127.0.0.1:9/schema.json", "file:///etc/passwd", "other.json"])
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:9/schema.json", "file:///etc/passwd"])
 def test_references_to_elsewhere_are_refused(uri: str) -> None:
     with pytest.raises(ValueError, match="not followed"):
         compile_schema({"$ref": uri})

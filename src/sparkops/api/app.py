@@ -8,6 +8,8 @@ from pathlib import Path
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
@@ -145,7 +147,10 @@ async def open_door(settings: Settings) -> AsyncIterator[Door]:
 
 
 def open_redis(url: str) -> Redis:
-    """Return a client that waits for a free connection instead of failing, and gives up on a silent server."""
+    """Return a client that waits for a free connection instead of failing, and gives up on a silent server.
+
+    It tries again once, on a fresh connection; more would make callers wait for what they can do without.
+    """
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=REDIS_CONNECTIONS,
@@ -153,6 +158,7 @@ def open_redis(url: str) -> Redis:
         socket_timeout=REDIS_TIMEOUT_SECONDS,
         socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
         health_check_interval=15,
+        retry=Retry(NoBackoff(), 1),
     )
     return Redis.from_pool(pool)
 

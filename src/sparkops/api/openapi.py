@@ -7,14 +7,14 @@ from sparkops.api.app import create_app
 from sparkops.api.schema import rendered
 from sparkops.core.config import Settings
 
-DEFAULT = Path("web/openapi.json")
-
 
 def main(arguments: list[str]) -> None:
-    """Write the document to the file named, or to where the pages expect it."""
-    target = Path(arguments[0]) if arguments else DEFAULT
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(rendered(create_app(Settings())))
+    """Write the document to the file named, or to standard output."""
+    document = rendered(create_app(Settings()))
+    if arguments:
+        Path(arguments[0]).write_bytes(document)
+    else:
+        sys.stdout.buffer.write(document)
 
 
 if __name__ == "__main__":

@@ -19,12 +19,12 @@ def migrate(down: int | None, data_dir: Path | None) -> None:
 
 
 async def _move(data_dir: Path | None, down: int | None) -> str | None:
-    from sparkops.cli.target import find_target
+    from sparkops.cli.target import find_settings, owner_url
     from sparkops.migrations import runner
 
-    owner_url = find_target(data_dir).owner_url
+    url = owner_url(find_settings(data_dir))
     if down is None:
-        await runner.upgrade(owner_url)
+        await runner.upgrade(url)
     else:
-        await runner.downgrade(owner_url, down)
-    return await runner.current(owner_url)
+        await runner.downgrade(url, down)
+    return await runner.current(url)

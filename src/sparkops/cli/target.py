@@ -2,44 +2,39 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+import asyncpg
 from pydantic import SecretStr
 
 from sparkops.core.config import Settings, load_settings
-from sparkops.core.db import APP_ROLE, Database, open_database
+from sparkops.core.db import Database, open_database
 from sparkops.core.endpoints import running
 from sparkops.core.errors import ConfigError, Unavailable
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where the servers are. `app_url` of None: `owner_url`, under the application's role."""
-
-    owner_url: str
-    app_url: str | None
-    redis_url: str
-
-
-def find_target(data_dir: Path | None = None) -> Target:
-    """Return the installation that the variables name, or the one that runs on the data directory.
+def find_settings(data_dir: Path | None = None) -> Settings:
+    """Return the settings, completed with the servers of the stack that runs on the data directory if they name none.
 
     Raises:
         ConfigError: a setting is wrong, or nothing runs.
     """
     settings = load_settings(data_dir=data_dir)
-    if settings.database_url is not None:
-        return Target(
-            settings.database_url.get_secret_value(), _text(settings.app_database_url), _text(settings.redis_url) or ""
-        )
+    if _names_servers(settings):
+        return settings
     endpoints = running(settings.data_dir)
     if endpoints is None:
         raise ConfigError(
             f"No Spark-Ops runs on {settings.data_dir}. Start one with `sparkops up`, name its directory with "
             "--data-dir, or set SPARKOPS_DATABASE_URL and SPARKOPS_REDIS_URL."
         )
-    return Target(endpoints.database_url, endpoints.app_database_url, endpoints.redis_url)
+    app_url = endpoints.app_database_url
+    servers = {
+        "database_url": SecretStr(endpoints.database_url),
+        "app_database_url": SecretStr(app_url) if app_url else None,
+        "redis_url": SecretStr(endpoints.redis_url),
+    }
+    return settings.model_copy(update=servers)
 
 
 def server_variables() -> dict[str, str]:
@@ -50,36 +45,42 @@ def server_variables() -> dict[str, str]:
     """
     if _names_servers(load_settings()):
         return {}
-    target = find_target()
-    owner = {"SPARKOPS_DATABASE_URL": target.owner_url}
+    settings = find_settings()
+    url, role = settings.app_login
     return {
-        **({"SPARKOPS_APP_DATABASE_URL": target.app_url} if target.app_url else owner),
-        "SPARKOPS_REDIS_URL": target.redis_url,
+        # Who only uses rows does not learn how to change tables.
+        "SPARKOPS_DATABASE_URL" if role else "SPARKOPS_APP_DATABASE_URL": url,
+        "SPARKOPS_REDIS_URL": settings.broker_url,
     }
 
 
+def owner_url(settings: Settings) -> str:
+    """Return the URL that may change the schema.
+
+    Raises:
+        ConfigError: the settings have none.
+    """
+    if settings.database_url is None:
+        raise ConfigError("SPARKOPS_DATABASE_URL is missing: only the role that owns the schema can change it.")
+    return settings.database_url.get_secret_value()
+
+
 @asynccontextmanager
-async def open_target(target: Target) -> AsyncIterator[Database]:
-    """Open the database under the application's role.
+async def open_target(settings: Settings) -> AsyncIterator[Database]:
+    """Open the database as API and workers do.
 
     Raises:
         Unavailable: it cannot be reached, or refuses the login.
     """
-    import asyncpg
-
-    role = None if target.app_url else APP_ROLE
+    url, role = settings.app_login
     try:
-        async with open_database(target.app_url or target.owner_url, role=role, name="sparkops", pool_size=1) as opened:
-            yield opened
+        async with open_database(url, role=role, name="sparkops", pool_size=1) as database:
+            yield database
     except (OSError, TimeoutError, asyncpg.PostgresConnectionError) as error:
-        raise Unavailable(f"The database cannot be reached: {error}. Does the server run?") from None
-    except asyncpg.InvalidAuthorizationSpecificationError as error:
-        raise Unavailable(f"The database refuses the login: {error}.") from None
+        raise Unavailable(f"The database cannot be reached ({error}); does the server run?") from None
+    except asyncpg.InvalidAuthorizationSpecificationError:
+        raise Unavailable("The database refuses the user or the password.") from None
 
 
 def _names_servers(settings: Settings) -> bool:
     return settings.database_url is not None or settings.app_database_url is not None
-
-
-def _text(secret: SecretStr | None) -> str | None:
-    return secret.get_secret_value() if secret is not None else None

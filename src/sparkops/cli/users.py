@@ -10,7 +10,7 @@ import click
 from sparkops.cli.refusals import refusals
 
 if TYPE_CHECKING:
-    from sparkops.cli.target import Target
+    from sparkops.core.config import Settings
 
 
 @click.group()
@@ -26,14 +26,14 @@ def users() -> None:
 @click.option("--data-dir", type=click.Path(path_type=Path), help="The data directory of the running `sparkops up`.")
 def add(email: str, name: str, admin: bool, password_stdin: bool, data_dir: Path | None) -> None:
     """Add a user. Without a password, one is generated and printed once."""
-    from sparkops.cli.target import find_target
+    from sparkops.cli.target import find_settings
     from sparkops.domains.identity.passwords import generate_password
 
     with refusals():
-        target = find_target(data_dir)
+        settings = find_settings(data_dir)
         given = _password(from_stdin=password_stdin)
         password = given or generate_password()
-        asyncio.run(_add(target, email=email, name=name, password=password, is_admin=admin))
+        asyncio.run(_add(settings, email=email, name=name, password=password, is_admin=admin))
     click.echo(f"Added {email}.")
     if not given:
         click.echo(f"Password: {password}")
@@ -50,9 +50,9 @@ def _password(*, from_stdin: bool) -> str | None:
     return typed or None
 
 
-async def _add(target: "Target", *, email: str, name: str, password: str, is_admin: bool) -> None:
+async def _add(settings: "Settings", *, email: str, name: str, password: str, is_admin: bool) -> None:
     from sparkops.cli.target import open_target
     from sparkops.domains.identity.service import create_user
 
-    async with open_target(target) as database, database.sessions.begin() as session:
+    async with open_target(settings) as database, database.sessions.begin() as session:
         await create_user(session, email=email, name=name, password=password, is_admin=is_admin)

@@ -3,7 +3,10 @@
 Bytes go in before any row names them; a row that names a digest can always be read.
 """
 
+import asyncio
+import contextlib
 import hashlib
+import os
 from pathlib import Path
 
 import obstore
@@ -18,16 +21,28 @@ def _path(sha256: str) -> str:
     return f"blobs/{sha256[:2]}/{sha256}"
 
 
+def _sync(file: Path) -> None:
+    """Make sure that a file survives a power cut: a row that is durable will name it."""
+    for path in (file, file.parent):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 class Blobs:
     """A store of immutable bytes. Safe to share between tasks."""
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, store: ObjectStore, *, directory: Path | None = None) -> None:
+        """`directory` is where the store keeps its files, if it is a local one: they are then synced to disk."""
         self._store = store
+        self._directory = directory
 
     @classmethod
     def in_directory(cls, directory: Path) -> "Blobs":
         """Return a store in a local directory, which is made if it is missing."""
-        return cls(LocalStore(prefix=directory, mkdir=True))
+        return cls(LocalStore(prefix=directory, mkdir=True), directory=directory)
 
     @classmethod
     def at_url(cls, url: str) -> "Blobs":
@@ -42,9 +57,10 @@ class Blobs:
         """
         sha256 = hashlib.sha256(data).hexdigest()
         try:
-            await obstore.put_async(self._store, _path(sha256), data, mode="create")
-        except AlreadyExistsError:
-            return sha256
+            with contextlib.suppress(AlreadyExistsError):
+                await obstore.put_async(self._store, _path(sha256), data, mode="create")
+            if self._directory is not None:
+                await asyncio.to_thread(_sync, self._directory / _path(sha256))
         except (obstore.exceptions.BaseError, OSError) as error:
             raise Unavailable("The object storage did not take a file; check its disk or its address.") from error
         return sha256
@@ -63,7 +79,7 @@ class Blobs:
             if size > max_bytes:
                 raise TooLarge(f"The file has {size} bytes; at most {max_bytes} can be read here.")
             data = bytes(await found.bytes_async())
-        except NotFoundError:
+        except (NotFoundError, FileNotFoundError):
             raise NotFound("The bytes of this file are not in the object storage.") from None
         except (obstore.exceptions.BaseError, OSError) as error:
             raise Unavailable("The object storage does not answer.") from error

@@ -26,12 +26,13 @@ from sparkops.engine.decide import (
     decide,
     to_json,
 )
-from sparkops.engine.graph import Graph
+from sparkops.engine.graph import Graph, Node
 
 _VERSION = """
-SELECT v.id, v.workflow_id FROM workflows w
+SELECT v.id, v.workflow_id, r.id AS first_run, r.idem_hash FROM workflows w
   JOIN memberships m ON m.project_id = w.project_id AND m.user_id = $2
   JOIN workflow_versions v ON v.workflow_id = w.id AND v.version = coalesce($4, w.latest_version)
+  LEFT JOIN runs r ON r.project_id = w.project_id AND r.idem_key = $5
  WHERE w.project_id = $1 AND w.name = $3
 """
 _AGENTS = """
@@ -75,10 +76,15 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
         Unavailable: the outcome is unknown; the same key finds out.
     """
     pool = engine.database.pool
-    found = await pool.fetchrow(_VERSION, request.project_id, principal.user_id, request.workflow, request.version)
+    found = await pool.fetchrow(
+        _VERSION, request.project_id, principal.user_id, request.workflow, request.version, request.idem_key
+    )
     if found is None:
         wanted = f"version {request.version} of " if request.version else ""
         raise NotFound(f"There is no {wanted}workflow {request.workflow} in this project.")
+    if found["first_run"] is not None:
+        # Before the input is looked at: the workflow may have changed since this very request was accepted.
+        return _repeated(request, found)
     graph = await engine.graphs.get(pool, found["id"])
     values = validate_input(graph.definition, request.input)
     run_id = new_id()
@@ -92,7 +98,7 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
             "input": values,
             "pins": {"agents": await _pin_agents(pool, request.project_id, graph)},
             "idem_key": request.idem_key,
-            "idem_hash": digest([request.workflow, request.version, request.input, request.budget_micros]),
+            "idem_hash": _request_hash(request),
             "created_by": str(principal.user_id),
         },
         "budget_id": str(new_id()),
@@ -109,11 +115,25 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
             retry_after_seconds=1,
         ) from None
     if not answer["same"]:
-        raise IdempotencyMismatch("This Idempotency-Key belongs to a request with another body; use a fresh key.")
+        raise _mismatch()
     engine.bell.log_grew(answer["rings"])
     if answer["created"]:
         engine.bell.work("run")
     return Accepted(UUID(answer["run_id"]), answer["created"])
+
+
+def _request_hash(request: RunRequest) -> str:
+    return digest([request.workflow, request.version, request.input, request.budget_micros])
+
+
+def _repeated(request: RunRequest, found: asyncpg.Record) -> Accepted:
+    if found["idem_hash"] != _request_hash(request):
+        raise _mismatch()
+    return Accepted(found["first_run"], created=False)
+
+
+def _mismatch() -> IdempotencyMismatch:
+    return IdempotencyMismatch("This Idempotency-Key belongs to a request with another body; use a fresh key.")
 
 
 def _seconds(duration: timedelta | None) -> float | None:
@@ -157,7 +177,7 @@ def _first_steps(graph: Graph, values: Any, run_id: UUID) -> dict[str, Any]:
             "queue": "run",
             "inline": node.inline,
             "mechanical": node.mechanical,
-            "hands_over": node.hands_over and (bool(node.dependents) or graph.simple_end),
+            "hands_over": _hands_over(graph, node),
             "needs": named(node.needs),
             "dependents": named(node.dependents),
             "reads": named(node.reads),
@@ -170,7 +190,18 @@ def _first_steps(graph: Graph, values: Any, run_id: UUID) -> dict[str, Any]:
         for position, node in enumerate(graph.nodes)
     ]
     finish = [to_json(command) for command in commands if isinstance(command, FinishRun)]
-    return {"steps": rows, **({"finish": finish[0]} if finish else {})}
+    skipped = {command.key: command.reason for command in commands if isinstance(command, Skip)}
+    return {"steps": rows, "skipped": skipped, **({"finish": finish[0]} if finish else {})}
+
+
+def _hands_over(graph: Graph, node: Node) -> bool:
+    """Say whether the database alone can apply the success of this step, the end of the run included.
+
+    Where the run's output has to be evaluated, a step may not be the last to end: another must surely follow it.
+    """
+    if not node.hands_over or graph.simple_end:
+        return node.hands_over
+    return any(graph.by_key[key].needs == (node.key,) for key in node.dependents)
 
 
 def _first_status(command: Command) -> dict[str, Any]:

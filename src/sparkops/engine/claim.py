@@ -95,9 +95,13 @@ async def claim(engine: Engine, worker: Worker, *, limit: int, idle: bool) -> li
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The answer to a heartbeat: what is still ours, and what was asked to stop. Anything else is lost."""
+    """The answer to a heartbeat: what is still ours, and what was asked to stop. Anything else is lost.
+
+    `extended`: whose lease is longer now. A step that somebody had locked is kept, but was passed over.
+    """
 
     kept: frozenset[UUID]
+    extended: frozenset[UUID]
     cancel: frozenset[UUID]
 
 
@@ -112,4 +116,5 @@ async def heartbeat(engine: Engine, worker: Worker, leases: Sequence[Lease]) -> 
         [lease.token for lease in leases],
         engine.lease,
     )
-    return Kept(frozenset(map(UUID, answer["kept"])), frozenset(map(UUID, answer["cancel"])))
+    kept, extended, cancel = (frozenset(map(UUID, answer[name])) for name in ("kept", "extended", "cancel"))
+    return Kept(kept, extended, cancel)

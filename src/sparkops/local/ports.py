@@ -31,6 +31,7 @@ def claimable(host: str, port: int) -> int:
     except PermissionError:
         raise StartError(f"Port {port} on {host} may not be used by this user; choose one above 1023.") from None
     except OSError as error:
+        reason = os.strerror(error.errno or 0)
         raise StartError(
-            f"Port {port} on {host} cannot be used ({os.strerror(error.errno or 0)}); choose another with --port, or 0 for any."
+            f"Port {port} on {host} cannot be used ({reason}); choose another with --port, or 0 for any."
         ) from None

@@ -12,9 +12,10 @@ from sparkops.core.db import APP_ROLE
 from sparkops.local.binaries import find_postgres, major
 from sparkops.local.child import ChildPlan
 from sparkops.local.errors import StartError, disk_errors, full_disk
+from sparkops.local.ownership import give
 from sparkops.local.paths import DataDir
 from sparkops.local.ports import LOOPBACK, free_port
-from sparkops.local.process import Confinement, Launch, confinement, nobody, run_to_end
+from sparkops.local.process import Confinement, Launch, confinement, run_to_end
 
 DATABASE = "sparkops"
 SUPERUSER = "postgres"
@@ -70,9 +71,11 @@ class Postgres:
                     f"The data in {self.data.root} were written by PostgreSQL {found}, but the server here is {ours}; "
                     f"install PostgreSQL {found}, or choose another directory with --data-dir."
                 )
-            # We hold the lock of the directory, so the process named in this file is gone; its number may be
-            # another's by now, which PostgreSQL would take for a living server.
-            (self.data.postgres / "postmaster.pid").unlink(missing_ok=True)
+            with disk_errors(self.data.root):
+                give(self.data.postgres, self.confinement, self.binaries / "postgres")
+                # We hold the lock of the directory, so the process named in this file is gone; its number may be
+                # another's by now, which PostgreSQL would take for a living server.
+                (self.data.postgres / "postmaster.pid").unlink(missing_ok=True)
             return
         await self._initdb()
 
@@ -81,8 +84,7 @@ class Postgres:
         with disk_errors(self.data.root):
             shutil.rmtree(fresh, ignore_errors=True)
             fresh.mkdir(mode=0o700)
-            if self.confinement is Confinement.NOBODY:
-                self._give_to_nobody(fresh)
+            give(fresh, self.confinement, self.binaries / "initdb")
         options = ("--locale=C.UTF-8", "--encoding=UTF8", "--auth=scram-sha-256", f"--username={SUPERUSER}")
         sync = () if self.durable else ("--no-sync",)
         launch = self._launch(
@@ -98,16 +100,6 @@ class Postgres:
                 raise full_disk(self.data.root)
             raise StartError(f"initdb could not make the database: {_reason(said)} Its log: {launch.log}")
         fresh.rename(self.data.postgres)
-
-    def _give_to_nobody(self, path: Path) -> None:
-        user = nobody()
-        for parent in (self.binaries, *self.binaries.parents, *path.parents):
-            if not parent.stat().st_mode & 0o001:
-                raise StartError(
-                    f"PostgreSQL refuses to run as root, and the user nobody cannot reach it through {parent}; start "
-                    "Spark-Ops as an ordinary user, or put it and --data-dir where everybody may go."
-                )
-        shutil.chown(path, user.pw_uid, user.pw_gid)
 
     def _launch(
         self, program: str, *arguments: str, stdin: bytes = b"", death_signal: signal.Signals = signal.SIGKILL

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from sqlalchemy.exc import DBAPIError
 
 from sparkops.core.config import Settings
-from sparkops.core.db import APP_ROLE, Database, open_database
+from sparkops.core.db import Database, open_database
 from sparkops.core.endpoints import Endpoints, publish, withdraw
 from sparkops.core.errors import ConfigError, Invalid, SparkOpsError
 from sparkops.domains.identity.service import ensure_admin
@@ -156,9 +156,8 @@ class Supervisor:
         return _Servers(self.embedded.owner_url, self.embedded.app_url, self.embedded.redis_url)
 
     def _open_database(self) -> AbstractAsyncContextManager[Database]:
-        servers = self._servers
-        role = APP_ROLE if servers.app_url is None else None
-        return open_database(servers.app_url or servers.owner_url, role=role, name="sparkops up", pool_size=1)
+        url, role = self._child_settings().app_login
+        return open_database(url, role=role, name="sparkops up", pool_size=1)
 
     async def _first_administrator(self) -> None:
         password = self.settings.admin_password
@@ -190,7 +189,6 @@ class Supervisor:
         return self.settings.model_copy(
             update={
                 "data_dir": self.data.root,
-                "host": self.settings.host,
                 "port": self._port,
                 # Who only uses rows does not learn how to change tables.
                 "database_url": None if servers.app_url else SecretStr(servers.owner_url),

@@ -1,6 +1,5 @@
 """A Valkey of our own. What it holds may be lost, so it forgets old things rather than refuse new ones."""
 
-import shutil
 import signal
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,9 +10,10 @@ from redis.exceptions import RedisError
 from sparkops.local.binaries import find_valkey
 from sparkops.local.child import ChildPlan
 from sparkops.local.errors import disk_errors
+from sparkops.local.ownership import give
 from sparkops.local.paths import DataDir
 from sparkops.local.ports import LOOPBACK, free_port
-from sparkops.local.process import Confinement, Launch, confinement, nobody
+from sparkops.local.process import Confinement, Launch, confinement
 
 _STOP = ((signal.SIGTERM, 1.0),)
 _MEMORY = "256mb"
@@ -43,8 +43,7 @@ class Valkey:
         """Make its directory; repeats change nothing."""
         with disk_errors(self.data.root):
             self.data.valkey.mkdir(mode=0o700, exist_ok=True)
-            if self.confinement is Confinement.NOBODY:
-                shutil.chown(self.data.valkey, nobody().pw_uid, nobody().pw_gid)
+            give(self.data.valkey, self.confinement, self.program)
 
     def launch(self) -> Launch:
         """Return how it is started, on the same port each time. Its settings, with the password, go in by stdin."""

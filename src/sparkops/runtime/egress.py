@@ -41,9 +41,16 @@ def parse_allowed(entries: Iterable[str]) -> frozenset[tuple[str, int]]:
     """Return the `host:port` pairs of the operator's list.
 
     Raises:
-        ValueError: an entry has no port.
+        ValueError: an entry is not of this form.
     """
-    return frozenset(host_port(f"http://{entry}") for entry in entries)
+    return frozenset(_pair(entry) for entry in entries)
+
+
+def _pair(entry: str) -> tuple[str, int]:
+    parts = urlsplit(f"//{entry}")
+    if not parts.hostname or parts.port is None or parts.netloc != entry:
+        raise ValueError(f"{entry} is not of the form host:port")
+    return parts.hostname, parts.port
 
 
 def is_public(address: Address) -> bool:

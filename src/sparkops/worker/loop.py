@@ -183,7 +183,8 @@ class WorkerLoop:
             if step_id not in answer.kept:
                 each.end(Stop.LOST)
                 continue
-            each.trust.renew(sent, self._engine.lease.total_seconds())
+            if step_id in answer.extended:
+                each.trust.renew(sent, self._engine.lease.total_seconds())
             if step_id in answer.cancel:
                 each.end(Stop.CANCELLED)
 

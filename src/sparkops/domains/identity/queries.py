@@ -64,20 +64,18 @@ async def add_session(
 
 async def live_session(session: AsyncSession, *, session_id: UUID, now: datetime) -> tuple[Session, User] | None:
     """Return a session that may still be refreshed, with its user; it stays locked until the end of the transaction."""
-    row = (
-        await session.execute(
-            select(Session, User)
-            .join(User, User.id == Session.user_id)
-            .where(
-                Session.id == session_id,
-                Session.revoked_at.is_(None),
-                Session.expires_at > now,
-                User.disabled_at.is_(None),
-            )
-            .with_for_update(of=Session)
+    rows = await session.execute(
+        select(Session, User)
+        .join(User, User.id == Session.user_id)
+        .where(
+            Session.id == session_id,
+            Session.revoked_at.is_(None),
+            Session.expires_at > now,
+            User.disabled_at.is_(None),
         )
-    ).one_or_none()
-    return row.tuple() if row else None
+        .with_for_update(of=Session)
+    )
+    return rows.tuples().one_or_none()
 
 
 async def rotate(session: AsyncSession, *, session_id: UUID, old_hash: str, new_hash: str, now: datetime) -> None:

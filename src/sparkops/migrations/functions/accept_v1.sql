@@ -1,7 +1,7 @@
 CREATE OR REPLACE FUNCTION engine.accept(p jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- T_ACCEPT. The run, all its steps, its budget, its log and the audit line, in one transaction.
--- p: {run: {…columns}, steps: [{…columns}], budget_id, limit_micros, actor}. The first statuses of the steps were
+-- p: {run: {…columns}, steps: [{…columns}], skipped: {key: reason}, budget_id, limit_micros, actor}. The first statuses of the steps were
 -- decided before; a step that is already final carries its output or error.
 -- Returns {run_id, created, same, rings}: on a repeated idempotency key the run that exists, and whether the
 -- request was the same.
@@ -27,17 +27,20 @@ BEGIN
   WITH step AS (
     INSERT INTO steps (id, run_id, project_id, node_key, path, type, position, queue, inline, mechanical, hands_over,
                        needs, dependents, reads, reads_input, effect_class, timeout, max_attempts, status, output,
-                       error, ready_at, finished_at)
+                       error, ready_at, started_at, finished_at)
     SELECT s.id, v_id, v_run.project_id, s.node_key, s.node_key, s.type, s.position, s.queue, s.inline, s.mechanical,
            s.hands_over, s.needs, s.dependents, s.reads, s.reads_input, s.effect_class, s.timeout, s.max_attempts,
            s.status, s.output, s.error,
            CASE WHEN s.status = 'ready' THEN clock_timestamp() END,
+           CASE WHEN s.status IN ('succeeded', 'failed') THEN clock_timestamp() END,
            CASE WHEN s.status IN ('succeeded', 'failed', 'skipped') THEN clock_timestamp() END
       FROM jsonb_populate_recordset(NULL::steps, p -> 'steps') s
       RETURNING *)
   SELECT jsonb_agg(engine.step_event(
            s, 'step.' || s.status,
-           jsonb_strip_nulls(jsonb_build_object('error', s.error, 'ready_at', s.ready_at, 'finished_at', s.finished_at)))
+           jsonb_strip_nulls(jsonb_build_object(
+             'reason', p -> 'skipped' ->> s.node_key, 'error', s.error, 'ready_at', s.ready_at,
+             'started_at', s.started_at, 'finished_at', s.finished_at)))
            ORDER BY s.position)
     INTO v_events FROM step s WHERE s.status <> 'pending';
 

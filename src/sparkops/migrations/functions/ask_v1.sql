@@ -26,11 +26,13 @@ BEGIN
       'data', jsonb_build_object('approval_id', v_approval.id, 'key', v_step.node_key, 'title', v_approval.title)));
   ELSIF v_approval.request_hash <> p ->> 'request_hash' THEN
     RAISE EXCEPTION 'step % asks something else than what it asked before', v_step.node_key USING ERRCODE = 'SF003';
-  ELSIF v_approval.status = 'approved' THEN
+  ELSIF v_approval.status = 'approved' AND v_approval.expires_at > clock_timestamp() THEN
     UPDATE approvals SET status = 'consumed', consumed_at = clock_timestamp() WHERE id = v_approval.id;
   END IF;
   RETURN jsonb_build_object(
     'approval_id', v_approval.id, 'decided_by', v_approval.decided_by, 'comment', v_approval.comment,
-    'status', CASE v_approval.status WHEN 'consumed' THEN 'approved' ELSE v_approval.status END,
+    'status', CASE WHEN v_approval.status = 'consumed' THEN 'approved'
+                   WHEN v_approval.status = 'approved' AND v_approval.expires_at <= clock_timestamp() THEN 'expired'
+                   ELSE v_approval.status END,
     'rings', engine.emit(v_events));
 END $$;

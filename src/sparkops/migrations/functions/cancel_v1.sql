@@ -1,8 +1,9 @@
 CREATE OR REPLACE FUNCTION engine.cancel(p_run uuid, p_user uuid, p_error jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- T_CANCEL. What has not started is cancelled at once; what runs is asked to stop, and from this commit on prepares
--- nothing more. The run ends when its last running step does. Repeating it, or cancelling a run that has ended,
--- changes nothing. p_user NULL: the platform itself, because of p_error. Returns {status, rings}.
+-- nothing more. The run ends when its last running step does. Repeating it lets go of steps that have become uncertain
+-- meanwhile and changes nothing else; nor does cancelling a run that has ended. p_user NULL: the platform itself,
+-- because of p_error. Returns {status, rings}.
 DECLARE
   v_run runs;
   v_step steps;
@@ -10,14 +11,20 @@ DECLARE
   v_ended jsonb;
 BEGIN
   SELECT * INTO v_run FROM runs WHERE id = p_run FOR UPDATE;
-  IF v_run.finished_at IS NOT NULL OR v_run.status = 'cancelling' THEN
+  IF v_run.finished_at IS NOT NULL OR v_run.status = 'cancelling' AND NOT EXISTS (
+       SELECT 1 FROM steps WHERE run_id = p_run AND status = 'uncertain') THEN
     RETURN jsonb_build_object('status', v_run.status, 'rings', '[]'::jsonb);
   END IF;
+  -- What is being prepared is waited for, so that it was before the request and everything later is refused.
+  PERFORM 1 FROM steps WHERE run_id = p_run
+     AND status IN ('pending', 'ready', 'running', 'waiting', 'uncertain') ORDER BY id FOR UPDATE;
   UPDATE runs SET status = 'cancelling', cancel_requested_at = clock_timestamp(), cancelled_by = p_user,
                   error = p_error
-   WHERE id = p_run;
-  v_events := jsonb_build_array(jsonb_build_object(
-    'run_id', p_run, 'kind', 'run.cancelling', 'data', jsonb_build_object('status', 'cancelling')));
+   WHERE id = p_run AND status <> 'cancelling';
+  IF FOUND THEN
+    v_events := jsonb_build_array(jsonb_build_object(
+      'run_id', p_run, 'kind', 'run.cancelling', 'data', jsonb_build_object('status', 'cancelling')));
+  END IF;
 
   FOR v_step IN SELECT * FROM steps WHERE run_id = p_run
                    AND status IN ('pending', 'ready', 'running', 'waiting', 'uncertain') ORDER BY id FOR UPDATE LOOP

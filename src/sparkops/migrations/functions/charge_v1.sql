@@ -2,7 +2,7 @@ CREATE OR REPLACE FUNCTION engine.charge(p_call calls, p_actual bigint) RETURNS 
 LANGUAGE plpgsql AS $$
 -- Ends the hold of the last send of a call and returns what was charged. p_actual NULL: the answer was lost, so the
 -- held bound is presumed spent. 0: nothing was spent, the hold is released. An amount above the bound is charged all
--- the same; the budget is then overrun, and nothing more fits.
+-- the same, also where the bound was nothing and nothing was held; the budget may then be overrun, and nothing more fits.
 DECLARE
   v_hold reservations;
   v_amount bigint;
@@ -10,7 +10,16 @@ BEGIN
   SELECT * INTO v_hold FROM reservations
     WHERE call_id = p_call.id AND send_no = p_call.sends AND status = 'held' FOR UPDATE;
   IF NOT FOUND THEN
-    RETURN 0;
+    IF coalesce(p_actual, 0) = 0 THEN
+      RETURN 0;
+    END IF;
+    INSERT INTO reservations (call_id, send_no, project_id, run_id, budget_ids, amount_micros, status)
+    SELECT p_call.id, p_call.sends, p_call.project_id, p_call.run_id, array_agg(b.id ORDER BY b.id), 0, 'held'
+      FROM budgets b WHERE b.scope = 'run' AND b.scope_id = p_call.run_id
+    ON CONFLICT DO NOTHING RETURNING * INTO v_hold;
+    IF NOT FOUND THEN
+      RETURN 0;
+    END IF;
   END IF;
   v_amount := coalesce(p_actual, v_hold.amount_micros);
   UPDATE reservations

@@ -12,8 +12,12 @@ DECLARE
   v_closed jsonb;
   v_events jsonb;
 BEGIN
+  -- All steps before any budget, and the budgets in the order of their runs, as everybody takes them.
+  PERFORM 1 FROM steps WHERE id IN (SELECT (i ->> 'step_id')::uuid FROM jsonb_array_elements(p_items) i)
+    ORDER BY id FOR UPDATE;
   FOR v_item IN SELECT i FROM jsonb_array_elements(p_items) i
-                 WHERE jsonb_array_length(coalesce(i -> 'results', '[]')) > 0 LOOP
+                 WHERE jsonb_array_length(coalesce(i -> 'results', '[]')) > 0
+                 ORDER BY (i ->> 'run_id')::uuid, (i ->> 'step_id')::uuid LOOP
     SELECT * INTO v_step FROM steps s
       WHERE s.id = (v_item ->> 'step_id')::uuid AND s.attempt = (v_item ->> 'attempt')::bigint
         AND s.claim_token = (v_item ->> 'token')::uuid AND s.status = 'running' FOR UPDATE;
@@ -61,7 +65,7 @@ BEGIN
 
   FOR v_step IN SELECT s.* FROM jsonb_array_elements(coalesce(v_closed, '[]')) c
                   JOIN steps s ON s.id = (c ->> 'step_id')::uuid
-                 WHERE c ->> 'status' IN ('failed', 'cancelled') LOOP
+                 WHERE c ->> 'status' IN ('failed', 'cancelled', 'uncertain') LOOP
     v_recorded := v_recorded || engine.abandon_calls(v_step);
   END LOOP;
   RETURN jsonb_build_object('closed', coalesce(v_closed, '[]'), 'events', v_recorded || coalesce(v_events, '[]'));

@@ -22,10 +22,10 @@ BEGIN
        AND CASE WHEN p_session IS NULL
                 THEN s.lease_expires_at < clock_timestamp() OR s.step_deadline_at < clock_timestamp()
                 ELSE s.worker_session = p_session END
-     ORDER BY s.id LIMIT p_limit FOR UPDATE SKIP LOCKED
+     ORDER BY s.run_id, s.id LIMIT p_limit FOR UPDATE SKIP LOCKED
   LOOP
     v_count := v_count + 1;
-    v_late := v_step.step_deadline_at < clock_timestamp();
+    v_late := coalesce(v_step.step_deadline_at < clock_timestamp(), false);
     v_outcome := CASE WHEN v_late THEN 'timed_out' WHEN p_session IS NULL THEN 'lost' ELSE 'released' END;
     v_error := NULL;
     IF EXISTS (SELECT 1 FROM calls c WHERE c.run_id = v_step.run_id AND c.step_id = v_step.id
@@ -58,7 +58,7 @@ BEGIN
            finished_at = CASE WHEN v_status IN ('failed', 'cancelled') THEN clock_timestamp() END
      WHERE id = v_step.id RETURNING * INTO v_after;
 
-    IF v_status IN ('failed', 'cancelled') THEN
+    IF v_status <> 'ready' THEN
       v_events := v_events || engine.abandon_calls(v_after);
     END IF;
     v_events := v_events || jsonb_build_array(engine.step_event(

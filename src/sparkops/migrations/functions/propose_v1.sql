@@ -18,6 +18,7 @@ BEGIN
   v_call.attempt := p_step.attempt;
   v_call.proposed_at := clock_timestamp();
   v_call.decision_id := v_decision;
+  v_call.approval_id := NULL;
   v_call.sends := 0;
   v_call.cost_micros := 0;
 

@@ -2,7 +2,8 @@ CREATE OR REPLACE FUNCTION engine.resume(p_step steps, p_call calls, p_again jso
 LANGUAGE plpgsql AS $$
 -- A call that an earlier attempt has on record is met again. What is recorded counts: a finished call answers from
 -- the record; one that was sent and lost goes out again under the same id if its class allows, else nobody knows; one
--- that waited goes on if a person said yes to exactly this request and tool.
+-- that waited goes on if a person said yes to exactly this request and tool. Nothing is sent that the rules of today
+-- deny, whatever was decided before.
 -- Returns {verdict, events}. Raises SF003: the step asks for something else than what it asked for before.
 DECLARE
   v_call calls := p_call;
@@ -10,6 +11,8 @@ DECLARE
   v_verdict text := 'send';
   v_events jsonb := '[]';
   v_bound bigint := (p_again ->> 'bound_micros')::bigint;
+  v_denied jsonb := CASE WHEN p_again ->> 'outcome' = 'deny' THEN jsonb_build_object(
+    'code', 'denied', 'message', coalesce(p_again ->> 'reason', 'denied by policy'), 'rule', p_again ->> 'rule') END;
 BEGIN
   IF v_call.kind <> p_again ->> 'kind' OR v_call.name <> p_again ->> 'name'
      OR v_call.request_hash <> p_again ->> 'request_hash' THEN
@@ -28,16 +31,22 @@ BEGIN
   ELSIF v_call.status = 'prepared' THEN
     v_call.cost_micros := v_call.cost_micros + engine.charge(p_call, NULL);
     v_call.sends := v_call.sends + 1;
-    IF NOT engine.reserve(p_step, v_call.id, v_call.sends, v_bound) THEN
+    IF v_denied IS NOT NULL OR NOT engine.reserve(p_step, v_call.id, v_call.sends, v_bound) THEN
       v_verdict := 'recorded';
       v_call.sends := p_call.sends;
       v_call.status := 'failed';
-      v_call.error := '{"code": "budget-exceeded", "message": "the budget of this run is used up"}';
+      v_call.error := coalesce(
+        v_denied, '{"code": "budget-exceeded", "message": "the budget of this run is used up"}');
     END IF;
 
   ELSIF v_call.status = 'waiting_approval' THEN
     SELECT * INTO v_approval FROM approvals WHERE id = v_call.approval_id FOR UPDATE;
-    IF v_approval.status = 'pending' AND v_approval.expires_at > clock_timestamp() THEN
+    IF v_denied IS NOT NULL THEN
+      v_verdict := 'recorded';
+      v_call.status := 'denied';
+      v_call.error := v_denied;
+      UPDATE approvals SET status = 'withdrawn' WHERE id = v_approval.id AND status IN ('pending', 'approved');
+    ELSIF v_approval.status = 'pending' AND v_approval.expires_at > clock_timestamp() THEN
       v_verdict := 'waiting';
     ELSIF v_approval.status = 'approved' AND v_approval.expires_at > clock_timestamp()
           AND v_approval.request_hash = p_again ->> 'request_hash'
@@ -59,7 +68,7 @@ BEGIN
       v_call.error := jsonb_build_object(
         'code', CASE v_call.status WHEN 'denied' THEN 'rejected' ELSE 'approval-expired' END,
         'message', CASE WHEN v_call.status = 'denied' THEN 'a person rejected this: ' || coalesce(v_approval.comment, '')
-                        WHEN v_approval.status = 'approved' THEN 'the tool or the request changed after the approval'
+                        WHEN v_approval.status = 'approved' AND v_approval.expires_at > clock_timestamp() THEN 'the tool or the request changed after the approval'
                         ELSE 'nobody approved this in time' END);
     END IF;
   ELSE

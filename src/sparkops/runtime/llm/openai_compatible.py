@@ -14,7 +14,7 @@ from sparkops.core.money import Micros
 from sparkops.runtime.effects import Usage
 from sparkops.runtime.llm import prices
 from sparkops.runtime.llm.base import ModelAnswer, ModelRequest, OnText
-from sparkops.runtime.llm.failures import WORTH_ANOTHER_SEND, EndpointWords, Failure, Reason, explain
+from sparkops.runtime.llm.failures import WORTH_ANOTHER_SEND, EndpointWords, Failure, explain
 
 if TYPE_CHECKING:
     from sparkops.runtime.llm.wire import Wire, WireAnswer
@@ -109,10 +109,7 @@ class OpenAICompatible:
         if self._wire is None:
             module = await asyncio.to_thread(importlib.import_module, "sparkops.runtime.llm.wire")
             key = self._endpoint.api_key.get_secret_value()
-            try:
-                self._wire = module.Wire(
-                    base_url=self._endpoint.base_url, model=self.name, api_key=key, client=self._client
-                )
-            except ValueError as error:
-                raise explain(Failure(Reason.UNREACHABLE, str(error)), self._words) from error
+            self._wire = module.Wire(
+                base_url=self._endpoint.base_url, model=self.name, api_key=key, client=self._client
+            )
         return self._wire

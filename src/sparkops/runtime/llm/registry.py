@@ -6,6 +6,7 @@ from typing import Self
 import httpx2
 
 from sparkops.core.config import ModelEndpoint, Settings
+from sparkops.core.errors import ConfigError
 from sparkops.core.model_spec import ModelSpec
 from sparkops.core.model_spec import Price as StatedPrice
 from sparkops.runtime.effects import StepFailed
@@ -20,17 +21,30 @@ def egress_of(settings: Settings) -> Egress:
     """Return who may be reached. A configured model endpoint is the operator's choice, so it is allowed.
 
     Raises:
-        ValueError: an entry of `egress_allow` has no port, or an endpoint's address is no http or https URL.
+        ConfigError: an entry of `egress_allow` has no port, or an endpoint's address is no http or https URL.
     """
-    endpoints = {host_port(endpoint.base_url) for endpoint in settings.models.values()}
-    return Egress(parse_allowed(settings.egress_allow) | endpoints)
+    try:
+        allowed = parse_allowed(settings.egress_allow)
+    except ValueError as error:
+        raise ConfigError(f"SPARKOPS_EGRESS_ALLOW is not valid: {error}.") from None
+    try:
+        endpoints = {host_port(endpoint.base_url) for endpoint in settings.models.values()}
+    except ValueError as error:
+        raise ConfigError(f"The base_url of a model endpoint is not valid: {error}.") from None
+    return Egress(allowed | endpoints)
 
 
 class Models:
     """The models of one process, on one event loop: they share connections, which `aclose` closes."""
 
     def __init__(self, settings: Settings) -> None:
+        """Connect to nothing yet.
+
+        Raises:
+            ConfigError: see `egress_of`.
+        """
         self._settings = settings
+        self._egress = egress_of(settings)
         self._client: httpx2.AsyncClient | None = None
         self._made: dict[tuple[str, StatedPrice | None], OpenAICompatible] = {}
 
@@ -60,7 +74,7 @@ class Models:
 
     def _shared_client(self) -> httpx2.AsyncClient:
         if self._client is None:
-            self._client = guarded_client(egress_of(self._settings))
+            self._client = guarded_client(self._egress)
         return self._client
 
     async def aclose(self) -> None:

@@ -1,0 +1,181 @@
+"""What must be true of every database at every commit, each as a query that returns nothing.
+
+Read-only and harmless, so that it can be asked of a live system as well as after every test.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sparkops.engine.context import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Invariant:
+    """`query` lists what breaks the rule: `subject` names the row, whatever else it selects explains."""
+
+    name: str
+    rule: str
+    query: str
+
+
+INVARIANTS: Sequence[Invariant] = (
+    Invariant(
+        "result-once",
+        "A step's result was recorded by exactly one attempt, its last.",
+        """
+        SELECT s.id AS subject, s.attempt, array_agg(a.attempt) AS succeeded
+          FROM steps s JOIN step_attempts a ON a.run_id = s.run_id AND a.step_id = s.id AND a.outcome = 'succeeded'
+         GROUP BY s.id HAVING count(*) > 1 OR max(a.attempt) <> s.attempt OR s.status <> 'succeeded'
+        UNION ALL
+        SELECT s.id, s.attempt, NULL FROM steps s WHERE s.status = 'succeeded' AND NOT s.inline
+           AND NOT EXISTS (SELECT 1 FROM step_attempts a
+                            WHERE a.run_id = s.run_id AND a.step_id = s.id AND a.outcome = 'succeeded')
+        """,
+    ),
+    Invariant(
+        "run-moves",
+        "A run that is going on has a step that is ready, running or waiting, or is advanced within 10 s.",
+        """
+        SELECT r.id AS subject, r.status FROM runs r
+         WHERE r.status = 'running'
+           AND NOT EXISTS (SELECT 1 FROM steps s WHERE s.run_id = r.id AND s.status IN ('ready', 'running', 'waiting'))
+           AND clock_timestamp() - interval '10 seconds' >
+               (SELECT max(e.at) FROM events e WHERE e.run_id = r.id)
+        """,
+    ),
+    Invariant(
+        "run-ended",
+        "A run that has ended has no open step, and one that has not has one.",
+        """
+        SELECT r.id AS subject, r.status FROM runs r
+         WHERE (r.finished_at IS NOT NULL) = EXISTS (
+           SELECT 1 FROM steps s WHERE s.run_id = r.id AND s.finished_at IS NULL)
+           AND (r.finished_at IS NOT NULL OR r.created_at < clock_timestamp() - interval '10 seconds')
+        """,
+    ),
+    Invariant(
+        "budget-kept",
+        "What is spent and held fits the limit, but for what was charged above its bound.",
+        """
+        SELECT b.id AS subject, b.limit_micros, b.spent_micros, b.reserved_micros FROM budgets b
+         WHERE b.spent_micros + b.reserved_micros > b.limit_micros + (
+           SELECT coalesce(sum(greatest(v.actual_micros - v.amount_micros, 0)), 0) FROM reservations v
+            WHERE b.id = ANY (v.budget_ids))
+        """,
+    ),
+    Invariant(
+        "budget-sums",
+        "What a budget says is held and spent is the sum of its holds and of its ledger.",
+        """
+        SELECT b.id AS subject, b.reserved_micros, b.spent_micros FROM budgets b
+         WHERE b.reserved_micros <> (SELECT coalesce(sum(v.amount_micros), 0) FROM reservations v
+                                      WHERE v.status = 'held' AND b.id = ANY (v.budget_ids))
+            OR b.spent_micros <> (SELECT coalesce(sum(l.amount_micros), 0) FROM ledger_entries l
+                                   WHERE l.budget_id = b.id)
+        """,
+    ),
+    Invariant(
+        "call-charged",
+        "What a call cost is what the ledger says, and a call that has ended holds nothing.",
+        """
+        SELECT c.id AS subject, c.status, c.cost_micros FROM calls c
+         WHERE c.cost_micros <> (SELECT coalesce(sum(l.amount_micros), 0) FROM ledger_entries l
+                                  WHERE l.run_id = c.run_id AND l.call_id = c.id)
+            OR c.status <> 'prepared' AND EXISTS (SELECT 1 FROM reservations v
+                                                   WHERE v.call_id = c.id AND v.status = 'held')
+        """,
+    ),
+    Invariant(
+        "call-decided",
+        "No call left without a decision that allowed it or an approval that was used for it.",
+        """
+        SELECT c.id AS subject, c.status FROM calls c
+         WHERE (c.prepared_at IS NOT NULL OR c.status IN ('prepared', 'done', 'unknown'))
+           AND NOT EXISTS (SELECT 1 FROM policy_decisions d WHERE d.id = c.decision_id AND d.subject_id = c.id
+                              AND d.outcome = 'allow' AND d.request_hash = c.request_hash)
+           AND NOT EXISTS (SELECT 1 FROM approvals a WHERE a.id = c.approval_id AND a.status = 'consumed'
+                              AND a.request_hash = c.request_hash)
+        """,
+    ),
+    Invariant(
+        "one-holder",
+        "An attempt ends before the next one starts, and only the last attempt of a running step is open.",
+        """
+        SELECT a.step_id AS subject, a.attempt, a.outcome FROM step_attempts a
+          JOIN steps s ON s.id = a.step_id
+          LEFT JOIN step_attempts b ON b.run_id = a.run_id AND b.step_id = a.step_id AND b.attempt = a.attempt + 1
+         WHERE b.started_at < coalesce(a.ended_at, 'infinity')
+            OR (a.ended_at IS NULL) <> (s.status = 'running' AND s.attempt = a.attempt)
+        """,
+    ),
+    Invariant(
+        "needs-first",
+        "A step was attempted only after everything that it needs had succeeded.",
+        """
+        SELECT a.step_id AS subject, n.id AS need, n.status FROM step_attempts a
+          JOIN steps s ON s.id = a.step_id
+          JOIN steps n ON n.id = ANY (s.needs)
+         WHERE n.status <> 'succeeded' OR n.finished_at > a.started_at
+        """,
+    ),
+    Invariant(
+        "nothing-after-cancel",
+        "Once a run was asked to stop, no further call of it was prepared.",
+        """
+        SELECT c.id AS subject, c.prepared_at, r.cancel_requested_at FROM calls c JOIN runs r ON r.id = c.run_id
+         WHERE c.prepared_at > r.cancel_requested_at
+        """,
+    ),
+    Invariant(
+        "approval-used-once",
+        "An approval was used for one call, of exactly the request and the tool that were approved.",
+        """
+        SELECT a.id AS subject, count(*) AS uses FROM approvals a
+          JOIN calls c ON c.run_id = a.run_id AND c.approval_id = a.id AND c.prepared_at IS NOT NULL
+         WHERE a.subject_kind = 'call'
+         GROUP BY a.id
+        HAVING count(*) > 1 OR bool_or(c.id <> a.subject_id OR c.request_hash <> a.request_hash
+                                       OR c.tool_hash IS DISTINCT FROM a.tool_hash OR a.status <> 'consumed')
+        UNION ALL
+        SELECT a.id, 0 FROM approvals a WHERE a.subject_kind = 'call' AND a.status = 'consumed'
+           AND NOT EXISTS (SELECT 1 FROM calls c WHERE c.run_id = a.run_id AND c.id = a.subject_id
+                              AND c.approval_id = a.id)
+        """,
+    ),
+    Invariant(
+        "question-open",
+        "A question is open only while the step that asks it is.",
+        """
+        SELECT a.id AS subject, a.status, s.status AS step FROM approvals a JOIN steps s ON s.id = a.step_id
+         WHERE a.status IN ('pending', 'approved') AND s.finished_at IS NOT NULL
+        """,
+    ),
+    Invariant(
+        "log-whole",
+        "The log of a run has no gap and ends where its counter stands.",
+        """
+        SELECT c.run_id AS subject, c.last_seq, count(e.seq) AS lines FROM run_counters c
+          LEFT JOIN events e ON e.run_id = c.run_id
+         GROUP BY c.run_id HAVING count(e.seq) <> c.last_seq OR coalesce(max(e.seq), 0) <> c.last_seq
+        """,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One rule and the rows that break it."""
+
+    invariant: Invariant
+    rows: Sequence[dict[str, Any]]
+
+
+async def audit(on: Connection) -> list[Violation]:
+    """Ask every query and return what is broken; nothing, if all is well."""
+    found = []
+    for invariant in INVARIANTS:
+        rows = [dict(row) for row in await on.fetch(invariant.query)]
+        if rows:
+            found.append(Violation(invariant, rows))
+    return found
