@@ -27,9 +27,7 @@ class Stage:
         self.children: list[Child] = []
 
     def child(self, program: str, **plan: object) -> Child:
-        launch = Launch(
-            argv=(sys.executable, "-c", program), log=self.directory / "child.log", env=dict(os.environ)
-        )
+        launch = Launch(argv=(sys.executable, "-c", program), log=self.directory / "child.log", env=dict(os.environ))
         given = ChildPlan(name="it", launch=lambda: launch, ended=self.ended.append, **plan)  # type: ignore[arg-type]
         self.children.append(Child(given, self.lines.append))
         return self.children[-1]

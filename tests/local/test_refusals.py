@@ -96,7 +96,9 @@ async def test_missing_programs(tmp_path: Path, package: str, what: str) -> None
     true.symlink_to(shutil.which("true") or "/bin/true")
     env = ("env", f"PATH={true.parent}")
     command = [*wrapper, *env, sys.executable, "-c", hide, "--port", "0", "--data-dir", str(tmp_path / "data")]
-    assert f"{what} was found" in (await refused(command)).replace(", or later,", "").replace("7 or later, was", "7 was")
+    assert f"{what} was found" in (await refused(command)).replace(", or later,", "").replace(
+        "7 or later, was", "7 was"
+    )
 
 
 async def test_one_url_without_the_other(tmp_path: Path) -> None:

@@ -58,18 +58,20 @@ async def test_what_the_operator_listed_is_reached_on_that_port_only() -> None:
             await get(f"http://127.0.0.1:{other}/", allowed)
 
 
-async def test_the_checked_address_is_the_one_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that answers with a public address first and a private one after is looked up once."""
-    answers = iter(["93.184.216.34", "127.0.0.1"])
+async def test_a_name_is_looked_up_once_and_the_checked_address_is_the_one_connected_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A second lookup would get another answer, as from a server that changes it between check and use."""
+    answers = iter(["127.0.0.1", "10.0.0.1"])
 
     async def look_up(self: Any, host: str, port: int, **_: Any) -> list[Any]:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(answers), port))]
 
-    loop = asyncio.get_running_loop()
-    monkeypatch.setattr(type(loop), "getaddrinfo", look_up)
-    assert await Egress().addresses("rebind.example", 80) == ["93.184.216.34"]
-    with pytest.raises(EgressRefused):
-        await Egress().addresses("rebind.example", 80)
+    async with server() as port:
+        monkeypatch.setattr(type(asyncio.get_running_loop()), "getaddrinfo", look_up)
+        allowed = Egress(parse_allowed([f"model.example:{port}"]))
+        assert (await get(f"http://model.example:{port}/", allowed)).text == "ok"
+    assert list(answers) == ["10.0.0.1"]
 
 
 async def test_one_private_answer_among_public_ones_refuses_the_name(monkeypatch: pytest.MonkeyPatch) -> None:

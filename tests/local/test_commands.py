@@ -1,0 +1,118 @@
+"""The other commands, against a stack that runs and against none."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from sparkops.core.endpoints import Endpoints, publish
+from sparkops.migrations import runner
+
+Run = Callable[..., Awaitable[subprocess.CompletedProcess[str]]]
+
+
+@pytest.fixture
+def installation(tmp_path: Path, owner_url: str, app_url: str, redis_url: str) -> Iterator[Path]:
+    """A data directory on which a stack seems to run."""
+    publish(tmp_path, Endpoints(os.getpid(), "http://127.0.0.1:1", owner_url, app_url, redis_url))
+    yield tmp_path
+
+
+async def sparkops(*arguments: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("SPARKOPS_")} | variables
+    command = [sys.executable, "-c", "from sparkops.cli import main; main(prog_name='sparkops')", *arguments]
+    return await asyncio.to_thread(
+        subprocess.run, command, env=env, input=stdin, capture_output=True, text=True, timeout=60
+    )
+
+
+async def users(url: str) -> list[tuple[str, str, bool]]:
+    connection = await asyncpg.connect(url)
+    try:
+        return [tuple(row) for row in await connection.fetch("SELECT email, name, is_admin FROM users")]
+    finally:
+        await connection.close()
+
+
+async def test_a_user_is_added_with_the_password_from_standard_input(installation: Path, app_url: str) -> None:
+    options = ("--name", "Ada", "--admin", "--password-stdin", "--data-dir", str(installation))
+    done = await sparkops("users", "add", "Ada@Example.com", *options, stdin="a long enough password\n")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Added Ada@Example.com.\n", "")
+    assert await users(app_url) == [("ada@example.com", "Ada", True)]
+
+
+async def test_a_password_is_generated_and_told_once(owner_url: str, redis_url: str) -> None:
+    servers = {"SPARKOPS_DATABASE_URL": owner_url, "SPARKOPS_REDIS_URL": redis_url}
+    done = await sparkops("users", "add", "bob@example.com", **servers)
+    assert done.returncode == 0, done
+    assert len(done.stdout.partition("Password: ")[2].strip()) >= 12
+    assert await users(owner_url) == [("bob@example.com", "bob@example.com", False)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "sentence"),
+    [
+        (("bob", "--password-stdin"), "a long enough password", "is not an e-mail address"),
+        (("bob@example.com", "--password-stdin"), "short", "password needs"),
+        (("bob@example.com", "--password-stdin"), "", "password needs"),
+    ],
+)
+async def test_what_cannot_be_added_is_said(
+    installation: Path, arguments: tuple[str, ...], stdin: str, sentence: str
+) -> None:
+    done = await sparkops("users", "add", *arguments, "--data-dir", str(installation), stdin=stdin)
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+async def test_migrations_go_down_and_up(installation: Path, owner_url: str) -> None:
+    done = await sparkops("migrate", "--down", "1", "--data-dir", str(installation))
+    below = await runner.current(owner_url)
+    assert below != runner.head()
+    assert done.stdout == f"The schema is at revision {below}.\n"
+    done = await sparkops("migrate", "--data-dir", str(installation))
+    assert done.stdout == f"The schema is at revision {runner.head()}.\n"
+
+
+async def test_too_many_steps_down_are_refused(installation: Path) -> None:
+    done = await sparkops("migrate", "--down", "99", "--data-dir", str(installation))
+    assert done.returncode == 1
+    assert done.stderr.startswith("sparkops: The migration cannot run")
+
+
+async def test_a_newer_schema_is_refused(installation: Path, owner_url: str) -> None:
+    connection = await asyncpg.connect(owner_url)
+    await connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    await connection.close()
+    done = await sparkops("migrate", "--data-dir", str(installation))
+    assert done.returncode == 1
+    assert "migrated by a newer Spark-Ops" in done.stderr
+
+
+@pytest.mark.parametrize("command", [("users", "add", "a@b.c"), ("migrate",), ("worker",), ("api",)])
+async def test_where_nothing_runs_it_is_said(tmp_path: Path, command: tuple[str, ...]) -> None:
+    done = await sparkops(*command, SPARKOPS_DATA_DIR=str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"sparkops: No Spark-Ops runs on {tmp_path}. Start one with `sparkops up`")
+
+
+async def test_a_database_that_is_gone_is_said(tmp_path: Path) -> None:
+    gone = Endpoints(os.getpid(), "http://127.0.0.1:1", "postgresql://a:b@127.0.0.1:1/c", None, "redis://b")
+    publish(tmp_path, gone)
+    done = await sparkops("users", "add", "a@b.c", SPARKOPS_DATA_DIR=str(tmp_path))
+    assert done.returncode == 1
+    assert "The database cannot be reached" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+async def test_help_and_version_need_nothing(tmp_path: Path) -> None:
+    assert (await sparkops("--version")).stdout.startswith("sparkops ")
+    helped = (await sparkops("--help")).stdout
+    assert all(f"\n  {name} " in helped for name in ("up", "api", "worker", "users", "migrate"))
+    assert "--data-dir" in (await sparkops("up", "--help")).stdout
