@@ -1,5 +1,6 @@
 """Signing in, staying signed in, signing out."""
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -10,9 +11,10 @@ from httpx2 import AsyncClient
 from sqlalchemy import update
 from tests.api.conftest import ORIGIN, PASSWORD, MakePerson, Person, add_user, client_of
 
+from sparkops.api.app import open_redis
 from sparkops.api.deps import Door
 from sparkops.api.routes.auth import COOKIE
-from sparkops.api.throttle import PER_ACCOUNT
+from sparkops.api.throttle import PER_ACCOUNT, SignInThrottle
 from sparkops.api.tokens import ISSUER
 from sparkops.core.clock import utc_now
 from sparkops.domains.identity.models import Session, User
@@ -74,8 +76,7 @@ async def test_a_disabled_user_can_neither_sign_in_nor_go_on(
 
 
 async def test_guessing_is_stopped_even_while_redis_is_away(app: FastAPI, door: Door, user: User) -> None:
-    await door.redis.connection_pool.disconnect()
-    door.throttle._redis = door.redis.__class__(host="127.0.0.1", port=1)
+    app.state.door = replace(door, throttle=SignInThrottle(open_redis("redis://127.0.0.1:1")))
     async with client_of(app) as client:
         statuses = [await sign_in(client, "wrong") for _ in range(PER_ACCOUNT + 1)]
 

@@ -1,16 +1,18 @@
 """The schema: one step down and up, no difference to the models, and guards that say the same as the code."""
 
+from typing import Any
+
 import pytest
 
-from sparkops.core.transitions import pairs
+from sparkops.core.db import Database
+from sparkops.core.transitions import Machine, pairs
 from sparkops.domains.approvals.state import APPROVAL_MACHINE
 from sparkops.domains.budgets.state import RESERVATION_MACHINE
 from sparkops.domains.effects.state import CALL_MACHINE
 from sparkops.domains.runs.state import RUN_MACHINE, STEP_MACHINE
-from sparkops.core.db import Database
 from sparkops.migrations import runner
 
-MACHINES = {
+MACHINES: dict[str, Machine[Any]] = {
     "runs": RUN_MACHINE,
     "steps": STEP_MACHINE,
     "calls": CALL_MACHINE,

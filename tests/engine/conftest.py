@@ -1,6 +1,8 @@
 """A project with people, workflows and agents, and a worker whose loop runs in the test's own event loop."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,9 @@ from sparkops.domains.projects.models import Project
 from sparkops.domains.workflows.definition import parse_definition
 from sparkops.domains.workflows.models import Workflow, WorkflowVersion
 from sparkops.engine.accept import Accepted, RunRequest, accept_run
-from sparkops.engine.context import Engine, SilentBell, Worker
+from sparkops.engine.claim import Claim, claim
+from sparkops.engine.context import Connection, Engine, SilentBell, Worker
+from sparkops.engine.invariants import audit
 from sparkops.runtime.attempt import Runtime
 from sparkops.runtime.llm.registry import Models
 from sparkops.runtime.policies import PolicyCache
@@ -122,8 +126,6 @@ class World:
     async def work(self, until: Callable[[], Awaitable[bool]], *, slots: int = 10) -> None:
         """Run a worker until the condition holds; a test's time limit is the only other end."""
         loop = WorkerLoop(self.runtime(), await self.worker(slots), slots=slots, drain_seconds=1)
-        import asyncio
-
         running = asyncio.create_task(loop.run())
         try:
             while not await until():
@@ -141,6 +143,48 @@ class World:
             return (await self.status(run_id)) in wanted
 
         await self.work(reached)
+
+    async def claims(self, worker: Worker, limit: int = 1, *, idle: bool = False) -> list[Claim]:
+        """Claim as a worker does, on a connection of the pool."""
+        return await claim(self.engine, worker, limit=limit, idle=idle)
+
+    async def claimed(self, run_id: UUID) -> tuple[Worker, Claim]:
+        """Claim the one ready step there is, and check that it belongs to this run."""
+        worker = await self.worker()
+        (held,) = await self.claims(worker)
+        assert held.run_id == run_id
+        return worker, held
+
+    @asynccontextmanager
+    async def transaction(self, *, commit: bool = True) -> AsyncIterator[Engine]:
+        """An engine whose use cases all run in one open transaction, which ends with the block."""
+        async with self.database.pool.acquire() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            try:
+                yield on_connection(self.engine, connection)
+            except BaseException:
+                await transaction.rollback()
+                raise
+            await (transaction.commit() if commit else transaction.rollback())
+
+    async def blocked(self, act: Awaitable[Any]) -> "asyncio.Task[Any]":
+        """Start this, and return once it waits for a lock that somebody else holds."""
+        task = asyncio.ensure_future(act)
+        while not await self.database.pool.fetchval(_WAITS_FOR_LOCK):
+            assert not task.done(), "it did not have to wait"
+            await asyncio.sleep(0.005)
+        return task
+
+    async def sql(self, statement: str, *values: object) -> str:
+        """Execute under the role of the application."""
+        return str(await self.database.pool.execute(statement, *values))
+
+    async def lapse(self, step_id: UUID) -> None:
+        """Let the lease of a step have run out."""
+        await self.sql(
+            "UPDATE steps SET lease_expires_at = clock_timestamp() - interval '1 second' WHERE id = $1", step_id
+        )
 
     async def status(self, run_id: UUID) -> str:
         return str(await self.database.pool.fetchval("SELECT status FROM runs WHERE id = $1", run_id))
@@ -160,6 +204,38 @@ class World:
         rows = await self.database.pool.fetch("SELECT seq, kind FROM events WHERE run_id = $1 ORDER BY seq", run_id)
         assert [row["seq"] for row in rows] == list(range(1, len(rows) + 1)), "the log has a gap"
         return [row["kind"] for row in rows]
+
+
+_WAITS_FOR_LOCK = """
+SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')
+"""
+
+
+@dataclass(frozen=True)
+class _OneConnection:
+    """What use cases take for a pool, so that several of them share one transaction."""
+
+    connection: Any
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.connection, name)
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncIterator[Any]:
+        yield self.connection
+
+
+def on_connection(engine: Engine, connection: Connection) -> Engine:
+    """Return this engine with every statement on one connection."""
+    database = engine.database
+    pool: Any = _OneConnection(connection)
+    return Engine(
+        Database(database.engine, database.sessions, pool),
+        engine.bell,
+        engine.lease,
+        engine.run_budget_micros,
+        engine.graphs,
+    )
 
 
 def _person(name: str) -> Principal:
@@ -183,3 +259,11 @@ async def world(database: Database, tmp_path: Path) -> AsyncIterator[World]:
     async with Models(settings) as models:
         engine = Engine(database, SilentBell())
         yield World(engine, project_id, *people, Blobs.in_directory(settings.blob_dir), settings, models)
+
+
+@pytest.fixture(autouse=True)
+async def audited(world: World) -> AsyncIterator[None]:
+    """Whatever a test did, the invariants hold afterwards."""
+    yield
+    broken = await audit(world.database.pool)
+    assert not broken, "\n".join(f"{each.invariant.name}: {each.rows}" for each in broken)

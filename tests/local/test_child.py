@@ -43,7 +43,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 
 async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 -- a process tells nobody
             await asyncio.sleep(0.01)
 
 
@@ -87,7 +87,7 @@ async def test_a_child_that_cannot_start_says_its_last_words(stage: Stage) -> No
         return False
 
     child = stage.child("raise SystemExit('the reason')", answers=never)
-    with pytest.raises(StartError, match=r"it ended with exit code 1 at its start: the reason Its log: .*child\.log"):
+    with pytest.raises(StartError, match=r"it ended with exit code 1 at its start: the reason \(log: .*child\.log\)"):
         await child.start()
     assert child.state is ChildState.STOPPED
 

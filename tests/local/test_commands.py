@@ -4,7 +4,6 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import asyncpg
@@ -13,14 +12,12 @@ import pytest
 from sparkops.core.endpoints import Endpoints, publish
 from sparkops.migrations import runner
 
-Run = Callable[..., Awaitable[subprocess.CompletedProcess[str]]]
-
 
 @pytest.fixture
-def installation(tmp_path: Path, owner_url: str, app_url: str, redis_url: str) -> Iterator[Path]:
+def installation(tmp_path: Path, owner_url: str, app_url: str, redis_url: str) -> Path:
     """A data directory on which a stack seems to run."""
     publish(tmp_path, Endpoints(os.getpid(), "http://127.0.0.1:1", owner_url, app_url, redis_url))
-    yield tmp_path
+    return tmp_path
 
 
 async def sparkops(*arguments: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:

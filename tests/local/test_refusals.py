@@ -15,6 +15,9 @@ import pytest
 from sparkops.local.ports import free_port
 from sparkops.local.stack import EmbeddedServers
 
+INSTALLED = Path("/usr/lib/postgresql")
+HAS_OTHERS = INSTALLED.exists()
+
 
 @pytest.fixture(scope="module")
 async def durable(anyio_backend: str) -> AsyncIterator[EmbeddedServers]:
@@ -23,10 +26,14 @@ async def durable(anyio_backend: str) -> AsyncIterator[EmbeddedServers]:
         yield servers
 
 
-async def refusal(*arguments: str, wrapper: tuple[str, ...] = (), **variables: str) -> str:
+async def refusal(*arguments: str, **variables: str) -> str:
     """Run `sparkops up`, check that it refuses in one sentence, and return that."""
-    command = [*wrapper, sys.executable, "-m", "sparkops.local", "--port", "0", *arguments]
-    return await refused(command, **variables)
+    return await refused([sys.executable, "-m", "sparkops.local", "--port", "0", *arguments], **variables)
+
+
+async def refusal_within(wrapper: tuple[str, ...], data: Path) -> str:
+    """Do the same on a directory that exists within `wrapper` only."""
+    return await refused([*wrapper, sys.executable, "-m", "sparkops.local", "--port", "0", "--data-dir", str(data)])
 
 
 async def refused(command: list[str], **variables: str) -> str:
@@ -59,7 +66,7 @@ async def test_a_host_of_another_machine(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", ["16k", "2m"])
 async def test_a_full_disk(tmp_path: Path, size: str) -> None:
-    said = await refusal("--data-dir", str(tmp_path / "data"), wrapper=mounted(f"size={size}", tmp_path))
+    said = await refusal_within(mounted(f"size={size}", tmp_path), tmp_path / "data")
     assert "No space is left on the disk that holds" in said
 
 
@@ -70,12 +77,12 @@ async def test_a_disk_that_fills_up_later(tmp_path: Path) -> None:
     place = tmp_path / "disk"
     place.mkdir()
     wrapper = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script + '; exec "$@"', str(place))
-    said = await refusal("--data-dir", str(place / "data"), wrapper=(*wrapper, str(tmp_path / "data")))
+    said = await refusal_within((*wrapper, str(tmp_path / "data")), place / "data")
     assert "No space is left on the disk that holds" in said
 
 
 async def test_a_directory_that_may_not_be_written(tmp_path: Path) -> None:
-    said = await refusal("--data-dir", str(tmp_path / "data"), wrapper=mounted("ro", tmp_path))
+    said = await refusal_within(mounted("ro", tmp_path), tmp_path / "data")
     assert "cannot be written by this user (Read-only file system)" in said
 
 
@@ -89,8 +96,7 @@ async def test_a_directory_that_is_a_file(tmp_path: Path) -> None:
 )
 async def test_missing_programs(tmp_path: Path, package: str, what: str) -> None:
     hide = f"import sys; sys.modules[{package!r}] = None; from sparkops.local.up import up; up()"
-    installed = Path("/usr/lib/postgresql")
-    wrapper = mounted("size=4k", installed) if installed.exists() else ()
+    wrapper = mounted("size=4k", INSTALLED) if HAS_OTHERS else ()
     true = tmp_path / "bin" / "true"
     true.parent.mkdir()
     true.symlink_to(shutil.which("true") or "/bin/true")

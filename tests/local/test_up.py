@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -45,6 +46,11 @@ class Up:
     process: subprocess.Popen[str]
     data: Path
 
+    @property
+    def said(self) -> str:
+        """What it has printed so far."""
+        return said_file(self.data).read_text()
+
     def endpoints(self) -> dict[str, str | int]:
         path = self.data / "run" / "endpoints.json"
         found: dict[str, str | int] = json.loads(path.read_text()) if path.exists() else {}
@@ -75,126 +81,131 @@ class Up:
                 return pid
         return None
 
-    def finish(self) -> tuple[str, str]:
-        return self.process.communicate(timeout=STOP_SECONDS)
+    def finish(self) -> str:
+        """Wait until it has ended and return what it wrote to stderr."""
+        return self.process.communicate(timeout=STOP_SECONDS)[1]
+
+    def stop(self) -> str:
+        self.process.send_signal(signal.SIGTERM)
+        return self.finish()
+
+
+def said_file(data: Path) -> Path:
+    return data.with_name(data.name + ".out")
 
 
 def start(data: Path, **variables: str) -> Up:
     env = {name: value for name, value in os.environ.items() if not name.startswith("SPARKOPS_")}
     env |= {"SPARKOPS_DATA_DIR": str(data), "SPARKOPS_PORT": "0", **variables}
     command = [sys.executable, str(HERE / "children" / "up.py")]
-    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with said_file(data).open("a") as out:
+        process = subprocess.Popen(command, env=env, stdout=out, stderr=subprocess.PIPE, text=True)
     return Up(process, data)
+
+
+def run_up(data: Path) -> Iterator[Up]:
+    running = start(data)
+    running.wait_until_ready()
+    yield running
+    if running.process.poll() is None:
+        running.stop()
+    assert not holders(data)
 
 
 @pytest.fixture
 def up(tmp_path: Path) -> Iterator[Up]:
-    running = start(tmp_path / "data")
-    running.wait_until_ready()
-    yield running
-    if running.process.poll() is None:
-        running.process.send_signal(signal.SIGTERM)
-        running.finish()
-    assert not holders(running.data)
+    """One of this test's own, to be ended."""
+    yield from run_up(tmp_path / "data")
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """One for all tests after which it still runs."""
+    yield from run_up(tmp_path_factory.mktemp("up") / "data")
 
 
 def test_it_says_where_it_is_and_stops_in_time_without_a_trace(up: Up) -> None:
     file = up.data / "run" / "endpoints.json"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    endpoints = up.endpoints()
-    until(lambda: len(up.sessions()) == 2)
-    up.process.send_signal(signal.SIGTERM)
-    out, err = up.finish()
-    assert up.process.returncode == 0
-    assert not err
-    assert str(endpoints["api_url"]) in out
-    assert str(up.data / "first-admin-password.txt") in out
+    assert str(up.endpoints()["api_url"]) in up.said
+    assert str(up.data / "first-admin-password.txt") in up.said
     assert stat.S_IMODE((up.data / "first-admin-password.txt").stat().st_mode) == 0o600
+    until(lambda: len(up.sessions()) == 2)
+    assert (up.stop(), up.process.returncode) == ("", 0)
     assert not holders(up.data)
     assert not file.exists()
 
 
 def test_an_impatient_second_signal_changes_nothing(up: Up) -> None:
     up.process.send_signal(signal.SIGINT)
-    time.sleep(0.1)
+    until(lambda: "Stopping." in up.said)
     up.process.send_signal(signal.SIGINT)
-    up.finish()
-    assert up.process.returncode == 0
+    assert (up.finish(), up.process.returncode) == ("", 0)
     assert not holders(up.data)
 
 
-def test_killed_itself_it_leaves_no_process_and_the_next_start_works(up: Up) -> None:
+def test_killed_itself_it_leaves_no_process(up: Up) -> None:
     until(lambda: len(up.sessions()) == 2)
     assert len(holders(up.data)) > 6
     up.process.kill()
-    up.process.communicate()
+    up.finish()
     until(lambda: not holders(up.data), seconds=5)
-    again = start(up.data)
-    again.wait_until_ready()
-    again.process.send_signal(signal.SIGTERM)
-    again.finish()
-    assert again.process.returncode == 0
 
 
 def test_a_start_right_after_a_kill_waits_for_the_servers_to_end(up: Up) -> None:
     up.process.kill()
-    up.process.communicate()
+    up.finish()
     again = start(up.data)
     again.wait_until_ready()
-    again.process.send_signal(signal.SIGTERM)
-    assert again.finish()[1] == ""
-    assert again.process.returncode == 0
+    assert (again.stop(), again.process.returncode) == ("", 0)
 
 
 def test_stopped_while_it_starts_it_leaves_no_process(tmp_path: Path) -> None:
     starting = start(tmp_path / "data")
-    until(lambda: starting.find("postgres"))
-    starting.process.send_signal(signal.SIGTERM)
-    _, err = starting.finish()
-    assert (starting.process.returncode, err) == (0, "")
+    until(lambda: starting.find("bin/postgres"))
+    assert (starting.stop(), starting.process.returncode) == ("", 0)
     assert not holders(tmp_path / "data")
 
 
-def test_a_dead_worker_is_replaced_and_what_it_held_is_released_at_once(up: Up) -> None:
-    until(lambda: len(up.sessions()) == 2)
-    pid, session = up.sessions()[0]
+def test_a_second_start_on_the_same_directory_is_refused_in_one_sentence(lasting: Up) -> None:
+    second = start(lasting.data)
+    assert f"in use by another Spark-Ops (process {lasting.process.pid})" in second.finish()
+    assert second.process.returncode != 0
+    assert lasting.process.poll() is None
+
+
+def test_a_dead_worker_is_replaced_and_what_it_held_is_released_at_once(lasting: Up) -> None:
+    until(lambda: len(lasting.sessions()) == 2)
+    (pid, session), (_, other) = lasting.sessions()
     os.kill(pid, signal.SIGKILL)
-    until(lambda: up.released() == [session], seconds=2)
-    until(lambda: len(up.sessions()) == 3)
-    assert up.sessions()[2][1] not in (session, up.sessions()[1][1])
-    up.process.send_signal(signal.SIGTERM)
-    out, _ = up.finish()
-    assert "worker-1 was ended by SIGKILL; it starts again in 0.2 s.\nworker-1 is back.\n" in out or "worker-2" in out
+    until(lambda: lasting.released() == [session], seconds=2)
+    until(lambda: len(lasting.sessions()) == 3)
+    assert lasting.sessions()[2][1] not in (session, other)
+    assert re.search(
+        r"worker-[12] was ended by SIGKILL; it starts again in 0.2 s.\nworker-[12] is back.\n", lasting.said
+    )
 
 
-@pytest.mark.parametrize("part", ["bin/postgres", "valkey-server", "api.py"])
-def test_every_other_child_comes_back(up: Up, part: str) -> None:
-    first = up.find(part)
+@pytest.mark.parametrize(
+    ("part", "name"), [("bin/postgres", "PostgreSQL"), ("valkey-server", "Valkey"), ("api.py", "api")]
+)
+def test_every_other_child_comes_back(lasting: Up, part: str, name: str) -> None:
+    first = lasting.find(part)
     assert first is not None
     os.kill(first, signal.SIGKILL)
-    until(lambda: up.find(part) not in (None, first))
-    up.process.send_signal(signal.SIGTERM)
-    out, err = up.finish()
-    assert "was ended by SIGKILL" in out
-    assert (up.process.returncode, err) == (0, "")
+    until(lambda: f"{name} was ended by SIGKILL; it starts again in 0.2 s.\n" in lasting.said)
+    until(lambda: f"{name} is back.\n" in lasting.said)
+    assert lasting.find(part) not in (None, first)
 
 
-def test_no_zombie_stays_when_postgres_loses_its_parent_process(up: Up) -> None:
-    postgres = up.find("bin/postgres")
+def test_no_zombie_stays_when_postgres_loses_its_parent_process(lasting: Up) -> None:
+    postgres = lasting.find("bin/postgres")
     assert postgres is not None
     os.kill(postgres, signal.SIGKILL)
-    until(lambda: up.find("bin/postgres") not in (None, postgres))
-    children = Path(f"/proc/{up.process.pid}/task/{up.process.pid}/children").read_text().split()
+    until(lambda: lasting.find("bin/postgres") not in (None, postgres))
+    children = Path(f"/proc/{lasting.process.pid}/task/{lasting.process.pid}/children").read_text().split()
     states = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] for pid in children]
     assert "Z" not in states
-
-
-def test_a_second_start_on_the_same_directory_is_refused_in_one_sentence(up: Up) -> None:
-    second = start(up.data)
-    out, err = second.finish()
-    assert second.process.returncode != 0
-    assert f"in use by another Spark-Ops (process {up.process.pid})" in err
-    assert up.process.poll() is None
 
 
 async def test_servers_of_somebody_else_are_used_and_left_alone(tmp_path: Path) -> None:
@@ -206,7 +217,5 @@ async def test_servers_of_somebody_else_are_used_and_left_alone(tmp_path: Path) 
         assert ours.find("bin/postgres") is None
         os.kill(ours.sessions()[0][0], signal.SIGKILL)
         until(lambda: ours.released() == [ours.sessions()[0][1]], seconds=2)
-        ours.process.send_signal(signal.SIGTERM)
-        out, err = ours.finish()
-        assert (ours.process.returncode, err) == (0, "")
+        assert (ours.stop(), ours.process.returncode) == ("", 0)
         assert theirs.postgres.starts == theirs.valkey.starts == 1

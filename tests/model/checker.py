@@ -1,4 +1,4 @@
-"""Looks at every state that a small model can reach, in order of distance, so that a counterexample is a shortest one."""
+"""Looks at every state that a small model can reach, nearest first, so that a counterexample is a shortest one."""
 
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator

@@ -2,7 +2,7 @@
 
 `a` may be repeated. `b` makes one call that must not be: it is prepared, sent, and its outcome recorded with the
 step's end. Workers die, lose their lease while they still run, and have their doorbell messages lost; with
-`async_claim` the database may lose claims that were not flushed. A mutant is the same model with one guard left out.
+`async_claim` the database may lose claims that were not flushed. A mutant is the same model with guards left out.
 """
 
 from collections.abc import Iterator
@@ -10,22 +10,25 @@ from typing import Literal, NamedTuple
 
 Key = Literal["a", "b"]
 
-MUTANTS = {
-    "completion is not fenced": "INV7 a superseded attempt changed something",
-    "heartbeat is not fenced": "INV7 a superseded attempt changed something",
-    "release does not look who holds the step": "INV7 a superseded attempt changed something",
-    "no intent is written before a call": "INV10 an unsafe call was sent twice",
-    "prepare does not look for an earlier intent": "INV10 an unsafe call was sent twice",
-    "reaper retries unsafe calls": "INV10 an unsafe call was sent twice",
-    "release retries unsafe calls": "INV10 an unsafe call was sent twice",
-    "claim ignores the status": "INV9 two hold the same token",
-    "claim ignores the needs": "INV8 a step started before what it needs had ended",
-    "work goes on after trust has ended": "C2 a call left although the lease had run out",
-    "doorbells only, no poll": "INV2 the run can never end",
-    "no reaper": "INV2 the run can never end",
-    "advance in a transaction of its own, by doorbell only": "INV2 the run can never end",
+RETRIES = ("reaper retries unsafe calls", "release retries unsafe calls")
+NO_LOOK = "prepare does not look for an earlier intent"
+MUTANTS: dict[tuple[str, ...], str] = {
+    ("completion is not fenced",): "INV7 a superseded attempt changed something",
+    ("heartbeat is not fenced",): "INV7 a superseded attempt changed something",
+    ("release does not look who holds the step",): "INV7 a superseded attempt changed something",
+    ("no intent is written before a call",): "INV10 an unsafe call was sent twice",
+    (RETRIES[0], NO_LOOK): "INV10 an unsafe call was sent twice",
+    (RETRIES[1], NO_LOOK): "INV10 an unsafe call was sent twice",
+    ("claim ignores the status",): "INV9 two hold the same token",
+    ("claim ignores the needs",): "INV8 a step started before what it needs had ended",
+    ("work goes on after trust has ended",): "C2 a call left although the lease had run out",
+    ("doorbells only, no poll",): "INV2 the run can never end",
+    ("no reaper",): "INV2 the run can never end",
+    ("advance in a transaction of its own, by doorbell only",): "INV2 the run can never end",
 }
-ASYNC_MUTANTS = {"token is the attempt number": "INV9 two hold the same token"}
+ENOUGH: list[tuple[str, ...]] = [RETRIES, (NO_LOOK,)]
+"""Two guards stand behind each other: the one that gives a step back, and the next attempt. Either is enough."""
+ASYNC_MUTANTS: dict[tuple[str, ...], str] = {("token is the attempt number",): "INV9 two hold the same token"}
 
 
 class Step(NamedTuple):
@@ -61,9 +64,9 @@ class State(NamedTuple):
     stale_write: bool = False
     late_send: bool = False
     # How much trouble is still to come.
-    deaths: int = 1
-    lapses: int = 1
-    losses: int = 1
+    deaths: int = 2
+    lapses: int = 2
+    losses: int = 2
     database_crashes: int = 1
 
     def step(self, key: Key) -> Step:
@@ -84,11 +87,11 @@ Moves = Iterator[tuple[str, State]]
 class Steps:
     """The model. Every yield is one transaction or one thing that happens to a process."""
 
-    def __init__(self, mutant: str = "", *, async_claim: bool = False) -> None:
-        self.mutant, self.async_claim = mutant, async_claim
+    def __init__(self, *without: str, async_claim: bool = False) -> None:
+        self.without, self.async_claim = without, async_claim
 
     def initial(self) -> State:
-        return State()
+        return State(lapses=1, losses=1) if self.async_claim else State()  # else there were too many states to wait for
 
     def ended(self, state: State) -> bool:
         return state.b.status in ("succeeded", "uncertain") and not state.advance_due
@@ -138,17 +141,17 @@ class Steps:
             yield from self._work(state, number)
 
     def _claim(self, state: State, number: int) -> Moves:
-        if not state.bell and self.mutant == "doorbells only, no poll":
+        if not state.bell and "doorbells only, no poll" in self.without:
             return
         for key in KEYS:
             step = state.step(key)
-            if step.status == "ready" or (step.status == "pending" and self.mutant == "claim ignores the needs"):
+            if step.status == "ready" or (step.status == "pending" and "claim ignores the needs" in self.without):
                 attempt = step.attempt + 1
-                token = attempt if self.mutant == "token is the attempt number" else state.next_token
+                token = attempt if "token is the attempt number" in self.without else state.next_token
                 held = Step("running", attempt, token, number, True, step.recorded)
                 claimed = state.with_step(key, held)._replace(next_token=state.next_token + 1, bell=False)
                 yield f"claim {key}", claimed.with_worker(number, Worker("claimed", key, attempt, token, True))
-            elif step.status == "running" and self.mutant == "claim ignores the status":
+            elif step.status == "running" and "claim ignores the status" in self.without:
                 yield f"claim {key}", state.with_worker(number, Worker("claimed", key, step.attempt, step.token, True))
 
     def _heartbeat(self, state: State, number: int) -> Moves:
@@ -160,7 +163,7 @@ class Steps:
                     "heartbeat",
                     state.with_step(worker.step, renewed).with_worker(number, worker._replace(trusted=True)),
                 )
-        elif self.mutant == "heartbeat is not fenced" and state.step(worker.step).status == "running":
+        elif "heartbeat is not fenced" in self.without and state.step(worker.step).status == "running":
             renewed = state.step(worker.step)._replace(leased=True)
             yield "heartbeat", state.with_step(worker.step, renewed)._replace(stale_write=True)
         else:
@@ -170,7 +173,7 @@ class Steps:
         worker = state.workers[number]
         if worker.step == "a":
             yield from self._complete(state, number)
-        elif worker.phase == "claimed" and self.mutant != "no intent is written before a call":
+        elif worker.phase == "claimed" and "no intent is written before a call" not in self.without:
             yield from self._prepare(state, number)
         elif worker.phase in ("claimed", "prepared"):
             yield from self._send(state, number)
@@ -181,7 +184,7 @@ class Steps:
         worker = state.workers[number]
         if not self._holds(state, worker):
             yield "prepare is fenced", state.with_worker(number, Worker())
-        elif state.call == "none" or self.mutant == "prepare does not look for an earlier intent":
+        elif state.call == "none" or NO_LOOK in self.without:
             yield "prepare", state._replace(call="prepared").with_worker(number, worker._replace(phase="prepared"))
         else:  # an earlier attempt may have sent it: nobody can know
             parked = state.with_step("b", state.b._replace(status="uncertain", leased=False))
@@ -189,7 +192,7 @@ class Steps:
 
     def _send(self, state: State, number: int) -> Moves:
         worker = state.workers[number]
-        if worker.trusted or self.mutant == "work goes on after trust has ended":
+        if worker.trusted or "work goes on after trust has ended" in self.without:
             late = state.late_send or not (self._holds(state, worker) and state.b.leased)
             yield (
                 "send",
@@ -200,34 +203,34 @@ class Steps:
         worker = state.workers[number]
         step = state.step(worker.step)
         holds = self._holds(state, worker)
-        if not holds and self.mutant != "completion is not fenced":
+        if not holds and "completion is not fenced" not in self.without:
             yield "complete is fenced", state.with_worker(number, Worker())
             return
         ended = step._replace(status="succeeded", leased=False, holder=None, recorded=step.recorded + 1)
         after = state.with_step(worker.step, ended).with_worker(number, Worker())
         after = after._replace(stale_write=state.stale_write or not holds)
         after = after._replace(call="done") if worker.step == "b" else after
-        if self.mutant == "advance in a transaction of its own, by doorbell only":
+        if "advance in a transaction of its own, by doorbell only" in self.without:
             yield f"complete {worker.step}", after._replace(advance_due=True, bell=True)
         else:
             yield f"complete {worker.step}", advance(after)
 
     def _reap(self, state: State) -> Moves:
-        if self.mutant == "no reaper":
+        if "no reaper" in self.without:
             return
         for key in KEYS:
             step = state.step(key)
             if step.status == "running" and not step.leased:
-                yield f"reap {key}", self._give_back(state, key, retries=self.mutant == "reaper retries unsafe calls")
+                yield f"reap {key}", self._give_back(state, key, retries=RETRIES[0] in self.without)
 
     def _release(self, state: State, number: int) -> Moves:
         """The parent saw its child die and gives back at once what the child held."""
         worker = state.workers[number]
         step = state.step(worker.step)
-        careless = self.mutant == "release does not look who holds the step"
+        careless = "release does not look who holds the step" in self.without
         if worker.attempt and step.status == "running" and (step.holder == number or careless):
             stale = (step.attempt, step.token) != (worker.attempt, worker.token)
-            back = self._give_back(state, worker.step, retries=self.mutant == "release retries unsafe calls")
+            back = self._give_back(state, worker.step, retries=RETRIES[1] in self.without)
             forgotten = back.with_worker(number, Worker("dead"))
             yield f"release {worker.step}", forgotten._replace(stale_write=state.stale_write or stale)
 
@@ -237,8 +240,7 @@ class Steps:
             uncertain = step._replace(status="uncertain", leased=False, holder=None)
             return state.with_step(key, uncertain)._replace(call="unknown")
         ready = step._replace(status="ready", leased=False, holder=None)
-        back = state.with_step(key, ready)._replace(bell=True)
-        return back._replace(call="none") if key == "b" and retries else back
+        return state.with_step(key, ready)._replace(bell=True)
 
     def _trouble(self, state: State) -> Moves:
         for number, worker in enumerate(state.workers):

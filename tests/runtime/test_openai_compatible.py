@@ -247,3 +247,21 @@ async def test_usage_that_the_endpoint_does_not_report_is_charged_at_the_bound()
         said = await complete(model)
     assert said.text == "hi"
     assert said.cost_micros == model.bound(ASK)
+
+
+async def test_an_error_in_a_stream_that_had_begun_is_an_unknown_outcome_and_not_sent_again() -> None:
+    chunk = (
+        b'data: {"id":"1","object":"chat.completion.chunk","created":1,"model":"m",'
+        b'"choices":[{"index":0,"delta":{"role":"assistant","content":"It was"}}]}\n\n'
+    )
+    broken = b'data: {"error":{"message":"overloaded","type":"server_error","code":"503"}}\n\n'
+    answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n" + chunk + broken
+    heard: list[str] = []
+
+    async def hear(piece: str) -> None:
+        heard.append(piece)
+
+    async with answering(answer) as url, Models(Settings(models={"default": endpoint(url)})) as models:
+        with pytest.raises(OutcomeUnknown, match="overloaded"):
+            await models.resolve(ModelSpec(model="default")).complete(ASK, hear, None)
+    assert heard == ["It was"], "asked once: what was shown is not shown again"

@@ -32,10 +32,10 @@ def add(email: str, name: str, admin: bool, password_stdin: bool, data_dir: Path
     with refusals():
         settings = find_settings(data_dir)
         given = _password(from_stdin=password_stdin)
-        password = given or generate_password()
+        password = generate_password() if given is None else given
         asyncio.run(_add(settings, email=email, name=name, password=password, is_admin=admin))
     click.echo(f"Added {email}.")
-    if not given:
+    if given is None:
         click.echo(f"Password: {password}")
 
 

@@ -140,7 +140,7 @@ class Child:
         line = last_line(self._launch.log, self._log_start)
         if "No space left on device" in line:
             return full_disk(self._launch.log)
-        return StartError(f"{self.plan.name} {what}" + (f": {line}" if line else ".") + f" Its log: {self._launch.log}")
+        return StartError(f"{self.plan.name} {what}" + (f": {line}" if line else "") + f" (log: {self._launch.log}).")
 
     async def _keep(self) -> None:
         while True:

@@ -98,7 +98,7 @@ class Postgres:
             shutil.rmtree(fresh, ignore_errors=True)
             if "No space left on device" in said:
                 raise full_disk(self.data.root)
-            raise StartError(f"initdb could not make the database: {_reason(said)} Its log: {launch.log}")
+            raise StartError(f"initdb could not make the database: {_reason(said)} (log: {launch.log}).")
         fresh.rename(self.data.postgres)
 
     def _launch(
@@ -170,4 +170,4 @@ class Postgres:
 
 def _reason(said: str) -> str:
     lines = [line.strip() for line in said.splitlines() if "error:" in line or "FATAL" in line]
-    return (lines[-1] if lines else said.strip().rpartition("\n")[2]).rstrip(".") + "."
+    return (lines[-1] if lines else said.strip().rpartition("\n")[2]).rstrip(".")

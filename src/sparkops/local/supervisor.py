@@ -189,6 +189,7 @@ class Supervisor:
         return self.settings.model_copy(
             update={
                 "data_dir": self.data.root,
+                "host": self.settings.host,
                 "port": self._port,
                 # Who only uses rows does not learn how to change tables.
                 "database_url": None if servers.app_url else SecretStr(servers.owner_url),

@@ -1,5 +1,6 @@
 """Executes ONE attempt of ONE step and says how it ended. Effects go through the gate; nothing is written here."""
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -121,10 +122,14 @@ async def execute(runtime: Runtime, claim: Claim, trust: Trust) -> Ended | None:
     )
     try:
         params = render_with(node, _context(claim))
-        output = await _perform(_Attempt(runtime, claim, graph, node, params, gate))
+        async with asyncio.timeout(claim.timeout_seconds):
+            output = await _perform(_Attempt(runtime, claim, graph, node, params, gate))
     except Parked as parked:
         await _park(runtime, claim, parked)
         return None
+    except TimeoutError:
+        error = {"code": "timeout", "message": f"The attempt took longer than {claim.timeout_seconds:g} s."}
+        return _failed(claim, node, gate, error, retryable=True)
     except (StepFailed, CallFailed) as failed:
         return _failed(claim, node, gate, dict(failed.error), retryable=failed.retryable)
     except (CancelRequested, NonDeterministic, ExpressionError) as refused:

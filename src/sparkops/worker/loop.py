@@ -32,6 +32,8 @@ log = structlog.get_logger()
 CLAIM_BATCH = 16
 IDLE_POLL_SECONDS = 1.0
 SWEEP_SECONDS = 2.0
+PARTITION_SECONDS = 3600.0
+"""Months come seldom, and two are made ahead; a worker that lives for long still meets one."""
 JITTER = 0.2
 RETRY_SECONDS = 0.5
 """Pause after the database did not answer, for what must be written and is safe to repeat."""
@@ -48,6 +50,7 @@ async def open_worker(engine: Engine, session_id: UUID, queues: Sequence[str], s
     """Register this process, so that people see it, and learn the epoch of the database."""
     pool = engine.database.pool
     await pool.execute(_REGISTER, session_id, socket.gethostname(), os.getpid(), list(queues), slots, __version__)
+    await pool.execute("SELECT ensure_partitions(2)")
     epoch: UUID = await pool.fetchval("SELECT epoch FROM system")
     return Worker(session_id, epoch, tuple(queues))
 
@@ -81,6 +84,7 @@ class WorkerLoop:
         keepers = [
             asyncio.create_task(self._every(self._engine.lease.total_seconds() / 3, self._beat), name="heartbeat"),
             asyncio.create_task(self._every(SWEEP_SECONDS, self._sweep), name="sweep"),
+            asyncio.create_task(self._every(PARTITION_SECONDS, self._make_partitions), name="partitions"),
         ]
         try:
             await self._claim_until_drained()
@@ -195,6 +199,9 @@ class WorkerLoop:
         for each in self._slots.all():
             if not each.trust.holds():
                 each.end(Stop.LOST)
+
+    async def _make_partitions(self) -> None:
+        await self._engine.database.pool.execute("SELECT ensure_partitions(2)")
 
     async def _every(self, seconds: float, act: Callable[[], Awaitable[None]]) -> None:
         while True:

@@ -8,10 +8,13 @@ from sparkops.local.process import confinement
 from sparkops.local.stack import EmbeddedServers
 
 
+def user_of(pid: int | None) -> str:
+    return Path(f"/proc/{pid}/status").read_text().partition("Uid:")[2].split()[0]
+
+
 async def main() -> None:
     async with EmbeddedServers(Path(sys.argv[1])) as servers:
-        status = Path(f"/proc/{servers.postgres.pid}/status").read_text()
-        print(confinement(), status.partition("Uid:")[2].split()[0])
+        sys.stdout.write(f"{confinement()} {user_of(servers.postgres.pid)}\n")
 
 
 asyncio.run(main())

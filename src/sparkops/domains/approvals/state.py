@@ -11,7 +11,7 @@ class ApprovalStatus(StrEnum):
     REJECTED = "rejected"
     EXPIRED = "expired"
     WITHDRAWN = "withdrawn"
-    """The run was cancelled while it waited."""
+    """Nobody needs the answer any more: the run was cancelled, or the step ended without it."""
     CONSUMED = "consumed"
     """Used by the one action it allowed."""
 

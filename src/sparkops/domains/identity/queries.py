@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import Row, select, update
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -104,8 +104,7 @@ class Member:
     joined_at: datetime
 
 
-def _member(row: Row[tuple[User, Membership]]) -> Member:
-    user, membership = row.tuple()
+def _member(user: User, membership: Membership) -> Member:
     return Member(user.id, user.email, user.name, Role(membership.role), membership.created_at)
 
 
@@ -117,7 +116,7 @@ async def members(session: AsyncSession, principal: Principal, *, project_id: UU
         .where(Membership.project_id == project_id, visible_to(principal, Membership.project_id))
         .order_by(User.name, User.id)
     )
-    return [_member(row) for row in rows]
+    return [_member(*row) for row in rows.tuples()]
 
 
 async def put_member(session: AsyncSession, *, project_id: UUID, user_id: UUID, role: Role) -> None:

@@ -45,7 +45,6 @@ BEGIN
       v_verdict := 'recorded';
       v_call.status := 'denied';
       v_call.error := v_denied;
-      UPDATE approvals SET status = 'withdrawn' WHERE id = v_approval.id AND status IN ('pending', 'approved');
     ELSIF v_approval.status = 'pending' AND v_approval.expires_at > clock_timestamp() THEN
       v_verdict := 'waiting';
     ELSIF v_approval.status = 'approved' AND v_approval.expires_at > clock_timestamp()
@@ -70,6 +69,10 @@ BEGIN
         'message', CASE WHEN v_call.status = 'denied' THEN 'a person rejected this: ' || coalesce(v_approval.comment, '')
                         WHEN v_approval.status = 'approved' AND v_approval.expires_at > clock_timestamp() THEN 'the tool or the request changed after the approval'
                         ELSE 'nobody approved this in time' END);
+    END IF;
+    IF v_call.status IN ('denied', 'expired') THEN
+      UPDATE approvals SET status = CASE WHEN expires_at <= clock_timestamp() THEN 'expired' ELSE 'withdrawn' END
+       WHERE id = v_approval.id AND status IN ('pending', 'approved');
     END IF;
   ELSE
     v_verdict := 'uncertain';

@@ -74,6 +74,7 @@ BEGIN
     FOR v_month IN SELECT generate_series(
         date_trunc('month', clock_timestamp(), 'UTC'),
         date_trunc('month', clock_timestamp(), 'UTC') + make_interval(months => p_months), interval '1 month') LOOP
+      CONTINUE WHEN to_regclass(format('%I', v_table || to_char(v_month AT TIME ZONE 'UTC', '_YYYY_MM'))) IS NOT NULL;
       v_from := (lpad(to_hex((extract(epoch FROM v_month) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid;
       v_to := (lpad(to_hex((extract(epoch FROM v_month + interval '1 month') * 1000)::bigint), 12, '0')
                || repeat('0', 20))::uuid;

@@ -221,7 +221,7 @@ def _failure(error: failures.AgentRunError) -> Failure:
         reason = Reason.NO_ANSWER if reached else Reason.UNREACHABLE
         return Failure(reason, "the connection broke off" if reached else "no connection could be made")
     status = _status(error)
-    if status is None:
+    if status is None or error.in_stream:
         # What broke after the answer had begun may have been paid for.
         return Failure(Reason.NO_ANSWER, _quote(_said(error)))
     if status < _FIRST_CLIENT_ERROR:

@@ -115,7 +115,6 @@ async def _connect(target: _Target) -> Postgres:
     milliseconds = str(round(target.settings.statement_timeout_seconds * 1000))
     session = {
         "application_name": "sparkops sql.query",
-        "default_transaction_read_only": "on",
         "statement_timeout": milliseconds,
         "lock_timeout": milliseconds,
         "idle_in_transaction_session_timeout": milliseconds,

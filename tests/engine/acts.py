@@ -1,0 +1,83 @@
+"""What workers do, one transaction at a time, so that tests can stop between any two of them."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from tests.engine.conftest import World
+
+from sparkops.core.ids import new_id
+from sparkops.core.json import digest
+from sparkops.domains.runs.state import StepStatus
+from sparkops.engine.claim import Claim
+from sparkops.engine.complete import Completion, Ended, complete, end_attempt
+from sparkops.engine.context import Engine, Worker
+from sparkops.engine.effects import prepare, record
+
+ONE_STEP = """
+version: 1
+name: one
+steps:
+  - {id: only, type: tool, tool: noop}
+"""
+
+HOLD_NOOP = {"name": "look-first", "on": ["tool.call"], "effect": "require_approval", "reason": "look first"}
+DENY_NOOP = {"name": "no-tools", "on": ["tool.call"], "effect": "deny", "reason": "not today"}
+
+
+def proposal(seq: int = 1, **changed: Any) -> dict[str, Any]:
+    """A call as the gate proposes it: a pure, free one that is allowed, but for what is changed."""
+    request = changed.pop("request", {"tool": "noop", "arguments": {"seq": seq}})
+    return {
+        "id": str(new_id()),
+        "seq": seq,
+        "kind": "tool",
+        "name": "noop",
+        "tool_hash": "v1",
+        "request": request,
+        "request_hash": digest(request),
+        "effect_class": "pure",
+        "bound_micros": 0,
+        "outcome": "allow",
+        "rule": None,
+        "reason": None,
+        "facts": {},
+        "approval_id": str(new_id()),
+        "approval_seconds": 3600,
+        "title": "may I",
+        **changed,
+    }
+
+
+async def prepared(world: World | Engine, claim: Claim, *calls: Mapping[str, Any], policy: int = 1) -> Any:
+    """Prepare these calls (or the default one) and return the verdicts."""
+    engine = world.engine if isinstance(world, World) else world
+    return await prepare(engine, claim.lease, list(calls) or [proposal()], policy_version=policy)
+
+
+def result(call_id: str | UUID, status: str = "done", *, cost: int | None = 0, **more: Any) -> dict[str, Any]:
+    """The outcome of one call, as the gate records it."""
+    response = {"ok": True} if status == "done" else None
+    return {"call_id": str(call_id), "status": status, "response": response, "cost_micros": cost, **more}
+
+
+async def recorded(world: World, claim: Claim, *results: Mapping[str, Any]) -> None:
+    await record(world.engine, claim.lease, results)
+
+
+async def succeed(
+    world: World | Engine, worker: Worker, claim: Claim, output: Any = None, *, take: int = 0
+) -> Completion:
+    """End an attempt well, on the path that the worker would take."""
+    engine = world.engine if isinstance(world, World) else world
+    ended = Ended(claim, StepStatus.SUCCEEDED, output=output)
+    if ended.mechanical:
+        return await complete(engine, worker, [ended], claim=take)
+    return await end_attempt(engine, worker, ended, claim=take)
+
+
+async def fail(world: World | Engine, worker: Worker, claim: Claim, code: str = "broken") -> Completion:
+    """End an attempt for good, without success."""
+    engine = world.engine if isinstance(world, World) else world
+    error = {"code": code, "message": f"it is {code}"}
+    return await end_attempt(engine, worker, Ended(claim, StepStatus.FAILED, error=error), claim=0)
