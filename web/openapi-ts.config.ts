@@ -1,7 +1,7 @@
-import { defineConfig } from "@hey-api/openapi-ts";
+import { defineConfig } from '@hey-api/openapi-ts'
 
 export default defineConfig({
-  input: "openapi.json",
-  output: "src/api/generated",
-  plugins: ["@hey-api/client-fetch", "@hey-api/typescript", "@hey-api/sdk"],
-});
+  input: './openapi.json',
+  output: { path: './src/api/generated', clean: true },
+  plugins: ['@hey-api/typescript'],
+})

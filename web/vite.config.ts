@@ -1,27 +1,26 @@
-import { fileURLToPath } from "node:url";
-import tailwindcss from "@tailwindcss/vite";
-import react from "@vitejs/plugin-react";
-import { defineConfig } from "vitest/config";
+import tailwindcss from '@tailwindcss/vite'
+import react from '@vitejs/plugin-react'
+import { defineConfig } from 'vitest/config'
 
-const backend = process.env.SPARKOPS_URL ?? "http://127.0.0.1:8000";
+const API = process.env.SPARKOPS_API ?? 'http://localhost:8000'
 
-export default defineConfig(({ command }) => ({
+export default defineConfig({
   plugins: [react(), tailwindcss()],
-  resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
-  // The server puts a fresh nonce in its place for every answer; the development server serves no policy.
-  html: command === "build" ? { cspNonce: "__CSP_NONCE__" } : {},
+  // The server replaces the placeholder with a fresh nonce in every answer.
+  html: { cspNonce: '__CSP_NONCE__' },
+  resolve: { alias: { '@': new URL('./src', import.meta.url).pathname } },
   build: {
-    target: "es2022",
-    // A small font inlined as a data: address would be refused by the page's font-src.
+    target: 'es2022',
+    // data: URLs would need a wider content security policy.
     assetsInlineLimit: 0,
-    modulePreload: { polyfill: false },
   },
-  server: { proxy: { "/api": { target: backend, ws: true } } },
+  server: {
+    proxy: { '/api': { target: API, ws: true } },
+  },
   test: {
-    environment: "jsdom",
-    globals: true,
-    setupFiles: ["src/test/setup.ts"],
+    environment: 'jsdom',
+    setupFiles: ['./src/test/setup.ts'],
     restoreMocks: true,
-    css: false,
+    testTimeout: 20_000,
   },
-}));
+})

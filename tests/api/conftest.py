@@ -10,6 +10,7 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient
 from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.api.app import create_app
 from sparkops.api.deps import Door
@@ -112,7 +113,7 @@ async def person(app: FastAPI, door: Door) -> AsyncIterator[MakePerson]:
         await client.aclose()
 
 
-async def add_user(session: service.AsyncSession, email: str, name: str) -> User:
+async def add_user(session: AsyncSession, email: str, name: str) -> User:
     user = await identity.add_user(
         session, email=email, name=name, password_hash=hash_password(PASSWORD, rounds=CHEAP_ROUNDS), is_admin=False
     )

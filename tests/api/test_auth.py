@@ -150,7 +150,7 @@ async def test_a_token_older_than_the_previous_one_ends_the_session(
 @pytest.mark.parametrize("cookie", ["", "x", "A" * 64, "ä", "null", "A" * 4000])
 async def test_a_made_up_refresh_token_is_refused(app: FastAPI, cookie: str) -> None:
     async with client_of(app) as client:
-        answer = await client.post(REFRESH, headers={"Cookie": f"{COOKIE}={cookie}".encode()})
+        answer = await client.post(REFRESH, headers=[(b"Cookie", f"{COOKIE}={cookie}".encode())])
     assert answer.status_code == 401
 
 

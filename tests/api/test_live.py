@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import UUID
 
+import asyncpg
 import pytest
 from fastapi import FastAPI
 from redis.asyncio import Redis
 from sqlalchemy import update
 from tests.api.conftest import SOURCE, Person, running
 from tests.api.sockets import listening, ticket_of, watching
-from tests.api.things import add_rows
+from tests.api.things import add_model_call, add_rows
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -23,7 +24,7 @@ from sparkops.core.config import Settings
 from sparkops.core.db import Database
 from sparkops.core.principal import Principal
 from sparkops.domains.identity.models import Session
-from sparkops.domains.runs.queries import watched_run
+from sparkops.domains.runs.queries import events_after, watched_run
 from sparkops.messenger.bell import LIVE_CHANNEL, TEXT_KEY
 
 
@@ -56,7 +57,7 @@ APPEND = """
 async def append(database: Database, run_id: UUID, count: int = 1) -> int:
     """Commit events as a worker would, without ringing; return the last number."""
     rows = await database.pool.fetch(APPEND, run_id, count)
-    return max(row["seq"] for row in rows)
+    return max(int(row["seq"]) for row in rows)
 
 
 async def ring(redis: Redis, run_id: UUID, project_id: UUID | None = None) -> None:
@@ -124,9 +125,7 @@ async def test_events_that_arrive_while_a_newcomer_catches_up_come_once(
     monkeypatch.setattr(door.hub, "_poll", 3600)
     appended = 0
 
-    async def then_something_happens(
-        pool: object, *, run_id: UUID, since: int, limit: int
-    ) -> "list[live.asyncpg.Record]":
+    async def then_something_happens(pool: object, *, run_id: UUID, since: int, limit: int) -> "list[asyncpg.Record]":
         nonlocal appended
         found = await events_after(door.database.pool, run_id=run_id, since=since, limit=limit)
         if appended < 20:
@@ -135,7 +134,6 @@ async def test_events_that_arrive_while_a_newcomer_catches_up_come_once(
             await ring(door.redis, run_id)
         return list(found)
 
-    events_after = live.events_after
     await append(door.database, run_id, 10)
     async with watching(address, ann) as old, watching(address, ann) as new:
         await old.send(sub=f"run:{run_id}", since=13)
@@ -255,7 +253,7 @@ async def test_leaving_ends_every_feed(address: str, ann: Person, run_id: UUID, 
         await watcher.until(lambda frame: frame["topic"] == "project:weather")
         assert len(door.hub._tasks) == 2
     async with asyncio.timeout(5):
-        while door.hub._tasks:
+        while door.hub._tasks:  # noqa: ASYNC110 -- the hub has no event for it
             await asyncio.sleep(0.02)
 
 
@@ -277,8 +275,7 @@ async def test_what_a_model_says_is_forwarded_and_can_be_picked_up_later(
     address: str, ann: Person, run_id: UUID, door: Door
 ) -> None:
     step = UUID((await ann.client.get(f"/api/v1/runs/{run_id}/steps")).json()["items"][0]["id"])
-    _, _, call_id = await add_rows(ann, door, run_id, step)
-    await door.database.pool.execute("UPDATE calls SET status = 'prepared', kind = 'llm', prepared_at = now()")
+    call_id = await add_model_call(door, run_id, step)
     await door.redis.set(TEXT_KEY.format(call_id=call_id), "It rai")
     async with watching(address, ann) as watcher:
         await watcher.send(sub=f"run:{run_id}", since=3)
@@ -372,6 +369,6 @@ async def test_rings_missed_while_redis_was_away_are_made_up_for(
     async with watching(address, ann) as watcher:
         await watcher.send(sub=f"run:{run_id}", since=3)
         await watcher.receive()
-        await door.redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        await door.redis.client_kill_filter(_type="pubsub")
         last = await append(door.database, run_id)
         assert await watcher.seqs_up_to(last) == [last]

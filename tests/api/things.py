@@ -125,3 +125,41 @@ async def add_rows(ann: Person, door: Door, run_id: UUID, step_id: UUID) -> tupl
     async with door.database.sessions.begin() as session:
         session.add_all([decision, call, approval, artifact])
     return approval_id, artifact_id, call_id
+
+
+async def add_model_call(door: Door, run_id: UUID, step_id: UUID) -> UUID:
+    """Add a model call that was allowed and is being answered."""
+    project_id = await door.database.pool.fetchval("SELECT project_id FROM runs WHERE id = $1", run_id)
+    decision_id, call_id = new_id(), new_id()
+    decision = PolicyDecision(
+        project_id=project_id,
+        run_id=run_id,
+        id=decision_id,
+        subject_kind="call",
+        subject_id=call_id,
+        request_hash="h",
+        policy_version=1,
+        outcome="allow",
+        facts={},
+    )
+    call = Call(
+        project_id=project_id,
+        run_id=run_id,
+        id=call_id,
+        step_id=step_id,
+        seq=1,
+        kind="llm",
+        name="scripted",
+        request_hash="h",
+        request={},
+        effect_class="pure",
+        status="prepared",
+        decision_id=decision_id,
+        attempt=1,
+        prepared_at=utc_now(),
+    )
+    async with door.database.sessions.begin() as session:
+        session.add(decision)
+    async with door.database.sessions.begin() as session:
+        session.add(call)
+    return call_id

@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -109,6 +110,10 @@ class World:
     async def run(self, workflow: str, **request: Any) -> UUID:
         return (await self.accept(workflow, **request)).run_id
 
+    def with_lease(self, *, seconds: float) -> "World":
+        """The same world with another lease, for tests that must see one run out."""
+        return replace(self, engine=replace(self.engine, lease=timedelta(seconds=seconds)))
+
     def runtime(self) -> Runtime:
         return Runtime(
             self.engine,
@@ -123,9 +128,11 @@ class World:
     async def worker(self, slots: int = 10) -> Worker:
         return await open_worker(self.engine, new_id(), ["run"], slots)
 
-    async def work(self, until: Callable[[], Awaitable[bool]], *, slots: int = 10) -> None:
+    async def work(
+        self, until: Callable[[], Awaitable[bool]], *, slots: int = 10, runtime: Runtime | None = None
+    ) -> None:
         """Run a worker until the condition holds; a test's time limit is the only other end."""
-        loop = WorkerLoop(self.runtime(), await self.worker(slots), slots=slots, drain_seconds=1)
+        loop = WorkerLoop(runtime or self.runtime(), await self.worker(slots), slots=slots, drain_seconds=1)
         running = asyncio.create_task(loop.run())
         try:
             while not await until():
@@ -135,14 +142,14 @@ class World:
             loop.drain()
             await running
 
-    async def work_until(self, run_id: UUID, *statuses: str) -> None:
+    async def work_until(self, run_id: UUID, *statuses: str, runtime: Runtime | None = None) -> None:
         """Run a worker until the run has one of these statuses, or any final one."""
         wanted = set(statuses) or {"succeeded", "failed", "cancelled", "denied"}
 
         async def reached() -> bool:
             return (await self.status(run_id)) in wanted
 
-        await self.work(reached)
+        await self.work(reached, runtime=runtime)
 
     async def claims(self, worker: Worker, limit: int = 1, *, idle: bool = False) -> list[Claim]:
         """Claim as a worker does, on a connection of the pool."""
@@ -167,6 +174,11 @@ class World:
                 await transaction.rollback()
                 raise
             await (transaction.commit() if commit else transaction.rollback())
+
+    async def reaches(self, condition: Callable[[], Awaitable[bool]]) -> None:
+        """Return once the condition holds; a test's time limit is the only other end."""
+        while not await condition():  # noqa: ASYNC110 -- what it waits for happens in the database
+            await asyncio.sleep(0.01)
 
     async def blocked(self, act: Awaitable[Any]) -> "asyncio.Task[Any]":
         """Start this, and return once it waits for a lock that somebody else holds."""

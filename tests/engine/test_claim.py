@@ -1,7 +1,6 @@
 """T_CLAIM, T_HEARTBEAT and the fence: who may work on a step, and who no longer may."""
 
 from dataclasses import replace
-from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -107,7 +106,12 @@ async def test_a_heartbeat_keeps_a_step_and_reports_one_that_is_lost(world: Worl
     assert await reap(world.engine) == 1
     answer = await heartbeat(world.engine, worker, [kept.lease, lost.lease])
     assert (answer.kept, answer.cancel) == ({kept.lease.step_id}, set())
-    assert (await world.steps(run_id))[lost.key]["status"] == "ready"
+    await world.sql("UPDATE steps SET not_before = '-infinity' WHERE id = $1", lost.lease.step_id)
+    (taken_over,) = await world.claims(await world.worker())
+    assert taken_over.lease.step_id == lost.lease.step_id
+    before = (await world.steps(run_id))[lost.key]
+    answer = await heartbeat(world.engine, worker, [kept.lease, lost.lease])
+    assert (answer.kept, (await world.steps(run_id))[lost.key]) == ({kept.lease.step_id}, before)
 
 
 async def test_a_heartbeat_passes_over_a_locked_step_and_says_that_its_lease_did_not_grow(world: World) -> None:
@@ -193,8 +197,7 @@ async def test_a_reaper_passes_over_a_step_that_is_just_being_completed(world: W
 
 async def test_a_lease_lasts_as_long_as_the_setting_says(world: World) -> None:
     run_id = await world.run(await world.workflow(ONE_STEP))
-    short = replace(world, engine=replace(world.engine, lease=timedelta(seconds=3)))
-    await short.claimed(run_id)
+    await world.with_lease(seconds=3).claimed(run_id)
     step = (await world.steps(run_id))["only"]
     assert (step["lease_expires_at"] - step["started_at"]).total_seconds() == pytest.approx(3, abs=0.1)
 

@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from sparkops.core.endpoints import Endpoints, publish
+from sparkops.local.stack import EmbeddedServers
 from sparkops.migrations import runner
 
 
@@ -92,6 +93,12 @@ async def test_a_newer_schema_is_refused(installation: Path, owner_url: str) -> 
     assert "migrated by a newer Spark-Ops" in done.stderr
 
 
+async def test_a_role_that_does_not_own_the_schema_is_told_so(postgres_server: EmbeddedServers) -> None:
+    done = await sparkops("migrate", SPARKOPS_DATABASE_URL=postgres_server.app_url)
+    assert done.returncode == 1
+    assert "may not change the schema; let it own the database" in done.stderr
+
+
 @pytest.mark.parametrize("command", [("users", "add", "a@b.c"), ("migrate",), ("worker",), ("api",)])
 async def test_where_nothing_runs_it_is_said(tmp_path: Path, command: tuple[str, ...]) -> None:
     done = await sparkops(*command, SPARKOPS_DATA_DIR=str(tmp_path))
@@ -102,10 +109,11 @@ async def test_where_nothing_runs_it_is_said(tmp_path: Path, command: tuple[str,
 async def test_a_database_that_is_gone_is_said(tmp_path: Path) -> None:
     gone = Endpoints(os.getpid(), "http://127.0.0.1:1", "postgresql://a:b@127.0.0.1:1/c", None, "redis://b")
     publish(tmp_path, gone)
-    done = await sparkops("users", "add", "a@b.c", SPARKOPS_DATA_DIR=str(tmp_path))
-    assert done.returncode == 1
-    assert "The database cannot be reached" in done.stderr
-    assert done.stderr.count("\n") == 1
+    for command in (("users", "add", "a@b.c"), ("migrate",)):
+        done = await sparkops(*command, SPARKOPS_DATA_DIR=str(tmp_path))
+        assert done.returncode == 1
+        assert "cannot be reached" in done.stderr
+        assert done.stderr.count("\n") == 1
 
 
 async def test_help_and_version_need_nothing(tmp_path: Path) -> None:

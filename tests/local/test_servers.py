@@ -128,9 +128,14 @@ async def test_a_process_number_from_before_is_not_taken_for_a_server(tmp_path: 
         postgres = servers.data.postgres
         left_behind = (postgres / "postmaster.pid").read_text()
     lines = left_behind.splitlines()
-    (postgres / "postmaster.pid").write_text("\n".join([str(os.getpid()), *lines[1:]]) + "\n")
-    async with EmbeddedServers(tmp_path) as servers:
-        assert await query(servers.owner_url, "SELECT 1") == 1
+    other = await asyncio.create_subprocess_exec("sleep", "600")
+    try:
+        (postgres / "postmaster.pid").write_text("\n".join([str(other.pid), *lines[1:]]) + "\n")
+        async with EmbeddedServers(tmp_path) as servers:
+            assert await query(servers.owner_url, "SELECT 1") == 1
+    finally:
+        other.kill()
+        await other.wait()
 
 
 async def test_data_of_another_major_version_are_refused(tmp_path: Path) -> None:

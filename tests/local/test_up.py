@@ -32,6 +32,13 @@ def holders(data: Path) -> set[int]:
     return found
 
 
+def exists(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def until(condition: Callable[[], object], seconds: float = 15.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
@@ -61,9 +68,16 @@ class Up:
         assert self.process.poll() is None, self.process.communicate()
 
     def sessions(self) -> list[tuple[int, str]]:
+        """The workers started so far, by process and session."""
+        return [(int(words[0]), words[2]) for words in self._noted()]
+
+    def helpers(self) -> list[int]:
+        """The processes that workers have started."""
+        return [int(words[1]) for words in self._noted()]
+
+    def _noted(self) -> list[list[str]]:
         path = self.data / "sessions"
-        lines = path.read_text().splitlines() if path.exists() else []
-        return [(int(pid), session) for pid, session in (line.split() for line in lines)]
+        return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
 
     def released(self) -> list[str]:
         path = self.data / "released"
@@ -71,14 +85,14 @@ class Up:
 
     def find(self, part: str) -> int | None:
         """Return the child of the supervisor whose command line holds `part`."""
-        for pid in holders(self.data):
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        for pid in children.read_text().split() if children.exists() else []:
             try:
-                parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
                 line = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
             except OSError:
                 continue
-            if part in line and parent == self.process.pid:
-                return pid
+            if part in line:
+                return int(pid)
         return None
 
     def finish(self) -> str:
@@ -133,6 +147,7 @@ def test_it_says_where_it_is_and_stops_in_time_without_a_trace(up: Up) -> None:
     until(lambda: len(up.sessions()) == 2)
     assert (up.stop(), up.process.returncode) == ("", 0)
     assert not holders(up.data)
+    assert not any(map(exists, up.helpers()))
     assert not file.exists()
 
 
@@ -147,9 +162,22 @@ def test_an_impatient_second_signal_changes_nothing(up: Up) -> None:
 def test_killed_itself_it_leaves_no_process(up: Up) -> None:
     until(lambda: len(up.sessions()) == 2)
     assert len(holders(up.data)) > 6
+    assert all(map(exists, up.helpers()))
     up.process.kill()
     up.finish()
-    until(lambda: not holders(up.data), seconds=5)
+    until(lambda: not holders(up.data) and not any(map(exists, up.helpers())), seconds=5)
+
+
+def test_a_guardian_that_was_killed_is_replaced_at_the_next_restart(up: Up) -> None:
+    until(lambda: len(up.sessions()) == 2)
+    guardian = up.find("guardian.py")
+    assert guardian is not None
+    os.kill(guardian, signal.SIGKILL)
+    os.kill(up.sessions()[0][0], signal.SIGKILL)
+    until(lambda: len(up.sessions()) == 3)
+    up.process.kill()
+    up.finish()
+    until(lambda: not holders(up.data) and not any(map(exists, up.helpers())), seconds=5)
 
 
 def test_a_start_right_after_a_kill_waits_for_the_servers_to_end(up: Up) -> None:

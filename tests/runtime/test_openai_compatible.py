@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +13,7 @@ from pydantic import SecretStr
 from tests.runtime.conftest import Peer
 
 from sparkops.core.config import ModelEndpoint, Settings
+from sparkops.core.json import canonical, loads
 from sparkops.core.model_spec import ModelSpec, Price
 from sparkops.runtime.effects import CallFailed, OutcomeUnknown, StepFailed
 from sparkops.runtime.llm.base import (
@@ -24,6 +26,7 @@ from sparkops.runtime.llm.base import (
     ToolSpec,
     UserMessage,
 )
+from sparkops.runtime.llm.openai_compatible import request_bytes
 from sparkops.runtime.llm.registry import Models
 
 SQL = ToolSpec(
@@ -38,7 +41,7 @@ ASK_WITH_TOOL = ModelRequest((UserMessage("Query the database."),), max_output_t
 
 def endpoint(base_url: str, **changes: Any) -> ModelEndpoint:
     return ModelEndpoint.model_validate(
-        {"base_url": base_url, "model": "gpt-4o-mini", "api_key": SecretStr("key"), "timeout_seconds": 5, **changes}
+        {"base_url": base_url, "model": "gpt-4o-mini", "api_key": SecretStr("key"), "timeout_seconds": 20, **changes}
     )
 
 
@@ -191,11 +194,15 @@ async def test_an_endpoint_that_does_not_run_is_said_to_be_unreachable(peer: Pee
 
 
 @asynccontextmanager
-async def answering(answer: bytes) -> AsyncIterator[str]:
-    """A server that gives every request this answer; yields its address."""
+async def answering(answer: bytes, heard: list[dict[str, Any]] | None = None) -> AsyncIterator[str]:
+    """A server that gives every request this answer; yields its address, and keeps the bodies it was sent."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        length = int(head.partition("content-length:")[2].partition("\r\n")[0])
+        body = loads(await reader.readexactly(length))
+        if heard is not None:
+            heard.append(body)
         writer.write(answer)
         await writer.drain()
         writer.close()
@@ -234,19 +241,43 @@ def test_an_unknown_name_says_which_there_are() -> None:
     assert failed.value.code == "model-not-configured"
 
 
-async def test_usage_that_the_endpoint_does_not_report_is_charged_at_the_bound() -> None:
-    body = (
-        b'{"id":"1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"finish_reason":"stop",'
-        b'"message":{"role":"assistant","content":"hi"}}]}'
-    )
+HI = (
+    b'{"id":"1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"finish_reason":"stop",'
+    b'"message":{"role":"assistant","content":"hi"}}]}'
+)
+ANSWER_HI = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(HI)}\r\n\r\n".encode() + HI
 
-    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    answer = head.encode() + body
-    async with answering(answer) as url, Models(Settings(models={"default": endpoint(url)})) as models:
+
+async def test_usage_that_the_endpoint_does_not_report_is_charged_at_the_bound() -> None:
+    async with answering(ANSWER_HI) as url, Models(Settings(models={"default": endpoint(url)})) as models:
         model = models.resolve(ModelSpec(model="default"))
         said = await complete(model)
     assert said.text == "hi"
     assert said.cost_micros == model.bound(ASK)
+
+
+async def test_what_bounds_the_cost_is_sent_and_nothing_that_was_not_asked_for() -> None:
+    heard: list[dict[str, Any]] = []
+    request = replace(ASK, tools=(SQL,), output_schema={"type": "object", "properties": {"a": {"type": "integer"}}})
+    async with answering(ANSWER_HI, heard) as url, Models(Settings(models={"default": endpoint(url)})) as models:
+        model = models.resolve(ModelSpec(model="default"))
+        await complete(model, request)
+    (body,) = heard
+    assert len(canonical(body)) <= request_bytes(request) + 500, "what wraps the request adds little to its size"
+    assert (body.pop("max_tokens"), body.pop("temperature"), body.pop("model")) == (64, 0.0, "gpt-4o-mini")
+    assert body.pop("messages") == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Say hello."},
+    ]
+    assert [tool["function"]["name"] for tool in body.pop("tools")] == ["sql__query"]
+    assert body.pop("response_format")["type"] == "json_schema"
+    assert set(body) <= {"stream", "tool_choice"}
+
+
+async def test_structured_output_is_asked_for_and_comes_as_json(model: Model) -> None:
+    schema = {"type": "object", "properties": {"month": {"type": "integer"}}, "required": ["month"]}
+    answer = await complete(model, replace(ASK, output_schema=schema))
+    assert isinstance(loads(answer.text)["month"], int)
 
 
 async def test_an_error_in_a_stream_that_had_begun_is_an_unknown_outcome_and_not_sent_again() -> None:

@@ -737,7 +737,13 @@ def test_any_damage_is_accepted_or_refused_in_our_words(start: int, length: int,
         assert all(1 <= item["line"] <= len(lines) + 1 and item["column"] >= 1 for item in found)
 
 
+def test_what_an_expression_gives_an_argument_is_left_to_the_run() -> None:
+    step = "  - {id: a, type: tool, tool: sql.query, with: {sql: x, limit: '${{ 1 + 1 }}'}}"
+    assert parse(minimal(step)).steps[0].parameters["limit"] == "${{ 1 + 1 }}"
+
+
 def test_the_examples_are_valid_in_shape() -> None:
-    examples = sorted(Path(__file__).parents[2].glob("examples/**/workflows/*.yaml"))
+    examples = sorted(Path(__file__).parents[2].glob("examples/*/workflow.yaml"))
+    assert examples
     for path in examples:
         parse_definition(path.read_text(), agents=None, tools=None)

@@ -1,27 +1,26 @@
-// Makes package-lock.json hold on every registry and machine: run it after each `npm install` that changes the lock.
+// Makes package-lock.json installable everywhere: run it after every change of a dependency.
 //
-// Where a registry lacks a package for a platform that nobody here uses, npm leaves the entry out and `npm ci` then
-// refuses the lock. An entry with a version is enough: it is optional and only fetched on its own platform.
-// Addresses of sponsors are dropped, so that the lock names no hosts.
-import { readFileSync, writeFileSync } from "node:fs";
+// npm leaves platform packages out of the lock when it cannot see them at install time, and `npm ci`
+// then refuses the lock. Each one missing gets an entry with the version its parent asks for. Addresses
+// (funding, download) are taken out: where packages come from is the business of each machine.
+import { readFile, writeFile } from 'node:fs/promises'
 
-const file = new URL("../package-lock.json", import.meta.url);
-const lock = JSON.parse(readFileSync(file, "utf8"));
-const before = Object.keys(lock.packages).length;
+const LOCK = new URL('../package-lock.json', import.meta.url)
+const EXACT = /^\d+\.\d+\.\d+(-[\w.]+)?$/
 
-for (const [place, entry] of Object.entries(lock.packages)) {
-  delete entry.funding;
-  delete entry.resolved;
+const lock = JSON.parse(await readFile(LOCK, 'utf8'))
+let added = 0
+for (const entry of Object.values(lock.packages)) {
+  delete entry.funding
+  delete entry.resolved
   for (const [name, version] of Object.entries(entry.optionalDependencies ?? {})) {
-    const nested = `${place}/node_modules/${name}`;
-    const top = `node_modules/${name}`;
-    if (!lock.packages[nested] && !lock.packages[top]) {
-      const dev = entry.dev || place === "" ? { dev: true } : {};
-      lock.packages[top] = { version: version.replace(/^[\^~]/, ""), ...dev, optional: true };
-    }
+    const path = `node_modules/${name}`
+    if (lock.packages[path] || !EXACT.test(version)) continue
+    lock.packages[path] = { version, dev: true, optional: true }
+    added += 1
   }
 }
-const sorted = Object.entries(lock.packages).sort(([a], [b]) => (a < b ? -1 : 1));
-lock.packages = Object.fromEntries(sorted);
-writeFileSync(file, `${JSON.stringify(lock, null, 2)}\n`);
-process.stdout.write(`${sorted.length - before} entries added\n`);
+const sorted = Object.entries(lock.packages).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
+lock.packages = Object.fromEntries(sorted)
+await writeFile(LOCK, `${JSON.stringify(lock, null, 2)}\n`)
+console.log(`added ${added} platform packages`)

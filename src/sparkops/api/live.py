@@ -7,7 +7,7 @@ visible in the order of their numbers; so a lost ring costs at most one poll, an
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -249,9 +249,9 @@ class Hub:
                 async with self.redis.pubsub() as channel:
                     await channel.subscribe(LIVE_CHANNEL)
                     await channel.psubscribe(f"{_STREAM_PREFIX}*")
-                    self._now_listening()
-                    attempt = 0
-                    await self._hear(channel)
+                    async for message in self._messages(channel):
+                        attempt = 0
+                        self._hear(message)
             except (RedisError, OSError) as error:
                 log.warning("live.redis_away", error=type(error).__name__)
             finally:
@@ -266,11 +266,17 @@ class Hub:
         for feed in self._tasks:
             feed.rung.set()
 
-    async def _hear(self, channel: PubSub) -> None:
+    @staticmethod
+    async def _messages(channel: PubSub) -> AsyncIterator[dict[str, Any]]:
         while True:
-            message = await channel.get_message(ignore_subscribe_messages=True, timeout=POLL_SECONDS)
-            if message is None:
-                continue
+            if message := await channel.get_message(timeout=POLL_SECONDS):
+                yield message
+
+    def _hear(self, message: dict[str, Any]) -> None:
+        """Take in one message. The client reconnects by itself, which shows only in being subscribed again."""
+        if message["type"] == "subscribe":
+            self._now_listening()
+        elif message["type"] in ("message", "pmessage"):
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 self._dispatch(message["channel"].decode(), json.loads(message["data"]))
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from typing import Any, TypeAlias
+from uuid import UUID
 
 import orjson
 
@@ -9,8 +10,15 @@ Json: TypeAlias = dict[str, Any] | list[Any] | str | int | float | bool | None
 
 
 def dumps(value: Any) -> bytes:
-    """Serialise a value; UUIDs and datetimes become strings."""
-    return orjson.dumps(value)
+    """Serialise a value; UUIDs, also those of the database driver, and datetimes become strings."""
+    return orjson.dumps(value, default=_driver_uuid)
+
+
+def _driver_uuid(value: object) -> str:
+    """Serialise the UUIDs that asyncpg returns: a subclass, which orjson leaves to its caller."""
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} is not a JSON value")
 
 
 def loads(data: str | bytes) -> Any:

@@ -49,6 +49,10 @@ CHILD_MACHINE: Machine[ChildState] = {
 }
 
 
+def _no_matter(_: int) -> None:
+    return None
+
+
 async def _at_once() -> bool:
     return True
 
@@ -64,6 +68,8 @@ class ChildPlan:
     name: str
     launch: Callable[[], Launch]
     answers: Callable[[], Awaitable[bool]] = _at_once
+    started: Callable[[int], None] = _no_matter
+    """Told the number of each new process, which is also that of its group."""
     ended: Callable[[Launch], None] = _nothing
     stop: Sequence[tuple[signal.Signals, float]] = ((signal.SIGTERM, 5.0),)
     """Signals in turn, each with the seconds it may take; after the last comes SIGKILL."""
@@ -122,6 +128,7 @@ class Child:
         except OSError as error:
             raise StartError(f"{self.plan.name} cannot be executed: {error.strerror} ({launch.argv[0]}).") from None
         self.starts += 1
+        self.plan.started(self._process.pid)
         await self._first_answer(self._process)
         self._move(ChildState.RUNNING)
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Self
 from uuid import UUID, uuid4
@@ -26,6 +27,7 @@ from sparkops.local.child import Child, ChildPlan, Say, together
 from sparkops.local.environment import child_environment
 from sparkops.local.errors import StartError, disk_errors
 from sparkops.local.external import check_postgres, check_redis
+from sparkops.local.guardian import Guardian
 from sparkops.local.paths import DataDir, held, write_private
 from sparkops.local.ports import claimable
 from sparkops.local.probe import base_url, http_status
@@ -99,6 +101,7 @@ class Supervisor:
         self._owns_process = owns_process
         self._releases: set[asyncio.Task[None]] = set()
         self._exit = AsyncExitStack()
+        self._guardian = Guardian()
         self._door_stop = ((signal.SIGTERM, settings.drain_seconds + DOOR_GRACE_SECONDS),)
         self._lock: int
         self._port: int
@@ -180,6 +183,7 @@ class Supervisor:
     async def _start_doors(self) -> None:
         self._environment = child_environment(self._child_settings())
         self._exit.callback(withdraw, self.data.root)
+        self._exit.enter_context(self._guardian)
         self._exit.push_async_callback(self._stop_doors)
         await together(*(child.start() for child in (*self.workers, self.api)))
         await self._until_ready()
@@ -205,6 +209,7 @@ class Supervisor:
             name="api",
             launch=lambda: self._door("api", self._api_command),
             answers=self._api_lives,
+            started=partial(self._guardian.watch, "api"),
             ended=self._child_ended,
             stop=self._door_stop,
         )
@@ -214,6 +219,7 @@ class Supervisor:
         return ChildPlan(
             name=name,
             launch=lambda: self._door(name, self._worker_command, session=str(uuid4())),
+            started=partial(self._guardian.watch, name),
             ended=self._worker_ended,
             stop=self._door_stop,
         )
@@ -267,7 +273,8 @@ class Supervisor:
     def _child_ended(self, _: Launch) -> None:
         """End what an ended child left running: a PostgreSQL whose parent process was killed cannot return before."""
         if self._owns_process:
-            end_orphans(frozenset(child.pid for child in self.children if child.pid is not None))
+            ours = (self._guardian.pid, *(child.pid for child in self.children))
+            end_orphans(frozenset(pid for pid in ours if pid is not None))
 
     def _worker_ended(self, launch: Launch) -> None:
         self._child_ended(launch)

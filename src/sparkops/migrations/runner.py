@@ -1,12 +1,13 @@
 """Moving a database's schema, each time in one transaction; Alembic is driven from here and needs no file of its own.
 
-All functions take the URL of the role that owns the schema.
+All functions take the URL of the role that owns the schema, and raise `Unavailable` if they cannot get in.
 """
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -18,7 +19,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from sparkops.core.db import APP_ROLE, async_url
-from sparkops.core.errors import ConfigError
+from sparkops.core.errors import ConfigError, Unavailable
 
 T = TypeVar("T")
 
@@ -81,6 +82,14 @@ async def _in_transaction(owner_url: str, act: Callable[[Connection], T]) -> T:
             return await connection.run_sync(act)
     except CommandError as error:
         raise ConfigError(_sentence(str(error))) from error
+    except (OSError, asyncpg.PostgresError) as error:  # of connecting; what statements raise is wrapped
+        raise Unavailable(f"The database to migrate cannot be reached: {error}.") from None
+    except ProgrammingError as error:
+        if getattr(error.orig, "sqlstate", None) != asyncpg.InsufficientPrivilegeError.sqlstate:
+            raise
+        raise ConfigError(
+            "The role of SPARKOPS_DATABASE_URL may not change the schema; let it own the database that the URL names."
+        ) from None
     finally:
         await engine.dispose()
 

@@ -122,12 +122,14 @@ async def execute(runtime: Runtime, claim: Claim, trust: Trust) -> Ended | None:
     )
     try:
         params = render_with(node, _context(claim))
-        async with asyncio.timeout(claim.timeout_seconds):
+        async with asyncio.timeout(claim.timeout_seconds) as limit:
             output = await _perform(_Attempt(runtime, claim, graph, node, params, gate))
     except Parked as parked:
         await _park(runtime, claim, parked)
         return None
     except TimeoutError:
+        if not limit.expired():
+            raise  # the database's, not the step's
         error = {"code": "timeout", "message": f"The attempt took longer than {claim.timeout_seconds:g} s."}
         return _failed(claim, node, gate, error, retryable=True)
     except (StepFailed, CallFailed) as failed:

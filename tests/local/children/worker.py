@@ -6,8 +6,8 @@ import sys
 import time
 from pathlib import Path
 
-subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+own = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 with (Path(os.environ["SPARKOPS_DATA_DIR"]) / "sessions").open("a") as file:
-    file.write(f"{os.getpid()} {os.environ['SPARK_WORKER_SESSION']}\n")
+    file.write(f"{os.getpid()} {own.pid} {os.environ['SPARK_WORKER_SESSION']}\n")
 while True:
     time.sleep(1)

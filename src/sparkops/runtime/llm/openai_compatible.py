@@ -64,9 +64,9 @@ class OpenAICompatible:
             CallFailed: it definitely failed.
             OutcomeUnknown: the request left and no complete answer came.
         """
+        wire = await self._connected()
         until = time.monotonic() + self._endpoint.timeout_seconds
         until = until if deadline is None else min(until, deadline)
-        wire = await self._connected()
         for send in range(1, MAX_SENDS + 1):
             try:
                 answer = await wire.send(request, on_text, max(until - time.monotonic(), 0.001))

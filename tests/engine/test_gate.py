@@ -1,0 +1,277 @@
+"""The gate on a real database: what may leave, under which decision, and what becomes of an answer that is lost."""
+
+import asyncio
+from uuid import UUID
+
+import pytest
+from tests.engine.acts import DENY_NOOP, HOLD_NOOP, ONE_STEP, prepared, proposal, recorded, result
+from tests.engine.conftest import World
+from tests.engine.sink import listening, sending
+
+from sparkops.domains.effects.state import EffectClass
+from sparkops.engine.answer import answer_approval
+from sparkops.engine.claim import Claim
+from sparkops.engine.effects import PolicyChanged
+from sparkops.engine.errors import Fenced, NonDeterministic
+from sparkops.engine.give_back import reap, release_session
+from sparkops.runtime.attempt import execute
+from sparkops.runtime.trust import Trust
+
+SENDS = """
+version: 1
+name: sends
+steps:
+  - {id: only, type: tool, tool: send}
+"""
+TWO_CALLS = """
+version: 1
+name: asks
+steps:
+  - {id: only, type: agent, agent: scout, with: {prompt: go}}
+"""
+SCOUT = {
+    "model": "scripted",
+    "instructions": "look",
+    "tools": ["noop"],
+    "script": {
+        "turns": [
+            {"tool_calls": [{"tool": "noop", "arguments": {"n": 1}}, {"tool": "noop", "arguments": {"n": 2}}]},
+            {"text": "${{ string(results[0].is_error) }} ${{ string(results[1].is_error) }}"},
+        ]
+    },
+}
+
+
+async def approval(world: World) -> UUID:
+    found: UUID = await world.database.pool.fetchval("SELECT id FROM approvals WHERE status = 'pending'")
+    return found
+
+
+async def next_holder(world: World, run_id: UUID) -> Claim:
+    """Let the holder be lost, and claim the step anew."""
+    await world.sql("UPDATE steps SET lease_expires_at = '-infinity' WHERE status = 'running'")
+    await reap(world.engine)
+    return (await world.claimed(run_id))[1]
+
+
+# Decisions
+
+
+async def test_without_a_rule_a_call_is_allowed_and_the_decision_is_on_record(world: World) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    await world.work_until(run_id)
+    (call,) = await world.calls(run_id)
+    decision = await world.database.pool.fetchrow("SELECT * FROM policy_decisions")
+    assert (call["status"], call["decision_id"], call["approval_id"]) == ("done", decision["id"], None)
+    assert (decision["outcome"], decision["policy_version"]) == ("allow", 1)
+    assert "approval.requested" not in await world.kinds(run_id)
+
+
+async def test_a_denied_call_never_leaves_and_fails_the_step_with_the_rule(world: World) -> None:
+    async with listening() as sink:
+        world.tools["send"] = sending(sink.port, EffectClass.UNSAFE)
+        await world.rules(DENY_NOOP)
+        run_id = await world.run(await world.workflow(SENDS))
+        await world.work_until(run_id)
+    (call,) = await world.calls(run_id)
+    assert not sink.got
+    assert (call["status"], call["error"]["rule"], call["sends"]) == ("denied", "no-tools", 0)
+    assert (await world.steps(run_id))["only"]["error"]["code"] == "denied"
+
+
+async def test_an_agent_is_told_of_a_denial_and_goes_on(world: World) -> None:
+    await world.agent("scout", SCOUT)
+    await world.rules({**DENY_NOOP, "when": "args.n == 2"})
+    run_id = await world.run(await world.workflow(TWO_CALLS))
+    await world.work_until(run_id)
+    assert (await world.row(run_id))["output"]["only"]["text"] == "false true"
+
+
+async def test_an_approved_call_is_sent_once_and_its_approval_is_used_up(world: World) -> None:
+    await world.rules(HOLD_NOOP)
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    await world.work(lambda: waiting(world, run_id))
+    await answer_approval(world.engine, world.ben, await approval(world), approve=True, comment=None)
+    await world.work_until(run_id)
+    (call,) = await world.calls(run_id)
+    assert (await world.status(run_id), call["status"], call["sends"]) == ("succeeded", "done", 1)
+    assert await world.database.pool.fetchval("SELECT status FROM approvals") == "consumed"
+
+
+async def waiting(world: World, run_id: UUID) -> bool:
+    return [step["status"] for step in (await world.steps(run_id)).values()] == ["waiting"]
+
+
+async def test_one_turn_sends_what_is_allowed_and_waits_for_the_rest(world: World) -> None:
+    await world.agent("scout", SCOUT)
+    await world.rules({**HOLD_NOOP, "when": "args.n == 2"})
+    run_id = await world.run(await world.workflow(TWO_CALLS))
+    await world.work(lambda: waiting(world, run_id))
+    assert [call["status"] for call in await world.calls(run_id)] == ["done", "done", "waiting_approval"]
+    await answer_approval(world.engine, world.ben, await approval(world), approve=False, comment="no")
+    await world.work_until(run_id)
+    calls = await world.calls(run_id)
+    assert [call["status"] for call in calls] == ["done", "done", "denied", "done"]
+    assert [call["sends"] for call in calls] == [1, 1, 0, 1]
+    assert (await world.row(run_id))["output"]["only"]["text"] == "false true"
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict", "status"),
+    [
+        ({}, "send", "prepared"),
+        ({"tool_hash": "v2"}, "recorded", "expired"),
+        ({"outcome": "deny", "reason": "stop"}, "recorded", "denied"),
+    ],
+    ids=["same", "another tool", "denied meanwhile"],
+)
+async def test_an_approval_is_for_exactly_one_request_and_tool(
+    world: World, change: dict[str, str], verdict: str, status: str
+) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    _, held = await world.claimed(run_id)
+    await prepared(world, held, proposal(outcome="require_approval", bound_micros=7))
+    await answer_approval(world.engine, world.ben, await approval(world), approve=True, comment=None)
+    (answer,) = await prepared(world, held, proposal(bound_micros=7, **change))
+    assert (answer["verdict"], answer["status"]) == (verdict, status)
+    with pytest.raises(NonDeterministic):
+        await prepared(world, held, proposal(request={"other": 1}))
+    open_ones = await world.database.pool.fetchval("SELECT count(*) FROM approvals WHERE status = 'approved'")
+    assert open_ones == 0
+
+
+@pytest.mark.parametrize(
+    ("left", "code"), [("rejected", "rejected"), ("expired", "approval-expired"), ("too late", "approval-expired")]
+)
+async def test_a_refused_and_an_expired_question_become_tool_errors(world: World, left: str, code: str) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    _, held = await world.claimed(run_id)
+    await prepared(world, held, proposal(outcome="require_approval"))
+    if left == "rejected":
+        await answer_approval(world.engine, world.ben, await approval(world), approve=False, comment="no")
+    elif left == "too late":
+        await answer_approval(world.engine, world.ben, await approval(world), approve=True, comment=None)
+    await world.sql("UPDATE approvals SET expires_at = clock_timestamp() WHERE status <> 'rejected'")
+    (answer,) = await prepared(world, held, proposal())
+    assert (answer["verdict"], answer["error"]["code"]) == ("recorded", code)
+    assert "changed" not in answer["error"]["message"]
+
+
+async def test_rules_that_change_between_decision_and_prepare_are_asked_again(world: World) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    _, held = await world.claimed(run_id)
+    await world.rules(DENY_NOOP)
+    with pytest.raises(PolicyChanged):
+        await prepared(world, held, policy=1)
+    assert await world.calls(run_id) == []
+
+
+async def test_a_worker_that_knows_old_rules_obeys_the_new_ones(world: World) -> None:
+    name = await world.workflow(ONE_STEP)
+    first = await world.run(name)
+    runtime = world.runtime()
+    await runtime.policies.get(world.project_id)
+    await world.rules(DENY_NOOP)
+    await world.work_until(first, runtime=runtime)
+    assert (await world.calls(first))[0]["status"] == "denied"
+
+
+# Lost answers
+
+
+async def test_an_unsafe_call_that_was_lost_is_never_sent_again(world: World) -> None:
+    async with listening() as sink:
+        sink.rude = True
+        world.tools["send"] = sending(sink.port, EffectClass.UNSAFE)
+        run_id = await world.run(await world.workflow(SENDS))
+        await world.work_until(run_id, "attention")
+    (call,) = await world.calls(run_id)
+    assert (call["status"], sink.got) == ("unknown", {str(call["id"]): 1})
+    assert (call["cost_micros"], (await world.steps(run_id))["only"]["status"]) == (5, "uncertain")
+
+
+async def test_an_unsafe_call_whose_worker_died_waits_for_a_person(world: World) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    worker, held = await world.claimed(run_id)
+    await prepared(world, held, proposal(effect_class="unsafe", bound_micros=7), proposal(2))
+    await release_session(world.engine, worker.session_id, crashed=True)
+    assert [call["status"] for call in await world.calls(run_id)] == ["unknown", "prepared"]
+    assert (await world.steps(run_id))["only"]["status"] == "uncertain"
+    assert (await world.status(run_id)) == "attention"
+    assert await world.claims(await world.worker()) == []
+
+
+async def test_an_unsafe_call_that_is_prepared_twice_is_not_sent_twice(world: World) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    _, held = await world.claimed(run_id)
+    await prepared(world, held, proposal(effect_class="unsafe", bound_micros=7))
+    (answer,) = await prepared(world, held, proposal(effect_class="unsafe", bound_micros=7))
+    assert (answer["verdict"], answer["status"]) == ("uncertain", "unknown")
+    assert (await world.steps(run_id))["only"]["status"] == "uncertain"
+
+
+async def test_a_worker_whose_lease_is_too_old_sends_nothing(world: World) -> None:
+    async with listening() as sink:
+        world.tools["send"] = sending(sink.port, EffectClass.UNSAFE)
+        run_id = await world.run(await world.workflow(SENDS))
+        _, held = await world.claimed(run_id)
+        with pytest.raises(Fenced):
+            await execute(world.runtime(), held, Trust(until=0))
+        assert not sink.got
+
+
+@pytest.mark.parametrize("effect_class", ["pure", "idempotent"])
+async def test_a_lost_call_that_may_be_repeated_goes_out_under_the_same_id_and_pays_again(
+    world: World, effect_class: str
+) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    _, held = await world.claimed(run_id)
+    asked = proposal(effect_class=effect_class, bound_micros=7)
+    (first,) = await prepared(world, held, asked)
+    again = await next_holder(world, run_id)
+    (second,) = await prepared(world, again, proposal(effect_class=effect_class, bound_micros=7))
+    assert (second["call_id"], second["send_no"], second["verdict"]) == (first["call_id"], 2, "send")
+    await recorded(world, again, result(first["call_id"], cost=4))
+    lines = await world.database.pool.fetch("SELECT send_no, amount_micros, kind FROM ledger_entries ORDER BY send_no")
+    assert [tuple(line) for line in lines] == [(1, 7, "presumed"), (2, 4, "actual")]
+
+
+async def test_what_the_rules_now_deny_is_not_sent_again(world: World) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    _, held = await world.claimed(run_id)
+    await prepared(world, held, proposal(bound_micros=7))
+    again = await next_holder(world, run_id)
+    (answer,) = await prepared(world, again, proposal(bound_micros=7, outcome="deny", rule="stop", reason="stop"))
+    assert (answer["verdict"], answer["status"], answer["error"]["code"]) == ("recorded", "failed", "denied")
+
+
+async def test_a_step_that_asks_for_something_else_than_before_fails(world: World) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    _, held = await world.claimed(run_id)
+    await prepared(world, held, proposal(request={"tool": "noop", "arguments": {"other": 1}}))
+    await world.sql("UPDATE steps SET lease_expires_at = '-infinity'")
+    await reap(world.engine)
+    await world.work_until(run_id)
+    step = (await world.steps(run_id))["only"]
+    assert (step["status"], step["error"]["code"]) == ("failed", "non-deterministic")
+
+
+# Transactions
+
+
+async def test_no_transaction_is_open_while_a_call_is_out(world: World) -> None:
+    async with listening() as sink:
+        sink.open.clear()
+        world.tools["send"] = sending(sink.port, EffectClass.IDEMPOTENT)
+        run_id = await world.run(await world.workflow(SENDS))
+        working = asyncio.create_task(world.work_until(run_id))
+        await sink.reached.wait()
+        open_ones = await world.database.pool.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND state LIKE 'idle in transaction%'"
+        )
+        assert (await world.calls(run_id))[0]["status"] == "prepared"
+        sink.open.set()
+        await working
+    assert open_ones == 0
+    assert await world.status(run_id) == "succeeded"

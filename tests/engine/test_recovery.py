@@ -1,0 +1,263 @@
+"""What happens when workers die, drain, hang or fail: the work goes on, and who is to blame is counted right."""
+
+import asyncio
+import time
+from uuid import UUID
+
+import pytest
+from tests.engine.acts import ONE_STEP, prepared, proposal, recorded, result, succeed
+from tests.engine.conftest import World
+from tests.engine.sink import listening, sending
+
+from sparkops.core.ids import new_id
+from sparkops.domains.effects.state import EffectClass
+from sparkops.engine.claim import Claim
+from sparkops.engine.context import call
+from sparkops.engine.give_back import reap, release_session
+from sparkops.engine.sweep import sweep
+from sparkops.runtime.effects import CallFailed
+from sparkops.runtime.tools.base import Tool, ToolContext, ToolResult
+from sparkops.worker.loop import WorkerLoop, open_worker
+
+BRANCHES = """
+version: 1
+name: branches
+steps:
+  - {id: a, type: tool, tool: noop}
+  - {id: b, type: tool, tool: noop}
+  - {id: c, type: tool, tool: noop, needs: [a]}
+"""
+TIMED = """
+version: 1
+name: timed
+steps:
+  - {id: only, type: tool, tool: send, timeout: 300ms, retry: {attempts: 2, backoff: 1ms, max_backoff: 1ms}}
+"""
+RETRIED = """
+version: 1
+name: retried
+steps:
+  - {id: only, type: tool, tool: shaky, retry: {attempts: 3, backoff: 10ms, max_backoff: 20ms}}
+"""
+CHAIN = """
+version: 1
+name: chain
+steps:
+  - {id: a, type: tool, tool: noop}
+  - {id: b, type: tool, tool: noop, needs: [a]}
+  - {id: c, type: tool, tool: noop, needs: [b]}
+"""
+
+
+async def only(world: World, run_id: UUID) -> dict[str, object]:
+    return dict((await world.steps(run_id))["only"])
+
+
+async def expire_leases(world: World) -> None:
+    await world.sql("UPDATE steps SET lease_expires_at = '-infinity' WHERE status = 'running'")
+
+
+def shaky(failures: int, *, retryable: bool = True) -> Tool:
+    """A tool that fails so many times, then works."""
+    left = [failures]
+
+    async def run(arguments: object, context: ToolContext) -> ToolResult:
+        if left[0]:
+            left[0] -= 1
+            raise CallFailed("shaky", "not yet", retryable=retryable)
+        return ToolResult({"ok": True})
+
+    return Tool("shaky", "Fails first.", {"type": "object"}, EffectClass.PURE, run)
+
+
+# Runs that nobody advanced
+
+
+async def test_the_sweep_advances_a_run_whose_advance_never_came(world: World) -> None:
+    run_id = await world.run(await world.workflow(BRANCHES))
+    worker = await world.worker()
+    claims = {each.key: each for each in await world.claims(worker, 2)}
+    await world.sql("UPDATE steps SET step_deadline_at = '-infinity', max_attempts = 1 WHERE node_key = 'a'")
+    # As if the process had died between giving back and advancing: `a` has failed, nobody skipped `c`.
+    await call(world.database.pool, "give_back", None, True, 10)
+    await succeed(world, worker, claims["b"])
+    assert {key: step["status"] for key, step in (await world.steps(run_id)).items()} == {
+        "a": "failed",
+        "b": "succeeded",
+        "c": "pending",
+    }
+    assert (await sweep(world.engine, ("run",))).repaired == 1
+    run = await world.row(run_id)
+    assert (run["status"], run["error"]["step"]) == ("failed", "a")
+    assert (await world.steps(run_id))["c"]["status"] == "skipped"
+
+
+async def test_a_quiet_sweep_changes_nothing(world: World) -> None:
+    run_id = await world.run(await world.workflow(CHAIN))
+    await world.claimed(run_id)
+    before = await world.kinds(run_id)
+    swept = await sweep(world.engine, ("run",))
+    assert (swept.reaped, swept.repaired, swept.overdue, await world.kinds(run_id)) == (0, 0, 0, before)
+
+
+# Who is to blame
+
+
+async def test_a_session_whose_process_died_gives_back_at_once_and_counts_a_crash(world: World) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    worker, _ = await world.claimed(run_id)
+    assert await release_session(world.engine, new_id(), crashed=True) == 0
+    await release_session(world.engine, worker.session_id, crashed=True)
+    step = await only(world, run_id)
+    assert (step["status"], step["crashes"], step["failures"]) == ("ready", 1, 0)
+    ended = await world.database.pool.fetchval("SELECT ended_at FROM worker_sessions WHERE id = $1", worker.session_id)
+    assert ended is not None
+
+
+async def test_a_session_that_drains_blames_nobody(world: World) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    worker, _ = await world.claimed(run_id)
+    await release_session(world.engine, worker.session_id, crashed=False)
+    step = await only(world, run_id)
+    assert (step["status"], step["crashes"], step["isolate"]) == ("ready", 0, False)
+
+
+async def test_a_draining_worker_gives_back_what_it_cannot_finish(world: World) -> None:
+    async with listening() as sink:
+        sink.open.clear()
+        world.tools["send"] = sending(sink.port, EffectClass.IDEMPOTENT)
+        run_id = await world.run(await world.workflow(TIMED.replace("300ms", "30s")))
+        loop = WorkerLoop(world.runtime(), await world.worker(), slots=2, drain_seconds=0.1)
+        running = asyncio.create_task(loop.run())
+        await sink.reached.wait()
+        loop.drain()
+        await running
+        step = await only(world, run_id)
+        assert (step["status"], step["crashes"], step["failures"]) == ("ready", 0, 0)
+        sink.open.set()
+        await world.work_until(run_id)
+    (row,) = await world.calls(run_id)
+    assert (sink.got, row["sends"]) == ({str(row["id"]): 2}, 2)
+
+
+async def crash(world: World, run_id: UUID, times: int) -> Claim | None:
+    """Let this many processes die with the step; return the last claim, if there was one."""
+    held = None
+    for _ in range(times):
+        claims = await world.claims(worker := await world.worker(), 1, idle=True)
+        held = claims[0] if claims else None
+        await release_session(world.engine, worker.session_id, crashed=True)
+    return held
+
+
+async def test_a_step_that_kills_its_workers_is_isolated_and_then_given_up(world: World) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    isolated = []
+    for _ in range(4):
+        held = await crash(world, run_id, 1)
+        isolated.append(held.isolate if held else None)
+    step = await only(world, run_id)
+    assert isolated == [False, False, True, True]
+    assert (step["status"], step["error"]["code"]) == ("failed", "poison")  # type: ignore[index]
+    assert await world.status(run_id) == "failed"
+
+
+async def test_a_bystander_of_many_crashes_is_never_given_up(world: World) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    for _ in range(6):
+        await world.claims(worker := await world.worker())
+        await world.sql("UPDATE steps SET isolate = false")
+        await release_session(world.engine, worker.session_id, crashed=True)
+        await world.sql("UPDATE steps SET isolate = false")
+    assert (await only(world, run_id))["status"] == "ready"
+
+
+async def test_a_lost_step_without_a_time_limit_is_reaped(world: World) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    await world.claimed(run_id)
+    await expire_leases(world)
+    assert (await sweep(world.engine, ("run",))).reaped == 1
+    step = await only(world, run_id)
+    assert (step["status"], step["crashes"], step["failures"]) == ("ready", 1, 0)
+
+
+# Time limits and retries
+
+
+@pytest.mark.parametrize(("attempts", "status"), [(2, "ready"), (1, "failed")])
+async def test_the_reaper_ends_an_attempt_that_takes_too_long_and_counts_no_crash(
+    world: World, attempts: int, status: str
+) -> None:
+    run_id = await world.run(await world.workflow(TIMED))
+    await world.claimed(run_id)
+    await world.sql("UPDATE steps SET max_attempts = $1, step_deadline_at = clock_timestamp()", attempts)
+    await reap(world.engine)
+    step = await only(world, run_id)
+    assert (step["status"], step["failures"], step["crashes"]) == (status, 1, 0)
+    assert step["error"]["code"] == "timeout"  # type: ignore[index]
+
+
+async def test_a_step_whose_attempts_all_take_too_long_fails(world: World) -> None:
+    async with listening() as sink:
+        sink.open.clear()
+        world.tools["send"] = sending(sink.port, EffectClass.IDEMPOTENT)
+        run_id = await world.run(await world.workflow(TIMED))
+        await world.work_until(run_id)
+    step = await only(world, run_id)
+    assert (step["status"], step["attempt"], step["error"]["code"]) == ("failed", 2, "timeout")  # type: ignore[index]
+    assert [row["status"] for row in await world.calls(run_id)] == ["unknown"]
+
+
+async def test_a_failed_attempt_is_followed_by_another_after_a_pause(world: World) -> None:
+    world.tools["shaky"] = shaky(2)
+    run_id = await world.run(await world.workflow(RETRIED))
+    await world.work_until(run_id)
+    step = await only(world, run_id)
+    assert (step["status"], step["attempt"], step["failures"]) == ("succeeded", 3, 2)
+    assert [row["status"] for row in await world.calls(run_id)] == ["failed", "failed", "done"]
+    pauses = await world.database.pool.fetch("SELECT data FROM events WHERE kind = 'step.retrying' ORDER BY seq")
+    assert [0 <= row["data"]["in_seconds"] <= 0.02 for row in pauses] == [True, True]
+
+
+async def test_a_step_fails_with_its_last_attempt_or_its_first_hopeless_one(world: World) -> None:
+    name = await world.workflow(RETRIED)
+    for tool, attempts in [(shaky(3), 3), (shaky(3, retryable=False), 1)]:
+        world.tools["shaky"] = tool
+        run_id = await world.run(name)
+        await world.work_until(run_id)
+        step = await only(world, run_id)
+        assert (step["status"], step["attempt"]) == ("failed", attempts)
+
+
+# Hints
+
+
+async def test_losing_every_hint_costs_about_a_second(world: World) -> None:
+    name = await world.workflow(CHAIN)
+    worker = await open_worker(world.engine, new_id(), ["run"], 4)
+    loop = WorkerLoop(world.runtime(), worker, slots=4, drain_seconds=1)
+    running = asyncio.create_task(loop.run())
+    started = time.monotonic()
+    run_id = await world.run(name)
+    await world.reaches(lambda: ended(world, run_id))
+    took = time.monotonic() - started
+    loop.drain()
+    await running
+    assert took < 4, "a poll of 1 s, and a busy machine"
+
+
+async def ended(world: World, run_id: UUID) -> bool:
+    return await world.status(run_id) == "succeeded"
+
+
+async def test_a_result_that_was_recorded_is_not_asked_for_again(world: World) -> None:
+    async with listening() as sink:
+        world.tools["send"] = sending(sink.port, EffectClass.IDEMPOTENT)
+        run_id = await world.run(await world.workflow(TIMED))
+        _, held = await world.claimed(run_id)
+        (row,) = await prepared(world, held, proposal(name="send", request={"tool": "send", "arguments": {}}))
+        await recorded(world, held, result(row["call_id"], response={"answer": "kept"}))
+        await expire_leases(world)
+        await world.work_until(run_id)
+    assert (await only(world, run_id))["output"] == {"answer": "kept"}
+    assert (sink.got, (await world.calls(run_id))[0]["id"]) == ({}, UUID(row["call_id"]))

@@ -1,0 +1,46 @@
+import { createBrowserRouter, Navigate } from 'react-router'
+import { RootLayout, Splash } from './root-layout'
+import { RouteFailed } from './route-failed'
+import { SignedIn } from './signed-in'
+
+/** A route whose code is loaded when it is opened. The module's default export is the page. */
+const page = (load: () => Promise<{ default: React.ComponentType }>) => async () => ({
+  Component: (await load()).default,
+})
+
+export const router = createBrowserRouter([
+  {
+    element: <RootLayout />,
+    errorElement: <RouteFailed />,
+    HydrateFallback: Splash,
+    children: [
+      { path: '/login', lazy: page(() => import('./routes/sign-in')) },
+      {
+        element: <SignedIn />,
+        children: [
+          { index: true, lazy: page(() => import('./routes/home')) },
+          { path: 'projects', lazy: page(() => import('./routes/projects')) },
+          {
+            path: 'p/:project',
+            lazy: page(() => import('./shell/shell')),
+            errorElement: <RouteFailed />,
+            children: [
+              {
+                // Keeps the frame when a page fails.
+                errorElement: <RouteFailed />,
+                children: [
+                  { index: true, element: <Navigate to="runs" replace /> },
+                  { path: 'runs', lazy: page(() => import('./routes/runs')) },
+                  { path: 'runs/:runId', element: <Navigate to="timeline" replace /> },
+                  { path: 'runs/:runId/:tab', lazy: page(() => import('./routes/run')) },
+                  { path: '*', lazy: page(() => import('./routes/not-found')) },
+                ],
+              },
+            ],
+          },
+          { path: '*', lazy: page(() => import('./routes/not-found')) },
+        ],
+      },
+    ],
+  },
+])

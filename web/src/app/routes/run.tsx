@@ -1,0 +1,75 @@
+import { useQuery } from '@tanstack/react-query'
+import { useParams } from 'react-router'
+import { usePolling } from '@/api/use-live'
+import { useSession } from '@/api/use-session'
+import { isOver } from '@/components/faces'
+import { Page } from '@/components/page'
+import { ProblemPanel } from '@/components/problem-panel'
+import { TabNav } from '@/components/ui/tab-nav'
+import { openApprovalsQuery } from '@/features/approvals/api'
+import { ApprovalBar } from '@/features/approvals/approval-bar'
+import { artifactsQuery, runQuery, stepsQuery } from '@/features/runs/api'
+import { callsQuery } from '@/features/runs/calls-api'
+import { RunHeader } from '@/features/runs/run-header'
+import { RunSkeleton } from '@/features/runs/run-skeleton'
+import { RunTab } from '@/features/runs/run-tab'
+import { useSelection } from '@/features/runs/use-selection'
+import { useRunLive } from '@/features/runs/use-run-live'
+import { paths } from '@/lib/paths'
+
+const POLL_MS = 3000
+
+export default function RunPage() {
+  const { project = '', runId = '', tab = 'timeline' } = useParams()
+  const session = useSession()
+  const polling = usePolling(POLL_MS)
+  const run = useQuery({
+    ...runQuery(runId),
+    refetchInterval: ({ state }) => (state.data && isOver(state.data.status) ? false : polling),
+  })
+  const poll = run.data && isOver(run.data.status) ? false : polling
+  const steps = useQuery({ ...stepsQuery(runId), refetchInterval: poll })
+  const calls = useQuery({ ...callsQuery(runId), refetchInterval: poll })
+  const artifacts = useQuery({ ...artifactsQuery(runId), refetchInterval: poll })
+  const approvals = useQuery({ ...openApprovalsQuery(project), refetchInterval: poll })
+  const [selection, select] = useSelection()
+  useRunLive(run.data)
+
+  if (run.isError && !run.data) return <ProblemPanel error={run.error} onRetry={() => void run.refetch()} />
+  if (!run.data) return <RunSkeleton />
+  const open = (approvals.data?.items ?? []).filter((one) => one.run_id === runId)
+  const to = (name: string) => paths.run(project, runId, name)
+  const messages = calls.data?.filter((call) => call.kind === 'llm').length
+  return (
+    <Page title={`${run.data.workflow.name} run`}>
+      <div className="absolute inset-0 flex flex-col bg-surface">
+        <RunHeader run={run.data} />
+        <ApprovalBar
+          approvals={open}
+          userId={session.phase === 'in' ? session.user.id : undefined}
+          onShowStep={(stepId) => select({ stepId, callId: null })}
+        />
+        <TabNav
+          label="Run"
+          tabs={[
+            { to: to('timeline'), label: 'Timeline', count: run.data.steps_total.toLocaleString('en-US') },
+            { to: to('messages'), label: 'Messages', count: messages },
+            { to: to('calls'), label: 'Calls', count: calls.data?.length },
+            { to: to('artifacts'), label: 'Artifacts', count: artifacts.data?.items.length },
+            { to: to('io'), label: 'Input and output' },
+            { to: to('events'), label: 'Events', count: run.data.last_seq.toLocaleString('en-US') },
+          ]}
+        />
+        <RunTab
+          tab={tab}
+          run={run.data}
+          steps={steps}
+          calls={calls}
+          selection={selection}
+          onSelect={select}
+          poll={poll}
+        />
+      </div>
+    </Page>
+  )
+}

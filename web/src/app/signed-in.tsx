@@ -1,0 +1,14 @@
+import { Navigate, Outlet, useLocation } from 'react-router'
+import { paths } from '@/lib/paths'
+import { useSession } from '@/api/use-session'
+import { Splash } from './root-layout'
+
+/** Shows its pages to whoever is signed in; others sign in first and come back to where they wanted to be. */
+export function SignedIn() {
+  const session = useSession()
+  const { pathname, search, hash } = useLocation()
+  if (session.phase === 'starting') return <Splash />
+  if (session.phase === 'in') return <Outlet />
+  const here = pathname + search + hash
+  return <Navigate to={paths.login(here === '/' ? undefined : here)} replace />
+}

@@ -1,0 +1,55 @@
+import type { ApprovalStatus, CallStatus, RunStatus, StepStatus } from '@/api/generated/types.gen'
+import type { Face } from './glyph'
+
+// A state that the API adds fails to compile here until it has a face.
+
+export const RUN_FACE = {
+  awaiting_approval: { label: 'Needs approval', tone: 'waiting' },
+  queued: { label: 'Queued', tone: 'queued' },
+  running: { label: 'Running', tone: 'running' },
+  paused: { label: 'Paused', tone: 'queued' },
+  attention: { label: 'Needs attention', tone: 'waiting' },
+  cancelling: { label: 'Cancelling', tone: 'running' },
+  compensating: { label: 'Compensating', tone: 'running' },
+  succeeded: { label: 'Succeeded', tone: 'succeeded' },
+  failed: { label: 'Failed', tone: 'failed' },
+  cancelled: { label: 'Cancelled', tone: 'cancelled' },
+  denied: { label: 'Denied', tone: 'denied' },
+} satisfies Record<RunStatus, Face>
+
+export const STEP_FACE = {
+  pending: { label: 'Waiting for others', tone: 'queued' },
+  ready: { label: 'Queued', tone: 'queued' },
+  running: { label: 'Running', tone: 'running' },
+  waiting: { label: 'Needs approval', tone: 'waiting' },
+  uncertain: { label: 'Did it happen?', tone: 'waiting' },
+  succeeded: { label: 'Succeeded', tone: 'succeeded' },
+  failed: { label: 'Failed', tone: 'failed' },
+  skipped: { label: 'Skipped', tone: 'skipped' },
+  cancelled: { label: 'Cancelled', tone: 'cancelled' },
+} satisfies Record<StepStatus, Face>
+
+export const CALL_FACE = {
+  proposed: { label: 'Proposed', tone: 'queued' },
+  denied: { label: 'Denied', tone: 'denied' },
+  waiting_approval: { label: 'Needs approval', tone: 'waiting' },
+  expired: { label: 'Approval expired', tone: 'cancelled' },
+  prepared: { label: 'Under way', tone: 'running' },
+  done: { label: 'Done', tone: 'succeeded' },
+  failed: { label: 'Failed', tone: 'failed' },
+  unknown: { label: 'Did it happen?', tone: 'waiting' },
+} satisfies Record<CallStatus, Face>
+
+export const APPROVAL_FACE = {
+  pending: { label: 'Needs approval', tone: 'waiting' },
+  approved: { label: 'Approved', tone: 'succeeded' },
+  consumed: { label: 'Approved and used', tone: 'succeeded' },
+  rejected: { label: 'Rejected', tone: 'denied' },
+  expired: { label: 'Expired', tone: 'cancelled' },
+  withdrawn: { label: 'Withdrawn', tone: 'cancelled' },
+} satisfies Record<ApprovalStatus, Face>
+
+const OVER: ReadonlySet<RunStatus> = new Set<RunStatus>(['succeeded', 'failed', 'cancelled', 'denied'])
+
+/** Whether nothing can happen to a run any more. */
+export const isOver = (status: RunStatus): boolean => OVER.has(status)

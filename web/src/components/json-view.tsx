@@ -1,0 +1,32 @@
+import { useState } from 'react'
+import { Button } from './ui/button'
+
+/** So much text is laid out at once; more only when it is asked for. */
+const SHOWN = 20_000
+
+/** A value as text: a text as it is, everything else as JSON. */
+export function valueText(value: unknown): string {
+  return typeof value === 'string' ? value : (JSON.stringify(value, null, 2) ?? '')
+}
+
+type JsonViewProps = { label: string; value: unknown; className?: string }
+
+/** A value to read and to copy. */
+export function JsonView({ label, value, className }: JsonViewProps) {
+  const [whole, setWhole] = useState(false)
+  const text = valueText(value)
+  const cut = !whole && text.length > SHOWN
+  return (
+    <div className={className}>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrollable block must be reachable by keyboard */}
+      <section aria-label={label} tabIndex={0} className="max-h-[60vh] overflow-auto rounded-md bg-raised p-2">
+        <pre className="font-mono text-dense break-words whitespace-pre-wrap">{cut ? text.slice(0, SHOWN) : text}</pre>
+      </section>
+      {cut ? (
+        <Button size="sm" className="mt-1" onClick={() => setWhole(true)}>
+          Show all {text.length.toLocaleString('en-US')} characters
+        </Button>
+      ) : null}
+    </div>
+  )
+}

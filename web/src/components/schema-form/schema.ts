@@ -1,0 +1,72 @@
+/** The part of JSON Schema that a form is made from. Everything else is edited as JSON. */
+export type Schema = {
+  type?: string | undefined
+  title?: string | undefined
+  description?: string | undefined
+  default?: unknown
+  enum?: readonly unknown[] | undefined
+  properties: ReadonlyArray<readonly [name: string, schema: Schema, required: boolean]>
+  items?: Schema | undefined
+  minimum?: number | undefined
+  maximum?: number | undefined
+  exclusiveMinimum?: number | undefined
+  exclusiveMaximum?: number | undefined
+  minLength?: number | undefined
+  maxLength?: number | undefined
+  pattern?: string | undefined
+  minItems?: number | undefined
+  maxItems?: number | undefined
+}
+
+export type Kind = 'string' | 'number' | 'boolean' | 'choice' | 'array' | 'object' | 'json'
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+const numberAt = (from: Record<string, unknown>, key: string) =>
+  typeof from[key] === 'number' ? (from[key] as number) : undefined
+const textAt = (from: Record<string, unknown>, key: string) =>
+  typeof from[key] === 'string' ? (from[key] as string) : undefined
+
+/** A schema document as it came; null: the workflow takes no input. */
+export function readSchema(document: unknown): Schema {
+  const given = isRecord(document) ? document : {}
+  const required = new Set(Array.isArray(given.required) ? given.required : [])
+  const properties = isRecord(given.properties) ? Object.entries(given.properties) : []
+  return {
+    type: textAt(given, 'type') ?? (properties.length > 0 ? 'object' : undefined),
+    title: textAt(given, 'title'),
+    description: textAt(given, 'description'),
+    default: given.default,
+    enum: Array.isArray(given.enum) ? given.enum : undefined,
+    properties: properties.map(([name, schema]) => [name, readSchema(schema), required.has(name)] as const),
+    items: isRecord(given.items) ? readSchema(given.items) : undefined,
+    minimum: numberAt(given, 'minimum'),
+    maximum: numberAt(given, 'maximum'),
+    exclusiveMinimum: numberAt(given, 'exclusiveMinimum'),
+    exclusiveMaximum: numberAt(given, 'exclusiveMaximum'),
+    minLength: numberAt(given, 'minLength'),
+    maxLength: numberAt(given, 'maxLength'),
+    pattern: textAt(given, 'pattern'),
+    minItems: numberAt(given, 'minItems'),
+    maxItems: numberAt(given, 'maxItems'),
+  }
+}
+
+/** Which control a schema gets. */
+export function kindOf(schema: Schema): Kind {
+  if (schema.enum) return 'choice'
+  switch (schema.type) {
+    case 'string':
+    case 'boolean':
+      return schema.type
+    case 'number':
+    case 'integer':
+      return 'number'
+    case 'array':
+      return schema.items ? 'array' : 'json'
+    case 'object':
+      return schema.properties.length > 0 ? 'object' : 'json'
+    default:
+      return 'json'
+  }
+}

@@ -1,0 +1,103 @@
+import { Check, X } from 'lucide-react'
+import { useState } from 'react'
+import type { Approval } from '@/api/generated/types.gen'
+import { Glyph } from '@/components/glyph'
+import { JsonView } from '@/components/json-view'
+import { Moment } from '@/components/moment'
+import { ProblemLine } from '@/components/problem-panel'
+import { Button } from '@/components/ui/button'
+import { toast } from '@/components/ui/toast'
+import { useApprove } from './api'
+import { RejectDialog } from './reject-dialog'
+
+type ApprovalBarProps = {
+  approvals: readonly Approval[]
+  /** Who looks at it: nobody answers what they asked for themselves. */
+  userId: string | undefined
+  onShowStep?: ((stepId: string) => void) | undefined
+}
+
+/** The one amber bar: a person has to decide before the run goes on. One question at a time. */
+export function ApprovalBar({ approvals, userId, onShowStep }: ApprovalBarProps) {
+  const approval = approvals[0]
+  if (!approval) return null
+  return (
+    <Question
+      key={approval.id}
+      approval={approval}
+      others={approvals.length - 1}
+      own={approval.requested_by !== null && approval.requested_by.id === userId}
+      onShowStep={onShowStep}
+    />
+  )
+}
+
+type QuestionProps = { approval: Approval; others: number; own: boolean; onShowStep: ApprovalBarProps['onShowStep'] }
+
+function Question({ approval, others, own, onShowStep }: QuestionProps) {
+  const [rejecting, setRejecting] = useState(false)
+  const approve = useApprove()
+  const answer = () => approve.mutate({ id: approval.id }, { onSuccess: () => toast('Approved') })
+  return (
+    <section
+      aria-label="Needs approval"
+      className="border-b border-line border-l-[3px] border-l-st-waiting bg-bg px-4 py-2"
+    >
+      <div className="flex flex-wrap items-center gap-x-4 gap-y-2">
+        <div className="flex min-w-0 flex-1 flex-wrap items-center gap-x-2.5">
+          <span className="flex items-center gap-1.5 font-semibold text-tx-waiting">
+            <Glyph tone="waiting" />
+            Needs approval
+          </span>
+          <span className="font-medium">{approval.title}</span>
+          <span className="text-ink-2">
+            <Asked approval={approval} onShowStep={onShowStep} />
+            {others > 0 ? `, and ${others} more` : ''}
+          </span>
+        </div>
+        {own ? (
+          <p className="text-ink-2">You started this run, so somebody else has to answer.</p>
+        ) : (
+          <div className="flex gap-2">
+            <Button onClick={() => setRejecting(true)}>
+              <X aria-hidden />
+              Reject
+            </Button>
+            <Button variant="spark" disabled={approve.isPending} onClick={answer}>
+              <Check aria-hidden />
+              {approve.isPending ? 'Approving' : 'Approve'}
+            </Button>
+          </div>
+        )}
+      </div>
+      {approval.reason ? <p className="mt-0.5 text-ink-2">{approval.reason}</p> : null}
+      <details className="mt-0.5">
+        <summary className="text-ink-2">What is asked</summary>
+        <JsonView label="What is asked" value={approval.proposed_request} className="mt-1 max-w-3xl" />
+      </details>
+      <ProblemLine error={approve.error} />
+      <RejectDialog approval={approval} open={rejecting} onOpenChange={setRejecting} />
+    </section>
+  )
+}
+
+function Asked({ approval, onShowStep }: { approval: Approval; onShowStep: ApprovalBarProps['onShowStep'] }) {
+  return (
+    <>
+      Asked by{' '}
+      {onShowStep ? (
+        <button type="button" className="underline underline-offset-2" onClick={() => onShowStep(approval.step_id)}>
+          {approval.step_key}
+        </button>
+      ) : (
+        approval.step_key
+      )}
+      {approval.rule ? (
+        <>
+          , held by <code className="font-mono text-dense">{approval.rule}</code>
+        </>
+      ) : null}
+      , expires <Moment at={approval.expires_at} />
+    </>
+  )
+}

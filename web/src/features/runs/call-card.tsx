@@ -1,0 +1,78 @@
+import type { Call } from '@/api/generated/types.gen'
+import { CALL_FACE } from '@/components/faces'
+import { Glyph, Status } from '@/components/glyph'
+import { JsonView } from '@/components/json-view'
+import { Money } from '@/components/money'
+import { elapsedMs, formatDuration } from '@/lib/format'
+import { decisionWords, tokensOf } from './call-words'
+
+/** One call, folded: what, state, cost. Unfolded: decision, request, response. */
+export function CallCard({ call, open }: { call: Call; open: boolean }) {
+  const face = CALL_FACE[call.status]
+  return (
+    <details key={String(open)} open={open} className="group rounded-md border border-line open:bg-surface">
+      <summary className="flex h-8 items-center gap-2 rounded-md px-2 hover:bg-raised">
+        <Glyph tone={face.tone} label={face.label} />
+        <span className="truncate font-medium">{call.name}</span>
+        <span className="font-mono text-meta text-ink-3">
+          {call.kind} {call.seq}
+        </span>
+        <span className="ml-auto text-dense text-ink-2">
+          {call.cost_micros === 0 ? null : <Money micros={call.cost_micros} />}
+        </span>
+      </summary>
+      <div className="grid gap-2 border-t border-line p-2">
+        <CallFacts call={call} />
+        {call.error ? (
+          <p className="text-tx-failed">
+            {call.error.message} <code className="font-mono text-dense">{call.error.code}</code>
+          </p>
+        ) : null}
+        <h4 className="text-dense font-medium text-ink-2">Request</h4>
+        <JsonView label={`Request of call ${call.seq}`} value={call.request} />
+        {call.response === null || call.response === undefined ? null : (
+          <>
+            <h4 className="text-dense font-medium text-ink-2">Response</h4>
+            <JsonView label={`Response of call ${call.seq}`} value={call.response} />
+          </>
+        )}
+      </div>
+    </details>
+  )
+}
+
+function CallFacts({ call }: { call: Call }) {
+  const tokens = tokensOf(call)
+  const decision = call.decision
+  return (
+    <dl className="grid grid-cols-[96px_1fr] gap-x-3 gap-y-0.5 text-dense">
+      <dt className="text-ink-3">State</dt>
+      <dd>
+        <Status face={CALL_FACE[call.status]} />
+      </dd>
+      <dt className="text-ink-3">Decision</dt>
+      <dd>
+        {decisionWords(decision)}
+        {decision?.reason ? <span className="text-ink-2">: {decision.reason}</span> : null}
+      </dd>
+      <dt className="text-ink-3">Effect</dt>
+      <dd>
+        {call.effect_class}, sent {call.sends === 1 ? 'once' : `${call.sends} times`}, attempt {call.attempt}
+      </dd>
+      <dt className="text-ink-3">Took</dt>
+      <dd>{formatDuration(call.prepared_at && call.finished_at ? elapsedMs(call.prepared_at, call.finished_at, 0) : null)}</dd>
+      {tokens ? (
+        <>
+          <dt className="text-ink-3">Tokens</dt>
+          <dd>
+            {tokens.input.toLocaleString('en-US')} in, {tokens.output.toLocaleString('en-US')} out
+          </dd>
+        </>
+      ) : null}
+      <dt className="text-ink-3">Cost</dt>
+      <dd>
+        <Money micros={call.cost_micros} />
+      </dd>
+    </dl>
+  )
+}

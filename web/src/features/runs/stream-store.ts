@@ -1,0 +1,37 @@
+import { useSyncExternalStore } from 'react'
+import { mergeText, type StreamedText, type StreamPiece } from '@/api/live-merge'
+
+// What models are writing just now, by call. It lives here only: the recorded answer replaces it.
+let texts: ReadonlyMap<string, StreamedText> = new Map()
+let scheduled = false
+const waiting: StreamPiece[] = []
+const listeners = new Set<() => void>()
+
+function apply(): void {
+  scheduled = false
+  const next = new Map(texts)
+  for (const piece of waiting.splice(0)) next.set(piece.call_id, mergeText(next.get(piece.call_id), piece))
+  texts = next
+  for (const listener of listeners) listener()
+}
+
+/** Takes a piece of text; all pieces of one frame are shown at once. */
+export function takeText(piece: StreamPiece): void {
+  waiting.push(piece)
+  if (scheduled) return
+  scheduled = true
+  requestAnimationFrame(apply)
+}
+
+export function forgetTexts(): void {
+  waiting.length = 0
+  texts = new Map()
+}
+
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener)
+  return () => listeners.delete(listener)
+}
+
+export const useStreamedText = (callId: string): StreamedText | undefined =>
+  useSyncExternalStore(subscribe, () => texts.get(callId))

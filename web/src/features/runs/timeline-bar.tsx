@@ -1,0 +1,48 @@
+import type { Tone } from '@/components/glyph'
+import { cn } from '@/lib/cn'
+import { type Axis, type BarShape, placeRow, type Row } from './timeline-layout'
+
+const FILL = {
+  succeeded: 'bg-ok-bar',
+  running: 'bg-st-running',
+  waiting: 'border-tx-waiting',
+  failed: 'bg-st-failed',
+  denied: 'border-st-denied',
+  queued: 'bg-st-queued',
+  cancelled: 'bg-st-cancelled',
+  skipped: 'bg-st-skipped',
+} satisfies Record<Tone, string>
+
+const SHAPE = {
+  solid: 'rounded-[2px]',
+  open: 'rounded-l-[2px] border-r-2 border-ink',
+  outlined: 'rounded-[2px] border-[1.5px] bg-st-waiting/20',
+  hatched: 'rounded-[2px] hatched',
+  hollow: 'rounded-[2px] border-[1.5px]',
+} satisfies Record<BarShape, string>
+
+/** The bar of one row on the time axis: a hairline for waiting, then the work itself. */
+export function TimelineBar({ row, axis, now }: { row: Row; axis: Axis; now: number }) {
+  const { queue, bar } = placeRow(row, axis, now)
+  return (
+    <div aria-hidden className="relative h-full">
+      {queue ? (
+        <div
+          className="absolute top-1/2 h-px bg-line-strong"
+          style={{ left: `${queue.left}%`, width: `${queue.width}%` }}
+        />
+      ) : null}
+      {bar ? (
+        <div
+          className={cn(
+            'absolute top-1/2 min-w-[2px] -translate-y-1/2',
+            row.kind === 'call' ? 'h-1.5' : 'h-2.5',
+            FILL[row.tone],
+            SHAPE[row.shape],
+          )}
+          style={{ left: `min(${bar.left}%, 100% - 2px)`, width: `${bar.width}%` }}
+        />
+      ) : null}
+    </div>
+  )
+}

@@ -1,0 +1,17 @@
+// Every address of the application in one place.
+
+const segment = encodeURIComponent
+
+export const paths = {
+  login: (next?: string) => (next ? `/login?next=${segment(next)}` : '/login'),
+  projects: () => '/projects',
+  runs: (project: string) => `/p/${segment(project)}/runs`,
+  run: (project: string, id: string, tab = 'timeline') => `/p/${segment(project)}/runs/${segment(id)}/${tab}`,
+  approvals: (project: string) => `/p/${segment(project)}/approvals`,
+  workflows: (project: string) => `/p/${segment(project)}/workflows`,
+  workflow: (project: string, id: string) => `/p/${segment(project)}/workflows/${segment(id)}`,
+  agents: (project: string) => `/p/${segment(project)}/agents`,
+  agent: (project: string, id: string) => `/p/${segment(project)}/agents/${segment(id)}`,
+  tools: (project: string) => `/p/${segment(project)}/tools`,
+  tool: (project: string, id: string) => `/p/${segment(project)}/tools/${segment(id)}`,
+} as const
