@@ -9,8 +9,9 @@ from typing import Any
 import orjson
 import uvicorn
 from fastapi import FastAPI
-from tests.api.conftest import Person
 from websockets.asyncio.client import ClientConnection, connect
+
+from tests.api.conftest import Person
 
 WAIT_SECONDS = 10.0
 

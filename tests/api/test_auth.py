@@ -9,7 +9,6 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
 from sqlalchemy import update
-from tests.api.conftest import ORIGIN, PASSWORD, MakePerson, Person, add_user, client_of
 
 from sparkops.api.app import open_redis
 from sparkops.api.deps import Door
@@ -19,6 +18,7 @@ from sparkops.api.tokens import ISSUER
 from sparkops.core.clock import utc_now
 from sparkops.domains.identity.models import Session, User
 from sparkops.domains.identity.service import REUSE_GRACE
+from tests.api.conftest import ORIGIN, PASSWORD, MakePerson, Person, add_user, client_of
 
 SIGN_IN = "/api/v1/auth/sign-in"
 REFRESH = "/api/v1/auth/refresh"

@@ -10,9 +10,6 @@ import pytest
 from fastapi import FastAPI
 from redis.asyncio import Redis
 from sqlalchemy import update
-from tests.api.conftest import SOURCE, Person, running
-from tests.api.sockets import listening, ticket_of, watching
-from tests.api.things import add_model_call, add_rows
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -26,6 +23,9 @@ from sparkops.core.principal import Principal
 from sparkops.domains.identity.models import Session
 from sparkops.domains.runs.queries import events_after, watched_run
 from sparkops.messenger.bell import LIVE_CHANNEL, TEXT_KEY
+from tests.api.conftest import SOURCE, Person, running
+from tests.api.sockets import listening, ticket_of, watching
+from tests.api.things import add_model_call, add_rows
 
 
 @pytest.fixture

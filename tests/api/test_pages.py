@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from httpx2 import AsyncClient
-from tests.api.conftest import client_of, running
 
 from sparkops.core.config import Settings
+from tests.api.conftest import client_of, running
 
 INDEX = '<!doctype html><script nonce="__CSP_NONCE__" src="/assets/app-1.js"></script><style nonce="__CSP_NONCE__">'
 SCRIPT = b"console.log('spark')\n" * 100
@@ -23,7 +23,7 @@ def pages(tmp_path: Path) -> Path:
     (directory / "assets" / "app-1.js").write_bytes(SCRIPT)
     (directory / "assets" / "app-1.js.gz").write_bytes(gzip.compress(SCRIPT))
     (directory / "assets" / "app-1.js.br").write_bytes(b"brotli")
-    (tmp_path / "secret.txt").write_text("secret")
+    (tmp_path / "secret.txt").write_text("for nobody")
     return directory
 
 
@@ -60,7 +60,7 @@ async def test_what_looks_like_a_file_is_a_file_or_nothing(browser: AsyncClient,
 )
 async def test_nothing_outside_the_list_is_served(browser: AsyncClient, path: str) -> None:
     answer = await browser.get(f"http://testserver{path}")
-    assert "secret" not in answer.text
+    assert "for nobody" not in answer.text
     assert answer.status_code == 404 or "<!doctype html>" in answer.text
 
 

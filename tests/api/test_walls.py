@@ -6,10 +6,10 @@ from uuid import uuid4
 
 from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
-from tests.api.conftest import SOURCE, Person
-from tests.api.things import AGENT, make_things
 
 from sparkops.api.deps import Door
+from tests.api.conftest import SOURCE, Person
+from tests.api.things import AGENT, make_things
 
 OPEN = {"signIn", "refresh", "live", "ready"}
 """Routes that nobody needs to be signed in for."""

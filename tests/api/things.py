@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from tests.api.conftest import SOURCE, Person
-
 from sparkops.api.deps import Door
 from sparkops.core.clock import utc_now
 from sparkops.core.ids import new_id
@@ -13,6 +11,7 @@ from sparkops.domains.approvals.models import Approval
 from sparkops.domains.artifacts.models import Artifact
 from sparkops.domains.effects.models import Call
 from sparkops.domains.policies.models import PolicyDecision
+from tests.api.conftest import SOURCE, Person
 
 REPORT = b"# Report\n"
 

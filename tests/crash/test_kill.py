@@ -9,9 +9,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from tests.conftest import Clone
-from tests.engine.conftest import World
-from tests.engine.sink import Sink, listening, sending
 
 from sparkops.core.failpoints import ENV
 from sparkops.core.ids import new_id
@@ -20,6 +17,9 @@ from sparkops.domains.effects.state import EffectClass
 from sparkops.engine.answer import answer_approval
 from sparkops.engine.give_back import release_session
 from sparkops.worker.loop import WorkerLoop
+from tests.conftest import Clone
+from tests.engine.conftest import World
+from tests.engine.sink import Sink, listening, sending
 
 ROOT = Path(__file__).parents[2]
 REPORT = """

@@ -8,9 +8,6 @@ import sys
 from pathlib import Path
 from uuid import UUID
 
-from tests.engine.conftest import NoViewer
-from tests.engine.sink import sending
-
 from sparkops.core.blobs import Blobs
 from sparkops.core.config import Settings
 from sparkops.core.db import open_database
@@ -22,6 +19,8 @@ from sparkops.runtime.llm.registry import Models
 from sparkops.runtime.policies import PolicyCache
 from sparkops.runtime.tools.registry import builtin_tools
 from sparkops.worker.loop import WorkerLoop, open_worker
+from tests.engine.conftest import NoViewer
+from tests.engine.sink import sending
 
 
 async def main(database_url: str, session: str, data_dir: str, sink: str) -> None:

@@ -3,11 +3,11 @@
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
-from tests.unit.test_storable import values
 
 from sparkops.core.db import Database
 from sparkops.core.json import digest
 from sparkops.core.storable import storable
+from tests.unit.test_storable import values
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

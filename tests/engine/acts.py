@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from tests.engine.conftest import World
-
 from sparkops.core.ids import new_id
 from sparkops.core.json import digest
 from sparkops.domains.runs.state import StepStatus
@@ -13,6 +11,7 @@ from sparkops.engine.claim import Claim
 from sparkops.engine.complete import Completion, Ended, complete, end_attempt
 from sparkops.engine.context import Engine, Worker
 from sparkops.engine.effects import prepare, record
+from tests.engine.conftest import World
 
 ONE_STEP = """
 version: 1

@@ -183,10 +183,14 @@ class World:
     async def blocked(self, act: Awaitable[Any]) -> "asyncio.Task[Any]":
         """Start this, and return once it waits for a lock that somebody else holds."""
         task = asyncio.ensure_future(act)
-        while not await self.database.pool.fetchval(_WAITS_FOR_LOCK):
+        while not await self.someone_waits():
             assert not task.done(), "it did not have to wait"
             await asyncio.sleep(0.005)
         return task
+
+    async def someone_waits(self) -> bool:
+        """Say whether a connection to this database waits for a lock."""
+        return bool(await self.database.pool.fetchval(_WAITS_FOR_LOCK))
 
     async def sql(self, statement: str, *values: object) -> str:
         """Execute under the role of the application."""
@@ -257,7 +261,7 @@ def _person(name: str) -> Principal:
 @pytest.fixture
 async def world(database: Database, tmp_path: Path) -> AsyncIterator[World]:
     project_id = new_id()
-    people = [_person("ada"), _person("ben"), _person("eve")]
+    people = ada, ben, eve = _person("ada"), _person("ben"), _person("eve")
     async with database.sessions.begin() as session:
         await session.execute(insert(Project).values(id=project_id, slug="lab", name="Lab"))
         for person in people:
@@ -270,7 +274,7 @@ async def world(database: Database, tmp_path: Path) -> AsyncIterator[World]:
     settings = Settings(data_dir=tmp_path)
     async with Models(settings) as models:
         engine = Engine(database, SilentBell())
-        yield World(engine, project_id, *people, Blobs.in_directory(settings.blob_dir), settings, models)
+        yield World(engine, project_id, ada, ben, eve, Blobs.in_directory(settings.blob_dir), settings, models)
 
 
 @pytest.fixture(autouse=True)

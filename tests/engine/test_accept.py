@@ -1,14 +1,15 @@
 """T_ACCEPT: after it a run exists whole, once, and for the right person."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.engine.acts import ONE_STEP
-from tests.engine.conftest import World
 
 from sparkops.core.errors import Invalid, NotFound
-from sparkops.engine.accept import IdempotencyMismatch, RunRequest, accept_run
+from sparkops.engine.accept import Accepted, IdempotencyMismatch, RunRequest, accept_run
+from tests.engine.acts import ONE_STEP
+from tests.engine.conftest import World
 
 WITH_INPUT = """
 version: 1
@@ -62,16 +63,20 @@ async def test_the_same_key_with_another_body_is_refused(world: World) -> None:
 
 
 async def test_a_repeat_whose_first_request_is_still_committing_waits_for_it(world: World) -> None:
-    name = await world.workflow(ONE_STEP)
-    request = RunRequest(world.project_id, name, idem_key="k")
-    other = RunRequest(world.project_id, name, idem_key="k", budget_micros=1)
+    request = RunRequest(world.project_id, await world.workflow(ONE_STEP), idem_key="k")
     async with world.transaction() as first:
         accepted = await accept_run(first, world.ada, request)
         repeat = await world.blocked(accept_run(world.engine, world.ada, request))
-        mismatch = asyncio.ensure_future(accept_run(world.engine, world.ada, other))
-    assert (await repeat).run_id == accepted.run_id
+    assert await repeat == Accepted(accepted.run_id, created=False)
+
+
+async def test_another_body_is_refused_also_while_the_first_request_is_still_committing(world: World) -> None:
+    request = RunRequest(world.project_id, await world.workflow(ONE_STEP), idem_key="k")
+    async with world.transaction() as first:
+        await accept_run(first, world.ada, request)
+        other = await world.blocked(accept_run(world.engine, world.ada, replace(request, budget_micros=1)))
     with pytest.raises(IdempotencyMismatch):
-        await mismatch
+        await other
 
 
 async def test_twenty_posts_with_one_key_make_one_run(world: World) -> None:

@@ -8,8 +8,6 @@ from uuid import UUID
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.engine.acts import fail, succeed
-from tests.engine.conftest import World
 
 from sparkops.core.ids import new_id
 from sparkops.core.json import dumps
@@ -20,6 +18,8 @@ from sparkops.engine.complete import Ended, complete
 from sparkops.engine.context import Worker
 from sparkops.engine.decide import FailInline, FinishInline, FinishRun, MakeReady, Skip, StepState, decide
 from sparkops.engine.graph import Graph, compile_graph
+from tests.engine.acts import fail, succeed
+from tests.engine.conftest import World
 
 LATE = """
 version: 1

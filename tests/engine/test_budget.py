@@ -4,12 +4,12 @@ import asyncio
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.engine.acts import ONE_STEP, fail, prepared, proposal, recorded, result
-from tests.engine.conftest import World
 
 from sparkops.engine.claim import Claim
 from sparkops.engine.give_back import reap
 from sparkops.engine.invariants import audit
+from tests.engine.acts import ONE_STEP, fail, prepared, proposal, recorded, result
+from tests.engine.conftest import World
 
 TWENTY = "version: 1\nname: twenty\nsteps:\n" + "".join(
     f"  - {{id: s{n}, type: tool, tool: noop}}\n" for n in range(20)

@@ -4,9 +4,6 @@ import asyncio
 from uuid import UUID
 
 import pytest
-from tests.engine.acts import HOLD_NOOP, ONE_STEP, prepared, proposal, succeed
-from tests.engine.conftest import World
-from tests.engine.sink import listening, sending
 
 from sparkops.core.errors import NotFound
 from sparkops.domains.effects.state import EffectClass
@@ -18,6 +15,9 @@ from sparkops.engine.errors import CancelRequested
 from sparkops.engine.give_back import reap
 from sparkops.engine.sweep import sweep
 from sparkops.engine.wait import wait_for_approvals
+from tests.engine.acts import HOLD_NOOP, ONE_STEP, prepared, proposal, succeed
+from tests.engine.conftest import World
+from tests.engine.sink import listening, sending
 
 THREE = """
 version: 1
@@ -70,8 +70,10 @@ async def test_a_call_that_is_being_prepared_was_before_the_cancel(world: World)
     run_id = await world.run(await world.workflow(ONE_STEP))
     _, held = await world.claimed(run_id)
     async with world.transaction() as preparing:
-        await prepared(preparing, held)
+        lease = (held.lease.step_id, held.lease.attempt, held.lease.token)
+        await preparing.database.pool.fetchval("SELECT engine.hold_lease($1, $2, $3)", *lease)
         cancelling = await world.blocked(cancel_run(world.engine, world.ada, run_id))
+        await prepared(preparing, held)
     await cancelling
     # The audit after the test holds that the call was prepared before the request to stop.
     assert [call["status"] for call in await world.calls(run_id)] == ["prepared"]
@@ -109,6 +111,7 @@ async def test_a_step_that_was_about_to_wait_is_cancelled_instead(world: World) 
     _, held = await world.claimed(run_id)
     (asked,) = await prepared(world, held, proposal(outcome="require_approval"))
     await cancel_run(world.engine, world.ada, run_id)
+    assert await world.database.pool.fetchval("SELECT status FROM approvals") == "withdrawn"
     await wait_for_approvals(world.engine, held, [UUID(asked["approval_id"])])
     assert (await world.status(run_id), (await world.calls(run_id))[0]["status"]) == ("cancelled", "denied")
 
@@ -127,6 +130,31 @@ async def test_the_heartbeat_tells_a_working_step_to_stop(world: World) -> None:
     assert (await world.status(run_id), call["status"], call["cost_micros"]) == ("cancelled", "unknown", 5)
 
 
+async def test_a_cancel_does_not_interrupt_an_end_that_is_being_written(world: World) -> None:
+    seen = "SELECT max(seen_at) FROM worker_sessions"
+    async with listening() as sink:
+        sink.open.clear()
+        world.tools["send"] = sending(sink.port, EffectClass.IDEMPOTENT)
+        run_id = await world.run(await world.workflow(SLOW + "output: ${{ run.id }}\n"))
+        working = asyncio.create_task(world.with_lease(seconds=3).work_until(run_id))
+        await sink.reached.wait()
+        async with world.transaction() as other:
+            await other.database.pool.execute("SELECT 1 FROM runs FOR UPDATE")
+            sink.open.set()
+            await world.reaches(world.someone_waits)
+            # The worker waits to write the end. A heartbeat tells it meanwhile that it was asked to stop.
+            before = await world.database.pool.fetchval(seen)
+            await world.sql("UPDATE steps SET cancel_requested = true")
+            await world.reaches(lambda: newer(world, seen, before))
+        await working
+    step = (await world.steps(run_id))["only"]
+    assert (step["status"], step["crashes"]) == ("cancelled", 0)
+
+
+async def newer(world: World, query: str, before: object) -> bool:
+    return bool(await world.database.pool.fetchval(f"SELECT ({query}) > $1", before))
+
+
 async def test_repeating_a_cancel_changes_nothing(world: World) -> None:
     run_id = await world.run(await world.workflow(THREE))
     await world.claims(await world.worker())
@@ -140,6 +168,7 @@ async def test_repeating_a_cancel_changes_nothing(world: World) -> None:
     await cancel_run(world.engine, world.ada, run_id)
     assert (await world.row(run_id), ended["status"]) == (ended, "cancelled")
     assert (await world.kinds(run_id)).count("run.cancelling") == 1
+    assert await world.database.pool.fetchval("SELECT count(*) FROM audit WHERE action = 'run.cancel'") == 1
 
 
 async def test_an_effect_that_nobody_knows_about_is_let_go_by_a_second_cancel(world: World) -> None:

@@ -1,12 +1,12 @@
 """T_CLAIM, T_HEARTBEAT and the fence: who may work on a step, and who no longer may."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy import insert
-from tests.engine.acts import ONE_STEP, fail, prepared, proposal, recorded, result, succeed
-from tests.engine.conftest import World
 
 from sparkops.core.ids import new_id
 from sparkops.domains.identity.models import Membership
@@ -16,6 +16,8 @@ from sparkops.engine.context import Worker
 from sparkops.engine.errors import Fenced, WrongEpoch
 from sparkops.engine.give_back import reap, release_session
 from sparkops.engine.wait import ask, wait_for_approvals
+from tests.engine.acts import ONE_STEP, fail, prepared, proposal, recorded, result, succeed
+from tests.engine.conftest import World
 
 FAN = """
 version: 1
@@ -105,13 +107,13 @@ async def test_a_heartbeat_keeps_a_step_and_reports_one_that_is_lost(world: Worl
     await heartbeat(world.engine, worker, [kept.lease])
     assert await reap(world.engine) == 1
     answer = await heartbeat(world.engine, worker, [kept.lease, lost.lease])
-    assert (answer.kept, answer.cancel) == ({kept.lease.step_id}, set())
+    assert (answer.kept, answer.cancel) == (frozenset({kept.lease.step_id}), frozenset())
     await world.sql("UPDATE steps SET not_before = '-infinity' WHERE id = $1", lost.lease.step_id)
     (taken_over,) = await world.claims(await world.worker())
     assert taken_over.lease.step_id == lost.lease.step_id
     before = (await world.steps(run_id))[lost.key]
     answer = await heartbeat(world.engine, worker, [kept.lease, lost.lease])
-    assert (answer.kept, (await world.steps(run_id))[lost.key]) == ({kept.lease.step_id}, before)
+    assert (answer.kept, (await world.steps(run_id))[lost.key]) == (frozenset({kept.lease.step_id}), before)
 
 
 async def test_a_heartbeat_passes_over_a_locked_step_and_says_that_its_lease_did_not_grow(world: World) -> None:
@@ -121,7 +123,7 @@ async def test_a_heartbeat_passes_over_a_locked_step_and_says_that_its_lease_did
     async with world.transaction() as engine:
         await prepared(engine, held)
         answer = await heartbeat(world.engine, worker, [held.lease])
-    assert (answer.kept, answer.extended) == ({held.lease.step_id}, set())
+    assert (answer.kept, answer.extended) == (frozenset({held.lease.step_id}), frozenset())
     assert (await world.steps(run_id))["only"]["lease_expires_at"] == before
     answer = await heartbeat(world.engine, worker, [held.lease])
     assert answer.extended == {held.lease.step_id}
@@ -152,25 +154,26 @@ async def superseded(world: World) -> tuple[Worker, Claim, Claim]:
     return worker, old, (await world.claimed(run_id))[1]
 
 
-@pytest.mark.parametrize("act", ["prepare", "record", "complete", "complete_python", "fail", "wait", "ask"])
+@pytest.mark.parametrize("act", ["prepare", "record", "complete", "end", "fail", "wait", "ask"])
 async def test_a_superseded_holder_changes_nothing(world: World, act: str) -> None:
     worker, old, _ = await superseded(world)
     call_id = (await world.calls(old.run_id))[0]["id"]
     question = {"approval_id": str(new_id()), "title": "?", "request": {}, "request_hash": "h", "seconds": 60}
     state = "SELECT s::text, (SELECT array_agg(c::text) FROM calls c), (SELECT max(seq) FROM events) FROM steps s"
     before = await world.database.pool.fetchrow(state)
+    acts: dict[str, Callable[[], Awaitable[Any]]] = {
+        "prepare": lambda: prepared(world, old, proposal(2)),
+        "record": lambda: recorded(world, old, result(call_id)),
+        "end": lambda: succeed(world, worker, replace(old, hands_over=False)),
+        "fail": lambda: fail(world, worker, old),
+        "wait": lambda: wait_for_approvals(world.engine, old, [new_id()]),
+        "ask": lambda: ask(world.engine, old, question),
+    }
     if act == "complete":
         assert (await succeed(world, worker, old)).closed == frozenset()
     else:
         with pytest.raises(Fenced):
-            await {
-                "prepare": lambda: prepared(world, old, proposal(2)),
-                "record": lambda: recorded(world, old, result(call_id)),
-                "complete_python": lambda: succeed(world, worker, replace(old, hands_over=False)),
-                "fail": lambda: fail(world, worker, old),
-                "wait": lambda: wait_for_approvals(world.engine, old, [new_id()]),
-                "ask": lambda: ask(world.engine, old, question),
-            }[act]()
+            await acts[act]()
     assert await world.database.pool.fetchrow(state) == before
 
 

@@ -1,12 +1,10 @@
 """The gate on a real database: what may leave, under which decision, and what becomes of an answer that is lost."""
 
 import asyncio
+from typing import Any
 from uuid import UUID
 
 import pytest
-from tests.engine.acts import DENY_NOOP, HOLD_NOOP, ONE_STEP, prepared, proposal, recorded, result
-from tests.engine.conftest import World
-from tests.engine.sink import listening, sending
 
 from sparkops.domains.effects.state import EffectClass
 from sparkops.engine.answer import answer_approval
@@ -16,6 +14,9 @@ from sparkops.engine.errors import Fenced, NonDeterministic
 from sparkops.engine.give_back import reap, release_session
 from sparkops.runtime.attempt import execute
 from sparkops.runtime.trust import Trust
+from tests.engine.acts import DENY_NOOP, HOLD_NOOP, ONE_STEP, prepared, proposal, recorded, result
+from tests.engine.conftest import World
+from tests.engine.sink import listening, sending
 
 SENDS = """
 version: 1
@@ -126,7 +127,7 @@ async def test_one_turn_sends_what_is_allowed_and_waits_for_the_rest(world: Worl
     ids=["same", "another tool", "denied meanwhile"],
 )
 async def test_an_approval_is_for_exactly_one_request_and_tool(
-    world: World, change: dict[str, str], verdict: str, status: str
+    world: World, change: dict[str, Any], verdict: str, status: str
 ) -> None:
     run_id = await world.run(await world.workflow(ONE_STEP))
     _, held = await world.claimed(run_id)
@@ -187,7 +188,8 @@ async def test_an_unsafe_call_that_was_lost_is_never_sent_again(world: World) ->
         await world.work_until(run_id, "attention")
     (call,) = await world.calls(run_id)
     assert (call["status"], sink.got) == ("unknown", {str(call["id"]): 1})
-    assert (call["cost_micros"], (await world.steps(run_id))["only"]["status"]) == (5, "uncertain")
+    step = (await world.steps(run_id))["only"]
+    assert (call["cost_micros"], step["status"], step["crashes"]) == (5, "uncertain", 0)
 
 
 async def test_an_unsafe_call_whose_worker_died_waits_for_a_person(world: World) -> None:
@@ -245,10 +247,13 @@ async def test_what_the_rules_now_deny_is_not_sent_again(world: World) -> None:
     assert (answer["verdict"], answer["status"], answer["error"]["code"]) == ("recorded", "failed", "denied")
 
 
-async def test_a_step_that_asks_for_something_else_than_before_fails(world: World) -> None:
+@pytest.mark.parametrize("answered", [False, True], ids=["lost", "answered"])
+async def test_a_step_that_asks_for_something_else_than_before_fails(world: World, answered: bool) -> None:
     run_id = await world.run(await world.workflow(ONE_STEP))
     _, held = await world.claimed(run_id)
-    await prepared(world, held, proposal(request={"tool": "noop", "arguments": {"other": 1}}))
+    (call,) = await prepared(world, held, proposal(request={"tool": "noop", "arguments": {"other": 1}}))
+    if answered:
+        await recorded(world, held, result(call["call_id"]))
     await world.sql("UPDATE steps SET lease_expires_at = '-infinity'")
     await reap(world.engine)
     await world.work_until(run_id)

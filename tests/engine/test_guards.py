@@ -6,8 +6,6 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from tests.engine.acts import ONE_STEP, prepared, proposal, recorded, result, succeed
-from tests.engine.conftest import World
 
 from sparkops.core.ids import new_id
 from sparkops.core.transitions import Machine, terminal
@@ -15,6 +13,8 @@ from sparkops.domains.approvals.state import APPROVAL_MACHINE
 from sparkops.domains.budgets.state import RESERVATION_MACHINE
 from sparkops.domains.effects.state import CALL_MACHINE
 from sparkops.domains.runs.state import RUN_MACHINE, STEP_MACHINE
+from tests.engine.acts import ONE_STEP, prepared, proposal, recorded, result, succeed
+from tests.engine.conftest import World
 
 MACHINES: Mapping[str, Machine[Any]] = {
     "runs": RUN_MACHINE,
@@ -141,9 +141,9 @@ async def test_nothing_is_prepared_without_a_decision_that_allows_exactly_this(w
     await prepared(world, held, proposal(), proposal(2, outcome="require_approval"))
     insert = "INSERT INTO calls SELECT (jsonb_populate_record(c, $1)).* FROM calls c WHERE seq = 1"
     async with world.database.pool.acquire() as connection:
-        for changed in ({"seq": 3}, {"seq": 3, "decision_id": None}, {"seq": 3, "request_hash": "other"}):
-            changed["id"] = str(new_id())
-            assert await refusal(connection, insert, changed) == "SF004"
+        for changed in ({}, {"decision_id": None}, {"request_hash": "other"}):
+            copy = {"seq": 3, "id": str(new_id()), **changed}
+            assert await refusal(connection, insert, copy) == "SF004"
         prepare = "UPDATE calls SET status = 'prepared' WHERE seq = 2"
         assert await refusal(connection, prepare) == "SF004"
         approve = "UPDATE approvals SET status = 'approved'"

@@ -2,12 +2,10 @@
 
 import asyncio
 import time
+from typing import Any
 from uuid import UUID
 
 import pytest
-from tests.engine.acts import ONE_STEP, prepared, proposal, recorded, result, succeed
-from tests.engine.conftest import World
-from tests.engine.sink import listening, sending
 
 from sparkops.core.ids import new_id
 from sparkops.domains.effects.state import EffectClass
@@ -18,6 +16,9 @@ from sparkops.engine.sweep import sweep
 from sparkops.runtime.effects import CallFailed
 from sparkops.runtime.tools.base import Tool, ToolContext, ToolResult
 from sparkops.worker.loop import WorkerLoop, open_worker
+from tests.engine.acts import ONE_STEP, prepared, proposal, recorded, result, succeed
+from tests.engine.conftest import World
+from tests.engine.sink import listening, sending
 
 BRANCHES = """
 version: 1
@@ -49,7 +50,7 @@ steps:
 """
 
 
-async def only(world: World, run_id: UUID) -> dict[str, object]:
+async def only(world: World, run_id: UUID) -> dict[str, Any]:
     return dict((await world.steps(run_id))["only"])
 
 
@@ -158,7 +159,7 @@ async def test_a_step_that_kills_its_workers_is_isolated_and_then_given_up(world
         isolated.append(held.isolate if held else None)
     step = await only(world, run_id)
     assert isolated == [False, False, True, True]
-    assert (step["status"], step["error"]["code"]) == ("failed", "poison")  # type: ignore[index]
+    assert (step["status"], step["error"]["code"]) == ("failed", "poison")
     assert await world.status(run_id) == "failed"
 
 
@@ -194,7 +195,7 @@ async def test_the_reaper_ends_an_attempt_that_takes_too_long_and_counts_no_cras
     await reap(world.engine)
     step = await only(world, run_id)
     assert (step["status"], step["failures"], step["crashes"]) == (status, 1, 0)
-    assert step["error"]["code"] == "timeout"  # type: ignore[index]
+    assert step["error"]["code"] == "timeout"
 
 
 async def test_a_step_whose_attempts_all_take_too_long_fails(world: World) -> None:
@@ -204,7 +205,7 @@ async def test_a_step_whose_attempts_all_take_too_long_fails(world: World) -> No
         run_id = await world.run(await world.workflow(TIMED))
         await world.work_until(run_id)
     step = await only(world, run_id)
-    assert (step["status"], step["attempt"], step["error"]["code"]) == ("failed", 2, "timeout")  # type: ignore[index]
+    assert (step["status"], step["attempt"], step["error"]["code"]) == ("failed", 2, "timeout")
     assert [row["status"] for row in await world.calls(run_id)] == ["unknown"]
 
 

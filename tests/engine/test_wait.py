@@ -3,8 +3,6 @@
 from uuid import UUID
 
 import pytest
-from tests.engine.acts import ONE_STEP, fail, prepared, proposal
-from tests.engine.conftest import World
 
 from sparkops.core.errors import NotFound
 from sparkops.core.principal import Principal
@@ -12,6 +10,8 @@ from sparkops.engine.answer import ApprovalClosed, OwnRequest, answer_approval
 from sparkops.engine.claim import Claim
 from sparkops.engine.sweep import sweep
 from sparkops.engine.wait import ask, wait_for_approvals
+from tests.engine.acts import ONE_STEP, fail, prepared, proposal
+from tests.engine.conftest import World
 
 QUESTION = """
 version: 1
@@ -128,7 +128,7 @@ async def parked(world: World) -> UUID:
     run_id = await world.run(await world.workflow(QUESTION))
 
     async def waits() -> bool:
-        return (await world.steps(run_id))["look"]["status"] == "waiting"
+        return str((await world.steps(run_id))["look"]["status"]) == "waiting"
 
     await world.work(waits)
     return run_id
@@ -181,3 +181,4 @@ async def test_a_yes_that_has_expired_is_none(world: World) -> None:
     await answer(world, held.lease.token)
     await world.sql("UPDATE approvals SET expires_at = clock_timestamp()")
     assert (await ask(world.engine, held, question))["status"] == "expired"
+    assert await world.database.pool.fetchval("SELECT status FROM approvals") == "approved", "it was not used"

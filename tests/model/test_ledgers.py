@@ -1,6 +1,7 @@
 """Schedules, budgets and approvals keep their promises, and each of their guards is needed."""
 
 import pytest
+
 from tests.model.checker import explore
 from tests.model.ledgers import (
     APPROVAL_MUTANTS,

@@ -1,6 +1,7 @@
 """The step protocol keeps its promises in every reachable state, and each of its guards is needed."""
 
 import pytest
+
 from tests.model.checker import explore
 from tests.model.steps import ASYNC_MUTANTS, ENOUGH, MUTANTS, Steps
 

@@ -1,6 +1,7 @@
 """No answer is lost, nothing leaves without leave or after a cancellation, and each guard is needed."""
 
 import pytest
+
 from tests.model import cancelling, waiting
 from tests.model.checker import explore
 

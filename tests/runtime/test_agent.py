@@ -6,7 +6,6 @@ from typing import Any, cast
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.runtime.fakes import FakeGate, Journal, Killed, PlayedModel
 
 from sparkops.core.json import Json
 from sparkops.domains.agents.definition import AgentDefinition
@@ -16,6 +15,7 @@ from sparkops.runtime.effects import CallFailed, Dispatch, Effect, OutcomeUnknow
 from sparkops.runtime.llm.base import ModelAnswer, ModelRequest, ToolCall, ToolMessage
 from sparkops.runtime.llm.effect import Speaker
 from sparkops.runtime.tools.base import Tool, ToolContext, ToolResult
+from tests.runtime.fakes import FakeGate, Journal, Killed, PlayedModel
 
 SCHEMA = {
     "type": "object",

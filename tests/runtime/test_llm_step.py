@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from tests.runtime.fakes import FakeGate, Journal, PlayedModel
 
 from sparkops.runtime.effects import StepFailed
 from sparkops.runtime.llm.base import ModelAnswer, ModelRequest
 from sparkops.runtime.llm.effect import Speaker
 from sparkops.runtime.llm_step import LlmResult, parse_parameters, run_llm
+from tests.runtime.fakes import FakeGate, Journal, PlayedModel
 
 SCHEMA = {"type": "object", "properties": {"month": {"type": "integer"}}, "required": ["month"]}
 

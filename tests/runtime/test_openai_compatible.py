@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from tests.runtime.conftest import Peer
 
 from sparkops.core.config import ModelEndpoint, Settings
 from sparkops.core.json import canonical, loads
@@ -28,6 +27,7 @@ from sparkops.runtime.llm.base import (
 )
 from sparkops.runtime.llm.openai_compatible import request_bytes
 from sparkops.runtime.llm.registry import Models
+from tests.runtime.conftest import Peer
 
 SQL = ToolSpec(
     "sql.query",

@@ -7,19 +7,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.reference import (
-    CONDITIONS,
-    ENDINGS,
-    PENDING,
-    WORKS,
-    Fate,
-    Plan,
-    document,
-    plan,
-    random_plans,
-    run_status,
-    settle,
-)
 
 from sparkops.core.json import Json
 from sparkops.domains.runs.state import STEP_MACHINE, TERMINAL_STEP, RunStatus, StepStatus
@@ -39,6 +26,19 @@ from sparkops.engine.decide import (
 )
 from sparkops.engine.graph import Graph, compile_graph
 from sparkops.engine.params import render_with
+from tests.unit.reference import (
+    CONDITIONS,
+    ENDINGS,
+    PENDING,
+    WORKS,
+    Fate,
+    Plan,
+    document,
+    plan,
+    random_plans,
+    run_status,
+    settle,
+)
 
 INPUT: dict[str, Json] = {"yes": True}
 _BECOMES = {MakeReady: StepStatus.READY, Skip: StepStatus.SKIPPED, FailInline: StepStatus.FAILED}

@@ -21,6 +21,7 @@ from sparkops.api.middleware import REQUEST_ID, BodyMiddleware, RequestMiddlewar
 from sparkops.api.pages import PAGES, pages_router
 from sparkops.api.responses import problems as documented
 from sparkops.api.routes import agents, approvals, auth, health, live, me, projects, run_parts, runs, tools, workflows
+from sparkops.api.tasks import stop
 from sparkops.api.throttle import SignInThrottle
 from sparkops.api.tokens import Signer
 from sparkops.core.blobs import Blobs
@@ -133,7 +134,7 @@ async def open_door(settings: Settings) -> AsyncIterator[Door]:
         stack.push_async_callback(bell.close)
         hub = Hub(database, redis)
         listening = asyncio.create_task(hub.listen())
-        stack.push_async_callback(_stop, listening)
+        stack.push_async_callback(stop, [listening])
         yield Door(
             settings=settings,
             database=database,
@@ -161,8 +162,3 @@ def open_redis(url: str) -> Redis:
         retry=Retry(NoBackoff(), 1),
     )
     return Redis.from_pool(pool)
-
-
-async def _stop(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait([task])

@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
+from sparkops.api.tasks import stop
 from sparkops.core import json
 from sparkops.core.db import Database
 from sparkops.domains.approvals.queries import open_state
@@ -237,9 +238,7 @@ class Hub:
         task.add_done_callback(_complain)
 
     async def _end(self, feed: RunFeed | ProjectFeed) -> None:
-        task = self._tasks.pop(feed)
-        task.cancel()
-        await asyncio.wait([task])
+        await stop([self._tasks.pop(feed)])
 
     async def listen(self) -> None:
         """Hear rings until cancelled; a lost connection is made again, later and later."""

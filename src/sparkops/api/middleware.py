@@ -89,7 +89,7 @@ class _Exchange:
 
     def _standing_headers(self) -> Iterator[tuple[str, str]]:
         yield from HEADERS.items()
-        if self._scope["path"].startswith("/api/"):
+        if self._scope["path"].startswith(("/api/", "/health/")):
             yield from API_HEADERS.items()
         if self._hsts:
             yield "Strict-Transport-Security", HSTS

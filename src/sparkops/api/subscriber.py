@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from redis.exceptions import RedisError
 
 from sparkops.api.live import DATABASE_IS_AWAY, Hub, ProjectFeed, RunFeed, Subscription
+from sparkops.api.tasks import stop
 from sparkops.core import json
 from sparkops.core.errors import NotFound, SparkOpsError, Unavailable
 from sparkops.core.principal import Principal
@@ -101,9 +102,7 @@ class SocketSubscriber:
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await stop(tasks)
             await self._leave_all()
         for task in done:
             if not task.cancelled() and (error := task.exception()) and not isinstance(error, _GONE):
@@ -228,7 +227,7 @@ class SocketSubscriber:
     async def _leave(self, topic: str) -> None:
         if watched := self._runs.pop(topic, None):
             feed, subscription, catching_up = watched
-            catching_up.cancel()
+            await stop([catching_up])
             await self._hub.leave_run(feed, subscription)
         if project := self._projects.pop(topic, None):
             await self._hub.leave_project(project, self)

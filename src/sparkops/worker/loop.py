@@ -130,6 +130,7 @@ class WorkerLoop:
             ended = await self._execute(held)
             failpoint("after_execute")
             if ended is not None:
+                held.ending = True
                 sent = time.monotonic()
                 next_claims = await self._record(held, ended)
         except Fenced:

@@ -29,9 +29,13 @@ class Held:
     trust: Trust
     task: "asyncio.Task[None] | None" = None
     stop: Stop | None = None
+    ending: bool = False
+    """Its end is being written, which says by itself whether the step was lost or cancelled."""
 
     def end(self, why: Stop) -> None:
-        """Cancel the work on this step; the first reason given counts."""
+        """Cancel the work on this step; the first reason given counts, and only a drain interrupts an end."""
+        if self.ending and why is not Stop.DRAINED:
+            return
         if self.stop is None and self.task is not None:
             self.stop = why
             self.task.cancel(why)

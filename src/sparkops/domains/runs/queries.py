@@ -2,13 +2,14 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import ARRAY, ColumnElement, FromClause, Select, Text, cast, func, lateral, select, true
+from sqlalchemy import ARRAY, ColumnElement, Select, Text, cast, func, lateral, select, true
 from sqlalchemy.dialects.postgresql import UUID as PgUUID
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import defer
+from sqlalchemy.orm import InstrumentedAttribute, defer
 
 from sparkops.core.paging import PageRequest
 from sparkops.core.principal import Principal
@@ -34,37 +35,45 @@ async def runs(
     session: AsyncSession, principal: Principal, *, project_id: UUID, where: RunFilter, page: PageRequest
 ) -> Sequence[Run]:
     """Return the runs of a project, newest first, one more than the page holds; without input and output."""
+    return (await session.scalars(_runs(principal, project_id, where, page))).all()
+
+
+def _runs(principal: Principal, project_id: UUID, where: RunFilter, page: PageRequest) -> Select[tuple[Run]]:
     size = page.limit + 1
     ids = _page_of_ids(project_id, where, page, size)
     statement = select(Run).where(Run.id.in_(ids), visible_to(principal, Run.project_id)).options(*_NO_PAYLOAD)
-    return (await session.scalars(statement.order_by(Run.id.desc()).limit(size))).all()
+    return statement.order_by(Run.id.desc()).limit(size)
 
 
 def _page_of_ids(project_id: UUID, where: RunFilter, page: PageRequest, size: int) -> Select[tuple[UUID]]:
-    """Pick the page's runs: for every status and workflow asked for, walk its own index from the newest on.
+    """Pick the page's runs: for every workflow or status asked for, walk its own index from the newest on.
 
     One walk with `IN` would either sort all matches or pass over all others; both grow with the table.
     """
     one: Select[tuple[UUID]] = select(Run.id).where(Run.project_id == project_id, *_bounds(where, page))
-    sources: list[FromClause] = []
-    if where.statuses is not None:
-        statuses = cast(sorted(where.statuses), ARRAY(Text))
-        wanted = func.unnest(statuses).table_valued("status", name="wanted_status").render_derived()
-        sources.append(wanted)
-        one = one.where(Run.status == wanted.c.status)
     if where.workflow_ids is not None:
-        ids = cast(sorted(where.workflow_ids), ARRAY(PgUUID(as_uuid=True)))
-        named = func.unnest(ids).table_valued("workflow_id", name="wanted_workflow").render_derived()
-        sources.append(named)
-        one = one.where(Run.workflow_id == named.c.workflow_id)
-    one = one.order_by(Run.id.desc()).limit(size)
-    if not sources:
-        return one
-    branch = lateral(one.correlate(*sources))
-    joined: FromClause = sources[0]
-    for source in [*sources[1:], branch]:
-        joined = joined.join(source, true())
-    return select(branch.c.id).select_from(joined).order_by(branch.c.id.desc()).limit(size)
+        if where.statuses is not None:
+            one = one.where(Run.status.in_(sorted(where.statuses)))
+        return _newest_of_each(
+            one, Run.workflow_id, cast(sorted(where.workflow_ids), ARRAY(PgUUID(as_uuid=True))), size
+        )
+    if where.statuses is not None:
+        return _newest_of_each(one, Run.status, cast(sorted(where.statuses), ARRAY(Text)), size)
+    return one.order_by(Run.id.desc()).limit(size)
+
+
+def _newest_of_each(
+    one: Select[tuple[UUID]], column: InstrumentedAttribute[Any], values: ColumnElement[Any], size: int
+) -> Select[tuple[UUID]]:
+    """Merge the newest runs of each value of a column.
+
+    The two comparisons say the same as `=`, but leave the planner no order other than the one of the index on the
+    column: with `=` it may walk all runs of the project by id and hope to meet the value soon.
+    """
+    wanted = func.unnest(values).table_valued("value", name="wanted").render_derived()
+    walk = one.where(column >= wanted.c.value, column <= wanted.c.value).order_by(column, Run.id.desc()).limit(size)
+    branch = lateral(walk.correlate(wanted))
+    return select(branch.c.id).select_from(wanted.join(branch, true())).order_by(branch.c.id.desc()).limit(size)
 
 
 def _bounds(where: RunFilter, page: PageRequest) -> list[ColumnElement[bool]]:

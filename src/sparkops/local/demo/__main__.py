@@ -26,8 +26,9 @@ def demo(data_dir: Path | None, year: int, as_json: bool) -> None:
 
     Uses the model of SPARKOPS_MODEL_BASE_URL and SPARKOPS_MODEL_NAME if they are set, else the scripted one.
     """
+    place = (data_dir or default_data_dir() / "demo").absolute()
     try:
-        played, files = asyncio.run(run(data_dir or default_data_dir() / "demo", year=year, quiet=as_json))
+        played, files = asyncio.run(run(place, year=year, quiet=as_json))
     except SparkOpsError as error:
         click.echo(f"sparkops demo: {error.detail}", err=True)
         sys.exit(1)
@@ -44,7 +45,7 @@ async def run(data_dir: Path, *, year: int, quiet: bool = False) -> tuple[Played
     Raises:
         SparkOpsError: it could not start, or did not come to an end.
     """
-    settings = load_settings(data_dir=data_dir.absolute(), port=0, workers=2)
+    settings = load_settings(data_dir=data_dir, port=0, workers=2)
     tell = (lambda line: None) if quiet else click.echo
     tell("Starting PostgreSQL, Valkey, the API and two workers.")
     async with Supervisor(settings, prepare=connection_to_weather, say=tell) as stack:

@@ -73,7 +73,8 @@ def as_text(played: Played, files: Mapping[str, Path]) -> Iterator[str]:
     tokens = run["tokens"]
     yield (
         f"Cost {format_usd(run['cost_micros'])} of {format_usd(budget['limit_micros'])} allowed, "
-        f"{tokens['input']} tokens in, {tokens['output']} out, model {_models(played)}, {played.duration_ms / 1000:.1f} s"
+        f"{tokens['input']} tokens in, {tokens['output']} out, model {_models(played)}, "
+        f"{played.duration_ms / 1000:.1f} s"
     )
     if run["output"]:
         yield f"Finding: {run['output']['finding']}"

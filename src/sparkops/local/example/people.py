@@ -30,7 +30,7 @@ def administrator(settings: Settings, data: DataDir) -> Login:
         return Login(settings.admin_email, settings.admin_password.get_secret_value())
     if not data.admin_password.exists():
         raise StartError(
-            f"The example is set up as {settings.admin_email}, whose password is not in {data.admin_password} any more; "
+            f"The example is set up as {settings.admin_email}, whose password is no longer in {data.admin_password}; "
             "give it in SPARKOPS_ADMIN_PASSWORD."
         )
     return Login(settings.admin_email, data.admin_password.read_text(encoding="utf-8").strip())

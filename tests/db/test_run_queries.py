@@ -1,0 +1,78 @@
+"""The list of runs walks an index whatever it is narrowed to."""
+
+from uuid import UUID, uuid4
+
+import asyncpg
+import orjson
+import pytest
+import sqlalchemy
+from sqlalchemy import Select
+
+from sparkops.core.db import Database
+from sparkops.core.ids import new_id
+from sparkops.core.paging import PageRequest
+from sparkops.core.principal import Principal
+from sparkops.domains.runs.models import Run
+from sparkops.domains.runs.queries import RunFilter, _runs
+from sparkops.domains.runs.state import RunStatus
+
+RUNS = 20_000
+PAGE = PageRequest(50)
+JOIN = """
+    WITH u AS (INSERT INTO users (id, email, name, password_hash) VALUES ($1, 'a@example.com', 'Ann', '') RETURNING id)
+    INSERT INTO memberships (project_id, user_id, role) SELECT $2, id, 'member' FROM u
+"""
+
+FILL = """
+    WITH p AS (INSERT INTO projects (id, slug, name) VALUES ($1, 'many', 'Many') RETURNING id),
+         w AS (INSERT INTO workflows (id, project_id, name, latest_version)
+               SELECT $2, id, 'often', 1 FROM p RETURNING id, project_id),
+         v AS (INSERT INTO workflow_versions (id, project_id, workflow_id, version, source, definition, digest)
+               SELECT $3, project_id, id, 1, '', '{}', '' FROM w RETURNING id, project_id, workflow_id)
+    INSERT INTO runs (id, project_id, workflow_id, workflow_version_id, status, input, finished_at)
+    SELECT overlay(gen_random_uuid()::text placing to_char(n, 'FM00000000') from 1 for 8)::uuid, project_id,
+           CASE WHEN n % 1000 = 0 THEN $4 ELSE workflow_id END, id,
+           CASE WHEN n % 1000 = 1 THEN 'failed' ELSE 'succeeded' END, '{}', now()
+      FROM v, generate_series(1, $5::int) n
+"""
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        RunFilter(),
+        RunFilter(statuses={RunStatus.FAILED}),
+        RunFilter(statuses={RunStatus.FAILED, RunStatus.RUNNING, RunStatus.CANCELLED}),
+        RunFilter(workflow_ids=[UUID(int=7)]),
+        RunFilter(workflow_ids=[UUID(int=7)], statuses={RunStatus.FAILED}),
+        RunFilter(id_from=UUID("00000900" + "0" * 24), id_to=UUID("00000900" + "f" * 24)),
+    ],
+    ids=["all", "rare status", "rare statuses", "rare workflow", "rare both", "id prefix"],
+)
+async def test_a_page_reads_no_more_rows_than_it_shows(database: Database, owner_url: str, where: RunFilter) -> None:
+    project, user = new_id(), Principal(uuid4(), "ann@example.com", "Ann", is_admin=False)
+    await database.pool.execute(FILL, project, uuid4(), uuid4(), UUID(int=7), RUNS)
+    await database.pool.execute(JOIN, user.user_id, project)
+    owner = await asyncpg.connect(owner_url)
+    await owner.execute("ANALYZE")
+    await owner.close()
+
+    plan = await database.pool.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {rendered(_runs(user, project, where, PAGE))}")
+
+    assert rows_read(orjson.loads(plan)[0]["Plan"]) <= 4 * PAGE.limit
+
+
+def rendered(statement: Select[tuple[Run]]) -> str:
+    dialect = sqlalchemy.dialects.registry.load("postgresql")()
+    return str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+
+
+def rows_read(node: dict[str, object]) -> int:
+    """Rows of `runs` that the plan touched, those thrown away included."""
+    own = 0
+    if node.get("Relation Name") == "runs":
+        loops = int(str(node["Actual Loops"]))
+        own = round((float(str(node["Actual Rows"])) + int(str(node.get("Rows Removed by Filter", 0)))) * loops)
+    children = node.get("Plans", [])
+    assert isinstance(children, list)
+    return own + sum(rows_read(child) for child in children)
