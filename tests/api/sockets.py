@@ -24,7 +24,7 @@ async def listening(app: FastAPI) -> AsyncIterator[str]:
         config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, ws="websockets-sansio")
         server = uvicorn.Server(config)
         task = asyncio.create_task(server.serve(sockets=[bound]))
-        while not server.started:  # noqa: ASYNC110 -- the server has no event for it
+        while not server.started:
             await asyncio.sleep(0.01)
         yield "{}:{}".format(*bound.getsockname())
         server.should_exit = True

@@ -253,7 +253,7 @@ async def test_leaving_ends_every_feed(address: str, ann: Person, run_id: UUID, 
         await watcher.until(lambda frame: frame["topic"] == "project:weather")
         assert len(door.hub._tasks) == 2
     async with asyncio.timeout(5):
-        while door.hub._tasks:  # noqa: ASYNC110 -- the hub has no event for it
+        while door.hub._tasks:
             await asyncio.sleep(0.02)
 
 

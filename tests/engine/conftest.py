@@ -177,7 +177,7 @@ class World:
 
     async def reaches(self, condition: Callable[[], Awaitable[bool]]) -> None:
         """Return once the condition holds; a test's time limit is the only other end."""
-        while not await condition():  # noqa: ASYNC110 -- what it waits for happens in the database
+        while not await condition():
             await asyncio.sleep(0.01)
 
     async def blocked(self, act: Awaitable[Any]) -> "asyncio.Task[Any]":

@@ -43,7 +43,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 
 async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 -- a process tells nobody
+        while not condition():
             await asyncio.sleep(0.01)
 
 

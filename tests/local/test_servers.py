@@ -36,7 +36,7 @@ async def query(url: str, statement: str) -> object:
 async def back(servers: EmbeddedServers, name: str) -> None:
     child = servers.postgres if name == "postgres" else servers.valkey
     async with asyncio.timeout(10):
-        while child.starts < 2 or child.state is not ChildState.RUNNING:  # noqa: ASYNC110 -- a process tells nobody
+        while child.starts < 2 or child.state is not ChildState.RUNNING:
             await asyncio.sleep(0.02)
 
 

@@ -165,7 +165,7 @@ async def ended(process: Process) -> int:
     """Wait until the process is gone and return its exit code, negative for a signal."""
     if process.poll() is None and hasattr(os, "pidfd_open"):
         await _ended_by_descriptor(process.pid)
-    while (code := process.poll()) is None:  # noqa: ASYNC110 -- elsewhere than on Linux nobody tells us
+    while (code := process.poll()) is None:
         await asyncio.sleep(0.02)
     return code
 
