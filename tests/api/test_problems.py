@@ -7,8 +7,9 @@ from uuid import UUID
 
 import pytest
 from httpx2 import AsyncClient
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.api.deps import Door
 from sparkops.api.middleware import MAX_BODY_BYTES, MAX_RUN_BODY_BYTES
@@ -138,6 +139,22 @@ async def test_a_database_that_is_away_is_said_to_be_away(ann: Person, monkeypat
     answer = await ann.client.get("/api/v1/me")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert "SELECT" not in answer.text
+
+
+async def test_a_statement_that_takes_too_long_is_no_bug_of_the_caller(
+    ann: Person, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slow(session: AsyncSession, _: object) -> None:
+        await session.execute(text("SET LOCAL statement_timeout = 50"))
+        await session.execute(text("SELECT pg_sleep(5)"))
+
+    async def wrong(session: AsyncSession, _: object) -> None:
+        await session.execute(text("SELECT nothing"))
+
+    monkeypatch.setattr(me, "roles_of", slow)
+    assert (await ann.client.get("/api/v1/me")).status_code == 503
+    monkeypatch.setattr(me, "roles_of", wrong)
+    assert (await ann.client.get("/api/v1/me")).status_code == 500
 
 
 @pytest.mark.parametrize("given", ["short", "has spaces in it", "x" * 129, "line\tbreak-12345"])

@@ -36,6 +36,10 @@ from sparkops.runtime.tools.registry import builtin_tools
 from sparkops.worker.loop import WorkerLoop, open_worker
 
 
+LIMIT_SECONDS = 30.0
+"""More than any condition takes on a busy machine; a test that waits for longer has found something."""
+
+
 class NoViewer:
     async def text(self, run_id: UUID, step_id: UUID, call_id: UUID, offset: int, text: str) -> None: ...
 
@@ -131,13 +135,14 @@ class World:
     async def work(
         self, until: Callable[[], Awaitable[bool]], *, slots: int = 10, runtime: Runtime | None = None
     ) -> None:
-        """Run a worker until the condition holds; a test's time limit is the only other end."""
+        """Run a worker until the condition holds, for half a minute at most."""
         loop = WorkerLoop(runtime or self.runtime(), await self.worker(slots), slots=slots, drain_seconds=1)
         running = asyncio.create_task(loop.run())
         try:
-            while not await until():
-                assert not running.done(), "the worker stopped"
-                await asyncio.sleep(0.02)
+            async with asyncio.timeout(LIMIT_SECONDS):
+                while not await until():
+                    assert not running.done(), "the worker stopped"
+                    await asyncio.sleep(0.02)
         finally:
             loop.drain()
             await running
@@ -176,9 +181,10 @@ class World:
             await (transaction.commit() if commit else transaction.rollback())
 
     async def reaches(self, condition: Callable[[], Awaitable[bool]]) -> None:
-        """Return once the condition holds; a test's time limit is the only other end."""
-        while not await condition():
-            await asyncio.sleep(0.01)
+        """Return once the condition holds; fail after half a minute."""
+        async with asyncio.timeout(LIMIT_SECONDS):
+            while not await condition():
+                await asyncio.sleep(0.01)
 
     async def blocked(self, act: Awaitable[Any]) -> "asyncio.Task[Any]":
         """Start this, and return once it waits for a lock that somebody else holds."""

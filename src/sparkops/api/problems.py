@@ -8,7 +8,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
@@ -48,7 +48,17 @@ _HTTP_CODES = {
     404: (NotFound.code, NotFound.title),
     405: ("method-not-allowed", "This address does not take this method"),
 }
-DATABASE_IS_AWAY = (PoolTimeout, OperationalError, InterfaceError, asyncpg.PostgresConnectionError, ConnectionError)
+DATABASE_IS_AWAY = (
+    PoolTimeout,
+    OperationalError,
+    InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    ConnectionError,
+    TimeoutError,
+)
+"""It does not answer, shuts down, is out of connections, or took longer than a statement may."""
 
 
 def status_of(error: SparkOpsError) -> int:
@@ -123,6 +133,18 @@ async def _http(request: Request, error: Exception) -> Response:
     return Response(json.dumps(body), error.status_code, dict(error.headers or {}), MEDIA_TYPE)
 
 
+async def _database(request: Request, error: Exception) -> Response:
+    """Tell a database that is away, which the ORM wraps once more, from a statement that is wrong."""
+    assert isinstance(error, DBAPIError)
+    if error.connection_invalidated or isinstance(_cause(error), DATABASE_IS_AWAY):
+        return await _database_is_away(request, error)
+    raise error
+
+
+def _cause(error: DBAPIError) -> BaseException | None:
+    return error.orig.__cause__ if error.orig else None
+
+
 async def _database_is_away(request: Request, error: Exception) -> Response:
     log.warning("database.away", error=type(error).__name__, exc_info=error)
     return response(request.scope, Unavailable("The database did not answer; try again in a moment."))
@@ -133,5 +155,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(SparkOpsError, _expected)
     app.add_exception_handler(RequestValidationError, _not_valid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(DBAPIError, _database)
     for kind in DATABASE_IS_AWAY:
         app.add_exception_handler(kind, _database_is_away)

@@ -7,7 +7,10 @@ type Parts = { body?: unknown; path?: unknown; query?: unknown; headers?: unknow
 /** One operation of the API as the generated types describe it. */
 type Operation = Parts & { url: string }
 /** What a call gives besides method and address: the parts that its operation has. */
-type Options<D extends Operation> = Pick<D, { [K in keyof D]: K extends keyof Parts ? (D[K] extends undefined ? never : K) : never }[keyof D]> & {
+type Options<D extends Operation> = Pick<
+  D,
+  { [K in keyof D]: K extends keyof Parts ? (D[K] extends undefined ? never : K) : never }[keyof D]
+> & {
   signal?: AbortSignal
 }
 
@@ -34,7 +37,11 @@ export async function requestBlob<D extends Operation>(url: D['url'], options: O
   return response.blob()
 }
 
-async function fetchSignedIn(method: Method, url: string, options: Parts & { signal?: AbortSignal }): Promise<Response> {
+async function fetchSignedIn(
+  method: Method,
+  url: string,
+  options: Parts & { signal?: AbortSignal },
+): Promise<Response> {
   const address = fill(url, options.path) + queryString(options.query)
   let response = await send(method, address, options)
   if (response.status === 401 && !isAuthentication(url) && (await refreshSession())) {
@@ -47,7 +54,11 @@ async function fetchSignedIn(method: Method, url: string, options: Parts & { sig
 /** A wrong password is an answer, not a session that has run out. */
 const isAuthentication = (url: string): boolean => url === '/api/v1/auth/sign-in'
 
-async function send(method: Method, address: string, options: Parts & { signal?: AbortSignal }): Promise<Response> {
+async function send(
+  method: Method,
+  address: string,
+  options: Parts & { signal?: AbortSignal },
+): Promise<Response> {
   const headers = new Headers(clean(options.headers))
   headers.set('accept', 'application/json')
   const token = readAccessToken()

@@ -169,7 +169,10 @@ export class Live {
   }
 
   private tryLater(): void {
-    if (this.topics.size === 0) return this.hangUp()
+    if (this.topics.size === 0) {
+      this.hangUp()
+      return
+    }
     if (this.state.phase === 'live') this.become('reconnecting')
     this.despair ??= setTimeout(() => this.become('offline'), OFFLINE_AFTER_MS)
     clearTimeout(this.retry)

@@ -33,7 +33,10 @@ export function asProblem(error: unknown): Problem {
 
 export function unreachable(path: string): RequestFailed {
   const detail = 'The server does not answer. Check that it is running and that you are connected.'
-  return new RequestFailed({ ...problemOf('unreachable', 0, 'No answer from the server', detail), instance: path })
+  return new RequestFailed({
+    ...problemOf('unreachable', 0, 'No answer from the server', detail),
+    instance: path,
+  })
 }
 
 /** The problem in a response; one without a problem document gets a plain one made from its status. */

@@ -21,7 +21,10 @@ export const live = new Live({ getTicket, connect })
 /** Ties the live connection to the session and the network; once, at the start. */
 export function superviseLive(): void {
   addEventListener('online', live.retryNow)
-  document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && live.retryNow())
+  document.addEventListener(
+    'visibilitychange',
+    () => document.visibilityState === 'visible' && live.retryNow(),
+  )
   subscribeSession(() => readSession().phase === 'out' && live.close())
 }
 

@@ -1,6 +1,7 @@
 import { createBrowserRouter, Navigate } from 'react-router'
 import { RootLayout, Splash } from './root-layout'
 import { RouteFailed } from './route-failed'
+import { Keys } from './shell/keys'
 import { SignedIn } from './signed-in'
 
 /** A route whose code is loaded when it is opened. The module's default export is the page. */
@@ -26,6 +27,7 @@ export const router = createBrowserRouter([
             errorElement: <RouteFailed />,
             children: [
               {
+                element: <Keys />,
                 // Keeps the frame when a page fails.
                 errorElement: <RouteFailed />,
                 children: [
@@ -33,6 +35,7 @@ export const router = createBrowserRouter([
                   { path: 'runs', lazy: page(() => import('./routes/runs')) },
                   { path: 'runs/:runId', element: <Navigate to="timeline" replace /> },
                   { path: 'runs/:runId/:tab', lazy: page(() => import('./routes/run')) },
+                  { path: 'approvals', lazy: page(() => import('./routes/approvals')) },
                   { path: '*', lazy: page(() => import('./routes/not-found')) },
                 ],
               },

@@ -1,6 +1,6 @@
 import { Navigate, Outlet, useLocation } from 'react-router'
-import { paths } from '@/lib/paths'
 import { useSession } from '@/api/use-session'
+import { paths } from '@/lib/paths'
 import { Splash } from './root-layout'
 
 /** Shows its pages to whoever is signed in; others sign in first and come back to where they wanted to be. */

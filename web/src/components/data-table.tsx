@@ -44,11 +44,18 @@ export function DataTable<T>({ label, columns, rows, keyOf, linkTo, linkLabel }:
         </thead>
         <tbody>
           {rows.map((row) => (
-            <tr key={keyOf(row)} className="relative border-b border-line hover:bg-raised has-[a:focus-visible]:bg-raised">
+            <tr
+              key={keyOf(row)}
+              className="relative border-b border-line hover:bg-raised has-[a:focus-visible]:bg-raised"
+            >
               {columns.map((column, index) => (
                 <td key={column.id} className={cellClass(column, 'h-8 truncate')}>
                   {index === 0 && linkTo ? (
-                    <Link to={linkTo(row)} aria-label={linkLabel?.(row)} className="after:absolute after:inset-0">
+                    <Link
+                      to={linkTo(row)}
+                      aria-label={linkLabel?.(row)}
+                      className="after:absolute after:inset-0"
+                    >
                       {column.cell(row)}
                     </Link>
                   ) : (
@@ -68,5 +75,10 @@ const hidden = (column: Column<never> | { wideOnly?: boolean }): string | undefi
   column.wideOnly ? 'max-lg:hidden' : undefined
 
 function cellClass(column: { align?: 'end'; wideOnly?: boolean }, className: string): string {
-  return cn('px-2 first:pl-4 last:pr-4', column.align === 'end' && 'text-right tabular-nums', hidden(column), className)
+  return cn(
+    'px-2 first:pl-4 last:pr-4',
+    column.align === 'end' && 'text-right tabular-nums',
+    hidden(column),
+    className,
+  )
 }

@@ -2,7 +2,15 @@ import type { ReactNode } from 'react'
 import { cn } from '@/lib/cn'
 
 /** The eight looks of a state. Each has a colour and a shape of its own, so none is told by colour alone. */
-export type Tone = 'succeeded' | 'running' | 'waiting' | 'failed' | 'denied' | 'queued' | 'cancelled' | 'skipped'
+export type Tone =
+  | 'succeeded'
+  | 'running'
+  | 'waiting'
+  | 'failed'
+  | 'denied'
+  | 'queued'
+  | 'cancelled'
+  | 'skipped'
 
 export const TONE_TEXT = {
   succeeded: 'text-tx-succeeded',
@@ -33,7 +41,12 @@ const SHAPES: Record<Tone, ReactNode> = {
   ),
   waiting: (
     <>
-      <path d="M8 1.2 14.8 8 8 14.8 1.2 8z" fill="var(--st-waiting)" stroke="var(--tx-waiting)" strokeLinejoin="round" />
+      <path
+        d="M8 1.2 14.8 8 8 14.8 1.2 8z"
+        fill="var(--st-waiting)"
+        stroke="var(--tx-waiting)"
+        strokeLinejoin="round"
+      />
       <path d="M8 4.8v3.8M8 10.9v.2" {...LINE} stroke="var(--on-spark)" />
     </>
   ),
@@ -61,10 +74,17 @@ const SHAPES: Record<Tone, ReactNode> = {
 
 /** The sign of a state. Without a label it is decoration beside text that says the same. */
 export function Glyph({ tone, label, className }: { tone: Tone; label?: string; className?: string }) {
-  const naming = label ? { role: 'img', 'aria-label': label } : { 'aria-hidden': true }
+  const look = { viewBox: '0 0 16 16', className: cn('size-3.5 shrink-0', className) }
+  if (label === undefined) {
+    return (
+      <svg aria-hidden="true" {...look}>
+        {SHAPES[tone]}
+      </svg>
+    )
+  }
   return (
-    <svg viewBox="0 0 16 16" className={cn('size-3.5 shrink-0', className)} {...naming}>
-      {label ? <title>{label}</title> : null}
+    <svg role="img" aria-label={label} {...look}>
+      <title>{label}</title>
       {SHAPES[tone]}
     </svg>
   )

@@ -18,9 +18,14 @@ export function JsonView({ label, value, className }: JsonViewProps) {
   const cut = !whole && text.length > SHOWN
   return (
     <div className={className}>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrollable block must be reachable by keyboard */}
-      <section aria-label={label} tabIndex={0} className="max-h-[60vh] overflow-auto rounded-md bg-raised p-2">
-        <pre className="font-mono text-dense break-words whitespace-pre-wrap">{cut ? text.slice(0, SHOWN) : text}</pre>
+      <section
+        aria-label={label}
+        tabIndex={0}
+        className="max-h-[60vh] overflow-auto rounded-md bg-raised p-2"
+      >
+        <pre className="font-mono text-dense break-words whitespace-pre-wrap">
+          {cut ? text.slice(0, SHOWN) : text}
+        </pre>
       </section>
       {cut ? (
         <Button size="sm" className="mt-1" onClick={() => setWhole(true)}>

@@ -2,7 +2,15 @@ import type { ReactNode } from 'react'
 import { cn } from '@/lib/cn'
 
 /** Nothing here yet, or nothing that matches: says so, and offers the next thing to do. */
-export function Empty({ title, children, action }: { title: string; children?: ReactNode; action?: ReactNode }) {
+export function Empty({
+  title,
+  children,
+  action,
+}: {
+  title: string
+  children?: ReactNode
+  action?: ReactNode
+}) {
   return (
     <div className="flex flex-col items-start gap-2 px-4 py-12 md:pl-16">
       <h2 className="text-section font-semibold">{title}</h2>
@@ -21,7 +29,6 @@ export function SkeletonRows({ rows = 12, height = 32 }: { rows?: number; height
   return (
     <div role="status" aria-label="Loading" className="appear-late">
       {Array.from({ length: rows }, (_, row) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: rows of a skeleton are all the same
         <div key={row} className="flex items-center gap-6 border-b border-line px-4" style={{ height }}>
           <Skeleton className="w-24" />
           <Skeleton className={row % 3 === 0 ? 'w-64' : 'w-48'} />

@@ -10,7 +10,7 @@ export function useNow(everyMs: number | null): number {
     },
     [everyMs],
   )
-  // Rounded down, so that all clocks of one page agree and a render without a tick changes nothing.
-  const step = everyMs ?? 1000
+  // Rounded down, so that all clocks of one page agree and one render sees one time.
+  const step = Math.min(everyMs ?? 1000, 1000)
   return useSyncExternalStore(subscribe, () => Math.floor(Date.now() / step) * step)
 }

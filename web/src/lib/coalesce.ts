@@ -2,7 +2,10 @@
  * Many calls, little work: the work starts at once, never twice at a time, and a call that comes meanwhile
  * makes it run once more afterwards, `everyMs` after the last start at the earliest.
  */
-export function coalesce(work: () => Promise<unknown>, everyMs: number): { call: () => void; stop: () => void } {
+export function coalesce(
+  work: () => Promise<unknown>,
+  everyMs: number,
+): { call: () => void; stop: () => void } {
   let wanted = false
   let busy = false
   let stopped = false

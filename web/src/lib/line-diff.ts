@@ -97,7 +97,8 @@ function number(kinds: readonly Kind[], a: readonly string[], b: readonly string
   })
 }
 
-export type DiffPart = { folded: number } | { lines: DiffLine[] }
+/** `next`: where the fold ends, counted from 0. */
+export type DiffPart = { folded: number; next: number } | { lines: DiffLine[] }
 
 /** The changed lines with `context` lines around them; what lies between is folded away. */
 export function foldDiff(lines: readonly DiffLine[], context = 3): DiffPart[] {
@@ -109,9 +110,13 @@ export function foldDiff(lines: readonly DiffLine[], context = 3): DiffPart[] {
   const parts: DiffPart[] = []
   lines.forEach((line, index) => {
     const last = parts.at(-1)
-    if (near.has(index)) last && 'lines' in last ? last.lines.push(line) : parts.push({ lines: [line] })
-    else if (last && 'folded' in last) last.folded += 1
-    else parts.push({ folded: 1 })
+    if (near.has(index)) {
+      if (last && 'lines' in last) last.lines.push(line)
+      else parts.push({ lines: [line] })
+    } else if (last && 'folded' in last) {
+      last.folded += 1
+      last.next = index + 1
+    } else parts.push({ folded: 1, next: index + 1 })
   })
   return parts
 }

@@ -13,6 +13,7 @@ export default function HomePage() {
   if (!me.data) return <Splash />
   const last = readLastProject()
   const { projects } = me.data
-  const project = projects.find((one) => one.slug === last) ?? (projects.length === 1 ? projects[0] : undefined)
+  const project =
+    projects.find((one) => one.slug === last) ?? (projects.length === 1 ? projects[0] : undefined)
   return <Navigate to={project ? paths.runs(project.slug) : paths.projects()} replace />
 }

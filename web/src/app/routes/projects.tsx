@@ -32,7 +32,9 @@ export default function ProjectsPage() {
             }
           />
           {projects.isPending ? <SkeletonRows rows={4} /> : null}
-          {projects.isError ? <ProblemPanel error={projects.error} onRetry={() => void projects.refetch()} /> : null}
+          {projects.isError ? (
+            <ProblemPanel error={projects.error} onRetry={() => void projects.refetch()} />
+          ) : null}
           {projects.isSuccess && rows.length === 0 ? (
             <Empty title="No projects yet">
               A project holds workflows, agents, tools and their runs, and the people who may see them.

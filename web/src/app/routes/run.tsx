@@ -13,8 +13,8 @@ import { callsQuery } from '@/features/runs/calls-api'
 import { RunHeader } from '@/features/runs/run-header'
 import { RunSkeleton } from '@/features/runs/run-skeleton'
 import { RunTab } from '@/features/runs/run-tab'
-import { useSelection } from '@/features/runs/use-selection'
 import { useRunLive } from '@/features/runs/use-run-live'
+import { useSelection } from '@/features/runs/use-selection'
 import { paths } from '@/lib/paths'
 
 const POLL_MS = 3000

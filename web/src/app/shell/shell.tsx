@@ -1,4 +1,4 @@
-import { useParams, Outlet } from 'react-router'
+import { Outlet, useParams } from 'react-router'
 import { keepLastProject } from '@/features/projects/last-project'
 import { Rail } from './rail'
 import { TopBar } from './top-bar'

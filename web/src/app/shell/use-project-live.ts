@@ -11,7 +11,8 @@ const EVERY_MS = 1000
 export function useProjectLive(project: string): void {
   const queryClient = useQueryClient()
   useEffect(() => {
-    const again = (queryKey: readonly unknown[]) => coalesce(() => queryClient.invalidateQueries({ queryKey }), EVERY_MS)
+    const again = (queryKey: readonly unknown[]) =>
+      coalesce(() => queryClient.invalidateQueries({ queryKey }), EVERY_MS)
     const runs = again(runKeys.listsOf(project))
     const approvals = again(approvalKeys.of(project))
     const leave = live.listenToProject(project, (changed) => {

@@ -8,7 +8,6 @@ export function Markdown({ text }: { text: string }) {
   return (
     <div className="grid max-w-3xl gap-3 text-input">
       {parseMarkdown(text).map((block, index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: the blocks of one text do not move
         <MarkdownBlock key={index} block={block} />
       ))}
     </div>
@@ -55,7 +54,6 @@ function List({ ordered, items }: { ordered: boolean; items: readonly string[] }
   return (
     <Tag className={cn('grid gap-1 pl-5', ordered ? 'list-decimal' : 'list-disc')}>
       {items.map((item, index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: the items of one text do not move
         <li key={index}>
           <Words text={item} />
         </li>
@@ -81,7 +79,6 @@ function Table({
         <thead>
           <tr className="border-b border-line-strong">
             {head.map((cell, column) => (
-              // biome-ignore lint/suspicious/noArrayIndexKey: the columns of one table do not move
               <th key={column} scope="col" className={cn(look(column), 'font-medium')}>
                 <Words text={cell} />
               </th>
@@ -90,10 +87,8 @@ function Table({
         </thead>
         <tbody>
           {rows.map((row, index) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: the rows of one table do not move
             <tr key={index} className="border-b border-line">
               {row.map((cell, column) => (
-                // biome-ignore lint/suspicious/noArrayIndexKey: the columns of one table do not move
                 <td key={column} className={look(column)}>
                   <Words text={cell} />
                 </td>

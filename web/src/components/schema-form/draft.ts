@@ -24,7 +24,10 @@ export function draftOf(schema: Schema, value: unknown = schema.default): Draft 
     }
     case 'object': {
       const given = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>
-      const entries = schema.properties.map(([name, part]) => [name, draftOf(part, given[name] ?? part.default)])
+      const entries = schema.properties.map(([name, part]) => [
+        name,
+        draftOf(part, given[name] ?? part.default),
+      ])
       return Object.fromEntries(entries) as Draft
     }
     case 'json':
@@ -78,7 +81,8 @@ function readArray(schema: Schema, draft: readonly Draft[], required: boolean, p
 
 function readText(schema: Schema, text: string, required: boolean, path: string): Read {
   if (text.trim() === '') {
-    const emptyIsFine = kindOf(schema) === 'string' && (schema.minLength ?? 0) === 0 && required && path !== ''
+    const emptyIsFine =
+      kindOf(schema) === 'string' && (schema.minLength ?? 0) === 0 && required && path !== ''
     if (emptyIsFine && schema.default === '') return { value: '', errors: [] }
     return required ? wrong(path, 'This is required.') : { value: undefined, errors: [] }
   }
@@ -97,7 +101,8 @@ function readText(schema: Schema, text: string, required: boolean, path: string)
 function readNumber(schema: Schema, text: string, path: string): Read {
   const value = Number(text)
   if (!Number.isFinite(value)) return wrong(path, 'This must be a number.')
-  if (schema.type === 'integer' && !Number.isInteger(value)) return wrong(path, 'This must be a whole number.')
+  if (schema.type === 'integer' && !Number.isInteger(value))
+    return wrong(path, 'This must be a whole number.')
   const { minimum, maximum, exclusiveMinimum: above, exclusiveMaximum: below } = schema
   if (minimum !== undefined && value < minimum) return wrong(path, `This must be at least ${minimum}.`)
   if (maximum !== undefined && value > maximum) return wrong(path, `This must be at most ${maximum}.`)

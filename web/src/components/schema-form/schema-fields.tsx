@@ -19,8 +19,11 @@ type NodeProps = {
 
 type SchemaFieldsProps = Pick<NodeProps, 'schema' | 'draft' | 'errors' | 'onChange'> & { path?: string }
 
-/** The fields of an object schema, one below the other. */
+/** The fields of an object schema, one below the other; an object without declared properties is one field of JSON. */
 export function SchemaFields({ schema, draft, errors, onChange, path = '' }: SchemaFieldsProps) {
+  if (kindOf(schema) === 'json' && schema.open) {
+    return <TextField schema={schema} name="Input" path={path} required={false} draft={draft} errors={errors} onChange={onChange} />
+  }
   const values = draft as { readonly [name: string]: Draft }
   return schema.properties.map(([name, part, required]) => (
     <SchemaField
@@ -69,7 +72,6 @@ function ArrayField({ schema, name, path, draft, errors, onChange }: NodeProps) 
       <legend className="mb-1 font-medium">{name}</legend>
       {schema.description ? <p className="text-dense text-ink-3">{schema.description}</p> : null}
       {items.map((item, place) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: the items of an array have no name but their place
         <div key={place} className="flex items-start gap-2">
           <div className="grid min-w-0 flex-1 gap-2">
             <SchemaField
@@ -128,10 +130,16 @@ function TextField({ schema, name, path, required, draft, errors, onChange }: No
   return (
     <Field label={name} hint={hint} required={required} error={errors.get(path)}>
       {(wiring) => {
-        const shared = { ...wiring, value, onChange: (event: { target: { value: string } }) => onChange(event.target.value) }
+        const shared = {
+          ...wiring,
+          value,
+          onChange: (event: { target: { value: string } }) => onChange(event.target.value),
+        }
         if (kind === 'choice') return <Choice {...shared} schema={schema} required={required} />
-        if (kind === 'json') return <Textarea {...shared} rows={4} spellCheck={false} className="font-mono text-dense" />
-        if (kind === 'number') return <Input {...shared} inputMode={schema.type === 'integer' ? 'numeric' : 'decimal'} />
+        if (kind === 'json')
+          return <Textarea {...shared} rows={4} spellCheck={false} className="font-mono text-dense" />
+        if (kind === 'number')
+          return <Input {...shared} inputMode={schema.type === 'integer' ? 'numeric' : 'decimal'} />
         return isLong(schema, value) ? <Textarea {...shared} rows={3} /> : <Input {...shared} />
       }}
     </Field>
@@ -139,9 +147,15 @@ function TextField({ schema, name, path, required, draft, errors, onChange }: No
 }
 
 const isLong = (schema: Schema, value: string): boolean =>
-  value.includes('\n') || String(schema.default ?? '').length > LONG_TEXT || (schema.minLength ?? 0) > LONG_TEXT
+  value.includes('\n') ||
+  String(schema.default ?? '').length > LONG_TEXT ||
+  (schema.minLength ?? 0) > LONG_TEXT
 
-function Choice({ schema, required, ...rest }: { schema: Schema; required: boolean } & React.ComponentProps<'select'>) {
+function Choice({
+  schema,
+  required,
+  ...rest
+}: { schema: Schema; required: boolean } & React.ComponentProps<'select'>) {
   const options = schema.enum ?? []
   return (
     <Select {...rest}>

@@ -5,6 +5,8 @@ export type Schema = {
   description?: string | undefined
   default?: unknown
   enum?: readonly unknown[] | undefined
+  /** Whether values beside the properties are welcome. */
+  open: boolean
   properties: ReadonlyArray<readonly [name: string, schema: Schema, required: boolean]>
   items?: Schema | undefined
   minimum?: number | undefined
@@ -37,6 +39,7 @@ export function readSchema(document: unknown): Schema {
     title: textAt(given, 'title'),
     description: textAt(given, 'description'),
     default: given.default,
+    open: given.additionalProperties === true || isRecord(given.additionalProperties),
     enum: Array.isArray(given.enum) ? given.enum : undefined,
     properties: properties.map(([name, schema]) => [name, readSchema(schema), required.has(name)] as const),
     items: isRecord(given.items) ? readSchema(given.items) : undefined,

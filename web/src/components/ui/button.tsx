@@ -29,6 +29,12 @@ export function buttonClass({ variant = 'secondary', size = 'md' }: ButtonLook, 
   )
 }
 
-export function Button({ variant, size, className, type = 'button', ...rest }: ComponentProps<'button'> & ButtonLook) {
+export function Button({
+  variant,
+  size,
+  className,
+  type = 'button',
+  ...rest
+}: ComponentProps<'button'> & ButtonLook) {
   return <button type={type} className={buttonClass({ variant, size }, className)} {...rest} />
 }

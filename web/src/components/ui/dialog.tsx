@@ -29,9 +29,14 @@ export function Dialog({ open, onOpenChange, title, description, children, class
           <div className="flex items-start justify-between gap-4 px-4 pt-3">
             <div>
               <Base.Title className="text-section font-semibold">{title}</Base.Title>
-              {description ? <Base.Description className="text-body text-ink-2">{description}</Base.Description> : null}
+              {description ? (
+                <Base.Description className="text-body text-ink-2">{description}</Base.Description>
+              ) : null}
             </div>
-            <Base.Close aria-label="Close" className={buttonClass({ variant: 'ghost', size: 'icon' }, '-mr-2')}>
+            <Base.Close
+              aria-label="Close"
+              className={buttonClass({ variant: 'ghost', size: 'icon' }, '-mr-2')}
+            >
               <X aria-hidden />
             </Base.Close>
           </div>

@@ -8,7 +8,13 @@ const ITEM = cn(
   'cursor-pointer [&>svg]:size-3.5 [&>svg]:text-ink-3',
 )
 
-type MenuProps = { label: string; trigger: ReactNode; className?: string; align?: 'start' | 'end'; children: ReactNode }
+type MenuProps = {
+  label: string
+  trigger: ReactNode
+  className?: string
+  align?: 'start' | 'end'
+  children: ReactNode
+}
 
 /** A button that opens a menu; `label` is the button's accessible name. */
 export function Menu({ label, trigger, className, align = 'end', children }: MenuProps) {

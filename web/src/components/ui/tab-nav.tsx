@@ -7,7 +7,10 @@ export type Tab = { to: string; label: string; count?: number | string | undefin
 export function TabNav({ label, tabs }: { label: string; tabs: readonly Tab[] }) {
   const { search } = useLocation()
   return (
-    <nav aria-label={label} className="flex shrink-0 gap-4 overflow-x-auto border-b border-line bg-surface px-4">
+    <nav
+      aria-label={label}
+      className="flex shrink-0 gap-4 overflow-x-auto border-b border-line bg-surface px-4"
+    >
       {tabs.map((tab) => (
         <NavLink
           key={tab.to}

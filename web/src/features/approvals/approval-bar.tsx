@@ -32,7 +32,12 @@ export function ApprovalBar({ approvals, userId, onShowStep }: ApprovalBarProps)
   )
 }
 
-type QuestionProps = { approval: Approval; others: number; own: boolean; onShowStep: ApprovalBarProps['onShowStep'] }
+type QuestionProps = {
+  approval: Approval
+  others: number
+  own: boolean
+  onShowStep: ApprovalBarProps['onShowStep']
+}
 
 function Question({ approval, others, own, onShowStep }: QuestionProps) {
   const [rejecting, setRejecting] = useState(false)
@@ -86,7 +91,11 @@ function Asked({ approval, onShowStep }: { approval: Approval; onShowStep: Appro
     <>
       Asked by{' '}
       {onShowStep ? (
-        <button type="button" className="underline underline-offset-2" onClick={() => onShowStep(approval.step_id)}>
+        <button
+          type="button"
+          className="underline underline-offset-2"
+          onClick={() => onShowStep(approval.step_id)}
+        >
           {approval.step_key}
         </button>
       ) : (

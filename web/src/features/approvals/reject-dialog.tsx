@@ -34,9 +34,18 @@ export function RejectDialog({ approval, open, onOpenChange }: RejectDialogProps
     <Dialog open={open} onOpenChange={onOpenChange} title="Reject" description={approval.title}>
       <form onSubmit={submit} noValidate className="contents">
         <DialogBody>
-          <Field label="Reason" required error={missing ? 'Say why, so that the others can act on it.' : undefined}>
+          <Field
+            label="Reason"
+            required
+            error={missing ? 'Say why, so that the others can act on it.' : undefined}
+          >
             {(wiring) => (
-              <Textarea {...wiring} rows={3} value={reason} onChange={(event) => setReason(event.target.value)} />
+              <Textarea
+                {...wiring}
+                rows={3}
+                value={reason}
+                onChange={(event) => setReason(event.target.value)}
+              />
             )}
           </Field>
           <ProblemLine error={reject.error} />

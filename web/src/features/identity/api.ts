@@ -17,7 +17,8 @@ export const meQuery = queryOptions({
 
 export function useSignIn() {
   return useMutation({
-    mutationFn: (body: SignInData['body']) => request<SignInData, SignInResponse>('POST', '/api/v1/auth/sign-in', { body }),
+    mutationFn: (body: SignInData['body']) =>
+      request<SignInData, SignInResponse>('POST', '/api/v1/auth/sign-in', { body }),
     onSuccess: openSession,
   })
 }

@@ -7,7 +7,11 @@ import { Field } from '@/components/ui/field'
 import { Input } from '@/components/ui/input'
 import { useCreateProject } from './api'
 
-type NewProjectDialogProps = { open: boolean; onOpenChange: (open: boolean) => void; onCreated: (slug: string) => void }
+type NewProjectDialogProps = {
+  open: boolean
+  onOpenChange: (open: boolean) => void
+  onCreated: (slug: string) => void
+}
 
 /** The address that a name suggests: `Weather data` gives `weather-data`. */
 export function slugOf(name: string): string {
@@ -34,7 +38,13 @@ export function NewProjectDialog({ open, onOpenChange, onCreated }: NewProjectDi
         <DialogBody>
           <Field label="Name">
             {(wiring) => (
-              <Input {...wiring} required maxLength={100} value={name} onChange={(event) => setName(event.target.value)} />
+              <Input
+                {...wiring}
+                required
+                maxLength={100}
+                value={name}
+                onChange={(event) => setName(event.target.value)}
+              />
             )}
           </Field>
           <Field

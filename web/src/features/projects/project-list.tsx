@@ -5,8 +5,18 @@ import { paths } from '@/lib/paths'
 
 const COLUMNS: ReadonlyArray<Column<Project>> = [
   { id: 'name', header: 'Project', cell: (row) => <span className="font-medium">{row.name}</span> },
-  { id: 'slug', header: 'Address', width: '240px', cell: (row) => <code className="font-mono text-dense">{row.slug}</code> },
-  { id: 'role', header: 'Your role', width: '120px', cell: (row) => (row.role === 'owner' ? 'Owner' : 'Member') },
+  {
+    id: 'slug',
+    header: 'Address',
+    width: '240px',
+    cell: (row) => <code className="font-mono text-dense">{row.slug}</code>,
+  },
+  {
+    id: 'role',
+    header: 'Your role',
+    width: '120px',
+    cell: (row) => (row.role === 'owner' ? 'Owner' : 'Member'),
+  },
   { id: 'created', header: 'Created', width: '220px', cell: (row) => <Moment at={row.created_at} /> },
 ]
 

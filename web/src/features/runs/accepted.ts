@@ -4,7 +4,10 @@ import type { RunSummary } from '@/api/generated/types.gen'
 export type Accepted = { key: string; newest: string | null }
 
 /** Which runs are shown and how many newer ones wait behind the bar. Ids sort by time. */
-export function splitNew(rows: readonly RunSummary[], newest: string | null): { shown: RunSummary[]; waiting: number } {
+export function splitNew(
+  rows: readonly RunSummary[],
+  newest: string | null,
+): { shown: RunSummary[]; waiting: number } {
   if (newest === null) return { shown: [...rows], waiting: 0 }
   const shown = rows.filter((row) => row.id <= newest)
   return { shown, waiting: rows.length - shown.length }

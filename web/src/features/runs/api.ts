@@ -41,7 +41,10 @@ export const runQuery = (runId: string) =>
   queryOptions({
     queryKey: runKeys.run(runId),
     queryFn: ({ signal }) =>
-      request<GetRunData, GetRunResponse>('GET', '/api/v1/runs/{run_id}', { path: { run_id: runId }, signal }),
+      request<GetRunData, GetRunResponse>('GET', '/api/v1/runs/{run_id}', {
+        path: { run_id: runId },
+        signal,
+      }),
   })
 
 /** Every step of a run, in the order of the workflow. */
@@ -96,7 +99,10 @@ export function useStartRun() {
   const queryClient = useQueryClient()
   return useMutation({
     mutationFn: ({ run, key }: { run: NewRun; key: string }) =>
-      request<CreateRunData, CreateRunResponse>('POST', '/api/v1/runs', { body: run, headers: { 'idempotency-key': key } }),
+      request<CreateRunData, CreateRunResponse>('POST', '/api/v1/runs', {
+        body: run,
+        headers: { 'idempotency-key': key },
+      }),
     onSuccess: (run) => {
       queryClient.setQueryData(runKeys.run(run.id), run)
       return queryClient.invalidateQueries({ queryKey: runKeys.listsOf(run.project) })
@@ -108,7 +114,9 @@ export function useCancelRun(runId: string) {
   const queryClient = useQueryClient()
   return useMutation({
     mutationFn: () =>
-      request<CancelRunData, CancelRunResponse>('POST', '/api/v1/runs/{run_id}/cancel', { path: { run_id: runId } }),
+      request<CancelRunData, CancelRunResponse>('POST', '/api/v1/runs/{run_id}/cancel', {
+        path: { run_id: runId },
+      }),
     onSuccess: (run) => {
       queryClient.setQueryData(runKeys.run(runId), run)
       return queryClient.invalidateQueries({ queryKey: runKeys.run(runId) })

@@ -8,7 +8,10 @@ import { parseCsv } from './csv'
 const LARGEST = 1_000_000
 const ROWS_SHOWN = 500
 
-type Preview = { kind: 'text'; text: string } | { kind: 'image'; address: string } | { kind: 'table'; rows: string[][] }
+type Preview =
+  | { kind: 'text'; text: string }
+  | { kind: 'image'; address: string }
+  | { kind: 'table'; rows: string[][] }
 
 const isText = (type: string): boolean => /^text\/|json|yaml|xml|markdown/.test(type)
 const isImage = (type: string): boolean => /^image\/(png|jpeg|gif|webp)/.test(type)
@@ -45,11 +48,11 @@ export function ArtifactPreview({ artifact }: { artifact: Artifact }) {
     enabled: shown,
     staleTime: Number.POSITIVE_INFINITY,
   })
-  if (!shown) return <p className="p-4 text-ink-2">There is no preview of this kind of file. Download it to open it.</p>
+  if (!shown)
+    return <p className="p-4 text-ink-2">There is no preview of this kind of file. Download it to open it.</p>
   if (preview.isError) return <ProblemPanel error={preview.error} onRetry={() => void preview.refetch()} />
   if (!preview.data) return <SkeletonRows rows={6} height={26} />
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrollable block must be reachable by keyboard
     <section aria-label={`Preview of ${artifact.name}`} tabIndex={0} className="min-h-0 flex-1 overflow-auto">
       <Content preview={preview.data} name={artifact.name} />
     </section>
@@ -75,7 +78,6 @@ function CsvTable({ rows, name }: { rows: string[][]; name: string }) {
         <thead className="sticky top-0 bg-surface">
           <tr>
             {head.map((cell, column) => (
-              // biome-ignore lint/suspicious/noArrayIndexKey: a column is its place
               <th key={column} scope="col" className="h-7 border-b border-line px-3 font-medium first:pl-4">
                 {cell}
               </th>
@@ -84,10 +86,8 @@ function CsvTable({ rows, name }: { rows: string[][]; name: string }) {
         </thead>
         <tbody>
           {body.slice(0, ROWS_SHOWN).map((cells, row) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: a row is its place
             <tr key={row} className="border-b border-line">
               {cells.map((cell, column) => (
-                // biome-ignore lint/suspicious/noArrayIndexKey: a column is its place
                 <td key={column} className="h-6.5 px-3 font-mono whitespace-nowrap first:pl-4">
                   {cell}
                 </td>

@@ -27,7 +27,8 @@ async function download(artifact: Artifact): Promise<void> {
 export function ArtifactsView({ runId }: { runId: string }) {
   const artifacts = useQuery(artifactsQuery(runId))
   const [chosen, setChosen] = useState<string | null>(null)
-  if (artifacts.isError) return <ProblemPanel error={artifacts.error} onRetry={() => void artifacts.refetch()} />
+  if (artifacts.isError)
+    return <ProblemPanel error={artifacts.error} onRetry={() => void artifacts.refetch()} />
   if (!artifacts.data) return <SkeletonRows rows={3} />
   const { items } = artifacts.data
   const shown = items.find((one) => one.id === chosen) ?? items[0]
@@ -57,7 +58,8 @@ export function ArtifactsView({ runId }: { runId: string }) {
       <div className="flex min-w-0 flex-1 flex-col">
         <div className="flex items-center gap-3 border-b border-line px-4 py-1.5">
           <span className="min-w-0 truncate text-dense text-ink-2">
-            Written <Moment at={shown.created_at} />, sha256 <code className="font-mono">{shown.sha256.slice(0, 12)}</code>
+            Written <Moment at={shown.created_at} />, sha256{' '}
+            <code className="font-mono">{shown.sha256.slice(0, 12)}</code>
           </span>
           <Button
             size="sm"

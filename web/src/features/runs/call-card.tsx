@@ -60,7 +60,11 @@ function CallFacts({ call }: { call: Call }) {
         {call.effect_class}, sent {call.sends === 1 ? 'once' : `${call.sends} times`}, attempt {call.attempt}
       </dd>
       <dt className="text-ink-3">Took</dt>
-      <dd>{formatDuration(call.prepared_at && call.finished_at ? elapsedMs(call.prepared_at, call.finished_at, 0) : null)}</dd>
+      <dd>
+        {formatDuration(
+          call.prepared_at && call.finished_at ? elapsedMs(call.prepared_at, call.finished_at, 0) : null,
+        )}
+      </dd>
       {tokens ? (
         <>
           <dt className="text-ink-3">Tokens</dt>

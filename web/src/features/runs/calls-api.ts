@@ -44,11 +44,15 @@ export const eventsQuery = (runId: string) =>
       const events: Event[] = []
       for (;;) {
         const since = events.at(-1)?.seq ?? 0
-        const page = await request<ListEventsData, ListEventsResponse>('GET', '/api/v1/runs/{run_id}/events', {
-          path: { run_id: runId },
-          query: { since, limit: EVENTS_A_PAGE },
-          signal,
-        })
+        const page = await request<ListEventsData, ListEventsResponse>(
+          'GET',
+          '/api/v1/runs/{run_id}/events',
+          {
+            path: { run_id: runId },
+            query: { since, limit: EVENTS_A_PAGE },
+            signal,
+          },
+        )
         events.push(...page.items)
         if (page.items.length < EVENTS_A_PAGE || events.length >= MOST_EVENTS) return events
       }

@@ -31,7 +31,11 @@ export function CallsView({ calls, selectedId, onSelect }: CallsViewProps) {
         <thead>
           <tr className="border-b border-line text-dense text-ink-3">
             {['Call', 'Step', 'Decision', 'Tokens', 'Took', 'Cost'].map((header, index) => (
-              <th key={header} scope="col" className={`h-7 px-2 font-normal first:pl-4 last:pr-4 ${index > 2 ? 'text-right' : ''}`}>
+              <th
+                key={header}
+                scope="col"
+                className={`h-7 px-2 font-normal first:pl-4 last:pr-4 ${index > 2 ? 'text-right' : ''}`}
+              >
                 {header}
               </th>
             ))}
@@ -39,7 +43,12 @@ export function CallsView({ calls, selectedId, onSelect }: CallsViewProps) {
         </thead>
         <tbody>
           {calls.map((call) => (
-            <CallRow key={call.id} call={call} selected={call.id === selectedId} onSelect={() => onSelect(call)} />
+            <CallRow
+              key={call.id}
+              call={call}
+              selected={call.id === selectedId}
+              onSelect={() => onSelect(call)}
+            />
           ))}
         </tbody>
       </table>
@@ -72,7 +81,9 @@ function CallRow({ call, selected, onSelect }: { call: Call; selected: boolean; 
         {call.step_key} <span className="text-ink-3">{call.seq}</span>
       </td>
       <td className={CELL}>{decisionWords(call.decision)}</td>
-      <td className={`${CELL} text-right tabular-nums`}>{tokens ? `${tokens.input} + ${tokens.output}` : ''}</td>
+      <td className={`${CELL} text-right tabular-nums`}>
+        {tokens ? `${tokens.input} + ${tokens.output}` : ''}
+      </td>
       <td className={`${CELL} text-right tabular-nums`}>{took === null ? '' : formatDuration(took)}</td>
       <td className={`${CELL} text-right`}>
         <Money micros={call.cost_micros} />

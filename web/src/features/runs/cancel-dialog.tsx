@@ -19,8 +19,8 @@ export function CancelDialog({ runId, open, onOpenChange }: CancelDialogProps) {
     <Dialog open={open} onOpenChange={onOpenChange} title="Cancel this run?">
       <DialogBody>
         <p>
-          No further step starts. Calls that are under way are finished and recorded; what they cost is counted. A
-          cancelled run cannot be resumed.
+          No further step starts. Calls that are under way are finished and recorded; what they cost is
+          counted. A cancelled run cannot be resumed.
         </p>
         <ProblemLine error={cancel.error} />
       </DialogBody>

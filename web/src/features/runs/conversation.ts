@@ -8,10 +8,18 @@ export type Said =
 
 /** One turn: what was new to the model, and the call in which it answered. */
 export type Turn = { call: Call; heard: Said[]; answer: Said | null }
-export type Thread = { stepId: string; stepKey: string; model: string; system: string | null; offered: string[]; turns: Turn[] }
+export type Thread = {
+  stepId: string
+  stepKey: string
+  model: string
+  system: string | null
+  offered: string[]
+  turns: Turn[]
+}
 
 type Fields = Readonly<Record<string, unknown>>
-const fields = (value: unknown): Fields => (typeof value === 'object' && value !== null ? (value as Fields) : {})
+const fields = (value: unknown): Fields =>
+  typeof value === 'object' && value !== null ? (value as Fields) : {}
 const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [])
 const text = (value: unknown): string => (typeof value === 'string' ? value : '')
 

@@ -11,7 +11,15 @@ const ROW_HEIGHT = 26
 const GRID = 'grid grid-cols-[64px_84px_180px_160px_minmax(0,1fr)] items-center gap-2 px-4'
 
 /** The log of a run: everything that happened, in order. */
-export function EventsView({ runId, steps, poll }: { runId: string; steps: readonly Step[]; poll: number | false }) {
+export function EventsView({
+  runId,
+  steps,
+  poll,
+}: {
+  runId: string
+  steps: readonly Step[]
+  poll: number | false
+}) {
   const events = useQuery({ ...eventsQuery(runId), refetchInterval: poll })
   if (events.isError) return <ProblemPanel error={events.error} onRetry={() => void events.refetch()} />
   if (!events.data) return <SkeletonRows rows={16} height={ROW_HEIGHT} />
@@ -28,8 +36,14 @@ function Log({ events, keys }: { events: readonly Event[]; keys: ReadonlyMap<str
     overscan: 12,
   })
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrollable block must be reachable by keyboard
-    <div ref={scroller} role="table" aria-label="Events" aria-rowcount={events.length} tabIndex={0} className="min-h-0 flex-1 overflow-y-auto">
+    <div
+      ref={scroller}
+      role="table"
+      aria-label="Events"
+      aria-rowcount={events.length}
+      tabIndex={0}
+      className="min-h-0 flex-1 overflow-y-auto"
+    >
       <div role="rowgroup" className="relative" style={{ height: virtual.getTotalSize() }}>
         {virtual.getVirtualItems().map(({ index, start }) => {
           const event = events[index]
@@ -54,7 +68,11 @@ function Log({ events, keys }: { events: readonly Event[]; keys: ReadonlyMap<str
               <span role="cell" className="truncate">
                 {event.step_id ? (keys.get(event.step_id) ?? '') : ''}
               </span>
-              <code role="cell" className="truncate font-mono text-dense text-ink-2" title={JSON.stringify(event.data, null, 2)}>
+              <code
+                role="cell"
+                className="truncate font-mono text-dense text-ink-2"
+                title={JSON.stringify(event.data, null, 2)}
+              >
                 {JSON.stringify(event.data)}
               </code>
             </div>

@@ -56,7 +56,6 @@ function TurnView({ turn, number }: { turn: Turn; number: number }) {
   return (
     <div className="grid gap-2">
       {heard.map((said, index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: a message is its place in the conversation
         <Message key={index} said={said} />
       ))}
       <div className="flex flex-wrap items-center gap-x-3 border-t border-line pt-1 text-dense text-ink-3">
@@ -127,7 +126,9 @@ function Text({ text, live = false }: { text: string; live?: boolean }) {
   return (
     <p className="py-0.5 break-words whitespace-pre-wrap">
       {text}
-      {live ? <span aria-hidden className="ml-0.5 inline-block h-3.5 w-1.5 translate-y-0.5 bg-st-running" /> : null}
+      {live ? (
+        <span aria-hidden className="ml-0.5 inline-block h-3.5 w-1.5 translate-y-0.5 bg-st-running" />
+      ) : null}
     </p>
   )
 }

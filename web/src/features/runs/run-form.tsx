@@ -33,13 +33,19 @@ export function RunForm({ workflow, heading, onClose, onStarted }: RunFormProps)
 
   const submit = (event: FormEvent) => {
     event.preventDefault()
-    const input = readDraft(schema, draft)
+    const input = readDraft(schema, draft, false)
     const limit = readBudget(budget)
     const errors = [...input.errors, ...(limit.error ? [{ path: 'budget', message: limit.error }] : [])]
     setShownErrors(new Map(errors.map((one) => [one.path, one.message])))
     if (errors.length > 0) return
     const { project, name } = workflow
-    const run = { project, workflow: name, version: workflow.latest.version, input: input.value, budget_micros: limit.micros }
+    const run = {
+      project,
+      workflow: name,
+      version: workflow.latest.version,
+      input: input.value,
+      budget_micros: limit.micros,
+    }
     const body = JSON.stringify(run)
     const key = body === sent.body ? sent.key : randomKey()
     setSent({ body, key })
@@ -58,7 +64,7 @@ export function RunForm({ workflow, heading, onClose, onStarted }: RunFormProps)
     <form onSubmit={submit} noValidate className="contents" aria-label="Run workflow">
       <DialogBody>
         {heading}
-        {schema.properties.length === 0 ? <p className="text-ink-2">This workflow takes no input.</p> : null}
+        {schema.properties.length === 0 && !schema.open ? <p className="text-ink-2">This workflow takes no input.</p> : null}
         <SchemaFields schema={schema} draft={draft} errors={shownErrors} onChange={change} />
         <details>
           <summary className="text-ink-2">Options</summary>

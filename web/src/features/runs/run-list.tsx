@@ -21,7 +21,12 @@ const COLUMNS: ReadonlyArray<Column<RunSummary>> = [
       </span>
     ),
   },
-  { id: 'id', header: 'Run', width: '100px', cell: (run) => <code className="font-mono text-dense">{shortId(run.id)}</code> },
+  {
+    id: 'id',
+    header: 'Run',
+    width: '100px',
+    cell: (run) => <code className="font-mono text-dense">{shortId(run.id)}</code>,
+  },
   {
     id: 'by',
     header: 'Started by',
@@ -35,9 +40,17 @@ const COLUMNS: ReadonlyArray<Column<RunSummary>> = [
     header: 'Duration',
     width: '96px',
     align: 'end',
-    cell: (run) => <Duration from={run.started_at} to={isOver(run.status) ? (run.finished_at ?? run.started_at) : null} />,
+    cell: (run) => (
+      <Duration from={run.started_at} to={isOver(run.status) ? (run.finished_at ?? run.started_at) : null} />
+    ),
   },
-  { id: 'steps', header: 'Steps', width: '72px', align: 'end', cell: (run) => run.steps_total.toLocaleString('en-US') },
+  {
+    id: 'steps',
+    header: 'Steps',
+    width: '72px',
+    align: 'end',
+    cell: (run) => run.steps_total.toLocaleString('en-US'),
+  },
   {
     id: 'tokens',
     header: 'Tokens',
@@ -46,7 +59,13 @@ const COLUMNS: ReadonlyArray<Column<RunSummary>> = [
     wideOnly: true,
     cell: (run) => formatCount(run.tokens.input + run.tokens.output),
   },
-  { id: 'cost', header: 'Cost', width: '96px', align: 'end', cell: (run) => <Money micros={run.cost_micros} /> },
+  {
+    id: 'cost',
+    header: 'Cost',
+    width: '96px',
+    align: 'end',
+    cell: (run) => <Money micros={run.cost_micros} />,
+  },
 ]
 
 export function RunList({ project, runs }: { project: string; runs: readonly RunSummary[] }) {

@@ -30,7 +30,13 @@ export function RunTab({ tab, run, steps, calls, selection, onSelect, poll }: Ru
     case 'timeline':
       return (
         <Beside run={run} steps={steps.data} calls={calls.data} selection={selection} onSelect={onSelect}>
-          <Timeline run={run} steps={steps.data} calls={calls.data} selection={selection} onSelect={onSelect} />
+          <Timeline
+            run={run}
+            steps={steps.data}
+            calls={calls.data}
+            selection={selection}
+            onSelect={onSelect}
+          />
         </Beside>
       )
     case 'calls':

@@ -9,7 +9,14 @@ import type { RunFilters } from './api'
 import { isFiltered } from './filters'
 
 /** The states people look for; any other may still stand in the address. */
-const OFFERED: readonly RunStatus[] = ['running', 'awaiting_approval', 'queued', 'succeeded', 'failed', 'cancelled']
+const OFFERED: readonly RunStatus[] = [
+  'running',
+  'awaiting_approval',
+  'queued',
+  'succeeded',
+  'failed',
+  'cancelled',
+]
 const NONE: RunFilters = { status: [], workflow: '', q: '' }
 
 type RunsToolbarProps = {
@@ -22,11 +29,21 @@ export function RunsToolbar({ filters, workflows, onChange }: RunsToolbarProps) 
   const offered = [...OFFERED, ...filters.status.filter((one) => !OFFERED.includes(one))]
   const toggle = (status: RunStatus) => {
     const on = filters.status.includes(status)
-    onChange({ ...filters, status: on ? filters.status.filter((one) => one !== status) : [...filters.status, status] })
+    onChange({
+      ...filters,
+      status: on ? filters.status.filter((one) => one !== status) : [...filters.status, status],
+    })
   }
-  const names = filters.workflow === '' || workflows.includes(filters.workflow) ? workflows : [filters.workflow, ...workflows]
+  const names =
+    filters.workflow === '' || workflows.includes(filters.workflow)
+      ? workflows
+      : [filters.workflow, ...workflows]
   return (
-    <div role="search" aria-label="Filter runs" className="flex flex-wrap items-center gap-2 border-b border-line px-4 py-1">
+    <div
+      role="search"
+      aria-label="Filter runs"
+      className="flex flex-wrap items-center gap-2 border-b border-line px-4 py-1"
+    >
       <Input
         type="search"
         aria-label="Search runs"
@@ -49,7 +66,6 @@ export function RunsToolbar({ filters, workflows, onChange }: RunsToolbarProps) 
           </option>
         ))}
       </Select>
-      {/* biome-ignore lint/a11y/useSemanticElements: a fieldset would bring a legend into the bar */}
       <div role="group" aria-label="Status" className="flex flex-wrap gap-1">
         {offered.map((status) => (
           <Button

@@ -28,19 +28,25 @@ export function RunsView({ project, filters, onFilters, start }: RunsViewProps) 
   const key = JSON.stringify([project, filters])
   const { shown, waiting, accept } = useAccepted(key, rows, runs.isFetchedAfterMount && !runs.isPending)
   if (runs.isPending) return <SkeletonRows rows={16} />
-  if (runs.isError && rows.length === 0) return <ProblemPanel error={runs.error} onRetry={() => void runs.refetch()} />
+  if (runs.isError && rows.length === 0)
+    return <ProblemPanel error={runs.error} onRetry={() => void runs.refetch()} />
   if (rows.length === 0 && isFiltered(filters)) return <NoMatch filters={filters} onFilters={onFilters} />
   if (rows.length === 0) {
     return (
       <Empty title="No runs yet" action={start}>
-        A run is one execution of a workflow. Start one here, or with <code className="font-mono">POST /api/v1/runs</code>.
+        A run is one execution of a workflow. Start one here, or with{' '}
+        <code className="font-mono">POST /api/v1/runs</code>.
       </Empty>
     )
   }
   return (
     <>
       {waiting > 0 ? (
-        <button type="button" onClick={accept} className="border-b border-line bg-raised py-1 text-center font-medium">
+        <button
+          type="button"
+          onClick={accept}
+          className="border-b border-line bg-raised py-1 text-center font-medium"
+        >
           Show {plural(waiting, 'new run')}
         </button>
       ) : null}
@@ -67,7 +73,8 @@ function NoMatch({ filters, onFilters }: Pick<RunsViewProps, 'filters' | 'onFilt
         </Button>
       ))}
     >
-      There are no runs with {filterWords(filters)
+      There are no runs with{' '}
+      {filterWords(filters)
         .map(({ words }) => words)
         .join(', ')}
       .

@@ -71,7 +71,15 @@ export function StepInspector({ runId, step, calls, callId, onClose }: StepInspe
   )
 }
 
-function Part({ title, action, children }: { title: string; action?: React.ReactNode; children: React.ReactNode }) {
+function Part({
+  title,
+  action,
+  children,
+}: {
+  title: string
+  action?: React.ReactNode
+  children: React.ReactNode
+}) {
   return (
     <section className="border-b border-line px-4 py-3">
       <div className="mb-1.5 flex h-6 items-center justify-between">

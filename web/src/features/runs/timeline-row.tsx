@@ -9,7 +9,8 @@ import type { Axis, Row } from './timeline-layout'
 
 export const ROW_HEIGHT = 26
 /** Name, axis, duration, cost. */
-export const GRID = 'grid grid-cols-[minmax(200px,32%)_minmax(0,1fr)_84px_76px] lg:grid-cols-[minmax(240px,30%)_minmax(0,1fr)_92px_84px]'
+export const GRID =
+  'grid grid-cols-[minmax(200px,32%)_minmax(0,1fr)_84px_76px] lg:grid-cols-[minmax(240px,30%)_minmax(0,1fr)_92px_84px]'
 
 type TimelineRowProps = {
   row: Row
@@ -23,7 +24,17 @@ type TimelineRowProps = {
   onToggle: () => void
 }
 
-export function TimelineRow({ row, index, top, axis, now, selected, focusable, onSelect, onToggle }: TimelineRowProps) {
+export function TimelineRow({
+  row,
+  index,
+  top,
+  axis,
+  now,
+  selected,
+  focusable,
+  onSelect,
+  onToggle,
+}: TimelineRowProps) {
   const [firstTone] = useState(row.tone)
   const duration = row.from === null ? null : (row.growing ? now : (row.to ?? row.from)) - row.from
   return (
@@ -48,11 +59,16 @@ export function TimelineRow({ row, index, top, axis, now, selected, focusable, o
       {row.tone === firstTone ? null : (
         <div key={row.tone} aria-hidden className="row-changed pointer-events-none absolute inset-0 -z-10" />
       )}
-      <div role="gridcell" className={cn('flex min-w-0 items-center gap-2 pr-2 pl-2', row.level === 2 && 'pl-[36px]')}>
+      <div
+        role="gridcell"
+        className={cn('flex min-w-0 items-center gap-2 pr-2 pl-2', row.level === 2 && 'pl-[36px]')}
+      >
         {row.level === 1 ? <Fold expanded={row.expanded} name={row.name} onToggle={onToggle} /> : null}
         <Glyph tone={row.tone} label={row.label} />
-        <span className={cn('truncate', row.level === 1 && 'font-medium')}>{row.name}</span>
-        <span className="ml-auto truncate pl-2 font-mono text-meta text-ink-3">{row.about}</span>
+        <span className={cn('max-w-[75%] shrink-0 truncate', row.level === 1 && 'font-medium')}>
+          {row.name}
+        </span>
+        <span className="min-w-0 flex-1 truncate text-right font-mono text-meta text-ink-3">{row.about}</span>
       </div>
       <div role="gridcell" className="h-full border-l border-line px-1">
         {axis ? <TimelineBar row={row} axis={axis} now={now} /> : null}
@@ -67,7 +83,15 @@ export function TimelineRow({ row, index, top, axis, now, selected, focusable, o
   )
 }
 
-function Fold({ expanded, name, onToggle }: { expanded: boolean | null; name: string; onToggle: () => void }) {
+function Fold({
+  expanded,
+  name,
+  onToggle,
+}: {
+  expanded: boolean | null
+  name: string
+  onToggle: () => void
+}) {
   if (expanded === null) return <span className="w-4 shrink-0" />
   const Icon = expanded ? ChevronDown : ChevronRight
   return (

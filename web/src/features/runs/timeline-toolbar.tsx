@@ -1,5 +1,5 @@
-import { Button } from '@/components/ui/button'
 import { Glyph, type Tone } from '@/components/glyph'
+import { Button } from '@/components/ui/button'
 import { Input } from '@/components/ui/input'
 import { cn } from '@/lib/cn'
 
@@ -61,7 +61,11 @@ export function TimelineToolbar(props: TimelineToolbarProps) {
       ))}
       <div className="ml-auto flex items-center gap-2 text-dense text-ink-2">
         <span className="max-lg:hidden">{props.facts}</span>
-        <Button size="sm" variant="ghost" onClick={() => props.onScale(scale === 'visible' ? 'run' : 'visible')}>
+        <Button
+          size="sm"
+          variant="ghost"
+          onClick={() => props.onScale(scale === 'visible' ? 'run' : 'visible')}
+        >
           Scale: {scale === 'visible' ? 'visible steps' : 'whole run'}
         </Button>
         {following === null ? null : (

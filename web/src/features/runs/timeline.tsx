@@ -15,7 +15,6 @@ const TICK_MS = 250
 const UNFOLDED_UP_TO = 200
 const TICKS = [0, 1, 2, 3, 4] as const
 
-
 type TimelineProps = {
   run: Run
   steps: readonly Step[]
@@ -131,11 +130,19 @@ export function Timeline({ run, steps, calls, selection, onSelect }: TimelinePro
         onWheel={() => setWantsToFollow(false)}
         onTouchMove={() => setWantsToFollow(false)}
       >
-        <div role="row" aria-rowindex={1} className={`${GRID} sticky top-0 z-10 h-6 items-center border-b border-line bg-surface text-dense text-ink-3`}>
+        <div
+          role="row"
+          aria-rowindex={1}
+          className={`${GRID} sticky top-0 z-10 h-6 items-center border-b border-line bg-surface text-dense text-ink-3`}
+        >
           <div role="columnheader" className="pl-3">
             Step
           </div>
-          <div role="columnheader" aria-label="Time" className="relative flex h-full items-center border-l border-line px-1">
+          <div
+            role="columnheader"
+            aria-label="Time"
+            className="relative flex h-full items-center border-l border-line px-1"
+          >
             {TICKS.map((index) => (
               <span
                 key={index}

@@ -23,7 +23,11 @@ export function useRunLive(run: Run | undefined): void {
     if (runId === undefined || !ready) return
     const since = queryClient.getQueryData<Run>(runKeys.run(runId))?.last_seq ?? 0
     const refresh = coalesce(
-      () => queryClient.invalidateQueries({ queryKey: runKeys.run(runId), predicate: (query) => query.queryKey[2] !== 'events' }),
+      () =>
+        queryClient.invalidateQueries({
+          queryKey: runKeys.run(runId),
+          predicate: (query) => query.queryKey[2] !== 'events',
+        }),
       large ? LARGE_EVERY_MS : EVERY_MS,
     )
     const onEvents = (events: Event[]) => {

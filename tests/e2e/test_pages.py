@@ -1,0 +1,123 @@
+"""The pages in a real Chromium, on the real platform: what a person does with the example."""
+
+import os
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from sparkops.local.example.people import Login
+from tests.e2e.conftest import Platform
+
+pytestmark = pytest.mark.xdist_group("platform")
+
+PICTURES = os.environ.get("SPARK_TEST_PICTURES")
+"""A directory to keep screenshots in, for people to look at."""
+SLOW_MS = 20_000
+
+
+@asynccontextmanager
+async def visitor(
+    browser: Browser, platform: Platform, login: Login | None, scheme: Literal["light", "dark"] = "light"
+) -> AsyncIterator[Page]:
+    """A browser of its own, signed in as this person; fails if the page logged an error of its own."""
+    context = await browser.new_context(
+        base_url=platform.url,
+        viewport={"width": 1440, "height": 900},
+        color_scheme=scheme,
+    )
+    context.set_default_timeout(SLOW_MS)
+    page = await context.new_page()
+    broken: list[str] = []
+    page.on("pageerror", lambda error: broken.append(str(error)))
+    await page.goto("/")
+    if login is not None:
+        await sign_in(page, login)
+    yield page
+    await context.close()
+    assert broken == []
+
+
+async def sign_in(page: Page, login: Login) -> None:
+    await page.get_by_label("E-mail").fill(login.email)
+    await page.get_by_label("Password", exact=True).fill(login.password)
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_role("navigation", name="Project")).to_be_visible(timeout=SLOW_MS)
+
+
+async def picture(page: Page, name: str) -> None:
+    if PICTURES:
+        await page.screenshot(path=Path(PICTURES) / f"{name}.png")
+
+
+async def start_run(page: Page, year: str) -> None:
+    """Run the example from its dialog and end on the run's page."""
+    await page.goto("/p/weather/runs")
+    await page.get_by_role("button", name="Run workflow").first.click()
+    form = page.get_by_role("form", name="Run workflow")
+    await form.get_by_label("year").fill(year)
+    await form.get_by_role("button", name="Start run").click()
+    await expect(page.get_by_role("heading", name=re.compile("weather-report"))).to_be_visible(timeout=SLOW_MS)
+
+
+async def test_a_wrong_password_is_told_and_the_right_one_leads_on(browser: Browser, platform: Platform) -> None:
+    async with visitor(browser, platform, None) as page:
+        await picture(page, "sign-in-light")
+        await page.get_by_label("E-mail").fill(platform.owner_login.email)
+        await page.get_by_label("Password", exact=True).fill("not this one")
+        await page.get_by_role("button", name="Sign in").click()
+        await expect(page.get_by_role("alert")).to_be_visible(timeout=SLOW_MS)
+        await sign_in(page, platform.owner_login)
+        await expect(page).to_have_url(re.compile("/p/weather/runs"), timeout=SLOW_MS)
+
+
+async def test_a_run_is_started_watched_approved_and_read_and_a_reload_loses_nothing(
+    browser: Browser, platform: Platform
+) -> None:
+    async with (
+        visitor(browser, platform, platform.owner_login) as owner,
+        visitor(browser, platform, platform.approver_login) as approver,
+    ):
+        await start_run(owner, "2013")
+        steps = owner.get_by_role("treegrid", name="Steps")
+        await expect(steps.get_by_role("row", name=re.compile("^analyse.*Running"))).to_be_visible(timeout=SLOW_MS)
+        await picture(owner, "run-running-light")
+        await owner.reload()
+        await expect(steps.get_by_role("row", name=re.compile("^consent.*approval"))).to_be_visible(timeout=SLOW_MS)
+        await expect(owner.get_by_text("Needs approval").first).to_be_visible(timeout=SLOW_MS)
+        await expect(owner.get_by_text("somebody else has to answer")).to_be_visible(timeout=SLOW_MS)
+        await picture(owner, "run-waiting-light")
+
+        await approver.goto(owner.url)
+        await approver.get_by_role("button", name=re.compile("^Approve")).first.click()
+        await expect(owner.get_by_text("Succeeded").first).to_be_visible(timeout=SLOW_MS)
+        await expect(steps.get_by_role("row", name=re.compile("^publish.*Succeeded"))).to_be_visible(timeout=SLOW_MS)
+        await picture(owner, "run-done-light")
+
+        await owner.get_by_role("link", name=re.compile("^Artifacts")).click()
+        await expect(owner.get_by_role("list", name="Artifacts").get_by_text("weather-2013.md")).to_be_visible(
+            timeout=SLOW_MS
+        )
+        await expect(owner.get_by_text(re.compile("Seattle's weather in 2013"))).to_be_visible(timeout=SLOW_MS)
+
+
+async def test_a_run_is_cancelled_from_its_page(browser: Browser, platform: Platform) -> None:
+    async with visitor(browser, platform, platform.owner_login, scheme="dark") as page:
+        await start_run(page, "2012")
+        await expect(page.get_by_text("Needs approval").first).to_be_visible(timeout=SLOW_MS)
+        await page.get_by_role("button", name="Cancel run").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Cancel this run").click()
+        await expect(page.get_by_text("Cancelled").first).to_be_visible(timeout=SLOW_MS)
+        await picture(page, "run-cancelled-dark")
+
+
+async def test_a_mistake_in_a_workflow_is_shown_with_its_line(browser: Browser, platform: Platform) -> None:
+    async with visitor(browser, platform, platform.owner_login) as page:
+        await page.goto("/p/weather/workflows")
+        await page.get_by_role("link", name="weather-report").first.click()
+        await expect(page.get_by_text("version: 1").first).to_be_visible(timeout=SLOW_MS)
+        await picture(page, "workflow-light")

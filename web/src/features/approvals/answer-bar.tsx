@@ -1,0 +1,103 @@
+import { useQuery } from '@tanstack/react-query'
+import { Check, X } from 'lucide-react'
+import { useRef, useState } from 'react'
+import type { Approval } from '@/api/generated/types.gen'
+import { APPROVAL_FACE } from '@/components/faces'
+import { Status } from '@/components/glyph'
+import { Moment } from '@/components/moment'
+import { ProblemLine } from '@/components/problem-panel'
+import { Button } from '@/components/ui/button'
+import { Input } from '@/components/ui/input'
+import { toast } from '@/components/ui/toast'
+import { useHotkeys } from '@/lib/hotkeys'
+import { useApprove } from './api'
+import { isOwn, namesOfAnswerers } from './inbox'
+import { answerersQuery } from './inbox-api'
+import { RejectDialog } from './reject-dialog'
+
+type AnswerBarProps = { approval: Approval; userId: string | undefined }
+
+/** The foot of a question: answer it, or read who may, or how it was answered. */
+export function AnswerBar({ approval, userId }: AnswerBarProps) {
+  return (
+    <section aria-label="Answer" className="sticky bottom-0 border-t border-line bg-surface px-4 py-3">
+      {approval.status !== 'pending' ? (
+        <Settled approval={approval} />
+      ) : isOwn(approval, userId) ? (
+        <Own approval={approval} />
+      ) : (
+        <Answer approval={approval} />
+      )}
+    </section>
+  )
+}
+
+function Answer({ approval }: { approval: Approval }) {
+  const [comment, setComment] = useState('')
+  const [rejecting, setRejecting] = useState(false)
+  const approveButton = useRef<HTMLButtonElement>(null)
+  const approve = useApprove()
+  const send = () =>
+    approve.mutate(
+      { id: approval.id, comment: comment.trim() || null },
+      { onSuccess: () => toast('Approved') },
+    )
+  useHotkeys('This approval', [
+    // Two keys for a yes: the first one only points at the button.
+    { keys: 'a', label: 'Approve, then Enter to confirm', run: () => approveButton.current?.focus() },
+    { keys: 'r', label: 'Reject with a reason', run: () => setRejecting(true) },
+  ])
+  return (
+    <div className="flex flex-wrap items-center gap-2">
+      <Input
+        aria-label="Comment"
+        placeholder="Comment (optional)"
+        maxLength={2000}
+        className="min-w-40 flex-1"
+        value={comment}
+        onChange={(event) => setComment(event.target.value)}
+      />
+      <Button aria-keyshortcuts="r" onClick={() => setRejecting(true)}>
+        <X aria-hidden />
+        Reject
+      </Button>
+      <Button
+        ref={approveButton}
+        variant="spark"
+        aria-keyshortcuts="a"
+        disabled={approve.isPending}
+        onClick={send}
+      >
+        <Check aria-hidden />
+        {approve.isPending ? 'Approving' : 'Approve'}
+      </Button>
+      <div className="basis-full empty:hidden">
+        <ProblemLine error={approve.error} />
+      </div>
+      <RejectDialog approval={approval} open={rejecting} onOpenChange={setRejecting} />
+    </div>
+  )
+}
+
+function Own({ approval }: { approval: Approval }) {
+  const members = useQuery(answerersQuery(approval.project))
+  const names = namesOfAnswerers(approval, members.data?.items ?? [])
+  return (
+    <p>
+      You started this run, so somebody else has to answer.
+      {names ? ` ${names} may.` : ''}
+      {members.data && !names ? ' Nobody else is a member of this project yet.' : ''}
+    </p>
+  )
+}
+
+function Settled({ approval }: { approval: Approval }) {
+  return (
+    <div className="flex flex-wrap items-center gap-x-2 gap-y-1">
+      <Status face={APPROVAL_FACE[approval.status]} />
+      {approval.decided_by ? <span>by {approval.decided_by.name}</span> : null}
+      {approval.decided_at ? <Moment at={approval.decided_at} className="text-ink-2" /> : null}
+      {approval.comment ? <q className="basis-full text-ink-2">{approval.comment}</q> : null}
+    </div>
+  )
+}

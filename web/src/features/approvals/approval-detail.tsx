@@ -1,0 +1,106 @@
+import { useQuery } from '@tanstack/react-query'
+import type { ReactNode } from 'react'
+import { Link } from 'react-router'
+import type { Approval } from '@/api/generated/types.gen'
+import { APPROVAL_FACE } from '@/components/faces'
+import { Status } from '@/components/glyph'
+import { Moment } from '@/components/moment'
+import { Money } from '@/components/money'
+import { ProblemPanel } from '@/components/problem-panel'
+import { SkeletonRows } from '@/components/states'
+import { shortId } from '@/lib/format'
+import { paths } from '@/lib/paths'
+import { AnswerBar } from './answer-bar'
+import { approvalQuery } from './inbox-api'
+import { ProposedRequest } from './proposed-request'
+
+type ApprovalDetailProps = { project: string; id: string; userId: string | undefined }
+
+/** The right pane of the inbox: one question, everything to decide it by, and the answer. */
+export function ApprovalDetail({ project, id, userId }: ApprovalDetailProps) {
+  const found = useQuery(approvalQuery(project, id))
+  if (found.isPending) return <SkeletonRows rows={8} height={40} />
+  if (!found.data) return <ProblemPanel error={found.error} onRetry={() => void found.refetch()} />
+  const approval = found.data
+  return (
+    <article aria-label={approval.title} className="flex min-h-full flex-col">
+      <header className="border-b border-line px-4 py-3">
+        <Status face={APPROVAL_FACE[approval.status]} className="text-dense" />
+        <h2 className="text-section font-semibold">{approval.title}</h2>
+      </header>
+      <Facts approval={approval} />
+      <div className="flex-1">
+        <ProposedRequest approval={approval} />
+      </div>
+      <AnswerBar key={approval.id} approval={approval} userId={userId} />
+    </article>
+  )
+}
+
+const LINK = 'underline underline-offset-2 hover:text-ink-2'
+
+function Facts({ approval }: { approval: Approval }) {
+  const run = paths.run(approval.project, approval.run_id)
+  return (
+    <dl className="grid grid-cols-[112px_minmax(0,1fr)] gap-x-3 gap-y-1 border-b border-line px-4 py-3">
+      <Fact name="Why it waits">
+        <Why approval={approval} />
+      </Fact>
+      <Fact name="Workflow">
+        <Link to={paths.workflow(approval.project, approval.workflow.id)} className={LINK}>
+          {approval.workflow.name}
+        </Link>{' '}
+        <span className="text-ink-2">version {approval.workflow.version}</span>
+      </Fact>
+      <Fact name="Run and step">
+        <Link to={run} className={LINK} aria-label={`Run ${shortId(approval.run_id)}`}>
+          <code className="font-mono text-dense">{shortId(approval.run_id)}</code>
+        </Link>
+        ,{' '}
+        <Link
+          to={`${run}?step=${approval.step_id}`}
+          className={LINK}
+          aria-label={`Step ${approval.step_key}`}
+        >
+          {approval.step_key}
+        </Link>
+      </Fact>
+      <Fact name="Asked">
+        <Moment at={approval.requested_at} />
+        {approval.requested_by ? `, run started by ${approval.requested_by.name}` : ''}
+      </Fact>
+      <Fact name="Deadline">
+        <Moment at={approval.expires_at} />
+        {approval.status === 'pending' ? (
+          <span className="text-ink-2">, after that nobody can answer</span>
+        ) : null}
+      </Fact>
+      {approval.money_micros === null ? null : (
+        <Fact name="Run has spent">
+          <Money micros={approval.money_micros} />
+        </Fact>
+      )}
+    </dl>
+  )
+}
+
+function Why({ approval }: { approval: Approval }) {
+  if (approval.rule === null) return <>{approval.reason ?? 'The workflow asks a person at this step.'}</>
+  return (
+    <>
+      {approval.reason ?? 'The policy wants a person’s consent.'}{' '}
+      <span className="text-ink-2">
+        Rule <code className="font-mono text-dense">{approval.rule}</code> of the policy
+      </span>
+    </>
+  )
+}
+
+function Fact({ name, children }: { name: string; children: ReactNode }) {
+  return (
+    <>
+      <dt className="text-ink-3">{name}</dt>
+      <dd className="min-w-0 break-words">{children}</dd>
+    </>
+  )
+}

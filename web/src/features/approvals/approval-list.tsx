@@ -1,0 +1,64 @@
+import { Link } from 'react-router'
+import type { Approval } from '@/api/generated/types.gen'
+import { APPROVAL_FACE } from '@/components/faces'
+import { Glyph } from '@/components/glyph'
+import { Moment } from '@/components/moment'
+import { cn } from '@/lib/cn'
+import { isOwn } from './inbox'
+
+type ApprovalListProps = {
+  approvals: readonly Approval[]
+  selectedId: string | null
+  userId: string | undefined
+  hrefOf: (approval: Approval) => string
+}
+
+/** The left pane of the inbox: one question per item. */
+export function ApprovalList({ approvals, selectedId, userId, hrefOf }: ApprovalListProps) {
+  return (
+    <ul aria-label="Approvals" className="min-w-0">
+      {approvals.map((approval) => (
+        <li key={approval.id} className="border-b border-line">
+          <Link
+            to={hrefOf(approval)}
+            replace
+            aria-current={approval.id === selectedId ? 'true' : undefined}
+            className={cn(
+              'grid grid-cols-[14px_minmax(0,1fr)] gap-x-2.5 border-l-2 border-transparent px-3.5 py-2 hover:bg-raised',
+              'focus-visible:outline-offset-[-2px] aria-[current]:border-l-ink aria-[current]:bg-raised',
+            )}
+          >
+            <Glyph tone={APPROVAL_FACE[approval.status].tone} className="mt-[3px]" />
+            <Item approval={approval} own={isOwn(approval, userId)} />
+          </Link>
+        </li>
+      ))}
+    </ul>
+  )
+}
+
+function Item({ approval, own }: { approval: Approval; own: boolean }) {
+  const open = approval.status === 'pending'
+  return (
+    <span className="grid min-w-0">
+      <span className="truncate font-medium">{approval.title}</span>
+      <span className="truncate text-dense text-ink-2">
+        {approval.workflow.name}, {approval.step_key}
+        {own ? ', asked by you' : ''}
+      </span>
+      <span className="truncate text-dense text-ink-3">
+        {open ? (
+          <>
+            Asked <Moment at={approval.requested_at} />
+          </>
+        ) : (
+          <>
+            {APPROVAL_FACE[approval.status].label}
+            {approval.decided_by ? ` by ${approval.decided_by.name}` : ''}{' '}
+            {approval.decided_at ? <Moment at={approval.decided_at} /> : null}
+          </>
+        )}
+      </span>
+    </span>
+  )
+}
