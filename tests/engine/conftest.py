@@ -35,7 +35,6 @@ from sparkops.runtime.tools.base import Tool
 from sparkops.runtime.tools.registry import builtin_tools
 from sparkops.worker.loop import WorkerLoop, open_worker
 
-
 LIMIT_SECONDS = 30.0
 """More than any condition takes on a busy machine; a test that waits for longer has found something."""
 

@@ -207,6 +207,8 @@ async def test_a_step_whose_attempts_all_take_too_long_fails(world: World) -> No
     step = await only(world, run_id)
     assert (step["status"], step["attempt"], step["error"]["code"]) == ("failed", 2, "timeout")
     assert [row["status"] for row in await world.calls(run_id)] == ["unknown"]
+    outcomes = await world.database.pool.fetch("SELECT outcome FROM step_attempts")
+    assert "failed" in {row["outcome"] for row in outcomes}, "the worker ends it itself, the reaper only if it hangs"
 
 
 async def test_a_failed_attempt_is_followed_by_another_after_a_pause(world: World) -> None:

@@ -180,12 +180,9 @@ class SocketSubscriber:
 
     async def _join_run(self, topic: str, run_id: UUID, since: int) -> None:
         """Join the feed first and look at the run then: what happens in between rings a feed that exists."""
-        found = await watched_run(self._hub.database.pool, self._principal, run_id=run_id)
         feed, subscription = self._hub.watch_run(self, run_id, since)
-        subscription.live = True
-        feed.seq = found[0] if found else 0
-        feed.rung.clear()
         try:
+            found = await watched_run(self._hub.database.pool, self._principal, run_id=run_id)
             if found is None:
                 raise NotFound("There is no such run here.")
             last_seq, ended = found

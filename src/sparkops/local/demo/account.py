@@ -66,9 +66,10 @@ def as_text(played: Played, files: Mapping[str, Path]) -> Iterator[str]:
     yield from (f"  {_call_line(call)}" for call in sorted(played.calls, key=lambda call: str(call["proposed_at"])))
     yield ""
     yield from _killing_lines(played)
-    yield "Approvals"
-    yield from (f"  {one['title']}  {one['status']} by {_name(one['decided_by'])}" for one in played.approvals)
-    yield ""
+    if played.approvals:
+        yield "Approvals"
+        yield from (f"  {one['title']}  {one['status']} by {_name(one['decided_by'])}" for one in played.approvals)
+        yield ""
     budget = run["budget"]
     tokens = run["tokens"]
     yield (
@@ -78,8 +79,9 @@ def as_text(played: Played, files: Mapping[str, Path]) -> Iterator[str]:
     )
     if run["output"]:
         yield f"Finding: {run['output']['finding']}"
-    yield "Published"
-    yield from (f"  {path}" for path in files.values())
+    if files:
+        yield "Published"
+        yield from (f"  {path}" for path in files.values())
 
 
 def _killing_lines(played: Played) -> Sequence[str]:
