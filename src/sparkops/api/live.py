@@ -103,7 +103,8 @@ class RunFeed:
                 await subscription.subscriber.deliver(frame(self.topic, events))
                 subscription.seq = events[-1]["seq"]
             elif subscription.seq >= self.seq:
-                self.seq = subscription.seq if not self._someone_is_live() else self.seq
+                if not self._someone_is_live():
+                    self.seq = subscription.seq  # nobody needs what came before read again
                 subscription.live = True
 
     def _someone_is_live(self) -> bool:
@@ -129,10 +130,13 @@ class RunFeed:
             await asyncio.sleep(FRAME_SECONDS)
 
     async def _forward(self) -> None:
-        while self._someone_is_live():
+        """Send what there is: one frame, or full pages of a backlog; what comes meanwhile waits for the next."""
+        more = self._someone_is_live()
+        while more:
             events = await events_after(self._pool, run_id=self.run_id, since=self.seq, limit=PAGE)
             if not events:
                 return
+            more = len(events) == PAGE
             whole = frame(self.topic, events)
             for subscription in [one for one in self.subscriptions if one.live]:
                 subscription.push(events, whole)
