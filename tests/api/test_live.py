@@ -369,6 +369,7 @@ async def test_rings_missed_while_redis_was_away_are_made_up_for(
     async with watching(address, ann) as watcher:
         await watcher.send(sub=f"run:{run_id}", since=3)
         await watcher.receive()
-        await door.redis.client_kill_filter(_type="pubsub")
         last = await append(door.database, run_id)
+        await asyncio.sleep(0.3)
+        await door.redis.client_kill_filter(_type="pubsub")
         assert await watcher.seqs_up_to(last) == [last]

@@ -1,10 +1,12 @@
 """`python -m sparkops.api`: serves the API and the pages from one process, on one event loop."""
 
+import signal
 import sys
+from types import FrameType
 
 import uvicorn
 
-from sparkops.api.app import create_app
+from sparkops.api.app import check_settings, create_app
 from sparkops.core import log
 from sparkops.core.config import Settings, load_settings
 from sparkops.core.errors import ConfigError
@@ -31,10 +33,18 @@ def server_config(settings: Settings) -> uvicorn.Config:
     )
 
 
+def _leave(number: int, frame: FrameType | None) -> None:
+    """Leave in peace. The server handles the signal itself while it runs, and raises it once more when it is done."""
+    sys.exit(0)
+
+
 def main() -> int:
     """Serve until SIGTERM or SIGINT; return the exit code."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
     try:
         settings = load_settings()
+        check_settings(settings)
         log.configure(level=settings.log_level, fmt=settings.log_format, role="api")
         server = uvicorn.Server(server_config(settings))
     except ConfigError as error:

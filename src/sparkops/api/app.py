@@ -115,6 +115,27 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
     return lifespan
 
 
+def key_of(settings: Settings) -> str:
+    """Return the key that signs access tokens.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if settings.secret_key is None:
+        raise ConfigError("SPARKOPS_SECRET_KEY is missing; `sparkops up` makes one of its own.")
+    return settings.secret_key.get_secret_value()
+
+
+def check_settings(settings: Settings) -> None:
+    """See to it that what the API needs is there, before anything is opened.
+
+    Raises:
+        ConfigError: a setting is missing or too weak; the sentence names it.
+    """
+    Signer(key_of(settings))
+    _ = settings.app_login, settings.broker_url
+
+
 @asynccontextmanager
 async def open_door(settings: Settings) -> AsyncIterator[Door]:
     """Open what one API process needs, and close it at the end.
@@ -122,9 +143,7 @@ async def open_door(settings: Settings) -> AsyncIterator[Door]:
     Raises:
         ConfigError: a setting that this door needs is missing.
     """
-    if settings.secret_key is None:
-        raise ConfigError("SPARKOPS_SECRET_KEY is missing; `sparkops up` makes one of its own.")
-    signer = Signer(settings.secret_key.get_secret_value())
+    signer = Signer(key_of(settings))
     url, role = settings.app_login
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(url, role=role, name="sparkops api"))
