@@ -20,3 +20,20 @@ async def test_a_chain_runs_to_its_end_and_its_output_is_that_of_its_leaf(world:
     assert {key: step["status"] for key, step in (await world.steps(run_id)).items()} == dict.fromkeys(
         "abc", "succeeded"
     )
+
+
+async def test_a_bug_of_the_platform_fails_the_step_after_its_attempts_and_says_where_to_look(world: World) -> None:
+    run_id = await world.run(
+        await world.workflow(
+            "version: 1\nname: bug\nsteps:\n  - {id: a, type: tool, tool: noop, retry: {attempts: 2, backoff: 1ms}}\n"
+        )
+    )
+    world.tools.clear()
+    await world.work_until(run_id)
+    step = (await world.steps(run_id))["a"]
+    assert (step["status"], step["error"]["code"], step["failures"], step["crashes"]) == (
+        "failed",
+        "internal-error",
+        2,
+        0,
+    )

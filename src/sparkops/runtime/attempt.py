@@ -8,6 +8,9 @@ from random import SystemRandom
 from typing import Any, Protocol
 from uuid import UUID
 
+import asyncpg
+import structlog
+
 from sparkops.core.blobs import Blobs
 from sparkops.core.config import Settings
 from sparkops.core.durations import parse_duration
@@ -23,7 +26,7 @@ from sparkops.engine.advance import advance_run
 from sparkops.engine.claim import Claim
 from sparkops.engine.complete import Ended
 from sparkops.engine.context import Engine
-from sparkops.engine.errors import CancelRequested, NonDeterministic
+from sparkops.engine.errors import CancelRequested, Fenced, NonDeterministic
 from sparkops.engine.graph import Graph, Node
 from sparkops.engine.params import Context, StepView, render_with
 from sparkops.engine.retry import next_attempt
@@ -38,7 +41,10 @@ from sparkops.runtime.policies import PolicyCache
 from sparkops.runtime.tools.base import Tool, ToolContext
 from sparkops.runtime.trust import Trust
 
+log = structlog.get_logger()
 _jitter = SystemRandom()
+
+_BUG = {"code": "internal-error", "message": "The platform broke down in this step; the worker's log says why."}
 
 DEFAULT_QUESTION_SECONDS = 24 * 3600
 
@@ -136,6 +142,11 @@ async def execute(runtime: Runtime, claim: Claim, trust: Trust) -> Ended | None:
         return _failed(claim, node, gate, dict(failed.error), retryable=failed.retryable)
     except (CancelRequested, NonDeterministic, ExpressionError) as refused:
         return _failed(claim, node, gate, _error(refused), retryable=False)
+    except (Fenced, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        raise  # another worker has the step, or the database does not answer: that says nothing about the step
+    except Exception:  # a bug must cost its step an attempt, not a lease and the blame for a crash
+        log.exception("step.broke", step_id=str(claim.lease.step_id), attempt=claim.lease.attempt)
+        return _failed(claim, node, gate, _BUG, retryable=True)
     return Ended(claim, StepStatus.SUCCEEDED, output=output, results=gate.unrecorded)
 
 

@@ -52,11 +52,18 @@ describe('failures', () => {
     server.use(http.get(api('/me'), () => HttpResponse.json(problem, { status: 409 })))
     const failed = await getMe().catch((error: unknown) => error)
     expect(failed).toBeInstanceOf(RequestFailed)
-    expect(failed).toMatchObject({ code: 'approval-closed', status: 409, message: 'It is approved already.', problem })
+    expect(failed).toMatchObject({
+      code: 'approval-closed',
+      status: 409,
+      message: 'It is approved already.',
+      problem,
+    })
   })
 
   test('without a problem document still say what answered', async () => {
-    server.use(http.get(api('/me'), () => new HttpResponse('oh', { status: 502, headers: { 'x-request-id': 'r9' } })))
+    server.use(
+      http.get(api('/me'), () => new HttpResponse('oh', { status: 502, headers: { 'x-request-id': 'r9' } })),
+    )
     await expect(getMe()).rejects.toMatchObject({ status: 502, problem: { request_id: 'r9' } })
   })
 

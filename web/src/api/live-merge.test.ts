@@ -27,7 +27,8 @@ describe('events', () => {
 
 describe('text', () => {
   const piece = (offset: number, text: string): StreamPiece => ({ call_id: 'c', step_id: 's', offset, text })
-  const after = (...pieces: StreamPiece[]) => pieces.reduce(mergeText, undefined as Parameters<typeof mergeText>[0])?.text
+  const after = (...pieces: StreamPiece[]) =>
+    pieces.reduce(mergeText, undefined as Parameters<typeof mergeText>[0])?.text
 
   test('pieces follow each other, and one that comes twice adds nothing', () => {
     expect(after(piece(0, 'Rain '), piece(5, 'fell.'), piece(5, 'fell.'))).toBe('Rain fell.')
@@ -35,6 +36,12 @@ describe('text', () => {
 
   test('the text so far, sent to a late reader, replaces what overlaps', () => {
     expect(after(piece(0, 'Rain '), piece(0, 'Rain fell.'))).toBe('Rain fell.')
+  })
+
+  test('a call that is sent again starts its text anew', () => {
+    expect(after(piece(0, 'Rain '), piece(5, 'fell.'), piece(0, 'Sun'), piece(3, ' shone.'))).toBe(
+      'Sun shone.',
+    )
   })
 
   test('offsets count characters as the server does', () => {

@@ -26,8 +26,12 @@ export type StreamPiece = { call_id: string; step_id: string; offset: number; te
 
 const NOTHING = { text: '', points: 0 }
 
-/** The text after one more piece. Pieces may come twice or be left out; what is missing shows as an ellipsis. */
+/**
+ * The text after one more piece. Pieces may come twice or be left out; what is missing shows as an ellipsis.
+ * A piece from the very beginning is all there is so far: a call that is sent again starts its text anew.
+ */
 export function mergeText(current: StreamedText | undefined, piece: StreamPiece): StreamedText {
+  if (piece.offset === 0) return { text: piece.text, points: countPoints(piece.text), stepId: piece.step_id }
   const { text, points } = current ?? NOTHING
   const end = piece.offset + countPoints(piece.text)
   if (end <= points) return { text, points, stepId: piece.step_id }

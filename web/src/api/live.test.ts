@@ -44,13 +44,19 @@ async function connected() {
   const getTicket = vi.fn(async () => 'ticket')
   const live = new Live({ getTicket, connect: () => new FakeSocket() as unknown as WebSocket })
   const heard: number[] = []
-  const leave = live.listenToRun('r', 2, { onEvents: (events) => heard.push(...events.map((one) => one.seq)) })
+  const leave = live.listenToRun('r', 2, {
+    onEvents: (events) => heard.push(...events.map((one) => one.seq)),
+  })
   await vi.advanceTimersByTimeAsync(0)
   last().open()
   return { live, heard, leave, getTicket }
 }
 
-const batch = (...seqs: number[]) => ({ topic: 'run:r', seq: seqs.at(-1), events: seqs.map((seq) => anEvent(seq)) })
+const batch = (...seqs: number[]) => ({
+  topic: 'run:r',
+  seq: seqs.at(-1),
+  events: seqs.map((seq) => anEvent(seq)),
+})
 
 describe('the live connection', () => {
   test('asks for a run from where the page stands, and is live', async () => {
@@ -91,6 +97,16 @@ describe('the live connection', () => {
     const { live } = await connected()
     await vi.advanceTimersByTimeAsync(46_000)
     expect(live.read().phase).not.toBe('live')
+  })
+
+  test('a doubted connection is made anew where that works', async () => {
+    const { live, heard } = await connected()
+    live.doubt()
+    expect(live.read().phase).toBe('reconnecting')
+    await vi.advanceTimersByTimeAsync(1000)
+    last().open()
+    last().say(batch(3))
+    expect([live.read().phase, heard]).toEqual(['live', [3]])
   })
 
   test('leaving the last topic ends it', async () => {

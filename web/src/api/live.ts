@@ -74,6 +74,9 @@ export class Live {
     void this.open()
   }
 
+  /** Doubt the connection, as when the machine says that it has lost the network: make a new one if that works. */
+  readonly doubt = (): void => this.socket?.close()
+
   /** End the connection and forget all topics: the user has signed out. */
   close(): void {
     this.topics.clear()

@@ -1,7 +1,14 @@
-import type { Tokens, User } from './generated/types.gen'
+import type { Problem, Tokens, User } from './generated/types.gen'
+import { reconnectDelay } from './live-merge'
+import { asProblem, readProblem, unreachable } from './problem'
 
-/** `starting`: not asked yet; `in`: we hold an access token; `out`: sign in first. */
-export type Session = { phase: 'starting' } | { phase: 'in'; user: User } | { phase: 'out' }
+/** `starting`: not known yet, with why it takes so long; `in`: we hold an access token; `out`: sign in first. */
+export type Session =
+  | { phase: 'starting'; trouble?: Problem }
+  | { phase: 'in'; user: User }
+  | { phase: 'out' }
+
+const REFRESH = '/api/v1/auth/refresh'
 
 let session: Session = { phase: 'starting' }
 let accessToken: string | null = null
@@ -35,8 +42,10 @@ export function closeSession(): void {
 /**
  * Exchange the refresh cookie for a new access token; true when we are signed in afterwards.
  *
- * Callers that come while one exchange is under way share it. Without an answer from the server the
- * session stays as it is: being offline is not being signed out. At the start it counts as signed out.
+ * Callers that come while one exchange is under way share it. Only the server's word that the cookie is no
+ * good ends the session: being offline, or a server in trouble, is not being signed out.
+ *
+ * Throws `RequestFailed` when the server could not say.
  */
 export function refreshSession(): Promise<boolean> {
   refreshing ??= exchange().finally(() => {
@@ -46,16 +55,38 @@ export function refreshSession(): Promise<boolean> {
 }
 
 async function exchange(): Promise<boolean> {
-  try {
-    const response = await fetch('/api/v1/auth/refresh', { method: 'POST', credentials: 'same-origin' })
-    if (response.ok) {
-      openSession((await response.json()) as Tokens)
-      return true
-    }
-    if (response.status === 401 || response.status === 403) closeSession()
-  } catch {
-    // No answer; handled below.
+  const response = await fetch(REFRESH, { method: 'POST', credentials: 'same-origin' }).catch(() => null)
+  if (response === null) throw unreachable(REFRESH)
+  if (response.ok) {
+    openSession((await response.json()) as Tokens)
+    return true
   }
-  if (session.phase === 'starting') closeSession()
+  if (response.status !== 401 && response.status !== 403) throw await readProblem(response)
+  closeSession()
   return false
+}
+
+/** Looks up whether somebody is signed in, again and again until the server can say. */
+export async function startSession(): Promise<void> {
+  for (let failures = 0; session.phase === 'starting'; failures += 1) {
+    try {
+      await refreshSession()
+    } catch (error) {
+      if (session.phase === 'starting') become({ phase: 'starting', trouble: asProblem(error) }, null)
+      await pause(reconnectDelay(failures, Math.random))
+    }
+  }
+}
+
+/** So long, or until the network is back. */
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, ms)
+    function done() {
+      clearTimeout(timer)
+      removeEventListener('online', done)
+      resolve()
+    }
+    addEventListener('online', done)
+  })
 }

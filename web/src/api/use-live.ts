@@ -21,6 +21,7 @@ export const live = new Live({ getTicket, connect })
 /** Ties the live connection to the session and the network; once, at the start. */
 export function superviseLive(): void {
   addEventListener('online', live.retryNow)
+  addEventListener('offline', live.doubt)
   document.addEventListener(
     'visibilitychange',
     () => document.visibilityState === 'visible' && live.retryNow(),

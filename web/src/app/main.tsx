@@ -2,7 +2,7 @@ import './styles.css'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { RouterProvider } from 'react-router/dom'
-import { refreshSession } from '@/api/session'
+import { startSession } from '@/api/session'
 import { superviseLive } from '@/api/use-live'
 import { followTheme } from '@/lib/theme'
 import { Providers } from './providers'
@@ -10,7 +10,7 @@ import { router } from './router'
 
 followTheme()
 superviseLive()
-void refreshSession()
+void startSession()
 
 const root = document.getElementById('root')
 if (root === null) throw new Error('index.html has no #root')

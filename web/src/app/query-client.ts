@@ -13,7 +13,11 @@ function mayPass(failures: number, error: Error): boolean {
 
 export function makeQueryClient(): QueryClient {
   return new QueryClient({
-    defaultOptions: { queries: { retry: mayPass, staleTime: FRESH_MS }, mutations: { retry: false } },
+    defaultOptions: {
+      // A machine without a network still reaches a server that runs on it: asking is the only way to know.
+      queries: { retry: mayPass, staleTime: FRESH_MS, networkMode: 'always', refetchOnReconnect: true },
+      mutations: { retry: false, networkMode: 'always' },
+    },
   })
 }
 

@@ -7,7 +7,7 @@ import { Splash } from './root-layout'
 export function SignedIn() {
   const session = useSession()
   const { pathname, search, hash } = useLocation()
-  if (session.phase === 'starting') return <Splash />
+  if (session.phase === 'starting') return <Splash trouble={session.trouble} />
   if (session.phase === 'in') return <Outlet />
   const here = pathname + search + hash
   return <Navigate to={paths.login(here === '/' ? undefined : here)} replace />

@@ -4,12 +4,13 @@ import { APPROVAL_FACE, CALL_FACE, isOver, RUN_FACE, STEP_FACE } from './faces'
 import type { Face } from './glyph'
 
 const { schemas } = document.components
-const FACES: ReadonlyArray<[name: string, faces: Readonly<Record<string, Face>>, states: readonly string[]]> = [
-  ['run', RUN_FACE, schemas.RunStatus.enum],
-  ['step', STEP_FACE, schemas.StepStatus.enum],
-  ['call', CALL_FACE, schemas.CallStatus.enum],
-  ['approval', APPROVAL_FACE, schemas.ApprovalStatus.enum],
-]
+const FACES: ReadonlyArray<[name: string, faces: Readonly<Record<string, Face>>, states: readonly string[]]> =
+  [
+    ['run', RUN_FACE, schemas.RunStatus.enum],
+    ['step', STEP_FACE, schemas.StepStatus.enum],
+    ['call', CALL_FACE, schemas.CallStatus.enum],
+    ['approval', APPROVAL_FACE, schemas.ApprovalStatus.enum],
+  ]
 
 describe.each(FACES)('the faces of a %s', (_, faces, states) => {
   test('cover what the API can say, and nothing else', () => {
@@ -18,7 +19,15 @@ describe.each(FACES)('the faces of a %s', (_, faces, states) => {
 
   test('amber is for what waits for a person', () => {
     const amber = Object.entries(faces).filter(([, face]) => face.tone === 'waiting')
-    const human = ['awaiting_approval', 'attention', 'waiting', 'uncertain', 'waiting_approval', 'unknown', 'pending']
+    const human = [
+      'awaiting_approval',
+      'attention',
+      'waiting',
+      'uncertain',
+      'waiting_approval',
+      'unknown',
+      'pending',
+    ]
     expect(amber.map(([state]) => state).filter((state) => !human.includes(state))).toEqual([])
   })
 })

@@ -53,3 +53,7 @@ const OVER: ReadonlySet<RunStatus> = new Set<RunStatus>(['succeeded', 'failed', 
 
 /** Whether nothing can happen to a run any more. */
 export const isOver = (status: RunStatus): boolean => OVER.has(status)
+
+/** How a run is shown: while one of its steps waits for a person, that is what matters about it. */
+export const runFace = (status: RunStatus, waiting: boolean): Face =>
+  RUN_FACE[waiting && !isOver(status) ? 'awaiting_approval' : status]

@@ -95,7 +95,13 @@ export type Face = { label: string; tone: Tone }
 /** A state as sign and word. */
 export function Status({ face, className }: { face: Face; className?: string }) {
   return (
-    <span className={cn('inline-flex items-center gap-1.5 font-medium', TONE_TEXT[face.tone], className)}>
+    <span
+      className={cn(
+        'inline-flex items-center gap-1.5 align-middle font-medium',
+        TONE_TEXT[face.tone],
+        className,
+      )}
+    >
       <Glyph tone={face.tone} />
       {face.label}
     </span>

@@ -1,13 +1,16 @@
 import { cn } from '@/lib/cn'
+import { asRows, ValueRows } from './value-rows'
 
 /** Parts of a value at this depth and below are folded at first. */
-const OPEN_TO_DEPTH = 2
+const OPEN_TO_DEPTH = 3
 
 const isBranch = (value: unknown): value is object => typeof value === 'object' && value !== null
 const isEmpty = (value: object): boolean => Object.keys(value).length === 0
 
-/** A value as names and what they hold, to be read by people. Nothing is left out. */
+/** A value as names and what they hold, to be read by people. */
 export function ValueTree({ value, depth = 0 }: { value: unknown; depth?: number }) {
+  const rows = asRows(value)
+  if (rows) return <ValueRows label="Rows" rows={rows} />
   if (!isBranch(value) || isEmpty(value)) return <Leaf value={value} />
   return (
     <dl className={cn('grid min-w-0 gap-y-1', depth > 0 && 'border-l border-line pl-3')}>
@@ -26,8 +29,8 @@ export function ValueTree({ value, depth = 0 }: { value: unknown; depth?: number
 function Entry({ name, part, depth }: { name: string; part: unknown; depth: number }) {
   if (!isBranch(part) || isEmpty(part)) {
     return (
-      <div className="grid grid-cols-[minmax(64px,140px)_minmax(0,1fr)] gap-3">
-        <dt className="truncate text-ink-2" title={name}>
+      <div className="grid grid-cols-[minmax(24px,max-content)_minmax(0,1fr)] gap-3">
+        <dt className="max-w-48 min-w-16 truncate text-ink-2" title={name}>
           {name}
         </dt>
         <dd className="min-w-0">

@@ -57,11 +57,14 @@ const UNITS: ReadonlyArray<[limit: number, seconds: number, label: string]> = [
   [Number.POSITIVE_INFINITY, 86_400, 'd'],
 ]
 
+/** A clock on a page ticks every ten seconds, and clocks differ: so little ahead of it is not the future. */
+const CLOCK_LAG_S = 10
+
 /** How far away a time is: `just now`, `12 min ago`, `in 3 h`. */
 export function formatRelative(at: string, now: number): string {
   const seconds = Math.round((Date.parse(at) - now) / 1000)
   const distance = Math.abs(seconds)
-  if (distance < 5) return 'just now'
+  if (seconds > -5 && seconds <= CLOCK_LAG_S) return 'just now'
   const [, size, label] = UNITS.find(([limit]) => distance < limit) ?? [0, 1, 's']
   const amount = `${Math.floor(distance / size)} ${label}`
   return seconds < 0 ? `${amount} ago` : `in ${amount}`

@@ -105,7 +105,10 @@ export const anApproval = (given: Partial<Approval> = {}): Approval => ({
   ...given,
 })
 
-export const aWorkflow = (inputSchema: Record<string, unknown> | null, given: Partial<Workflow> = {}): Workflow => ({
+export const aWorkflow = (
+  inputSchema: Record<string, unknown> | null,
+  given: Partial<Workflow> = {},
+): Workflow => ({
   id: 'wf-1',
   name: 'weather-report',
   project: 'weather',
@@ -134,7 +137,12 @@ export const someTokens = (access = 'fresh'): Tokens => ({
   user: { id: 'user-1', email: 'ada@example.org', name: 'Ada', is_admin: true },
 })
 
-export const aProblem = (status: number, code: string, detail: string, more: Partial<Problem> = {}): Problem => ({
+export const aProblem = (
+  status: number,
+  code: string,
+  detail: string,
+  more: Partial<Problem> = {},
+): Problem => ({
   type: `urn:sparkops:problem:${code}`,
   title: detail,
   status,

@@ -4,9 +4,9 @@ import { afterAll, afterEach, beforeAll } from 'vitest'
 import { server } from './server'
 
 // jsdom lays nothing out: give every element a size, so that virtual lists have rows to show.
-Object.defineProperties(HTMLElement.prototype, {
-  offsetHeight: { configurable: true, get: () => 600 },
-  offsetWidth: { configurable: true, get: () => 1000 },
+Object.defineProperties(Element.prototype, {
+  clientHeight: { configurable: true, get: () => 600 },
+  clientWidth: { configurable: true, get: () => 1000 },
 })
 globalThis.ResizeObserver ??= class {
   observe() {}
@@ -15,6 +15,7 @@ globalThis.ResizeObserver ??= class {
 }
 globalThis.matchMedia ??= () => new EventTarget() as MediaQueryList
 Element.prototype.scrollTo ??= () => {}
+Range.prototype.getClientRects ??= () => [] as unknown as DOMRectList
 
 beforeAll(() => server.listen({ onUnhandledFrame: 'error' }))
 afterEach(() => {

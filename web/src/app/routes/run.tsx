@@ -9,7 +9,7 @@ import { TabNav } from '@/components/ui/tab-nav'
 import { openApprovalsQuery } from '@/features/approvals/api'
 import { ApprovalBar } from '@/features/approvals/approval-bar'
 import { artifactsQuery, runQuery, stepsQuery } from '@/features/runs/api'
-import { callsQuery } from '@/features/runs/calls-api'
+import { callsQuery, MOST_CALLS } from '@/features/runs/calls-api'
 import { RunHeader } from '@/features/runs/run-header'
 import { RunSkeleton } from '@/features/runs/run-skeleton'
 import { RunTab } from '@/features/runs/run-tab'
@@ -43,7 +43,7 @@ export default function RunPage() {
   return (
     <Page title={`${run.data.workflow.name} run`}>
       <div className="absolute inset-0 flex flex-col bg-surface">
-        <RunHeader run={run.data} />
+        <RunHeader run={run.data} waiting={open.length > 0} />
         <ApprovalBar
           approvals={open}
           userId={session.phase === 'in' ? session.user.id : undefined}
@@ -54,7 +54,7 @@ export default function RunPage() {
           tabs={[
             { to: to('timeline'), label: 'Timeline', count: run.data.steps_total.toLocaleString('en-US') },
             { to: to('messages'), label: 'Messages', count: messages },
-            { to: to('calls'), label: 'Calls', count: calls.data?.length },
+            { to: to('calls'), label: 'Calls', count: calls.data && countOf(calls.data.length) },
             { to: to('artifacts'), label: 'Artifacts', count: artifacts.data?.items.length },
             { to: to('io'), label: 'Input and output' },
             { to: to('events'), label: 'Events', count: run.data.last_seq.toLocaleString('en-US') },
@@ -73,3 +73,6 @@ export default function RunPage() {
     </Page>
   )
 }
+
+/** A list that is cut off has at least so many. */
+const countOf = (calls: number): string => `${calls.toLocaleString('en-US')}${calls >= MOST_CALLS ? '+' : ''}`

@@ -4,6 +4,7 @@ import { useDeferredValue, useState } from 'react'
 import { useParams, useSearchParams } from 'react-router'
 import { Page, PageHeader } from '@/components/page'
 import { Button } from '@/components/ui/button'
+import { openApprovalsQuery } from '@/features/approvals/api'
 import type { RunFilters } from '@/features/runs/api'
 import { readFilters, writeFilters } from '@/features/runs/filters'
 import { RunsToolbar } from '@/features/runs/runs-toolbar'
@@ -16,6 +17,7 @@ export default function RunsPage() {
   const [search, setSearch] = useSearchParams()
   const [starting, setStarting] = useState(false)
   const workflows = useQuery(workflowsQuery(project))
+  const approvals = useQuery(openApprovalsQuery(project))
   const filters = readFilters(search)
   const setFilters = (next: RunFilters) => setSearch(writeFilters(next), { replace: true })
   // While somebody types, the list may lag behind the field.
@@ -41,6 +43,7 @@ export default function RunsPage() {
         project={project}
         filters={readFilters(new URLSearchParams(listed))}
         onFilters={setFilters}
+        waiting={new Set(approvals.data?.items.map((one) => one.run_id))}
         start={<Button onClick={open}>Start the first run</Button>}
       />
       <RunWorkflow project={project} open={starting} onOpenChange={setStarting} />

@@ -10,7 +10,7 @@ const within = (next: string | null): string => (next && /^\/(?![/\\])/.test(nex
 export default function SignInPage() {
   const session = useSession()
   const [search] = useSearchParams()
-  if (session.phase === 'starting') return <Splash />
+  if (session.phase === 'starting') return <Splash trouble={session.trouble} />
   if (session.phase === 'in') return <Navigate to={within(search.get('next'))} replace />
   return (
     <main className="grid min-h-full place-items-center p-4">

@@ -1,6 +1,7 @@
 import type { ReactNode } from 'react'
 import { Moment } from '@/components/moment'
 import { Button } from '@/components/ui/button'
+import { UnsavedGuard } from './unsaved-guard'
 import type { Draft } from './use-draft'
 
 type DraftBarProps = {
@@ -21,16 +22,9 @@ export function DraftBar({ draft, from, latest, error, children }: DraftBarProps
     <section aria-label="Draft" className="border-b border-line bg-bg px-4 py-1.5">
       <div className="flex flex-wrap items-center gap-2">
         <p className="min-w-0 flex-1 text-ink-2">
-          {from}.{' '}
-          {draft.keptAt ? (
-            <>
-              Draft kept in this browser <Moment at={draft.keptAt} />.
-            </>
-          ) : (
-            'Nothing changed yet.'
-          )}
+          {from}. <Standing draft={draft} />
         </p>
-        {draft.keptAt ? (
+        {draft.changed ? (
           <Button variant="ghost" onClick={draft.discard}>
             Discard draft
           </Button>
@@ -43,6 +37,21 @@ export function DraftBar({ draft, from, latest, error, children }: DraftBarProps
         </p>
       ) : null}
       {error}
+      {draft.unkept ? <UnsavedGuard /> : null}
     </section>
+  )
+}
+
+function Standing({ draft }: { draft: Draft }) {
+  if (draft.keptAt) {
+    return (
+      <>
+        Draft kept in this browser <Moment at={draft.keptAt} />.
+      </>
+    )
+  }
+  if (!draft.changed) return 'Nothing changed yet.'
+  return (
+    <span className="text-tx-failed">This browser has no room for the draft: it is on this page only.</span>
   )
 }

@@ -9,7 +9,7 @@ const WORD = { same: '', added: 'Added: ', removed: 'Removed: ' } satisfies Reco
 const LOOK = {
   same: 'text-ink-2',
   added: 'bg-raised font-medium text-ink border-l-ink',
-  removed: 'text-ink-3 line-through decoration-ink-3/60 border-l-line-strong',
+  removed: 'text-ink-3 border-l-line-strong',
 } satisfies Record<DiffLine['kind'], string>
 
 type LineDiffProps = { label: string; before: string; after: string }
@@ -51,7 +51,7 @@ function Line({ line }: { line: DiffLine }) {
         LOOK[line.kind],
       )}
     >
-      <span aria-hidden className="pr-2 text-right text-ink-3 no-underline">
+      <span aria-hidden className="pr-2 text-right text-ink-3">
         {line.before}
       </span>
       <span aria-hidden className="pr-2 text-right text-ink-3">
@@ -60,8 +60,19 @@ function Line({ line }: { line: DiffLine }) {
       <span aria-hidden>{SIGN[line.kind]}</span>
       <span>
         <span className="sr-only">{WORD[line.kind]}</span>
-        {line.text}
+        {line.kind === 'removed' ? <Struck text={line.text} /> : line.text}
       </span>
     </div>
+  )
+}
+
+/** Struck through from its first word on. */
+function Struck({ text }: { text: string }) {
+  const words = text.trimStart()
+  return (
+    <>
+      {text.slice(0, text.length - words.length)}
+      <span className="line-through">{words}</span>
+    </>
   )
 }

@@ -2,7 +2,15 @@ import type { ProblemError } from '@/api/generated/types.gen'
 import { Glyph } from '@/components/glyph'
 import { plural } from '@/lib/format'
 
-export type Checking = 'checking' | 'checked' | 'unchecked'
+/** `on-save`: nobody looks at it before it is saved. `unchecked`: the server could not be asked. */
+export type Checking = 'checking' | 'checked' | 'unchecked' | 'on-save'
+
+const WAITING = {
+  checking: 'Checking',
+  unchecked: 'Not checked: the server does not answer',
+  'on-save': 'Checked when it is saved',
+} satisfies Record<Exclude<Checking, 'checked'>, string>
+
 type ProblemListProps = {
   problems: readonly ProblemError[]
   /** Whether the list belongs to the text as it stands. */
@@ -54,8 +62,7 @@ function Summary({ count, state }: { count: number; state: Checking }) {
       </>
     )
   }
-  if (state !== 'checked')
-    return <span className="text-ink-3">{state === 'checking' ? 'Checking' : 'Not checked'}</span>
+  if (state !== 'checked') return <span className="text-ink-3">{WAITING[state]}</span>
   return (
     <>
       <Glyph tone="succeeded" />

@@ -53,13 +53,12 @@ class Marker extends GutterMarker {
     return this.messages.join('\n') === other.messages.join('\n')
   }
 
+  /** For the eye only: a gutter is hidden from screen readers, which read the list of problems. */
   override toDOM(): HTMLElement {
     const sign = document.createElement('span')
     sign.className = 'cm-problem-marker'
     sign.textContent = '×'
     sign.title = this.messages.join('\n')
-    sign.setAttribute('role', 'img')
-    sign.setAttribute('aria-label', `Problem: ${sign.title}`)
     return sign
   }
 }

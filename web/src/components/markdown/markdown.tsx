@@ -73,7 +73,6 @@ function Table({
 }) {
   const look = (column: number) => cn('px-2 py-0.5 first:pl-0', ALIGN[aligns[column] ?? 'start'])
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrollable block must be reachable by keyboard
     <section aria-label="Table" tabIndex={0} className="overflow-x-auto">
       <table className="border-collapse text-body tabular-nums">
         <thead>

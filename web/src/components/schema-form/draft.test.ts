@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { type Draft, draftOf, readDraft } from './draft'
-import { readSchema } from './schema'
+import { inOrderOf, readSchema } from './schema'
 import { serverErrors } from './server-errors'
 
 const schema = readSchema({
@@ -13,7 +13,11 @@ const schema = readSchema({
     dry: { type: 'boolean', default: true },
     unit: { enum: ['mm', 'inch', 3], default: 'mm' },
     tags: { type: 'array', items: { type: 'string' }, maxItems: 2 },
-    place: { type: 'object', required: ['lat'], properties: { lat: { type: 'number' }, name: { type: 'string' } } },
+    place: {
+      type: 'object',
+      required: ['lat'],
+      properties: { lat: { type: 'number' }, name: { type: 'string' } },
+    },
     near: { type: 'object', required: ['lat'], properties: { lat: { type: 'number' } } },
     extra: { description: 'anything' },
   },
@@ -62,7 +66,9 @@ describe('what is wrong is said at its place', () => {
   })
 
   test('JSON that is none', () => {
-    expect(read({ extra: '{' }).errors).toMatchObject([{ path: 'extra', message: expect.stringMatching(/not valid JSON/) }])
+    expect(read({ extra: '{' }).errors).toMatchObject([
+      { path: 'extra', message: expect.stringMatching(/not valid JSON/) },
+    ])
   })
 
   test('an optional object that nobody touched is not missed', () => {
@@ -85,4 +91,15 @@ test('errors of the server find their fields', () => {
 test('no schema is no input', () => {
   const none = readSchema(null)
   expect(readDraft(none, draftOf(none), false)).toEqual({ value: undefined, errors: [] })
+})
+
+test('fields stand in the order of the text, also nested', () => {
+  const stored = {
+    properties: { a: { type: 'string' }, box: { properties: { x: {}, 'y.z': {} } }, zip: {}, none: {} },
+  }
+  const source =
+    'input:\n  properties:\n    zip: {}\n    box:\n      properties: {"y.z": {}, x: {}}\n    a: {type: string}\n'
+  const ordered = inOrderOf(source, readSchema(stored))
+  expect(ordered.properties.map(([name]) => name)).toEqual(['zip', 'box', 'a', 'none'])
+  expect(ordered.properties[1]?.[1].properties.map(([name]) => name)).toEqual(['y.z', 'x'])
 })

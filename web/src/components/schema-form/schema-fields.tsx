@@ -22,7 +22,17 @@ type SchemaFieldsProps = Pick<NodeProps, 'schema' | 'draft' | 'errors' | 'onChan
 /** The fields of an object schema, one below the other; an object without declared properties is one field of JSON. */
 export function SchemaFields({ schema, draft, errors, onChange, path = '' }: SchemaFieldsProps) {
   if (kindOf(schema) === 'json' && schema.open) {
-    return <TextField schema={schema} name="Input" path={path} required={false} draft={draft} errors={errors} onChange={onChange} />
+    return (
+      <TextField
+        schema={schema}
+        name="Input"
+        path={path}
+        required={false}
+        draft={draft}
+        errors={errors}
+        onChange={onChange}
+      />
+    )
   }
   const values = draft as { readonly [name: string]: Draft }
   return schema.properties.map(([name, part, required]) => (

@@ -73,3 +73,28 @@ export function kindOf(schema: Schema): Kind {
       return 'json'
   }
 }
+
+/**
+ * The schema with its properties in the order in which they stand in the text that it was written in: a stored
+ * document does not keep it. A property that the text does not name comes last.
+ */
+export function inOrderOf(source: string, schema: Schema): Schema {
+  const start = Math.max(0, source.indexOf('properties'))
+  const placeOf = (name: string): number => {
+    const escaped = name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+    const at = source.slice(start).search(new RegExp(`(^|[\\s{,"'])${escaped}["']?\\s*:`))
+    return at < 0 ? Number.POSITIVE_INFINITY : at
+  }
+  const places = new Map(schema.properties.map(([name]) => [name, placeOf(name)]))
+  const properties = [...schema.properties].sort(([a], [b]) => {
+    const [left = 0, right = 0] = [places.get(a), places.get(b)]
+    return left === right ? 0 : left - right
+  })
+  return {
+    ...schema,
+    properties: properties.map(
+      ([name, part, required]) => [name, inOrderOf(source, part), required] as const,
+    ),
+    items: schema.items && inOrderOf(source, schema.items),
+  }
+}

@@ -62,7 +62,12 @@ test('an answer that comes too late says so', async () => {
 })
 
 test('several questions come one at a time', () => {
-  show(<ApprovalBar approvals={[anApproval(), anApproval({ id: 'b', title: 'Delete it?' })]} userId={SOMEBODY} />)
+  show(
+    <ApprovalBar
+      approvals={[anApproval(), anApproval({ id: 'b', title: 'Delete it?' })]}
+      userId={SOMEBODY}
+    />,
+  )
   expect(screen.getByText(/and 1 more/)).toBeVisible()
   expect(screen.queryByText('Delete it?')).toBeNull()
 })

@@ -69,12 +69,12 @@ function Facts({ approval }: { approval: Approval }) {
         <Moment at={approval.requested_at} />
         {approval.requested_by ? `, run started by ${approval.requested_by.name}` : ''}
       </Fact>
-      <Fact name="Deadline">
-        <Moment at={approval.expires_at} />
-        {approval.status === 'pending' ? (
+      {approval.status === 'pending' ? (
+        <Fact name="Deadline">
+          <Moment at={approval.expires_at} />
           <span className="text-ink-2">, after that nobody can answer</span>
-        ) : null}
-      </Fact>
+        </Fact>
+      ) : null}
       {approval.money_micros === null ? null : (
         <Fact name="Run has spent">
           <Money micros={approval.money_micros} />

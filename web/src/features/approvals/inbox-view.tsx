@@ -6,6 +6,7 @@ import { useSession } from '@/api/use-session'
 import { Moment } from '@/components/moment'
 import { ProblemPanel } from '@/components/problem-panel'
 import { Empty, SkeletonRows } from '@/components/states'
+import { plural } from '@/lib/format'
 import { useHotkeys } from '@/lib/hotkeys'
 import { openApprovalsQuery } from './api'
 import { ApprovalDetail } from './approval-detail'
@@ -84,9 +85,17 @@ const NOTHING = {
 
 function Nothing({ project, state }: { project: string; state: InboxState }) {
   const done = useQuery(doneApprovalsQuery(project))
+  const open = useQuery(openApprovalsQuery(project))
+  const others = state === 'mine' ? (open.data?.items.length ?? 0) : 0
   const last = state === 'done' ? undefined : done.data?.items.find((one) => one.decided_by !== null)
   return (
     <Empty title={NOTHING[state]}>
+      {others > 0 ? (
+        <p>
+          Of the runs that you started, {plural(others, 'question')} {others === 1 ? 'waits' : 'wait'} for
+          somebody else.
+        </p>
+      ) : null}
       {last?.decided_at ? (
         <p>
           Last answered: {last.title} ({last.decided_by?.name}, <Moment at={last.decided_at} />)

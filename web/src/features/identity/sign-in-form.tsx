@@ -14,7 +14,7 @@ export function SignInForm() {
     signIn.mutate({ email: email.trim(), password })
   }
   return (
-    <form onSubmit={submit} className="grid gap-4" aria-label="Sign in">
+    <form onSubmit={submit} className="grid gap-4">
       <Field label="E-mail">
         {(wiring) => (
           <Input

@@ -7,10 +7,10 @@ export type Accepted = { key: string; newest: string | null }
 export function splitNew(
   rows: readonly RunSummary[],
   newest: string | null,
-): { shown: RunSummary[]; waiting: number } {
-  if (newest === null) return { shown: [...rows], waiting: 0 }
+): { shown: RunSummary[]; newer: number } {
+  if (newest === null) return { shown: [...rows], newer: 0 }
   const shown = rows.filter((row) => row.id <= newest)
-  return { shown, waiting: rows.length - shown.length }
+  return { shown, newer: rows.length - shown.length }
 }
 
 /**
@@ -24,6 +24,6 @@ export function useAccepted(key: string, rows: readonly RunSummary[], fresh: boo
   const current = accepted.key === key ? accepted.newest : null
   const newest = rows[0]?.id ?? null
   if (fresh && newest !== null && current === null) setAccepted({ key, newest })
-  const { shown, waiting } = splitNew(rows, current)
-  return { shown, waiting, accept: () => setAccepted({ key, newest }) }
+  const { shown, newer } = splitNew(rows, current)
+  return { shown, newer, accept: () => setAccepted({ key, newest }) }
 }

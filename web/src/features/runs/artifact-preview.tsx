@@ -1,5 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
 import type { Artifact } from '@/api/generated/types.gen'
+import { Markdown } from '@/components/markdown/markdown'
 import { ProblemPanel } from '@/components/problem-panel'
 import { SkeletonRows } from '@/components/states'
 import { fetchArtifact } from './api'
@@ -9,7 +10,7 @@ const LARGEST = 1_000_000
 const ROWS_SHOWN = 500
 
 type Preview =
-  | { kind: 'text'; text: string }
+  | { kind: 'text' | 'markdown'; text: string }
   | { kind: 'image'; address: string }
   | { kind: 'table'; rows: string[][] }
 
@@ -36,7 +37,7 @@ async function load(artifact: Artifact, signal: AbortSignal): Promise<Preview> {
   }
   const text = await blob.text()
   if (/csv/.test(artifact.media_type)) return { kind: 'table', rows: parseCsv(text) }
-  return { kind: 'text', text }
+  return { kind: /markdown/.test(artifact.media_type) ? 'markdown' : 'text', text }
 }
 
 /** What is in an artifact: text as it is, a table as a table, an image as an image. */
@@ -65,6 +66,12 @@ function Content({ preview, name }: { preview: Preview; name: string }) {
       return <img src={preview.address} alt={name} className="m-4 max-w-full border border-line" />
     case 'text':
       return <pre className="p-4 font-mono text-dense break-words whitespace-pre-wrap">{preview.text}</pre>
+    case 'markdown':
+      return (
+        <div className="p-4">
+          <Markdown text={preview.text} />
+        </div>
+      )
     case 'table':
       return <CsvTable rows={preview.rows} name={name} />
   }

@@ -3,7 +3,11 @@ import { aCall } from '@/test/factories'
 import { threadsOf } from './conversation'
 
 const ask = { role: 'user', text: 'Which month?' }
-const use = { role: 'assistant', text: '', tool_calls: [{ id: 't1', tool: 'sql.query', arguments: { sql: 'x' }, raw: null }] }
+const use = {
+  role: 'assistant',
+  text: '',
+  tool_calls: [{ id: 't1', tool: 'sql.query', arguments: { sql: 'x' }, raw: null }],
+}
 const result = { role: 'tool', id: 't1', tool: 'sql.query', output: [1], is_error: false }
 const llm = (seq: number, messages: unknown[], response: unknown) =>
   aCall({
@@ -40,5 +44,8 @@ test('a call that failed and is made again repeats nothing', () => {
 
 test('every step has a conversation of its own', () => {
   const other = { ...llm(1, [ask], null), step_id: 'step-2', step_key: 'check' }
-  expect(threadsOf([llm(1, [ask], null), other]).map((thread) => thread.stepKey)).toEqual(['monthly', 'check'])
+  expect(threadsOf([llm(1, [ask], null), other]).map((thread) => thread.stepKey)).toEqual([
+    'monthly',
+    'check',
+  ])
 })

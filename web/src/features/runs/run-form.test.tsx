@@ -68,7 +68,9 @@ test('what is wrong is shown at its field, and nothing is sent', async () => {
 
 test('what the server finds wrong is shown at its field, too', async () => {
   const errors = [{ path: 'input.city', message: 'There is no such city' }]
-  serve(() => HttpResponse.json(aProblem(422, 'input-invalid', 'It does not fit', { errors }), { status: 422 }))
+  serve(() =>
+    HttpResponse.json(aProblem(422, 'input-invalid', 'It does not fit', { errors }), { status: 422 }),
+  )
   open(YEAR)
   await userEvent.type(screen.getByLabelText(/city/), 'Nowhere')
   await userEvent.click(screen.getByRole('button', { name: 'Start run' }))
@@ -77,7 +79,8 @@ test('what the server finds wrong is shown at its field, too', async () => {
 })
 
 test('a second try with the same input has the same key; another input has another', async () => {
-  const failed = () => HttpResponse.json(aProblem(503, 'unavailable', 'The database is away.'), { status: 503 })
+  const failed = () =>
+    HttpResponse.json(aProblem(503, 'unavailable', 'The database is away.'), { status: 503 })
   const sent = serve(failed, failed, started)
   open(YEAR)
   const start = screen.getByRole('button', { name: 'Start run' })

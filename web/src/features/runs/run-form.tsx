@@ -1,9 +1,9 @@
-import { type FormEvent, type ReactNode, useState } from 'react'
+import { type FormEvent, type ReactNode, useRef, useState } from 'react'
 import type { Run, Workflow } from '@/api/generated/types.gen'
 import { RequestFailed } from '@/api/problem'
 import { ProblemLine } from '@/components/problem-panel'
 import { type Draft, draftOf, readDraft } from '@/components/schema-form/draft'
-import { readSchema } from '@/components/schema-form/schema'
+import { inOrderOf, readSchema } from '@/components/schema-form/schema'
 import { SchemaFields } from '@/components/schema-form/schema-fields'
 import { serverErrors } from '@/components/schema-form/server-errors'
 import { Button } from '@/components/ui/button'
@@ -24,11 +24,12 @@ type RunFormProps = {
 
 /** The form that starts a run: fields by the workflow's input schema, and a budget. */
 export function RunForm({ workflow, heading, onClose, onStarted }: RunFormProps) {
-  const schema = readSchema(workflow.latest.input_schema)
+  const schema = inOrderOf(workflow.latest.source, readSchema(workflow.latest.input_schema))
   const [draft, setDraft] = useState<Draft>(() => draftOf(schema))
   const [budget, setBudget] = useState('')
   const [shownErrors, setShownErrors] = useState<ReadonlyMap<string, string>>(new Map())
   const [sent, setSent] = useState({ body: '', key: '' })
+  const form = useRef<HTMLFormElement>(null)
   const start = useStartRun()
 
   const submit = (event: FormEvent) => {
@@ -36,7 +37,7 @@ export function RunForm({ workflow, heading, onClose, onStarted }: RunFormProps)
     const input = readDraft(schema, draft, false)
     const limit = readBudget(budget)
     const errors = [...input.errors, ...(limit.error ? [{ path: 'budget', message: limit.error }] : [])]
-    setShownErrors(new Map(errors.map((one) => [one.path, one.message])))
+    showErrors(new Map(errors.map((one) => [one.path, one.message])))
     if (errors.length > 0) return
     const { project, name } = workflow
     const run = {
@@ -51,8 +52,13 @@ export function RunForm({ workflow, heading, onClose, onStarted }: RunFormProps)
     setSent({ body, key })
     start.mutate({ run, key }, { onSuccess: onStarted, onError: showServerErrors })
   }
+  /** And leads to the first field that needs a change. */
+  const showErrors = (errors: ReadonlyMap<string, string>) => {
+    setShownErrors(errors)
+    requestAnimationFrame(() => form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus())
+  }
   const showServerErrors = (error: Error) => {
-    if (error instanceof RequestFailed) setShownErrors(serverErrors(error.errors, schema))
+    if (error instanceof RequestFailed) showErrors(serverErrors(error.errors, schema))
   }
   const change = (next: Draft) => {
     setDraft(next)
@@ -61,10 +67,12 @@ export function RunForm({ workflow, heading, onClose, onStarted }: RunFormProps)
   const placed = start.error instanceof RequestFailed && serverErrors(start.error.errors, schema).size > 0
 
   return (
-    <form onSubmit={submit} noValidate className="contents" aria-label="Run workflow">
+    <form ref={form} onSubmit={submit} noValidate className="contents">
       <DialogBody>
         {heading}
-        {schema.properties.length === 0 && !schema.open ? <p className="text-ink-2">This workflow takes no input.</p> : null}
+        {schema.properties.length === 0 && !schema.open ? (
+          <p className="text-ink-2">This workflow takes no input.</p>
+        ) : null}
         <SchemaFields schema={schema} draft={draft} errors={shownErrors} onChange={change} />
         <details>
           <summary className="text-ink-2">Options</summary>

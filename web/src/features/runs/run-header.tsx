@@ -2,7 +2,7 @@ import { Square } from 'lucide-react'
 import { useState } from 'react'
 import type { Run } from '@/api/generated/types.gen'
 import { CopyButton } from '@/components/copy-button'
-import { isOver, RUN_FACE } from '@/components/faces'
+import { isOver, runFace } from '@/components/faces'
 import { Status } from '@/components/glyph'
 import { Duration, Moment } from '@/components/moment'
 import { Money } from '@/components/money'
@@ -12,8 +12,14 @@ import { Button } from '@/components/ui/button'
 import { formatCount, formatMoney, shortId } from '@/lib/format'
 import { CancelDialog } from './cancel-dialog'
 
+type RunHeaderProps = {
+  run: Run
+  /** Whether something in it waits for a person. */
+  waiting: boolean
+}
+
 /** What run this is, how it stands, what it has cost, and the way to stop it. */
-export function RunHeader({ run }: { run: Run }) {
+export function RunHeader({ run, waiting }: RunHeaderProps) {
   const [cancelling, setCancelling] = useState(false)
   const stoppable = !isOver(run.status) && run.cancel_requested_at === null
   return (
@@ -28,7 +34,7 @@ export function RunHeader({ run }: { run: Run }) {
             {run.scripted ? <ScriptedMark /> : null}
           </span>
         }
-        facts={<Facts run={run} />}
+        facts={<Facts run={run} waiting={waiting} />}
         actions={
           <>
             <CopyButton label="Copy run id" text={() => run.id} />
@@ -51,12 +57,12 @@ export function RunHeader({ run }: { run: Run }) {
   )
 }
 
-function Facts({ run }: { run: Run }) {
+function Facts({ run, waiting }: RunHeaderProps) {
   const began = run.started_at ?? run.created_at
   const tokens = run.tokens.input + run.tokens.output
   return (
     <div className="flex flex-wrap items-center gap-x-3">
-      <Status face={RUN_FACE[run.status]} />
+      <Status face={runFace(run.status, waiting)} />
       <span>Version {run.workflow.version}</span>
       <span>
         Started <Moment at={began} /> by {run.created_by?.name ?? run.trigger}

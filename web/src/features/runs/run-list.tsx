@@ -1,6 +1,6 @@
 import type { RunSummary } from '@/api/generated/types.gen'
 import { type Column, DataTable } from '@/components/data-table'
-import { isOver, RUN_FACE } from '@/components/faces'
+import { isOver, runFace } from '@/components/faces'
 import { Status } from '@/components/glyph'
 import { Duration, Moment } from '@/components/moment'
 import { Money } from '@/components/money'
@@ -8,8 +8,15 @@ import { ScriptedMark } from '@/components/scripted-mark'
 import { formatCount, shortId } from '@/lib/format'
 import { paths } from '@/lib/paths'
 
-const COLUMNS: ReadonlyArray<Column<RunSummary>> = [
-  { id: 'status', header: 'Status', width: '160px', cell: (run) => <Status face={RUN_FACE[run.status]} /> },
+type Shown = RunSummary & { waiting: boolean }
+
+const COLUMNS: ReadonlyArray<Column<Shown>> = [
+  {
+    id: 'status',
+    header: 'Status',
+    width: '160px',
+    cell: (run) => <Status face={runFace(run.status, run.waiting)} />,
+  },
   {
     id: 'workflow',
     header: 'Workflow',
@@ -68,15 +75,24 @@ const COLUMNS: ReadonlyArray<Column<RunSummary>> = [
   },
 ]
 
-export function RunList({ project, runs }: { project: string; runs: readonly RunSummary[] }) {
+type RunListProps = {
+  project: string
+  runs: readonly RunSummary[]
+  /** The runs in which something waits for a person. */
+  waiting: ReadonlySet<string>
+}
+
+export function RunList({ project, runs, waiting }: RunListProps) {
   return (
     <DataTable
       label="Runs"
       columns={COLUMNS}
-      rows={runs}
+      rows={runs.map((run) => ({ ...run, waiting: waiting.has(run.id) }))}
       keyOf={(run) => run.id}
       linkTo={(run) => paths.run(project, run.id)}
-      linkLabel={(run) => `${run.workflow.name}, run ${shortId(run.id)}, ${RUN_FACE[run.status].label}`}
+      linkLabel={(run) =>
+        `${run.workflow.name}, run ${shortId(run.id)}, ${runFace(run.status, run.waiting).label}`
+      }
     />
   )
 }

@@ -19,8 +19,8 @@ test('each filter can be dropped on its own', () => {
 
 test('newer runs wait until they are asked for', () => {
   const rows = ['03', '02', '01'].map((id) => aRun({ id }))
-  expect(splitNew(rows, '02')).toMatchObject({ waiting: 1, shown: [{ id: '02' }, { id: '01' }] })
-  expect(splitNew(rows, null).waiting).toBe(0)
+  expect(splitNew(rows, '02')).toMatchObject({ newer: 1, shown: [{ id: '02' }, { id: '01' }] })
+  expect(splitNew(rows, null).newer).toBe(0)
 })
 
 test.each([

@@ -11,22 +11,25 @@ import { filterWords, isFiltered } from './filters'
 import { RunList } from './run-list'
 
 const POLL_MS = 5000
+const NOBODY: ReadonlySet<string> = new Set()
 
 type RunsViewProps = {
   project: string
   filters: RunFilters
   onFilters: (filters: RunFilters) => void
+  /** The runs in which something waits for a person. */
+  waiting?: ReadonlySet<string>
   /** What to offer where there is no run yet. */
   start: ReactNode
 }
 
 /** The list of runs in all its states: loading, failed, empty, filtered empty, and rows. */
-export function RunsView({ project, filters, onFilters, start }: RunsViewProps) {
+export function RunsView({ project, filters, onFilters, waiting = NOBODY, start }: RunsViewProps) {
   const poll = usePolling(POLL_MS)
   const runs = useInfiniteQuery({ ...runsQuery(project, filters), refetchInterval: poll })
   const rows = runs.data?.pages.flatMap((page) => page.items) ?? []
   const key = JSON.stringify([project, filters])
-  const { shown, waiting, accept } = useAccepted(key, rows, runs.isFetchedAfterMount && !runs.isPending)
+  const { shown, newer, accept } = useAccepted(key, rows, runs.isFetchedAfterMount && !runs.isPending)
   if (runs.isPending) return <SkeletonRows rows={16} />
   if (runs.isError && rows.length === 0)
     return <ProblemPanel error={runs.error} onRetry={() => void runs.refetch()} />
@@ -41,16 +44,16 @@ export function RunsView({ project, filters, onFilters, start }: RunsViewProps) 
   }
   return (
     <>
-      {waiting > 0 ? (
+      {newer > 0 ? (
         <button
           type="button"
           onClick={accept}
           className="border-b border-line bg-raised py-1 text-center font-medium"
         >
-          Show {plural(waiting, 'new run')}
+          Show {plural(newer, 'new run')}
         </button>
       ) : null}
-      <RunList project={project} runs={shown} />
+      <RunList project={project} runs={shown} waiting={waiting} />
       {runs.hasNextPage ? (
         <div className="p-4">
           <Button onClick={() => void runs.fetchNextPage()} disabled={runs.isFetchingNextPage}>

@@ -126,9 +126,9 @@ function Facts({ step, attempts }: { step: Step; attempts: number | null }) {
       <Fact name="Attempt">
         {step.attempt}
         {attempts !== null && attempts > step.attempt ? ` of ${attempts}` : ''}
-        {step.failures > 0 ? `, ${step.failures} failed` : ''}
-        {step.crashes > 0 ? `, ${step.crashes} lost with their worker` : ''}
       </Fact>
+      {step.failures > 0 ? <Fact name="Failures">{step.failures}</Fact> : null}
+      {step.crashes > 0 ? <Fact name="Workers lost">{step.crashes}</Fact> : null}
       <Fact name="Cost">
         <Money micros={step.cost_micros} />
       </Fact>

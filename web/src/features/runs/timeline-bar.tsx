@@ -1,6 +1,7 @@
 import type { Tone } from '@/components/glyph'
 import { cn } from '@/lib/cn'
-import { type Axis, type BarShape, placeRow, type Row } from './timeline-layout'
+import { type Axis, place, placeRow, type Span } from './timeline-axis'
+import type { BarShape, Row } from './timeline-layout'
 
 const FILL = {
   succeeded: 'bg-ok-bar',
@@ -26,6 +27,9 @@ export function TimelineBar({ row, axis, now }: { row: Row; axis: Axis; now: num
   const { queue, bar } = placeRow(row, axis, now)
   return (
     <div aria-hidden className="relative h-full">
+      {axis.gaps.map((gap) => (
+        <Gap key={gap.from} span={place(axis, gap.from, gap.to)} />
+      ))}
       {queue ? (
         <div
           className="absolute top-1/2 h-px bg-line-strong"
@@ -44,5 +48,16 @@ export function TimelineBar({ row, axis, now }: { row: Row; axis: Axis; now: num
         />
       ) : null}
     </div>
+  )
+}
+
+/** Time that is folded away: a band, the same in every row. */
+function Gap({ span }: { span: Span | null }) {
+  if (!span) return null
+  return (
+    <div
+      className="absolute inset-y-0 border-x border-dotted border-line-strong bg-raised"
+      style={{ left: `${span.left}%`, width: `${span.width}%` }}
+    />
   )
 }

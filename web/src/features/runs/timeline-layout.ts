@@ -21,12 +21,12 @@ export type Row = {
   to: number | null
   /** Whether the bar grows with the clock. */
   growing: boolean
+  /** Whether it is a person who is waited for, and nothing is at work. */
+  waits: boolean
   shape: BarShape
   costMicros: number
   expanded: boolean | null
 }
-
-export type Axis = { from: number; to: number }
 
 const AT_WORK: ReadonlySet<StepStatus> = new Set<StepStatus>(['running', 'waiting', 'uncertain'])
 const CALL_AT_WORK: ReadonlySet<CallStatus> = new Set<CallStatus>(['prepared', 'waiting_approval', 'unknown'])
@@ -63,6 +63,7 @@ function stepRow(step: Step, expanded: boolean | null): Row {
     from: time(step.started_at),
     to: time(step.finished_at),
     growing: AT_WORK.has(step.status),
+    waits: step.type === 'approval' || face.tone === 'waiting',
     shape: shapeOf(face.tone),
     costMicros: step.cost_micros,
     expanded,
@@ -87,6 +88,7 @@ function callRow(call: Call): Row {
     from: sent,
     to: time(call.finished_at) ?? (atWork ? null : sent),
     growing: atWork,
+    waits: face.tone === 'waiting',
     shape: shapeOf(face.tone),
     costMicros: call.cost_micros,
     expanded: null,
@@ -118,43 +120,4 @@ export function layoutRows(
     if (expanded) for (const call of own) rows.push(callRow(call))
   }
   return rows
-}
-
-/** The span of time that these rows cover, at least one millisecond; null while none has begun. */
-export function fitAxis(rows: readonly Row[], now: number): Axis | null {
-  let from = Number.POSITIVE_INFINITY
-  let to = Number.NEGATIVE_INFINITY
-  for (const row of rows) {
-    const start = row.queuedFrom ?? row.from
-    if (start === null) continue
-    from = Math.min(from, start)
-    to = Math.max(to, row.growing ? now : (row.to ?? row.from ?? start))
-  }
-  return from <= to ? { from, to: Math.max(to, from + 1) } : null
-}
-
-export type Span = { left: number; width: number }
-
-/** Where a span of time lies on an axis, in percent; null when it lies outside. */
-export function place(axis: Axis, from: number, to: number): Span | null {
-  const total = axis.to - axis.from
-  const left = Math.max(0, ((from - axis.from) / total) * 100)
-  const right = Math.min(100, ((to - axis.from) / total) * 100)
-  return right < 0 || left > 100 || right < left ? null : { left, width: right - left }
-}
-
-/** The hairline of waiting and the bar of working of one row. */
-export function placeRow(row: Row, axis: Axis, now: number): { queue: Span | null; bar: Span | null } {
-  const end = row.growing ? now : row.to
-  const queueEnd = row.from ?? end ?? (row.queuedFrom === null ? null : now)
-  return {
-    queue: row.queuedFrom === null || queueEnd === null ? null : place(axis, row.queuedFrom, queueEnd),
-    bar: row.from === null || end === null ? null : place(axis, row.from, Math.max(row.from, end)),
-  }
-}
-
-/** Offsets in milliseconds from the start of the run at which the axis is labelled. */
-export function ticks(axis: Axis, origin: number, count: number): number[] {
-  const step = (axis.to - axis.from) / count
-  return Array.from({ length: count }, (_, index) => axis.from + index * step - origin)
 }

@@ -4,8 +4,9 @@ import { Glyph } from '@/components/glyph'
 import { Money } from '@/components/money'
 import { cn } from '@/lib/cn'
 import { formatDuration } from '@/lib/format'
+import type { Axis } from './timeline-axis'
 import { TimelineBar } from './timeline-bar'
-import type { Axis, Row } from './timeline-layout'
+import type { Row } from './timeline-layout'
 
 export const ROW_HEIGHT = 26
 /** Name, axis, duration, cost. */

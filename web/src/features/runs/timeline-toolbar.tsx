@@ -24,6 +24,9 @@ type TimelineToolbarProps = {
   onTone: (tone: Tone | null) => void
   scale: Scale
   onScale: (scale: Scale) => void
+  /** null: there is no long wait. */
+  foldsWaits: boolean | null
+  onFoldWaits: () => void
   /** null: the run is over, there is nothing to follow. */
   following: boolean | null
   onFollow: () => void
@@ -68,6 +71,11 @@ export function TimelineToolbar(props: TimelineToolbarProps) {
         >
           Scale: {scale === 'visible' ? 'visible steps' : 'whole run'}
         </Button>
+        {props.foldsWaits === null ? null : (
+          <Button size="sm" variant="ghost" aria-pressed={props.foldsWaits} onClick={props.onFoldWaits}>
+            {props.foldsWaits ? 'Waits folded' : 'Fold waits'}
+          </Button>
+        )}
         {following === null ? null : (
           <Button size="sm" variant="ghost" aria-pressed={following} onClick={props.onFollow}>
             {following ? 'Following' : 'Follow'}

@@ -5,7 +5,8 @@ import { isOver, STEP_FACE } from '@/components/faces'
 import { TONE_TEXT, type Tone } from '@/components/glyph'
 import { useNow } from '@/lib/clock'
 import { formatDuration, formatOffset, plural } from '@/lib/format'
-import { callsByStep, fitAxis, layoutRows, ticks } from './timeline-layout'
+import { fitAxis, foldGaps, ticks } from './timeline-axis'
+import { callsByStep, layoutRows } from './timeline-layout'
 import { GRID, ROW_HEIGHT, TimelineRow } from './timeline-row'
 import { type Scale, TimelineToolbar } from './timeline-toolbar'
 import type { Selection } from './use-selection'
@@ -29,6 +30,7 @@ export function Timeline({ run, steps, calls, selection, onSelect }: TimelinePro
   const [text, setText] = useState('')
   const [tone, setTone] = useState<Tone | null>(null)
   const [scale, setScale] = useState<Scale>('visible')
+  const [foldsWaits, setFoldsWaits] = useState(true)
   const [toggled, setToggled] = useState<ReadonlySet<string>>(new Set())
   const [wantsToFollow, setWantsToFollow] = useState(true)
   const [cursor, setCursor] = useState(0)
@@ -54,7 +56,9 @@ export function Timeline({ run, steps, calls, selection, onSelect }: TimelinePro
   })
   const items = virtual.getVirtualItems()
   const inView = scale === 'run' ? rows : rows.slice(items[0]?.index ?? 0, (items.at(-1)?.index ?? 0) + 1)
-  const axis = fitAxis(inView, now)
+  const fitted = fitAxis(inView, now)
+  const folded = fitted && foldGaps(fitted, inView, now)
+  const axis = foldsWaits ? folded : fitted
   const origin = Date.parse(run.started_at ?? run.created_at)
   const following = over ? null : wantsToFollow
   const latest = rows.findLastIndex((row) => row.from !== null)
@@ -116,6 +120,8 @@ export function Timeline({ run, steps, calls, selection, onSelect }: TimelinePro
         onTone={setTone}
         scale={scale}
         onScale={setScale}
+        foldsWaits={folded !== null && folded.gaps.length > 0 ? foldsWaits : null}
+        onFoldWaits={() => setFoldsWaits(!foldsWaits)}
         following={following}
         onFollow={() => setWantsToFollow(!wantsToFollow)}
         facts={facts}

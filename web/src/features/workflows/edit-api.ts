@@ -1,4 +1,10 @@
-import { infiniteQueryOptions, keepPreviousData, queryOptions, useMutation, useQueryClient } from '@tanstack/react-query'
+import {
+  infiniteQueryOptions,
+  keepPreviousData,
+  queryOptions,
+  useMutation,
+  useQueryClient,
+} from '@tanstack/react-query'
 import { request } from '@/api/client'
 import type {
   CreateWorkflowData,
@@ -34,11 +40,15 @@ export const versionsQuery = (id: string) =>
   infiniteQueryOptions({
     queryKey: [...workflowKeys.workflow(id), 'versions'],
     queryFn: ({ pageParam, signal }) =>
-      request<ListWorkflowVersionsData, ListWorkflowVersionsResponse>('GET', '/api/v1/workflows/{workflow_id}/versions', {
-        path: { workflow_id: id },
-        query: { cursor: pageParam },
-        signal,
-      }),
+      request<ListWorkflowVersionsData, ListWorkflowVersionsResponse>(
+        'GET',
+        '/api/v1/workflows/{workflow_id}/versions',
+        {
+          path: { workflow_id: id },
+          query: { cursor: pageParam },
+          signal,
+        },
+      ),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next_cursor,
   })
@@ -61,14 +71,19 @@ export const recentRunsQuery = (project: string) =>
   queryOptions({
     queryKey: ['runs', project, 'recent'],
     queryFn: ({ signal }) =>
-      request<ListRunsData, ListRunsResponse>('GET', '/api/v1/runs', { query: { project, limit: 200 }, signal }),
+      request<ListRunsData, ListRunsResponse>('GET', '/api/v1/runs', {
+        query: { project, limit: 200 },
+        signal,
+      }),
   })
 
 export function useCreateWorkflow(project: string) {
   const queryClient = useQueryClient()
   return useMutation({
     mutationFn: (source: string) =>
-      request<CreateWorkflowData, CreateWorkflowResponse>('POST', '/api/v1/workflows', { body: { project, source } }),
+      request<CreateWorkflowData, CreateWorkflowResponse>('POST', '/api/v1/workflows', {
+        body: { project, source },
+      }),
     onSuccess: (workflow) => {
       queryClient.setQueryData(workflowKeys.workflow(workflow.id), workflow)
       return queryClient.invalidateQueries({ queryKey: workflowKeys.listsOf(project) })

@@ -40,7 +40,13 @@ export function NewWorkflow({ project, onCreated }: NewWorkflowProps) {
           {create.isPending ? 'Creating' : 'Create workflow'}
         </Button>
       </DraftBar>
-      <DefinitionEditor label="Workflow definition" draft={draft} problems={problems} state={state} onSave={send} />
+      <DefinitionEditor
+        label="Workflow definition"
+        draft={draft}
+        problems={problems}
+        state={state}
+        onSave={send}
+      />
     </>
   )
 }

@@ -1,8 +1,8 @@
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { useSearchParams } from 'react-router'
+import { CodeEditor } from '@/components/code/code-editor'
 import { LineDiff } from '@/components/code/line-diff'
 import { VersionList } from '@/components/code/version-list'
-import { CodeEditor } from '@/components/code/code-editor'
 import { ProblemPanel } from '@/components/problem-panel'
 import { SkeletonRows } from '@/components/states'
 import { Button } from '@/components/ui/button'
@@ -41,7 +41,15 @@ function Change({ workflowId, version }: { workflowId: string; version: number }
   if (error) return <ProblemPanel error={error} />
   if (!after.data || (version > 1 && !before.data)) return <SkeletonRows rows={10} height={24} />
   if (!before.data) {
-    return <CodeEditor key={version} label={`Version ${version}`} language="yaml" text={after.data.source} className="flex-1" />
+    return (
+      <CodeEditor
+        key={version}
+        label={`Version ${version}`}
+        language="yaml"
+        text={after.data.source}
+        className="flex-1"
+      />
+    )
   }
   return (
     <LineDiff

@@ -23,7 +23,11 @@ export function WorkflowEditor({ workflow, onSaved }: WorkflowEditorProps) {
     save.mutate(draft.text, {
       onSuccess: (version) => {
         draft.saved()
-        toast(version.version === latest.version ? `Nothing changed: it stays version ${version.version}` : `Saved as version ${version.version}`)
+        toast(
+          version.version === latest.version
+            ? `Nothing changed: it stays version ${version.version}`
+            : `Saved as version ${version.version}`,
+        )
         onSaved()
       },
     })
@@ -36,12 +40,18 @@ export function WorkflowEditor({ workflow, onSaved }: WorkflowEditorProps) {
         latest={latest.version}
         error={isListed(save.error) ? null : <ProblemLine error={save.error} />}
       >
-        <Button variant="primary" disabled={save.isPending || draft.keptAt === null} onClick={send}>
+        <Button variant="primary" disabled={save.isPending || !draft.changed} onClick={send}>
           <Save aria-hidden />
           {save.isPending ? 'Saving' : 'Save as new version'}
         </Button>
       </DraftBar>
-      <DefinitionEditor label="Workflow definition" draft={draft} problems={problems} state={state} onSave={send} />
+      <DefinitionEditor
+        label="Workflow definition"
+        draft={draft}
+        problems={problems}
+        state={state}
+        onSave={send}
+      />
     </>
   )
 }

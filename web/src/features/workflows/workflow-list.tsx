@@ -16,7 +16,12 @@ const POLL_MS = 10_000
 type RunsOf = (workflow: WorkflowSummary) => readonly RunSummary[] | undefined
 
 const columns = (runsOf: RunsOf): ReadonlyArray<Column<WorkflowSummary>> => [
-  { id: 'name', header: 'Workflow', width: '26%', cell: (row) => <span className="font-medium">{row.name}</span> },
+  {
+    id: 'name',
+    header: 'Workflow',
+    width: '26%',
+    cell: (row) => <span className="font-medium">{row.name}</span>,
+  },
   { id: 'runs', header: 'Last runs', width: '184px', cell: (row) => <LastRuns runs={runsOf(row)} /> },
   {
     id: 'description',
@@ -25,7 +30,13 @@ const columns = (runsOf: RunsOf): ReadonlyArray<Column<WorkflowSummary>> => [
     cell: (row) => <span className="text-ink-2">{row.description}</span>,
   },
   { id: 'version', header: 'Version', width: '80px', align: 'end', cell: (row) => row.latest_version },
-  { id: 'steps', header: 'Steps', width: '72px', align: 'end', cell: (row) => row.steps_total.toLocaleString('en-US') },
+  {
+    id: 'steps',
+    header: 'Steps',
+    width: '72px',
+    align: 'end',
+    cell: (row) => row.steps_total.toLocaleString('en-US'),
+  },
   { id: 'updated', header: 'Changed', width: '180px', cell: (row) => <Moment at={row.updated_at} /> },
 ]
 
@@ -41,12 +52,13 @@ export function WorkflowList({ project, make }: WorkflowListProps) {
   const poll = usePolling(POLL_MS)
   const runs = useQuery({ ...recentRunsQuery(project), refetchInterval: poll })
   if (workflows.isPending) return <SkeletonRows rows={8} />
-  if (!workflows.data) return <ProblemPanel error={workflows.error} onRetry={() => void workflows.refetch()} />
+  if (!workflows.data)
+    return <ProblemPanel error={workflows.error} onRetry={() => void workflows.refetch()} />
   if (workflows.data.items.length === 0) {
     return (
       <Empty title="No workflows yet" action={make}>
-        A workflow says which steps a run takes and what each of them needs. It is a text in YAML; every change makes a
-        new version.
+        A workflow says which steps a run takes and what each of them needs. It is a text in YAML; every
+        change makes a new version.
       </Empty>
     )
   }
