@@ -58,7 +58,7 @@ async def start_run(page: Page, year: str) -> None:
     """Run the example from its dialog and end on the run's page."""
     await page.goto("/p/weather/runs")
     await page.get_by_role("button", name="Run workflow").first.click()
-    form = page.get_by_role("form", name="Run workflow")
+    form = page.get_by_role("dialog", name="Run workflow")
     await form.get_by_label("year").fill(year)
     await form.get_by_role("button", name="Start run").click()
     await expect(page.get_by_role("heading", name=re.compile("weather-report"))).to_be_visible(timeout=SLOW_MS)
@@ -115,9 +115,39 @@ async def test_a_run_is_cancelled_from_its_page(browser: Browser, platform: Plat
         await picture(page, "run-cancelled-dark")
 
 
-async def test_a_mistake_in_a_workflow_is_shown_with_its_line(browser: Browser, platform: Platform) -> None:
+async def test_a_mistake_in_a_workflow_is_shown_with_its_line_and_not_saved(
+    browser: Browser, platform: Platform
+) -> None:
     async with visitor(browser, platform, platform.owner_login) as page:
         await page.goto("/p/weather/workflows")
-        await page.get_by_role("link", name="weather-report").first.click()
-        await expect(page.get_by_text("version: 1").first).to_be_visible(timeout=SLOW_MS)
+        await page.get_by_role("table", name="Workflows").get_by_role("link", name="weather-report").click()
+        await expect(page.get_by_role("textbox", name="Definition")).to_contain_text("version: 1", timeout=SLOW_MS)
         await picture(page, "workflow-light")
+        await page.get_by_role("navigation", name="Workflow").get_by_role("link", name="Edit").click()
+        editor = page.get_by_role("textbox", name="Workflow definition")
+        await editor.click()
+        await page.keyboard.press("Control+End")
+        await page.keyboard.type("nonsense: 1")
+        problems = page.get_by_role("region", name="Problems")
+        await expect(problems.get_by_role("button", name=re.compile(r"^\d+:1 .*nonsense"))).to_be_visible(
+            timeout=SLOW_MS
+        )
+        await picture(page, "workflow-mistake-light")
+        await page.get_by_role("button", name="Discard draft").click()
+
+
+async def test_the_second_person_answers_from_the_inbox_with_a_reason(browser: Browser, platform: Platform) -> None:
+    run = await platform.owner.post("/runs", {"project": "weather", "workflow": "weather-report", "input": {}})
+    async with visitor(browser, platform, platform.approver_login, scheme="dark") as page:
+        await page.goto("/p/weather/approvals")
+        await page.get_by_role("list", name="Approvals").get_by_text("for 2015").first.click()
+        await expect(page.get_by_role("region", name="Proposed request")).to_contain_text("stands out", timeout=SLOW_MS)
+        await picture(page, "approvals-dark")
+        await page.get_by_role("button", name="Reject", exact=True).click()
+        dialog = page.get_by_role("dialog", name="Reject")
+        await dialog.get_by_label("Reason").fill("The figures need a second look.")
+        await dialog.get_by_role("button", name="Reject request").click()
+        await expect(page.get_by_text("Rejected").first).to_be_visible(timeout=SLOW_MS)
+        await page.goto(f"/p/weather/runs/{run['id']}")
+        await expect(page.get_by_text("The figures need a second look.").first).to_be_visible(timeout=SLOW_MS)
+        await picture(page, "run-failed-dark")
