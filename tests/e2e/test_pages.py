@@ -99,10 +99,9 @@ async def test_a_run_is_started_watched_approved_and_read_and_a_reload_loses_not
         await picture(owner, "run-done-light")
 
         await owner.get_by_role("link", name=re.compile("^Artifacts")).click()
-        await expect(owner.get_by_role("list", name="Artifacts").get_by_text("weather-2013.md")).to_be_visible(
-            timeout=SLOW_MS
-        )
-        await expect(owner.get_by_text(re.compile("Seattle's weather in 2013"))).to_be_visible(timeout=SLOW_MS)
+        await owner.get_by_role("list", name="Artifacts").get_by_text("weather-2013.md").click()
+        preview = owner.get_by_role("region", name="Preview of weather-2013.md")
+        await expect(preview).to_contain_text("Seattle's weather in 2013", timeout=SLOW_MS)
 
 
 async def test_a_run_is_cancelled_from_its_page(browser: Browser, platform: Platform) -> None:
