@@ -66,8 +66,8 @@ async def start_run(page: Page, year: str) -> None:
 
 async def test_a_wrong_password_is_told_and_the_right_one_leads_on(browser: Browser, platform: Platform) -> None:
     async with visitor(browser, platform, None) as page:
-        await picture(page, "sign-in-light")
         await page.get_by_label("E-mail").fill(platform.owner_login.email)
+        await picture(page, "sign-in-light")
         await page.get_by_label("Password", exact=True).fill("not this one")
         await page.get_by_role("button", name="Sign in").click()
         await expect(page.get_by_role("alert")).to_be_visible(timeout=SLOW_MS)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from sparkops.domains.identity import passwords
 from sparkops.domains.identity.passwords import generate_password, hash_password, verify_password
 
 CHEAP = 4
@@ -21,8 +22,9 @@ def test_all_of_a_long_password_counts() -> None:
     assert not verify_password("a\0c", hash_password("a\0b", rounds=CHEAP))
 
 
-def test_nobody_has_a_password() -> None:
+def test_nobody_has_a_password_and_it_costs_as_much_to_find_out() -> None:
     assert not verify_password("", None)
+    assert passwords._NOBODY.split("$")[2] == hash_password("somebody").split("$")[2]
 
 
 def test_generated_passwords_differ_and_are_long() -> None:
