@@ -156,6 +156,13 @@ async def test_a_broken_workflow_says_where_and_what_would_be_right(ann: Person)
     assert verdict.json() == {"valid": False, "errors": refused.json()["errors"]}
 
 
+async def test_a_model_that_no_setting_names_is_found_when_the_workflow_is_saved(ann: Person) -> None:
+    source = "version: 1\nname: ask\nsteps:\n  - {id: a, type: llm, with: {model: nowhere, prompt: hello, max_output_tokens: 9}}\n"
+    answer = await ann.client.post("/api/v1/workflows", json={"project": "weather", "source": source})
+    assert answer.status_code == 422
+    assert [error["path"] for error in answer.json()["errors"]] == ["steps[0].with.model"]
+
+
 async def test_validating_stores_nothing(ann: Person, door: Door) -> None:
     body = {"project": "weather", "source": SOURCE.format(name="report")}
     answer = await ann.client.post("/api/v1/workflows/validate", json=body)

@@ -56,10 +56,11 @@ def _whole(workflow: Workflow, latest: WorkflowVersion, project: str) -> views.W
     return views.Workflow(**_summary(workflow, latest, project).model_dump(), latest=_version(latest))
 
 
-async def _known(session: AsyncSession, project_id: UUID) -> service.Known:
+async def _known(session: AsyncSession, door: Door, project_id: UUID) -> service.Known:
     return service.Known(
         agents=await agent_names(session, project_id=project_id),
         tools=await tool_parameters(session, project_id=project_id),
+        models=door.settings.models.keys(),
     )
 
 
@@ -67,7 +68,7 @@ async def _known_in(door: Door, principal: Principal, slug: str) -> tuple[Projec
     """Read what a new definition may name, in a transaction of its own: parsing must not hold one open."""
     async with door.database.sessions.begin() as session:
         project = await find_project(session, principal, slug)
-        return project, await _known(session, project.id)
+        return project, await _known(session, door, project.id)
 
 
 async def _workflow(session: AsyncSession, principal: Principal, workflow_id: UUID) -> tuple[Workflow, WorkflowVersion]:
@@ -156,7 +157,7 @@ async def create_workflow_version(
     """Add a version; an unchanged text answers 200 with the latest one."""
     async with door.database.sessions.begin() as reading:
         workflow, _ = await _workflow(reading, principal, workflow_id)
-        known = await _known(reading, workflow.project_id)
+        known = await _known(reading, door, workflow.project_id)
     definition = await asyncio.to_thread(service.parse, body.source, known)
     version, created = await service.add_version(
         session, principal, workflow_id=workflow_id, source=body.source, definition=definition

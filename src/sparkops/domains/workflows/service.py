@@ -16,10 +16,11 @@ from sparkops.domains.workflows.models import Workflow, WorkflowVersion
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a definition may name: the agents of the project, and its tools with the schemas of their arguments."""
+    """What a definition may name: agents of the project, its tools with their arguments' schemas, models of ours."""
 
     agents: Collection[str]
     tools: Mapping[str, Mapping[str, Json]]
+    models: Collection[str]
 
 
 def parse(source: str, known: Known) -> Definition:
@@ -29,7 +30,7 @@ def parse(source: str, known: Known) -> Definition:
         Invalid: it is not valid; `errors` list everything that is wrong.
     """
     tools = {name: ToolSpec(parameters) for name, parameters in known.tools.items()}
-    return parse_definition(source, agents=known.agents, tools=tools)
+    return parse_definition(source, agents=known.agents, tools=tools, models=known.models)
 
 
 def mistakes(source: str, known: Known) -> Sequence[dict[str, Json]]:
