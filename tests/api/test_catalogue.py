@@ -157,7 +157,8 @@ async def test_a_broken_workflow_says_where_and_what_would_be_right(ann: Person)
 
 
 async def test_a_model_that_no_setting_names_is_found_when_the_workflow_is_saved(ann: Person) -> None:
-    source = "version: 1\nname: ask\nsteps:\n  - {id: a, type: llm, with: {model: nowhere, prompt: hello, max_output_tokens: 9}}\n"
+    step = "{id: a, type: llm, with: {model: nowhere, prompt: hello, max_output_tokens: 9}}"
+    source = f"version: 1\nname: ask\nsteps:\n  - {step}\n"
     answer = await ann.client.post("/api/v1/workflows", json={"project": "weather", "source": source})
     assert answer.status_code == 422
     assert [error["path"] for error in answer.json()["errors"]] == ["steps[0].with.model"]
