@@ -373,3 +373,12 @@ async def test_rings_missed_while_redis_was_away_are_made_up_for(
         await asyncio.sleep(0.3)
         await door.redis.client_kill_filter(_type="pubsub")
         assert await watcher.seqs_up_to(last) == [last]
+
+
+async def test_a_message_that_is_no_text_closes_the_socket_with_the_code_for_that(address: str, ann: Person) -> None:
+    async with watching(address, ann) as watcher:
+        await watcher.connection.send(b"\x00\x01")
+        with pytest.raises(ConnectionClosed) as closed:
+            await watcher.receive()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == subscriber.NOT_TEXT

@@ -218,3 +218,27 @@ async def test_each_request_leaves_one_log_line(ann: Person, monkeypatch: pytest
     line = lines[0]
     assert (line["method"], line["route"], line["status"]) == ("GET", "/api/v1/runs/{run_id}", 404)
     assert line["principal"] == str(ann.id)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"email": "a\\u0000b", "password": "x"}',
+        b'{"email": "a", "password": "\\ud800"}',
+        b'{"email": "a", "password": "\\udc00\\ud800"}',
+    ],
+)
+async def test_text_that_cannot_be_stored_is_refused_at_the_door(anonymous: AsyncClient, body: bytes) -> None:
+    answer = await anonymous.post("/api/v1/auth/sign-in", content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:sparkops:problem:unstorable-text")
+
+
+async def test_an_address_with_a_nul_is_refused(ann: Person) -> None:
+    for path in ("/api/v1/projects/we%00", "/api/v1/runs?project=we%00"):
+        assert (await ann.client.get(path)).status_code == 422
+
+
+async def test_escaped_backslashes_and_whole_pairs_are_ordinary_text(anonymous: AsyncClient) -> None:
+    body = b'{"email": "a\\\\u0000", "password": "\\ud83d\\ude00"}'
+    answer = await anonymous.post("/api/v1/auth/sign-in", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 401

@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
+from sparkops.api import problems
 from sparkops.api.tasks import stop
 from sparkops.core import json
 from sparkops.core.db import Database
@@ -39,7 +40,7 @@ RETRY_SECONDS = 1.0
 _MAX_BACKOFF_SECONDS = 5.0
 _STREAM_PREFIX = STREAM_CHANNEL.format(run_id="")
 _FINAL = frozenset({"run.succeeded", "run.failed", "run.cancelled"})
-DATABASE_IS_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+DATABASE_IS_AWAY = (*problems.DATABASE_IS_AWAY, asyncpg.InterfaceError, OSError)
 
 
 class Subscriber(Protocol):

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sparkops.api import problems
 from sparkops.api.errors import UnsupportedMediaType
+from sparkops.api.texts import UnstorableText, refuse_unstorable
 from sparkops.core.errors import TooLarge
 from sparkops.core.ids import new_id
 
@@ -113,24 +114,26 @@ def _template(scope: Scope) -> str:
 
 
 class BodyMiddleware:
-    """Reads a body whole, up to its limit, before anything looks at it; what is not JSON is refused."""
+    """Reads a body whole, up to its limit, before anything looks at it; what is no JSON or no text is refused."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        has_body = scope["method"] not in ("GET", "HEAD", "OPTIONS")
         try:
-            body = await _read(scope, receive)
-        except TooLarge as error:
+            body = await _read(scope, receive) if has_body else b""
+            refuse_unstorable(scope, body)
+        except (TooLarge, UnstorableText) as error:
             await problems.response(scope, error)(scope, receive, send)
             return
         if body and not _is_json(scope):
             await problems.response(scope, UnsupportedMediaType())(scope, receive, send)
             return
-        await self._app(scope, _replay(body, receive), send)
+        await self._app(scope, _replay(body, receive) if has_body else receive, send)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -22,7 +22,7 @@ _ENCODINGS = (("br", ".br"), ("gzip", ".gz"))
 _NOT_PAGES = ("api", "assets", "health")
 _NOT_BUILT = """<!doctype html><meta charset="utf-8"><title>Spark-Ops</title>
 <h1>The pages are not built yet</h1>
-<p>The API works. To build the pages run <code>make web</code>, or install Spark-Ops from its wheel.</p>
+<p>The API works. To build the pages run <code>make up</code>, or install Spark-Ops from its wheel.</p>
 """
 
 

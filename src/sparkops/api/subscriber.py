@@ -35,12 +35,13 @@ CHECK_SECONDS = 5.0
 
 SLOW_READER = 4008
 SESSION_ENDED = 4001
+NOT_TEXT = 1003
 TOO_BIG = 1009
 
 
 class _Sub(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-    sub: Annotated[str, Field(max_length=100)]
+    sub: Annotated[str, Field(max_length=100, pattern=r"^[\x20-\x7e]+$")]
     since: Annotated[int, Field(ge=0, le=2**53)] = 0
 
 
@@ -142,7 +143,13 @@ class SocketSubscriber:
 
     async def _receive(self) -> None:
         while True:
-            text = await self._socket.receive_text()
+            message = await self._socket.receive()
+            if message["type"] == "websocket.disconnect":
+                raise WebSocketDisconnect(message["code"])
+            text = message.get("text")
+            if text is None:
+                self._drop(NOT_TEXT)
+                return
             if len(text) > MAX_MESSAGE_CHARS:
                 self._drop(TOO_BIG)
                 return

@@ -27,8 +27,6 @@ from sparkops.runtime.llm.base import (
 from sparkops.runtime.llm.effect import Speaker
 from sparkops.runtime.tools.base import Tool, ToolContext
 
-LOOP_VERSION = 1
-"""Runs pin it. A change to what forms requests needs a new number and the old loop beside it."""
 MAX_CALLS_PER_TURN = 32
 """What one answer may ask for; the rest is refused, so that a model gone wild stays countable."""
 

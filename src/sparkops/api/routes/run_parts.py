@@ -99,7 +99,7 @@ async def list_events(
 async def list_artifacts(
     run_id: UUID, principal: PrincipalDep, session: SessionDep, page: PageDep
 ) -> views.ArtifactList:
-    """List the files of a run, newest first."""
+    """List the files of a run, oldest first."""
     await find_run(session, principal, run_id)
     found = page_of(await artifacts.artifacts(session, principal, run_id=run_id, page=page), page)
     items = [views.Artifact.model_validate(one) for one in found.items]

@@ -1,8 +1,11 @@
 """Workflows and their versions."""
 
-import asyncio
+from collections.abc import Callable
+from typing import TypeVar
 from uuid import UUID
 
+import anyio
+import anyio.to_thread
 from fastapi import APIRouter, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -22,6 +25,7 @@ from sparkops.domains.workflows import queries, service
 from sparkops.domains.workflows.definition import workflow_schema
 from sparkops.domains.workflows.models import Workflow, WorkflowVersion
 
+T = TypeVar("T")
 router = APIRouter(prefix="/workflows", tags=["workflows"])
 schemas = APIRouter(prefix="/schemas", tags=["workflows"])
 
@@ -54,6 +58,15 @@ def _version(version: WorkflowVersion) -> views.WorkflowVersion:
 
 def _whole(workflow: Workflow, latest: WorkflowVersion, project: str) -> views.Workflow:
     return views.Workflow(**_summary(workflow, latest, project).model_dump(), latest=_version(latest))
+
+
+_one_at_a_time = anyio.CapacityLimiter(1)
+"""Reading a large definition takes seconds of processor time; ten at once would leave none for anybody else."""
+
+
+async def _aside(read: Callable[[str, service.Known], T], source: str, known: service.Known) -> T:
+    """Read a definition in a thread of its own, so that neither requests nor password checks wait for it."""
+    return await anyio.to_thread.run_sync(read, source, known, limiter=_one_at_a_time)
 
 
 async def _known(session: AsyncSession, door: Door, project_id: UUID) -> service.Known:
@@ -96,7 +109,7 @@ async def create_workflow(
 ) -> views.Workflow:
     """Create a workflow with its first version; the name comes from the definition."""
     project, known = await _known_in(door, principal, body.project)
-    definition = await asyncio.to_thread(service.parse, body.source, known)
+    definition = await _aside(service.parse, body.source, known)
     workflow, version = await service.create_workflow(
         session, principal, project_id=project.id, source=body.source, definition=definition
     )
@@ -108,7 +121,7 @@ async def create_workflow(
 async def validate_workflow(body: views.NewWorkflow, principal: PrincipalDep, door: DoorDep) -> views.Verdict:
     """Say whether a definition would be accepted, and everything that is wrong with it. Nothing is stored."""
     _, known = await _known_in(door, principal, body.project)
-    errors = await asyncio.to_thread(service.mistakes, body.source, known)
+    errors = await _aside(service.mistakes, body.source, known)
     return views.Verdict(valid=not errors, errors=[ProblemError.model_validate(one) for one in errors])
 
 
@@ -158,7 +171,7 @@ async def create_workflow_version(
     async with door.database.sessions.begin() as reading:
         workflow, _ = await _workflow(reading, principal, workflow_id)
         known = await _known(reading, door, workflow.project_id)
-    definition = await asyncio.to_thread(service.parse, body.source, known)
+    definition = await _aside(service.parse, body.source, known)
     version, created = await service.add_version(
         session, principal, workflow_id=workflow_id, source=body.source, definition=definition
     )

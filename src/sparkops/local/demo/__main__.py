@@ -49,7 +49,7 @@ async def run(data_dir: Path, *, year: int, quiet: bool = False) -> tuple[Played
     tell = (lambda line: None) if quiet else click.echo
     tell("Starting PostgreSQL, Valkey, the API and two workers.")
     async with Supervisor(settings, prepare=connection_to_weather, say=tell) as stack:
-        async with project.example_on(stack) as (starter, approver, _):
+        async with project.example_on(stack, refresh=True) as (starter, approver, _):
             tell("Running the workflow; one worker will be killed in the middle.")
             url = stack.endpoints.app_database_url or stack.endpoints.database_url
             played = await play(starter, approver, url, year=year)

@@ -18,7 +18,7 @@ AGENT = "weather-analyst"
 
 
 @asynccontextmanager
-async def example_on(stack: Supervisor) -> AsyncIterator[tuple[ApiClient, ApiClient, Login]]:
+async def example_on(stack: Supervisor, *, refresh: bool = False) -> AsyncIterator[tuple[ApiClient, ApiClient, Login]]:
     """Set the example up on a running stack; hand over both people, signed in, and the second one's login.
 
     Raises:
@@ -31,13 +31,20 @@ async def example_on(stack: Supervisor) -> AsyncIterator[tuple[ApiClient, ApiCli
     async with ApiClient(url) as owner, ApiClient(url) as approver:
         await owner.sign_in(first.email, first.password)
         await approver.sign_in(second.email, second.password)
-        await install(owner, approver=second.email, model_configured="default" in settings.models)
+        model_configured = "default" in settings.models
+        await install(owner, approver=second.email, model_configured=model_configured, refresh=refresh)
         yield owner, approver, second
 
 
-async def install(owner: ApiClient, *, approver: str, model_configured: bool) -> None:
-    """Make the project as the signed-in person, with `approver` as a member; repeats bring it up to date."""
-    if not await owner.exists(f"/projects/{PROJECT}"):
+async def install(owner: ApiClient, *, approver: str, model_configured: bool, refresh: bool) -> None:
+    """Make the project as the signed-in person, with `approver` as a member.
+
+    A project that exists is left as people have made it, but for `refresh`, which brings it up to date.
+    """
+    if await owner.exists(f"/projects/{PROJECT}"):
+        if not refresh:
+            return
+    else:
         await owner.post("/projects", {"slug": PROJECT, "name": "Weather"})
     await owner.post(f"/projects/{PROJECT}/members", {"email": approver, "role": "member"})
     await owner.put(f"/projects/{PROJECT}/policy", _yaml("policy.yaml"))
