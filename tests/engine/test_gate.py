@@ -117,6 +117,15 @@ async def test_one_turn_sends_what_is_allowed_and_waits_for_the_rest(world: Worl
     assert (await world.row(run_id))["output"]["only"]["text"] == "false true"
 
 
+async def test_a_question_says_which_agent_asks_for_what(world: World) -> None:
+    await world.agent("scout", SCOUT)
+    await world.rules(HOLD_NOOP)
+    run_id = await world.run(await world.workflow(TWO_CALLS))
+    await world.work(lambda: waiting(world, run_id))
+    titles = await world.database.pool.fetch("SELECT title FROM approvals WHERE run_id = $1", run_id)
+    assert {row["title"] for row in titles} == {"scout asks to use noop"}
+
+
 @pytest.mark.parametrize(
     ("change", "verdict", "status"),
     [

@@ -146,7 +146,7 @@ class RecordedGate:
             "bound_micros": effect.bound_micros,
             "approval_id": str(new_id()),
             "approval_seconds": APPROVAL_SECONDS,
-            "title": f"{self.facts.get('agent') or self.claim.key} asks to use {effect.name}",
+            "title": f"{effect.facts.get('agent') or self.claim.key} asks to use {effect.name}",
             **decision,
         }
 
