@@ -22,9 +22,8 @@ MACHINES: dict[str, Machine[Any]] = {
 
 
 async def test_every_step_down_can_be_gone_up_again(owner_url: str) -> None:
-    for _ in range(3):
+    while await runner.current(owner_url) is not None:
         await runner.downgrade(owner_url, 1)
-    assert await runner.current(owner_url) is None
     await runner.upgrade(owner_url)
     await runner.check(owner_url)
 

@@ -20,6 +20,7 @@ from sqlalchemy.pool import NullPool
 
 from sparkops.core.db import APP_ROLE, async_url
 from sparkops.core.errors import ConfigError, Unavailable
+from sparkops.migrations.functions import install_functions
 
 T = TypeVar("T")
 
@@ -29,6 +30,8 @@ _LOCK_KEY = 5_720_313_906_229_814_021
 
 async def upgrade(owner_url: str, revision: str = "head") -> None:
     """Bring the schema to `revision`; the application's role exists afterwards. At the head already, do nothing.
+
+    At the head the database functions are those of this program.
 
     Raises:
         ConfigError: the schema is newer than this program, or the owner may not make the application's role.
@@ -98,6 +101,8 @@ def _upgrade(connection: Connection, revision: str) -> None:
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
     _ensure_app_role(connection)
     command.upgrade(_config(connection), revision)
+    if MigrationContext.configure(connection).get_current_revision() == head():
+        install_functions(connection)
 
 
 def _ensure_app_role(connection: Connection) -> None:

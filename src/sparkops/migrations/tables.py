@@ -6,6 +6,8 @@ from sparkops.domains.approvals import models as approvals
 from sparkops.domains.artifacts import models as artifacts
 from sparkops.domains.audit import models as audit
 from sparkops.domains.budgets import models as budgets
+from sparkops.domains.bus import models as bus
+from sparkops.domains.control import models as control
 from sparkops.domains.effects import models as effects
 from sparkops.domains.identity import models as identity
 from sparkops.domains.policies import models as policies
@@ -15,7 +17,7 @@ from sparkops.domains.tools import models as tools
 from sparkops.domains.workflows import models as workflows
 
 MODULES = (
-    agents, approvals, artifacts, audit, budgets, effects,
+    agents, approvals, artifacts, audit, budgets, bus, control, effects,
     identity, policies, projects, runs, tools, workflows,
 )  # fmt: skip
 

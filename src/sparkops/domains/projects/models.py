@@ -18,6 +18,8 @@ class Project(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     slug: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
+    max_running_runs: Mapped[int | None]
+    """How many of its runs go on at once, the others queue; None: any number."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
     __table_args__ = (CheckConstraint(r"slug ~ '^[a-z][a-z0-9-]{1,62}$'", name="slug"),)

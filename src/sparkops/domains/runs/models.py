@@ -44,6 +44,24 @@ class Run(Base):
     """`{"agents": {name: version id}}`: what the definition's names meant when the run was accepted."""
     loop_version: Mapped[int] = mapped_column(default=1, server_default="1")
     """Which release of the agent loop replays this run."""
+    priority: Mapped[int] = mapped_column(default=0, server_default="0")
+    """What its steps are claimed by: lower goes first. -1 high, 0 normal, 1 low."""
+    concurrency_key: Mapped[str | None]
+    concurrency_limit: Mapped[int | None]
+    """How many runs of this workflow with the same key go on at once; None: any number."""
+    parent_run_id: Mapped[UUID | None]
+    parent_step_id: Mapped[UUID | None]
+    """The step that started this run as its sub-workflow, and waits for it."""
+    lineage: Mapped[list[UUID]] = mapped_column(ARRAY(PgUUID(as_uuid=True)), server_default=text("'{}'"))
+    """The runs above it, the outermost first. Their budgets count its calls."""
+    source_run_id: Mapped[UUID | None]
+    source_kind: Mapped[str | None]
+    """`retry`, `fork` or `rerun` of the source."""
+    step_count: Mapped[int] = mapped_column(default=0, server_default="0")
+    has_undo: Mapped[bool] = mapped_column(default=False, server_default="false")
+    """Some step names what takes it back: the run's failure or cancellation is decided by `engine/decide.py`."""
+    ends_as: Mapped[str | None]
+    """While compensating: what the run will have ended as, `failed` or `cancelled`."""
     idem_key: Mapped[str | None]
     idem_hash: Mapped[str | None]
     created_by: Mapped[UUID | None]
@@ -53,9 +71,27 @@ class Run(Base):
     deadline_at: Mapped[datetime | None]
     cancel_requested_at: Mapped[datetime | None]
     cancelled_by: Mapped[UUID | None]
+    paused_at: Mapped[datetime | None]
+    paused_by: Mapped[UUID | None]
+    """The person who paused this run alone; None while it is paused with its workflow."""
 
     __table_args__ = (
         UniqueConstraint("project_id", "idem_key"),
+        Index(
+            "uq_runs_parent_step_id", "parent_step_id", unique=True, postgresql_where=text("parent_step_id IS NOT NULL")
+        ),
+        Index("ix_runs_parent_run_id", "parent_run_id", postgresql_where=text("parent_run_id IS NOT NULL")),
+        Index("ix_runs_source_run_id", "source_run_id", postgresql_where=text("source_run_id IS NOT NULL")),
+        Index(
+            "ix_runs_going_on",
+            "project_id",
+            "workflow_id",
+            "concurrency_key",
+            postgresql_where=text("status IN ('running', 'attention', 'paused', 'cancelling', 'compensating')"),
+        ),
+        Index("ix_runs_queued", "project_id", "priority", "id", postgresql_where=text("status = 'queued'")),
+        CheckConstraint("source_kind IN ('retry', 'fork', 'rerun')", name="source_kind"),
+        CheckConstraint("ends_as IN ('failed', 'cancelled')", name="ends_as"),
         one_of("status", RunStatus, "status"),
         CheckConstraint(
             "(status IN ('succeeded', 'failed', 'cancelled', 'denied')) = (finished_at IS NOT NULL)", name="finished"
@@ -109,6 +145,24 @@ class Step(Base):
     timeout: Mapped[timedelta | None] = mapped_column(Interval())
     max_attempts: Mapped[int] = mapped_column(default=3, server_default="3")
     max_crashes: Mapped[int] = mapped_column(default=3, server_default="3")
+    backoff: Mapped[timedelta] = mapped_column(Interval(), server_default=text("'1 second'"))
+    max_backoff: Mapped[timedelta] = mapped_column(Interval(), server_default=text("'1 minute'"))
+    deadline: Mapped[timedelta | None] = mapped_column(Interval())
+    """How long the step may take in all, its retries and waits included."""
+    on_error: Mapped[str] = mapped_column(default="fail", server_default="fail")
+    """What its failure means for the run: `fail`, `continue`, or `goto` another step."""
+    parent_id: Mapped[UUID | None]
+    """The `map` or `loop` step in whose body it stands; None for a step of the workflow itself."""
+    frame_no: Mapped[int | None]
+    """Which item (from 0) or which pass (from 1) of the parent it belongs to."""
+    reads_frame: Mapped[bool] = mapped_column(default=False, server_default="false")
+    """An expression of it reads the item or the pass."""
+    child_run_id: Mapped[UUID | None]
+    """The run of its sub-workflow."""
+    undo_of: Mapped[UUID | None]
+    """The step whose effect it takes back."""
+    copied_from: Mapped[UUID | None]
+    """The step of the source run whose result this is; it was not attempted here."""
 
     status: Mapped[str]
     attempt: Mapped[int] = mapped_column(default=0, server_default="0")
@@ -117,6 +171,8 @@ class Step(Base):
     lease_expires_at: Mapped[datetime | None]
     step_deadline_at: Mapped[datetime | None]
     not_before: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    fails_at: Mapped[datetime | None]
+    """When its `deadline` is over; set when it is first ready."""
     wake_at: Mapped[datetime | None]
     waiting_for: Mapped[dict[str, Any] | None]
     failures: Mapped[int] = mapped_column(default=0, server_default="0")
@@ -152,6 +208,64 @@ class Step(Base):
             "ix_steps_open",
             "run_id",
             postgresql_where=text("status IN ('pending', 'ready', 'running', 'waiting', 'uncertain')"),
+        ),
+        Index("ix_steps_frame", "parent_id", "frame_no", postgresql_where=text("parent_id IS NOT NULL")),
+        Index(
+            "ix_steps_awaited_event",
+            "project_id",
+            text("(waiting_for ->> 'event')"),
+            postgresql_where=text("status = 'waiting' AND waiting_for ->> 'kind' = 'event'"),
+        ),
+        Index("ix_steps_isolate", "queue", postgresql_where=text("status = 'ready' AND isolate")),
+        Index("ix_steps_uncertain", "project_id", postgresql_where=text("status = 'uncertain'")),
+        CheckConstraint("on_error IN ('fail', 'continue', 'goto')", name="on_error"),
+        CheckConstraint("(parent_id IS NULL) = (frame_no IS NULL)", name="frame"),
+    )
+
+
+class Expansion(Base):
+    """A `map` or `loop` step that has begun: the counters by which it is known when its frames are done."""
+
+    __tablename__ = "expansions"
+
+    step_id: Mapped[UUID] = mapped_column(ForeignKey("steps.id", ondelete="CASCADE"), primary_key=True)
+    run_id: Mapped[UUID]
+    project_id: Mapped[UUID]
+    total: Mapped[int | None]
+    """How many frames there will be; None for a loop, whose passes come one by one."""
+    concurrency: Mapped[int]
+    stop_on_error: Mapped[bool]
+    expanded: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Frames that have their steps."""
+    started: Mapped[int] = mapped_column(default=0, server_default="0")
+    ended: Mapped[int] = mapped_column(default=0, server_default="0")
+    failed: Mapped[int] = mapped_column(default=0, server_default="0")
+
+    __table_args__ = (
+        CheckConstraint("0 <= failed AND failed <= ended AND ended <= started AND started <= expanded", name="order"),
+    )
+
+
+class Frame(Base):
+    """One item of a map or one pass of a loop: what its steps see, and what came of them."""
+
+    __tablename__ = "frames"
+
+    parent_id: Mapped[UUID] = mapped_column(ForeignKey("steps.id", ondelete="CASCADE"), primary_key=True)
+    frame_no: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    run_id: Mapped[UUID]
+    project_id: Mapped[UUID]
+    value: Mapped[Any | None]
+    """The item of a map; the output of the pass before, for a loop."""
+    status: Mapped[str] = mapped_column(default="waiting", server_default="waiting")
+    output: Mapped[Any | None]
+    error: Mapped[dict[str, Any] | None]
+    finished_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        CheckConstraint("status IN ('waiting', 'open', 'succeeded', 'failed', 'cancelled')", name="status"),
+        CheckConstraint(
+            "(status IN ('succeeded', 'failed', 'cancelled')) = (finished_at IS NOT NULL)", name="finished"
         ),
     )
 

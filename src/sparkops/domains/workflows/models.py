@@ -20,6 +20,8 @@ class Workflow(Base):
     project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
     name: Mapped[str]
     latest_version: Mapped[int] = mapped_column(default=0)
+    max_running_runs: Mapped[int | None]
+    """How many runs of it go on at once, the others queue; None: any number."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
     __table_args__ = (UniqueConstraint("project_id", "name"),)

@@ -1,16 +1,37 @@
-"""The database functions, one file each and versioned: a change is a new file `name_v2.sql` and a migration.
+"""The database functions, one file each, named like the function: the transactions of the execution protocol.
 
-An installed version never changes, so that a downgrade can put the version before back in place.
+They belong to the program, not to a revision of the tables: `install_functions` puts those of this program in place
+whenever they differ from what the database has, after the tables have been migrated. Git keeps their history.
 """
 
+from collections.abc import Mapping
+from hashlib import sha256
 from importlib.resources import files
-from typing import Protocol
+
+from sqlalchemy import Connection, text
+
+_INSTALLED = "SELECT obj_description(to_regnamespace('engine'), 'pg_namespace')"
+_STALE = """
+SELECT p.oid::regprocedure::text FROM pg_proc p
+ WHERE p.pronamespace = to_regnamespace('engine') AND p.xmin <> pg_current_xact_id()::xid
+"""
 
 
-class Executor(Protocol):
-    def execute(self, sqltext: str) -> object: ...
+def install_functions(connection: Connection) -> None:
+    """Make the functions of schema `engine` exactly those of this program, within the caller's transaction."""
+    sources = _sources()
+    mark = "functions " + sha256("\n".join(sources.values()).encode()).hexdigest()
+    if connection.scalar(text(_INSTALLED)) == mark:
+        return
+    # In place, so that sessions which have prepared a call keep it; bodies may name functions that come later.
+    connection.exec_driver_sql("SET LOCAL check_function_bodies = off")
+    for source in sources.values():
+        connection.exec_driver_sql(source)
+    for (signature,) in connection.execute(text(_STALE)).all():
+        connection.exec_driver_sql(f"DROP FUNCTION {signature} CASCADE")
+    connection.exec_driver_sql(f"COMMENT ON SCHEMA engine IS '{mark}'")
 
 
-def install(op: Executor, name: str) -> None:
-    """Create or replace the function that the file `<name>.sql` holds, and let the application call it."""
-    op.execute(files(__name__).joinpath(f"{name}.sql").read_text(encoding="utf-8"))
+def _sources() -> Mapping[str, str]:
+    found = (entry for entry in files(__name__).iterdir() if entry.name.endswith(".sql"))
+    return {entry.name: entry.read_text(encoding="utf-8") for entry in sorted(found, key=lambda entry: entry.name)}
