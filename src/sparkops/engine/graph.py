@@ -7,6 +7,7 @@ from functools import cached_property
 
 from sparkops.core.expressions import Expression, ValueType, compile_expression, referenced
 from sparkops.core.json import Json
+from sparkops.core.model_spec import SCRIPTED
 from sparkops.core.templates import CompiledValue, compile_value, mentioned, unwrap
 from sparkops.domains.effects.state import EffectClass
 from sparkops.domains.workflows.definition import Definition, RetryPolicy, StepDefinition, StepType
@@ -89,6 +90,11 @@ class Graph:
     def agents(self) -> frozenset[str]:
         """The names of the agents that its steps run."""
         return frozenset(node.name for node in self.nodes if node.type is StepType.AGENT and node.name)
+
+    @cached_property
+    def scripted(self) -> bool:
+        """True if one of its `llm` steps answers from a script instead of a model."""
+        return any(node.type is StepType.LLM and node.name == SCRIPTED for node in self.nodes)
 
     @property
     def simple_end(self) -> bool:
