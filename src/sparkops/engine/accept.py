@@ -15,7 +15,7 @@ from sparkops.core.json import digest
 from sparkops.core.principal import Principal
 from sparkops.domains.runs.state import RunStatus, StepStatus
 from sparkops.domains.workflows.definition import validate_input
-from sparkops.engine.context import Engine, call
+from sparkops.engine.context import Engine
 from sparkops.engine.decide import (
     Command,
     FailInline,
@@ -129,7 +129,7 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
         **_first_steps(graph, values, run_id),
     }
     try:
-        answer = await call(pool, "accept", document)
+        answer = await engine.accepts.add(document)
     except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError):
         raise Unavailable(
             "The database did not confirm. Send the same request with the same Idempotency-Key again.",
