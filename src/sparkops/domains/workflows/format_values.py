@@ -12,7 +12,7 @@ DEFAULT_ATTEMPTS = 3
 DEFAULT_BACKOFF = "1s"
 DEFAULT_MAX_BACKOFF = "1m"
 EVENT_NAME_PATTERN = r"^[a-z][a-z0-9_.-]*$"
-MAX_EVENT_NAME = 200
+MAX_EVENT_NAME = 100
 CODE_PATTERN = r"^[a-z][a-z0-9-]*$"
 
 _WORD, _MAP = "<word>", "<map>"
