@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, cast
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import HTTPConnection
 
 from sparkops.api.errors import ForeignOrigin
+from sparkops.api.known import Known
 from sparkops.api.live import Hub
 from sparkops.api.throttle import SignInThrottle
 from sparkops.api.tokens import Signer
@@ -43,6 +44,7 @@ class Door:
     signer: Signer
     throttle: SignInThrottle
     hub: Hub
+    known: Known = field(default_factory=Known)
 
 
 def door_of(connection: HTTPConnection) -> Door:

@@ -33,6 +33,7 @@ async def list_steps(
     run_id: UUID,
     principal: PrincipalDep,
     session: SessionDep,
+    door: DoorDep,
     limit: Annotated[int, Query(ge=1, le=MAX_STEPS)] = MAX_STEPS,
     cursor: Annotated[str | None, Query(max_length=64)] = None,
 ) -> views.StepList:
@@ -40,17 +41,19 @@ async def list_steps(
     run = await find_run(session, principal, run_id)
     page = PageRequest(limit, page_request(None, cursor).after)
     found = page_of(await queries.steps(session, principal, run_id=run_id, page=page), page)
-    return views.StepList(items=await step_views(session, principal, run, found.items), next_cursor=found.next_cursor)
+    return views.StepList(items=await step_views(session, door, run, found.items), next_cursor=found.next_cursor)
 
 
 @router.get("/steps/{step_id}", responses=problems(404))
-async def get_step(run_id: UUID, step_id: UUID, principal: PrincipalDep, session: SessionDep) -> views.StepDetail:
+async def get_step(
+    run_id: UUID, step_id: UUID, principal: PrincipalDep, session: SessionDep, door: DoorDep
+) -> views.StepDetail:
     """Return one step with its output and all attempts at it."""
     run = await find_run(session, principal, run_id)
     step = await queries.step(session, principal, run_id=run_id, step_id=step_id)
     if step is None:
         raise NotFound("There is no such step in this run.")
-    view = (await step_views(session, principal, run, [step]))[0]
+    view = (await step_views(session, door, run, [step]))[0]
     tries = await queries.attempts(session, principal, run_id=run_id, step_id=step_id)
     return views.StepDetail(**view.model_dump(), output=step.output, attempts=[_attempt(*one) for one in tries])
 

@@ -53,7 +53,7 @@ async def find_run(session: AsyncSession, principal: Principal, run_id: UUID) ->
 async def _read(door: Door, principal: Principal, run_id: UUID) -> views.Run:
     """Read a run after the engine's own transaction has changed it."""
     async with door.database.sessions.begin() as session:
-        return await run_whole(session, principal, await find_run(session, principal, run_id))
+        return await run_whole(session, principal, door.known, await find_run(session, principal, run_id))
 
 
 @router.post("", status_code=201, responses={200: {"model": views.Run}, **problems(404, 413, 503)})
@@ -81,7 +81,7 @@ async def create_run(
         response.status_code = 200
     if accepted.begun is None:
         return await _read(door, principal, accepted.run_id)
-    return await begun_run(door.database.sessions, principal, body.project, accepted.run_id, accepted.begun)
+    return await begun_run(door, principal, body.project, accepted.run_id, accepted.begun)
 
 
 @router.get("", responses=problems(404))
@@ -89,6 +89,7 @@ async def list_runs(
     project: QueriedProject,
     principal: PrincipalDep,
     session: SessionDep,
+    door: DoorDep,
     page: PageDep,
     status: Annotated[list[RunStatus] | None, Query(description="Any of these.")] = None,
     workflow: Annotated[str | None, Query(max_length=100, description="The name of a workflow.")] = None,
@@ -101,7 +102,7 @@ async def list_runs(
     where = await _narrowed(session, project.id, where, (q or "").strip().lower())
     rows = await queries.runs(session, principal, project_id=project.id, where=where, page=page)
     found = page_of(rows, page)
-    items = await run_summaries(session, principal, found.items)
+    items = await run_summaries(session, principal, door.known, found.items)
     return views.RunList(items=items, next_cursor=found.next_cursor)
 
 
@@ -124,9 +125,9 @@ async def _narrowed(session: AsyncSession, project_id: UUID, where: queries.RunF
 
 
 @router.get("/{run_id}", responses=problems(404))
-async def get_run(run_id: UUID, principal: PrincipalDep, session: SessionDep) -> views.Run:
+async def get_run(run_id: UUID, principal: PrincipalDep, session: SessionDep, door: DoorDep) -> views.Run:
     """Return one run."""
-    return await run_whole(session, principal, await find_run(session, principal, run_id))
+    return await run_whole(session, principal, door.known, await find_run(session, principal, run_id))
 
 
 @router.post("/{run_id}/cancel", status_code=202, responses=problems(404))

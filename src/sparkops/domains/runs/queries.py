@@ -14,7 +14,7 @@ from sqlalchemy.orm import InstrumentedAttribute, defer
 from sparkops.core.paging import PageRequest
 from sparkops.core.principal import Principal
 from sparkops.core.tenancy import visible_to
-from sparkops.domains.runs.models import Event, Run, RunCounter, Step, StepAttempt, WorkerSession
+from sparkops.domains.runs.models import Event, Run, Step, StepAttempt, WorkerSession
 from sparkops.domains.runs.state import RunStatus, StepStatus
 
 _NO_PAYLOAD = (defer(Run.input, raiseload=True), defer(Run.output, raiseload=True))
@@ -91,12 +91,6 @@ async def run(session: AsyncSession, principal: Principal, *, run_id: UUID) -> R
     """Return a run of one of the principal's projects, or None."""
     found = await session.scalar(select(Run).where(Run.id == run_id, visible_to(principal, Run.project_id)))
     return found  # noqa: RET504 -- mypy reads a returned `scalar` as Any
-
-
-async def last_seqs(session: AsyncSession, *, run_ids: Collection[UUID]) -> Mapping[UUID, int]:
-    """Return the sequence number of the newest event, by run."""
-    rows = await session.execute(select(RunCounter.run_id, RunCounter.last_seq).where(RunCounter.run_id.in_(run_ids)))
-    return dict(rows.tuples().all())
 
 
 async def step_counts(session: AsyncSession, *, run_ids: Collection[UUID]) -> Mapping[UUID, Mapping[StepStatus, int]]:

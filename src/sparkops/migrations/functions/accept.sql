@@ -12,10 +12,11 @@ DECLARE
   v_events jsonb;
 BEGIN
   INSERT INTO runs (id, project_id, workflow_id, workflow_version_id, status, trigger, input, pins, idem_key,
-                    idem_hash, created_by, started_at, deadline_at)
+                    idem_hash, created_by, started_at, deadline_at, step_count)
   VALUES (v_run.id, v_run.project_id, v_run.workflow_id, v_run.workflow_version_id, 'running', v_run.trigger,
           v_run.input, v_run.pins, v_run.idem_key, v_run.idem_hash, v_run.created_by, clock_timestamp(),
-          clock_timestamp() + make_interval(secs => (p ->> 'deadline_seconds')::float8))
+          clock_timestamp() + make_interval(secs => (p ->> 'deadline_seconds')::float8),
+          jsonb_array_length(p -> 'steps'))
   ON CONFLICT (project_id, idem_key) DO NOTHING
   RETURNING id, created_at INTO v_id, v_run.created_at;
   IF v_id IS NULL THEN
