@@ -136,8 +136,9 @@ class Children:
             yield "stop", state._replace(step="cancelled").worker(number, Worker())
         else:
             looked = ended and NO_LOOK not in self.without
-            yield "look", state._replace(lock=f"w{number}").worker(
-                number, worker._replace(phase="parking", ended=looked)
+            yield (
+                "look",
+                state._replace(lock=f"w{number}").worker(number, worker._replace(phase="parking", ended=looked)),
             )
 
     def _child_ended(self, state: State) -> bool:

@@ -115,8 +115,9 @@ class Loops:
         else:
             looks = "parking does not look at the last pass" not in self.without
             ended = looks and state.passes[-1] == "ended"
-            yield "look", state._replace(lock=f"w{number}").worker(
-                number, worker._replace(phase="parking", ended=ended)
+            yield (
+                "look",
+                state._replace(lock=f"w{number}").worker(number, worker._replace(phase="parking", ended=ended)),
             )
 
     def _expand(self, state: State, worker: Worker) -> State:
