@@ -40,7 +40,7 @@ MUST_HAPPEN = {"queue", "start", "admit", "end", "cancel", "pause", "resume", "d
 
 class State(NamedTuple):
     runs: tuple[str, ...] = ("",) * len(KEYS)
-    """Each queued, paused (from the queue), left (paused for good), running, staying (it goes on for ever), or ended."""
+    """Each queued, paused (from the queue), left (paused for good), running, staying (for ever), or ended."""
     lock: str = ""
     decided: tuple[str, ...] = ("",) * len(KEYS)
     """What accepting has decided about each and not yet committed."""
@@ -119,11 +119,12 @@ class Admitting:
                     runs=put(state.runs, run, state.decided[run]), decided=put(state.decided, run, ""), lock=""
                 )
                 yield "start" if state.decided[run] == "running" else "queue", committed
-        elif run == CHILD or all(state.runs[:run]) or any(state.decided):  # in their order, to have fewer states
-            if free or early or not state.lock:
-                decided = "running" if self._fits(state, run) else "queued"
-                lock = state.lock if free or early else me
-                yield "count", state._replace(decided=put(state.decided, run, decided), lock=lock)
+            return
+        turn = run == CHILD or all(state.runs[:run]) or any(state.decided)  # in their order, to have fewer states
+        if turn and (free or early or not state.lock):
+            decided = "running" if self._fits(state, run) else "queued"
+            lock = state.lock if free or early else me
+            yield "count", state._replace(decided=put(state.decided, run, decided), lock=lock)
 
     def _life(self, state: State, run: int, status: str) -> Moves:
         longer = self.without == "admitting in the transaction that ends another run"

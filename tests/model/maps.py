@@ -102,9 +102,12 @@ OVER = ("succeeded", "failed")
 
 
 class Maps:
-    """The model. `stops`: the first failure stops the map; else the others go on. `late`: its deadline may pass."""
+    """The model. `stops`: the first failure stops the map; else the others go on. `late`: its deadline may pass.
 
-    def __init__(self, *without: str, stops: bool = False, late: bool = False, troubles: int = 2) -> None:
+    `troubles`: how many workers die or lose their lease.
+    """
+
+    def __init__(self, *without: str, stops: bool = False, late: bool = False, troubles: int = 0) -> None:
         self.without, self.stops, self.late, self.troubles = without, stops, late, troubles
 
     def initial(self) -> State:

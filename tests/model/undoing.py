@@ -188,7 +188,7 @@ class Undoing:
         elif "in the order of finishing" in self.without:
             order = order[::-1]
         elif "told by a clock" in self.without:
-            told = {place: clock for place, clock in zip(state.finished, state.clock, strict=True)}
+            told = dict(zip(state.finished, state.clock, strict=True))
             order = tuple(sorted(order, key=lambda place: -told[place]))
         chained = "not chained" not in self.without
         undos = tuple(Undo(of, n - 1 if n and chained else None) for n, of in enumerate(order))
