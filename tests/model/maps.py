@@ -17,11 +17,14 @@ TOO_EARLY = "MAP the map ended before its frames"
 ORPHAN = "MAP a frame was begun below a map that had ended"
 STARTED_LATE = "MAP a frame was started after the map had stopped"
 
+NO_LOCK = "frames are closed without the lock of the run"
+NO_SWEEP = "no sweep for open frames without an open step"
 OWN_COUNT = "frames are counted in a transaction of their own"
 MUTANTS: dict[tuple[str, ...], str] = {
     (OWN_COUNT,): NEVER_ENDS,
     (OWN_COUNT, "the sweep counts what it finds, and who ended it counts too"): MISCOUNTED,
-    ("frames are closed without the lock of the run",): NEVER_ENDS,
+    (NO_SWEEP,): NEVER_ENDS,
+    (NO_LOCK, NO_SWEEP): NEVER_ENDS,
     ("parking does not look at the counters",): NEVER_ENDS,
     ("the end of a frame wakes without locking the row of the map",): NEVER_ENDS,
     ("the end of a frame locks the counters before the row of the map",): NEVER_ENDS,
@@ -42,7 +45,12 @@ STOP_MUTANTS: dict[tuple[str, ...], str] = {
     ("a batch does not look whether the map has stopped",): STARTED_LATE,
     ("the end of a frame starts another although the map has stopped",): STARTED_LATE,
 }
-MUST_HAPPEN = {"batch", "the counters are there", "wait", "wake", "start the next", "reap", "fenced"}
+ENOUGH: list[tuple[str, ...]] = [(NO_LOCK,)]
+"""The sweep closes what nobody has closed, though later."""
+MUST_HAPPEN = {"batch", "the counters are there", "wait", "wake", "start the next", "reap", "fenced"} | {
+    "the reaper gives a step up",
+    "sweep closes a frame",
+}
 
 
 class Worker(NamedTuple):
@@ -85,6 +93,8 @@ class State(NamedTuple):
     troubles: int = 0
     """How many more workers die or lose their lease."""
     failures: int = 1
+    given_up: int = 1
+    """How many more steps the reaper ends for good; it advances the run afterwards, if it lives."""
 
     def worker(self, number: int, worker: Worker) -> "State":
         return self._replace(workers=put(self.workers, number, worker))
@@ -260,11 +270,13 @@ class Maps:
         return "start the next" if after.started > before.started else "end a frame"
 
     def _begin(self, state: State, number: int) -> Moves:
-        lockless = self._lacks("without the lock of the run")
+        lockless = NO_LOCK in self.without
         if state.run_lock and not lockless:
             return
         for place, frame in enumerate(state.frames):
-            taken = sum(ender.phase == "begun" and ender.frame == place for ender in state.enders)
+            taken = sum(
+                ender.phase in ("begun", "counting", "locked") and ender.frame == place for ender in state.enders
+            )
             if frame == "open" and state.steps[place] > taken:
                 last = state.steps[place] == 1
                 held = state if lockless else state._replace(run_lock=f"e{number}")
@@ -302,6 +314,8 @@ class Maps:
         if state.map == "running" and not state.map_lock and (state.troubles or not held):
             troubles = state.troubles - held
             yield "reap", state._replace(map="ready", troubles=troubles)
+        for place in range(TOTAL):
+            yield from self._give_up(state, place)
         if self._lacks("counts what it finds"):
             for place, frame in enumerate(state.frames):
                 if frame in OVER and state.ended < state.frames.count("succeeded") + state.frames.count("failed") + 1:
@@ -315,6 +329,18 @@ class Maps:
                     frames=tuple("cancelled" if f in ("open", "waiting") else f for f in state.frames)
                 )
             yield "deadline", failed
+
+    def _give_up(self, state: State, place: int) -> Moves:
+        if state.frames[place] != "open":
+            return
+        taken = any(ender.phase != "idle" and ender.frame == place for ender in state.enders)
+        if state.given_up and state.steps[place] == 1 and not taken:
+            ended = state._replace(steps=put(state.steps, place, 0), given_up=state.given_up - 1)
+            yield "the reaper gives a step up", ended
+        free = not (state.run_lock or state.map_lock or state.counter_lock)
+        if state.steps[place] == 0 and free and NO_SWEEP not in self.without:
+            closed = state._replace(frames=put(state.frames, place, "failed"))
+            yield "sweep closes a frame", self._count(closed, True)
 
 
 def _open(state: State) -> int:

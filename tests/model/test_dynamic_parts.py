@@ -31,6 +31,11 @@ def test_a_map_that_stops_without_this_guard_breaks_its_promise(without: Guards,
     assert promise in explore(maps.Maps(*without, stops=True), until=promise).broken
 
 
+@pytest.mark.parametrize("without", maps.ENOUGH, ids="; ".join)
+def test_the_sweep_closes_frames_that_nobody_has_closed(without: Guards) -> None:
+    assert explore(maps.Maps(*without)).broken == {}
+
+
 def test_a_loop_has_one_pass_after_the_other_and_no_more_than_it_may() -> None:
     report = explore(loops.Loops())
     assert report.broken == {}

@@ -8,7 +8,7 @@ it to have ended, however that was.
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from tests.model.checker import put
+from tests.model.checker import NEVER_ENDS, put
 
 NOT_RUN = "UNDO an undo that was due did not run"
 NOT_DUE = "UNDO an undo ran of a step that had not succeeded"
@@ -29,10 +29,19 @@ MUTANTS: dict[str, str] = {
     "the end of an undo is not fenced": TWICE,
     "the undos are inserted again after each": TWICE,
     "what was asked to stop is cancelled although it has succeeded": STANDS,
+    "no sweep for compensating runs": NEVER_ENDS,
     "the run does not remember how it ends": WRONG_END,
     "cancelling changes how a compensating run ends": WRONG_END,
 }
-MUST_HAPPEN = {"cancel", "cancel comes while compensating", "compensate", "undo fails", "undo succeeds", "reap"} | {
+MUST_HAPPEN = {
+    "cancel",
+    "cancel comes while compensating",
+    "compensate",
+    "undo fails",
+    "undo succeeds",
+    "reap",
+    "give up",
+} | {
     "the run ends failed",
     "the run ends cancelled",
     "the clock is set back",
@@ -155,14 +164,17 @@ class Undoing:
     def _advance(self, state: State) -> Moves:
         if state.run in ("running", "cancelling") and set(state.steps) <= set(OVER):
             yield self._close(state)
-        elif state.run == "compensating":
-            if not state.undos and "inserted after the run is compensating" in self.without:
-                yield "insert the undos", self._insert(state)
-            if all(undo.status in OVER for undo in state.undos):
-                yield f"the run ends {self._ends_as(state)}", state._replace(run=self._ends_as(state))
-            for place, undo in enumerate(state.undos):
-                if undo.status == "pending":
-                    yield from self._start(state, place, undo)
+        elif state.run == "compensating" and self.without != "no sweep for compensating runs":
+            yield from self._go_on(state)
+
+    def _go_on(self, state: State) -> Moves:
+        if not state.undos and "inserted after the run is compensating" in self.without:
+            yield "insert the undos", self._insert(state)
+        if all(undo.status in OVER for undo in state.undos):
+            yield f"the run ends {self._ends_as(state)}", state._replace(run=self._ends_as(state))
+        for place, undo in enumerate(state.undos):
+            if undo.status == "pending":
+                yield from self._start(state, place, undo)
 
     def _ends_as(self, state: State) -> str:
         forgets = "does not remember how it ends" in self.without
@@ -191,14 +203,16 @@ class Undoing:
             told = dict(zip(state.finished, state.clock, strict=True))
             order = tuple(sorted(order, key=lambda place: -told[place]))
         chained = "not chained" not in self.without
-        undos = tuple(Undo(of, n - 1 if n and chained else None) for n, of in enumerate(order))
+        undos = tuple(
+            Undo(of, n - 1, "pending") if n and chained else Undo(of, None, "ready") for n, of in enumerate(order)
+        )
         return state._replace(undos=(*state.undos, *undos))
 
     def _start(self, state: State, place: int, undo: Undo) -> Moves:
-        before = state.undos[undo.after] if undo.after is not None else None
-        if before is None or before.status in ("succeeded", "failed"):
-            skips = before is not None and before.status == "failed"
-            if skips and "waits for the success of the one before" in self.without:
+        assert undo.after is not None
+        before = state.undos[undo.after]
+        if before.status in ("succeeded", "failed"):
+            if before.status == "failed" and "waits for the success of the one before" in self.without:
                 yield "skip an undo", _undo(state, place, undo._replace(status="skipped"))
             else:
                 yield "an undo is ready", _undo(state, place, undo._replace(status="ready"))
@@ -216,6 +230,9 @@ class Undoing:
             elif undo.status == "running":
                 yield "undo succeeds", self._end_undo(state, place, "succeeded")
                 yield "undo fails", self._end_undo(state, place, "failed")
+                if state.deaths:  # by the reaper, which dies before it advances the run
+                    dead = state._replace(deaths=state.deaths - 1)
+                    yield "give up", _undo(dead, place, undo._replace(status="failed", recorded=undo.recorded + 1))
                 if state.deaths:
                     lost = _undo(state, place, undo._replace(status="ready"))._replace(deaths=state.deaths - 1)
                     yield "reap", lost._replace(zombies=(*state.zombies, (place, undo.attempt)))
@@ -229,8 +246,13 @@ class Undoing:
     def _end_undo(self, state: State, place: int, status: Literal["succeeded", "failed"]) -> State:
         undo = state.undos[place]
         after = _undo(state, place, undo._replace(status=status, recorded=undo.recorded + 1))
-        again = "inserted again after each" in self.without and len(state.undos) < 4
-        return self._insert(after) if again else after
+        if "inserted again after each" in self.without and len(state.undos) < 4:
+            return self._insert(after)
+        if (
+            self.without == "no sweep for compensating runs"
+        ):  # then who ends an undo goes on by itself, but only who ends
+            return next((further for _, further in self._go_on(after)), after)
+        return after
 
 
 def _undo(state: State, place: int, undo: Undo) -> State:
