@@ -24,8 +24,10 @@ from sparkops.runtime.attempt import Runtime
 from sparkops.runtime.llm.registry import Models
 from sparkops.runtime.policies import PolicyCache
 from sparkops.runtime.tools.registry import builtin_tools
+from sparkops.worker.event_log import event_log
 from sparkops.worker.isolation import Isolation
 from sparkops.worker.loop import WorkerLoop, open_worker
+from sparkops.worker.relay import Relay
 from sparkops.worker.tasks import register
 
 log = structlog.get_logger()
@@ -105,7 +107,10 @@ class LoopThread(threading.Thread):
                 worker,
                 slots=settings.slots,
                 drain_seconds=settings.drain_seconds,
-                companions=[Isolation(runtime.engine, worker, drain_seconds=settings.drain_seconds)],
+                companions=[
+                    Isolation(runtime.engine, worker, drain_seconds=settings.drain_seconds),
+                    Relay(runtime.engine, worker, await event_log(runtime.engine, settings)),
+                ],
             )
             await self._worker_loop.run()
 

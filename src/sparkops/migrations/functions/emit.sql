@@ -3,8 +3,11 @@ LANGUAGE plpgsql AS $$
 -- Appends [{run_id, kind, step_id, data}] to the logs of their runs, in the order given, without a gap.
 -- Returns the rings to publish after the commit: [{run_id, project_id, seq}].
 -- Always the last thing a transaction does: the counters are the last rows that it locks, in the order of their ids.
+-- What subscribers want of it goes to the outbox here, so that it is told if and only if it is committed.
 DECLARE
   v_rings jsonb;
+  v_runs uuid[];
+  v_after bigint[];
 BEGIN
   PERFORM 1 FROM run_counters c
     WHERE c.run_id IN (SELECT (e ->> 'run_id')::uuid FROM jsonb_array_elements(p_events) e)
@@ -24,7 +27,11 @@ BEGIN
     SELECT c.run_id, c.last_seq - c.added + row_number() OVER (PARTITION BY c.run_id ORDER BY e.n),
            c.project_id, e.kind, e.step_id, e.data
       FROM event e JOIN counter c USING (run_id))
-  SELECT jsonb_agg(jsonb_build_object('run_id', run_id, 'project_id', project_id, 'seq', last_seq))
-    INTO v_rings FROM counter;
+  SELECT jsonb_agg(jsonb_build_object('run_id', run_id, 'project_id', project_id, 'seq', last_seq)),
+         array_agg(run_id), array_agg(last_seq - added)
+    INTO v_rings, v_runs, v_after FROM counter;
+  IF EXISTS (SELECT 1 FROM subscriptions WHERE active) THEN
+    PERFORM engine.fill_outbox(v_runs, v_after);
+  END IF;
   RETURN coalesce(v_rings, '[]');
 END $$;
