@@ -9,7 +9,7 @@ import pytest
 
 from sparkops.core.ids import new_id
 from sparkops.domains.effects.state import EffectClass
-from sparkops.engine.claim import Claim
+from sparkops.engine.claim import Claim, claim_isolated
 from sparkops.engine.context import call
 from sparkops.engine.give_back import reap, release_session
 from sparkops.engine.sweep import sweep
@@ -145,21 +145,23 @@ async def crash(world: World, run_id: UUID, times: int) -> Claim | None:
     """Let this many processes die with the step; return the last claim, if there was one."""
     held = None
     for _ in range(times):
-        claims = await world.claims(worker := await world.worker(), 1, idle=True)
+        claims = await world.claims(worker := await world.worker())
         held = claims[0] if claims else None
         await release_session(world.engine, worker.session_id, crashed=True)
     return held
 
 
-async def test_a_step_that_kills_its_workers_is_isolated_and_then_given_up(world: World) -> None:
+async def test_a_step_that_kills_its_workers_is_isolated_by_the_first_death_and_given_up_by_the_third(
+    world: World,
+) -> None:
     run_id = await world.run(await world.workflow(ONE_STEP))
     isolated = []
-    for _ in range(4):
+    for _ in range(3):
         held = await crash(world, run_id, 1)
         isolated.append(held.isolate if held else None)
     step = await only(world, run_id)
-    assert isolated == [False, False, True, True]
-    assert (step["status"], step["error"]["code"]) == ("failed", "poison")
+    assert isolated == [False, True, True]
+    assert (step["status"], step["error"]["code"], step["crashes"]) == ("failed", "poison", 3)
     assert await world.status(run_id) == "failed"
 
 
@@ -171,6 +173,31 @@ async def test_a_bystander_of_many_crashes_is_never_given_up(world: World) -> No
         await release_session(world.engine, worker.session_id, crashed=True)
         await world.sql("UPDATE steps SET isolate = false")
     assert (await only(world, run_id))["status"] == "ready"
+
+
+async def test_the_last_death_must_have_been_alone(world: World) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    await world.sql("UPDATE steps SET crashes = 5")
+    await crash(world, run_id, 1)
+    assert (await only(world, run_id))["status"] == "ready", "it may have been a bystander each time"
+    await crash(world, run_id, 1)
+    assert (await only(world, run_id))["error"]["code"] == "poison"
+
+
+async def test_what_a_process_for_isolated_steps_held_when_its_parent_died_is_blamed_on_nobody(world: World) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    await crash(world, run_id, 1)
+    parent = await world.worker()
+    child = await open_worker(world.engine, new_id(), ["run"], 1, parent_id=parent.session_id)
+    assert len(await claim_isolated(world.engine, child)) == 1
+    await release_session(world.engine, parent.session_id, crashed=True)
+    step = await only(world, run_id)
+    assert (step["status"], step["crashes"], step["isolate"]) == ("ready", 1, True)
+    open_sessions = await world.database.pool.fetchval(
+        "SELECT count(*) FROM worker_sessions WHERE id = ANY ($1) AND ended_at IS NULL",
+        [parent.session_id, child.session_id],
+    )
+    assert open_sessions == 0
 
 
 async def test_a_lost_step_without_a_time_limit_is_reaped(world: World) -> None:

@@ -21,7 +21,7 @@ from sparkops.api.tokens import Signer
 from sparkops.core.blobs import Blobs
 from sparkops.core.config import Settings
 from sparkops.core.db import Database
-from sparkops.core.errors import NotFound, Unauthenticated
+from sparkops.core.errors import Forbidden, NotFound, Unauthenticated
 from sparkops.core.json import Json
 from sparkops.core.paging import DEFAULT_LIMIT, MAX_LIMIT, PageRequest, page_request
 from sparkops.core.principal import Principal
@@ -87,6 +87,16 @@ async def get_principal(
 
 
 PrincipalDep = Annotated[Principal, Depends(get_principal)]
+
+
+async def administrators_only(principal: PrincipalDep) -> None:
+    """Guard what concerns the whole installation.
+
+    Raises:
+        Forbidden: the caller is no administrator of it.
+    """
+    if not principal.is_admin:
+        raise Forbidden("Only administrators of the installation may do this.")
 
 
 async def get_page(

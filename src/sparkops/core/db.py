@@ -20,6 +20,12 @@ from sqlalchemy.orm import DeclarativeBase
 APP_ROLE = "sparkops_app"
 """May read and write rows, owns nothing: row-level security can be switched on for it."""
 
+FORGETFUL = """
+SELECT name AS subject, reset_val AS setting FROM pg_settings
+ WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND reset_val = 'off' ORDER BY name
+"""
+"""Lists by which of its settings a server may lose what it has confirmed."""
+
 STATEMENT_TIMEOUT_MS = 5_000
 LOCK_TIMEOUT_MS = 2_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 5_000

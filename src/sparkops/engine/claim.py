@@ -70,10 +70,10 @@ def read_claim(data: Mapping[str, Any]) -> Claim:
     )
 
 
-async def claim(engine: Engine, worker: Worker, *, limit: int, idle: bool) -> list[Claim]:
+async def claim(engine: Engine, worker: Worker, *, limit: int) -> list[Claim]:
     """Take up to `limit` ready steps of the worker's queues. Claim only what can start at once.
 
-    `idle`: the process holds nothing, so it may be given a step that must run alone.
+    Steps that must run alone are left to the processes that are started for them.
 
     Raises:
         WrongEpoch: the worker must stop.
@@ -86,11 +86,37 @@ async def claim(engine: Engine, worker: Worker, *, limit: int, idle: bool) -> li
         worker.session_id,
         worker.epoch,
         engine.lease,
-        idle,
     )
+    return _claimed(engine, answer)
+
+
+async def claim_isolated(engine: Engine, worker: Worker) -> list[Claim]:
+    """Take one step that must run alone, or none. Only for a process that was started for such steps.
+
+    Raises:
+        WrongEpoch: the process must stop.
+    """
+    answer = await call(
+        engine.database.pool, "claim_isolated", list(worker.queues), worker.session_id, worker.epoch, engine.lease
+    )
+    return _claimed(engine, answer)
+
+
+def _claimed(engine: Engine, answer: Mapping[str, Any]) -> list[Claim]:
     failpoint("after_claim")
     engine.bell.log_grew(answer["rings"])
     return [read_claim(data) for data in answer["claims"]]
+
+
+_ISOLATED_WAIT = """
+SELECT EXISTS (SELECT 1 FROM steps WHERE status = 'ready' AND isolate AND NOT held AND queue = ANY ($1)
+                  AND not_before <= clock_timestamp())
+"""
+
+
+async def isolated_steps_wait(engine: Engine, worker: Worker) -> bool:
+    """Say whether a step of the worker's queues is ready that must run alone."""
+    return bool(await engine.database.pool.fetchval(_ISOLATED_WAIT, list(worker.queues)))
 
 
 @dataclass(frozen=True, slots=True)

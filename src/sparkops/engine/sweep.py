@@ -14,7 +14,8 @@ OVERDUE_BATCH = 50
 
 _STALE_QUEUES = """
 SELECT q.queue FROM unnest($1::text[]) AS q (queue)
- WHERE EXISTS (SELECT 1 FROM steps s WHERE s.status = 'ready' AND NOT s.held AND s.queue = q.queue
+ WHERE EXISTS (SELECT 1 FROM steps s WHERE s.status = 'ready' AND NOT s.held AND NOT s.isolate
+                  AND s.queue = q.queue
                   AND s.not_before < clock_timestamp() - interval '1 second')
 """
 _STUCK_RUNS = """

@@ -11,9 +11,7 @@ from sparkops.core.errors import ConfigError
 from sparkops.core.ids import new_id
 from sparkops.messenger.app import QUEUES
 from sparkops.worker.app import run_worker
-
-SESSION = "SPARK_WORKER_SESSION"
-"""Set by a supervisor, so that it can release the leases of a worker that it saw die."""
+from sparkops.worker.isolation import SESSION
 
 
 def main() -> int:

@@ -7,6 +7,7 @@ import random
 import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
 from uuid import UUID
 
 import asyncpg
@@ -35,21 +36,39 @@ SWEEP_SECONDS = 2.0
 PARTITION_SECONDS = 3600.0
 """Months come seldom, and two are made ahead; a worker that lives for long still meets one."""
 JITTER = 0.2
+WATCHDOG_SECONDS = 20.0
+"""A claim takes longer than the database's time limits allow only if this process is broken: see `_beat`."""
+COMPANION_SECONDS = 2.0
+"""What companions may take to end, beyond the drain's grace."""
 RETRY_SECONDS = 0.5
 """Pause after the database did not answer, for what must be written and is safe to repeat."""
 
 LOST_CONNECTION = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 _REGISTER = """
-INSERT INTO worker_sessions (id, host, pid, queues, slots, code_version) VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO worker_sessions (id, host, pid, queues, slots, code_version, parent_id) VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (id) DO NOTHING
 """
 
 
-async def open_worker(engine: Engine, session_id: UUID, queues: Sequence[str], slots: int) -> Worker:
-    """Register this process, so that people see it, and learn the epoch of the database."""
+class Companion(Protocol):
+    """What goes on beside the claims of a worker."""
+
+    async def run(self, draining: asyncio.Event) -> None:
+        """Go on until the worker drains, then end within the drain's grace."""
+        ...
+
+
+async def open_worker(
+    engine: Engine, session_id: UUID, queues: Sequence[str], slots: int, *, parent_id: UUID | None = None
+) -> Worker:
+    """Register this process, so that people see it, and learn the epoch of the database.
+
+    `parent_id`: the session of the worker that started this process for isolated steps.
+    """
     pool = engine.database.pool
-    await pool.execute(_REGISTER, session_id, socket.gethostname(), os.getpid(), list(queues), slots, __version__)
+    place = socket.gethostname(), os.getpid()
+    await pool.execute(_REGISTER, session_id, *place, list(queues), slots, __version__, parent_id)
     await pool.execute("SELECT ensure_partitions(2)")
     epoch: UUID = await pool.fetchval("SELECT epoch FROM system")
     return Worker(session_id, epoch, tuple(queues))
@@ -58,7 +77,16 @@ async def open_worker(engine: Engine, session_id: UUID, queues: Sequence[str], s
 class WorkerLoop:
     """One process's share of the work. `run` returns after `drain`; everything lives on one event loop."""
 
-    def __init__(self, runtime: Runtime, worker: Worker, *, slots: int, drain_seconds: float) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        worker: Worker,
+        *,
+        slots: int,
+        drain_seconds: float,
+        companions: Sequence[Companion] = (),
+        watchdog_seconds: float = WATCHDOG_SECONDS,
+    ) -> None:
         self._runtime = runtime
         self._engine = runtime.engine
         self._worker = worker
@@ -67,6 +95,9 @@ class WorkerLoop:
         self._completer = Completer(self._engine, worker, self._room)
         self._wake = asyncio.Event()
         self._draining = asyncio.Event()
+        self._companions = companions
+        self._watchdog_seconds = watchdog_seconds
+        self._progress = time.monotonic()
         self.fenced = 0
 
     def wake(self) -> None:
@@ -86,17 +117,22 @@ class WorkerLoop:
             asyncio.create_task(self._every(SWEEP_SECONDS, self._sweep), name="sweep"),
             asyncio.create_task(self._every(PARTITION_SECONDS, self._make_partitions), name="partitions"),
         ]
+        beside = [asyncio.create_task(each.run(self._draining)) for each in self._companions]
         try:
             await self._claim_until_drained()
+            self._draining.set()
             await self._finish_or_give_back()
+            if beside:
+                await asyncio.wait(beside, timeout=self._drain_seconds + COMPANION_SECONDS)
         finally:
-            for keeper in keepers:
-                keeper.cancel()
-            await asyncio.wait(keepers)
+            for task in (*keepers, *beside):
+                task.cancel()
+            await asyncio.wait((*keepers, *beside))
         log.info("worker.stopped", session_id=str(self._worker.session_id), fenced=self.fenced)
 
     async def _claim_until_drained(self) -> None:
         while not self._draining.is_set():
+            self._progress = time.monotonic()
             self._wake.clear()
             try:
                 await self._claim_all()
@@ -111,10 +147,14 @@ class WorkerLoop:
     async def _claim_all(self) -> None:
         while not self._draining.is_set() and (room := min(self._slots.free, CLAIM_BATCH)) > 0:
             sent = time.monotonic()
-            claims = await claim(self._engine, self._worker, limit=room, idle=self._slots.idle)
+            claims = await self._claim(room)
+            self._progress = time.monotonic()
             self._start(claims, sent)
             if len(claims) < room:
                 return
+
+    async def _claim(self, room: int) -> Sequence[Claim]:
+        return await claim(self._engine, self._worker, limit=room)
 
     def _start(self, claims: Sequence[Claim], sent: float) -> None:
         for each in claims:
@@ -184,6 +224,11 @@ class WorkerLoop:
         return 0 if self._draining.is_set() else max(self._slots.free + ending, 0)
 
     async def _beat(self) -> None:
+        """Keep the leases; but a process whose claims stand still must not look alive: its steps go to others."""
+        stood_still = time.monotonic() - self._progress
+        if stood_still > self._watchdog_seconds and not self._draining.is_set():
+            log.error("worker.stuck", session_id=str(self._worker.session_id), seconds=round(stood_still))
+            return
         held = self._slots.all()
         sent = time.monotonic()
         answer = await heartbeat(self._engine, self._worker, [each.claim.lease for each in held])

@@ -50,13 +50,8 @@ class Slots:
 
     @property
     def free(self) -> int:
-        """How many more steps may be claimed. A step that must run alone leaves no room."""
-        alone = any(held.claim.isolate for held in self._held.values())
-        return 0 if alone else self.size - len(self._held)
-
-    @property
-    def idle(self) -> bool:
-        return not self._held
+        """How many more steps may be claimed."""
+        return self.size - len(self._held)
 
     def add(self, held: Held) -> None:
         self._held[held.claim.lease.step_id] = held

@@ -330,6 +330,16 @@ class WorkerSession(Base):
     seen_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     draining: Mapped[bool] = mapped_column(default=False, server_default="false")
     ended_at: Mapped[datetime | None]
+    parent_id: Mapped[UUID | None]
+    """The session of the worker that started this process to run isolated steps; None for an ordinary worker."""
+
+    __table_args__ = (
+        Index(
+            "ix_worker_sessions_parent_id",
+            "parent_id",
+            postgresql_where=text("parent_id IS NOT NULL AND ended_at IS NULL"),
+        ),
+    )
 
 
 class System(Base):
