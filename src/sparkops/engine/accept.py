@@ -8,12 +8,13 @@ from uuid import UUID
 
 import asyncpg
 
-from sparkops.core.errors import Invalid, NotFound, Unavailable
+from sparkops.core.errors import Conflict, Invalid, NotFound, Unavailable
 from sparkops.core.ids import new_id
 from sparkops.core.json import digest
 from sparkops.core.principal import Principal
-from sparkops.domains.runs.state import StepStatus
+from sparkops.domains.runs.state import RunStatus, StepStatus
 from sparkops.domains.workflows.definition import validate_input
+from sparkops.engine.admission import admit_after
 from sparkops.engine.context import Engine, call
 from sparkops.engine.decide import (
     Command,
@@ -29,7 +30,10 @@ from sparkops.engine.decide import (
 from sparkops.engine.graph import Graph, Node
 
 _VERSION = """
-SELECT v.id, v.workflow_id, r.id AS first_run, r.idem_hash FROM workflows w
+SELECT v.id, v.workflow_id, r.id AS first_run, r.idem_hash,
+       p.max_running_runs IS NOT NULL OR w.max_running_runs IS NOT NULL OR EXISTS (
+         SELECT 1 FROM halts h WHERE h.scope_id = w.id AND h.kind = 'pause' AND h.released_at IS NULL) AS limited
+  FROM workflows w JOIN projects p ON p.id = w.project_id
   JOIN memberships m ON m.project_id = w.project_id AND m.user_id = $2
   JOIN workflow_versions v ON v.workflow_id = w.id AND v.version = coalesce($4, w.latest_version)
   LEFT JOIN runs r ON r.project_id = w.project_id AND r.idem_key = $5
@@ -39,6 +43,12 @@ _AGENTS = """
 SELECT a.name, v.id FROM agents a JOIN agent_versions v ON v.agent_id = a.id AND v.version = a.latest_version
  WHERE a.project_id = $1 AND a.name = ANY ($2)
 """
+
+
+class ConcurrencyFull(Conflict):
+    """The workflow rather rejects a run than let it queue."""
+
+    code, title = "concurrency-full", "As many such runs go on as the workflow allows at once"
 
 
 class IdempotencyMismatch(Invalid):
@@ -56,6 +66,8 @@ class RunRequest:
     budget_micros: int | None = None
     idem_key: str | None = None
     trigger: str = "api"
+    priority: int | None = None
+    """-1 high, 0 normal, 1 low; None: as the workflow says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +85,7 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
         NotFound: no such workflow or version in a project of this person.
         Invalid: the input does not fit the workflow's schema, or names an agent that is gone.
         IdempotencyMismatch: the key was used for another request.
+        ConcurrencyFull: the workflow rejects what would have to queue; nothing was written.
         Unavailable: the outcome is unknown; the same key finds out.
     """
     pool = engine.database.pool
@@ -97,6 +110,7 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
             "trigger": request.trigger,
             "input": values,
             "pins": {"agents": await _pin_agents(pool, request.project_id, graph)},
+            "priority": request.priority or 0,
             "idem_key": request.idem_key,
             "idem_hash": _request_hash(request),
             "created_by": str(principal.user_id),
@@ -105,6 +119,7 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
         "limit_micros": _limit(engine, graph, request),
         "deadline_seconds": _seconds(graph.definition.timeout),
         "actor": f"user:{principal.user_id}",
+        **({"when_full": "queue"} if found["limited"] else {}),
         **_first_steps(graph, values, run_id),
     }
     try:
@@ -114,16 +129,21 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
             "The database did not confirm. Send the same request with the same Idempotency-Key again.",
             retry_after_seconds=1,
         ) from None
+    if answer["run_id"] is None:
+        raise ConcurrencyFull("As many runs with this concurrency key go on as the workflow allows; try again later.")
     if not answer["same"]:
         raise _mismatch()
     engine.bell.log_grew(answer["rings"])
-    if answer["created"]:
+    if answer["created"] and answer["status"] == RunStatus.QUEUED:
+        await admit_after(engine, [request.project_id])
+    elif answer["created"]:
         engine.bell.work("run")
     return Accepted(UUID(answer["run_id"]), answer["created"])
 
 
 def _request_hash(request: RunRequest) -> str:
-    return digest([request.workflow, request.version, request.input, request.budget_micros])
+    stated = [] if request.priority is None else [request.priority]
+    return digest([request.workflow, request.version, request.input, request.budget_micros, *stated])
 
 
 def _repeated(request: RunRequest, found: asyncpg.Record) -> Accepted:
@@ -185,6 +205,8 @@ def _first_steps(graph: Graph, values: Any, run_id: UUID) -> dict[str, Any]:
             "effect_class": node.effect_class,
             "timeout": f"{node.timeout.total_seconds()} seconds" if node.timeout else None,
             "max_attempts": node.retry.attempts,
+            "backoff": f"{node.retry.backoff.total_seconds()} seconds",
+            "max_backoff": f"{node.retry.max_backoff.total_seconds()} seconds",
             **first.get(node.key, {"status": StepStatus.PENDING}),
         }
         for position, node in enumerate(graph.nodes)

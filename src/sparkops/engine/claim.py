@@ -1,6 +1,6 @@
 """T_CLAIM and T_HEARTBEAT: take ready steps under a lease, and keep them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -38,6 +38,8 @@ class Claim:
     hands_over: bool
     isolate: bool
     timeout_seconds: float | None
+    deadline_seconds: float | None
+    """How long the step may still take in all, counted from the claim."""
     workflow_id: UUID
     workflow_version_id: UUID
     pins: Mapping[str, Any]
@@ -60,6 +62,7 @@ def read_claim(data: Mapping[str, Any]) -> Claim:
         hands_over=data["hands_over"],
         isolate=data["isolate"],
         timeout_seconds=data["timeout_seconds"],
+        deadline_seconds=data["deadline_seconds"],
         workflow_id=UUID(data["workflow_id"]),
         workflow_version_id=UUID(data["workflow_version_id"]),
         pins=data["pins"],
@@ -70,10 +73,11 @@ def read_claim(data: Mapping[str, Any]) -> Claim:
     )
 
 
-async def claim(engine: Engine, worker: Worker, *, limit: int, idle: bool) -> list[Claim]:
+async def claim(engine: Engine, worker: Worker, *, limit: int, idle: bool, full: Collection[UUID] = ()) -> list[Claim]:
     """Take up to `limit` ready steps of the worker's queues. Claim only what can start at once.
 
-    `idle`: the process holds nothing, so it may be given a step that must run alone.
+    `idle`: the process holds nothing, so it may be given a step that must run alone. `full`: the projects that hold
+    their share of this process; nothing comes from them, nor from those that are halted.
 
     Raises:
         WrongEpoch: the worker must stop.
@@ -87,6 +91,7 @@ async def claim(engine: Engine, worker: Worker, *, limit: int, idle: bool) -> li
         worker.epoch,
         engine.lease,
         idle,
+        list(full),
     )
     failpoint("after_claim")
     engine.bell.log_grew(answer["rings"])

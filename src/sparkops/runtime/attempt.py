@@ -26,9 +26,10 @@ from sparkops.engine.advance import advance_run
 from sparkops.engine.claim import Claim
 from sparkops.engine.complete import Ended
 from sparkops.engine.context import Engine
-from sparkops.engine.errors import CancelRequested, Fenced, NonDeterministic
+from sparkops.engine.errors import CancelRequested, Fenced, Halted, NonDeterministic
 from sparkops.engine.graph import Graph, Node
 from sparkops.engine.params import Context, StepView, render_with
+from sparkops.engine.put_back import put_back
 from sparkops.engine.retry import next_attempt
 from sparkops.engine.wait import ask, wait_for_approvals
 from sparkops.runtime.agent import Toolbox, run_agent, tool_effect
@@ -109,7 +110,7 @@ class _Attempt:
 
 
 async def execute(runtime: Runtime, claim: Claim, trust: Trust) -> Ended | None:
-    """Run one attempt to its end, or return None when the step was parked and needs no worker.
+    """Run one attempt to its end, or return None when the step was parked or given back and needs no worker.
 
     Raises:
         Fenced: another worker has the step; nothing more may be written.
@@ -132,6 +133,9 @@ async def execute(runtime: Runtime, claim: Claim, trust: Trust) -> Ended | None:
             output = await _perform(_Attempt(runtime, claim, graph, node, params, gate))
     except Parked as parked:
         await _park(runtime, claim, parked)
+        return None
+    except Halted:
+        await put_back(runtime.engine, claim, gate.unrecorded)
         return None
     except TimeoutError:
         if not limit.expired():

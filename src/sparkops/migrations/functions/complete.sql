@@ -2,7 +2,7 @@ CREATE OR REPLACE FUNCTION engine.complete(p jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- T_COMPLETE with ADVANCE and sticky T_CLAIM inside, for steps whose success the database can apply alone.
 -- p: {items: [as close_steps, with run_id], session, lease_seconds, claim: how many steps the worker can take next}.
--- Returns {closed, claims, ready: how many were made ready and not taken, rings}.
+-- Returns {closed, claims, ready: how many were made ready and not taken, freed: as `freed` says, rings}.
 -- Lock order: runs by id, steps, calls, reservations, budgets, counters.
 DECLARE
   v_runs uuid[];
@@ -24,7 +24,7 @@ BEGIN
                            make_interval(secs => (p ->> 'lease_seconds')::float8));
   END IF;
   RETURN jsonb_build_object(
-    'closed', v_closed -> 'closed', 'claims', v_taken -> 'claims',
+    'closed', v_closed -> 'closed', 'freed', engine.freed(v_runs), 'claims', v_taken -> 'claims',
     'ready', cardinality(v_ready) - jsonb_array_length(v_taken -> 'claims'),
     'rings', engine.emit((v_closed -> 'events') || (v_handed -> 'events') || (v_taken -> 'events')));
 END $$;

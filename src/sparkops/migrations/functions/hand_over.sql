@@ -12,7 +12,8 @@ BEGIN
   WITH next AS (
     SELECT DISTINCT unnest(s.dependents) AS id FROM steps s WHERE s.id = ANY (p_finished)),
   ready AS (
-    UPDATE steps s SET status = 'ready', ready_at = clock_timestamp(), not_before = clock_timestamp()
+    UPDATE steps s SET status = 'ready', ready_at = clock_timestamp(), not_before = clock_timestamp(),
+                       fails_at = clock_timestamp() + s.deadline
       FROM next
      WHERE s.id = next.id AND s.status = 'pending' AND s.mechanical
        AND NOT EXISTS (SELECT 1 FROM steps n WHERE n.id = ANY (s.needs) AND n.status <> 'succeeded')
