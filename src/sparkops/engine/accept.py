@@ -7,10 +7,12 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import structlog
 
 from sparkops.core.errors import Conflict, Invalid, NotFound, Unavailable
+from sparkops.core.expressions import ExpressionError
 from sparkops.core.ids import new_id
-from sparkops.core.json import digest
+from sparkops.core.json import Json, digest
 from sparkops.core.principal import Principal
 from sparkops.domains.runs.state import RunStatus, StepStatus
 from sparkops.domains.workflows.definition import validate_input
@@ -28,7 +30,9 @@ from sparkops.engine.decide import (
     decide,
     to_json,
 )
+from sparkops.engine.displace import DISPLACES, displace
 from sparkops.engine.graph import Graph, Node
+from sparkops.engine.params import render_concurrency_key
 
 _VERSION = """
 SELECT v.id, v.workflow_id, r.id AS first_run, r.idem_hash,
@@ -44,6 +48,12 @@ _AGENTS = """
 SELECT a.name, v.id FROM agents a JOIN agent_versions v ON v.agent_id = a.id AND v.version = a.latest_version
  WHERE a.project_id = $1 AND a.name = ANY ($2)
 """
+
+
+log = structlog.get_logger()
+
+NO_KEY = "-"
+"""The concurrency key of runs whose workflow names none, and of an empty one."""
 
 
 class ConcurrencyFull(Conflict):
@@ -111,7 +121,8 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
             "trigger": request.trigger,
             "input": values,
             "pins": {"agents": await _pin_agents(pool, request.project_id, graph)},
-            "priority": request.priority or 0,
+            "priority": graph.definition.priority if request.priority is None else request.priority,
+            **_concurrency(graph, values),
             "idem_key": request.idem_key,
             "idem_hash": _request_hash(request),
             "created_by": str(principal.user_id),
@@ -120,7 +131,7 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
         "limit_micros": _limit(engine, graph, request),
         "deadline_seconds": _seconds(graph.definition.timeout),
         "actor": f"user:{principal.user_id}",
-        **({"when_full": "queue"} if found["limited"] else {}),
+        **_admission(graph, limited=found["limited"]),
         **_first_steps(graph, values, run_id),
     }
     try:
@@ -136,10 +147,44 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
         raise _mismatch()
     engine.bell.log_grew(answer["rings"])
     if answer["created"] and answer["status"] == RunStatus.QUEUED:
-        await admit_after(engine, [request.project_id])
+        await _make_room(engine, graph, request.project_id, run_id)
     elif answer["created"]:
         engine.bell.work("run")
     return Accepted(UUID(answer["run_id"]), answer["created"])
+
+
+def _concurrency(graph: Graph, values: Mapping[str, Json]) -> dict[str, Json]:
+    """Return the columns that count a run against its workflow's concurrency: its key is never empty."""
+    limit = graph.definition.concurrency
+    if limit is None:
+        return {}
+    try:
+        key = render_concurrency_key(graph, values)
+    except ExpressionError as error:
+        raise Invalid(f"The concurrency key cannot be made from this input: {error.detail}") from None
+    return {"concurrency_key": key or NO_KEY, "concurrency_limit": limit.limit}
+
+
+def _admission(graph: Graph, *, limited: bool) -> dict[str, str]:
+    """Say that the run has to be counted, and what is done where there is no room; nothing for a run without limits."""
+    limit = graph.definition.concurrency
+    if limit is not None:
+        return {"when_full": limit.when_full}
+    return {"when_full": "queue"} if limited else {}
+
+
+async def _make_room(engine: Engine, graph: Graph, project_id: UUID, run_id: UUID) -> None:
+    """After a run was accepted to queue: cancel what it displaces, and see whether somebody may go on by now.
+
+    What fails here the sweep does; the run is accepted.
+    """
+    limit = graph.definition.concurrency
+    try:
+        if limit is not None and limit.when_full == DISPLACES:
+            await displace(engine, run_id)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        log.warning("displace.failed", run_id=str(run_id), error=str(error) or type(error).__name__)
+    await admit_after(engine, [project_id])
 
 
 def _request_hash(request: RunRequest) -> str:
@@ -210,6 +255,9 @@ def _first_steps(graph: Graph, values: Any, run_id: UUID) -> dict[str, Any]:
             "max_attempts": node.retry.attempts,
             "backoff": f"{node.retry.backoff.total_seconds()} seconds",
             "max_backoff": f"{node.retry.max_backoff.total_seconds()} seconds",
+            "jitter": node.retry.jitter,
+            "retries_timeouts": node.retry.covers("timeout"),
+            "deadline": f"{node.deadline.total_seconds()} seconds" if node.deadline else None,
             **first.get(node.key, {"status": StepStatus.PENDING}),
         }
         for position, node in enumerate(graph.nodes)

@@ -57,7 +57,7 @@ async def advance_locked(
         commands = [to_json(command) for command in decide(graph, states, run["input"], str(run["id"]), focus=focus)]
         commands += _attention(status, states.values(), commands)
     if status in HELD:
-        commands = [command for command in commands if command["op"] != "finish"]
+        commands = [command for command in commands if command["op"] not in ("finish", "compensate")]
     if not commands:
         return Advanced()
     applied = await call(on, "apply", run["id"], commands)

@@ -24,6 +24,11 @@ async def cancel_run(engine: Engine, principal: Principal, run_id: UUID) -> None
     await _cancel(engine, run_id, principal.user_id, None)
 
 
+async def stop_run(engine: Engine, run_id: UUID, error: Mapping[str, str]) -> None:
+    """Cancel a run in the name of the platform, which says why."""
+    await _cancel(engine, run_id, None, error)
+
+
 async def _cancel(engine: Engine, run_id: UUID, user_id: UUID | None, error: Mapping[str, str] | None) -> None:
     answer = await call(engine.database.pool, "cancel", run_id, user_id, error)
     engine.bell.log_grew(answer["rings"])
@@ -45,5 +50,5 @@ async def cancel_overdue(engine: Engine, limit: int) -> int:
     overdue = await engine.database.pool.fetch(_OVERDUE, limit)
     for run in overdue:
         error = {"code": "timeout", "message": f"The run took longer than the {run['seconds']:g} s it may take."}
-        await _cancel(engine, run["id"], None, error)
+        await stop_run(engine, run["id"], error)
     return len(overdue)

@@ -48,6 +48,11 @@ class Claim:
     steps: Mapping[str, Mapping[str, Any]]
     journal: Sequence[Mapping[str, Any]]
 
+    @property
+    def seconds(self) -> float | None:
+        """How long this attempt may take: its timeout, or what is left of the step's deadline; None: any time."""
+        return min((each for each in (self.timeout_seconds, self.deadline_seconds) if each is not None), default=None)
+
 
 def read_claim(data: Mapping[str, Any]) -> Claim:
     """Read one claim as the database function returns it."""

@@ -7,6 +7,7 @@ from sparkops.engine.admission import admit_queued
 from sparkops.engine.advance import advance_run
 from sparkops.engine.cancel import cancel_overdue
 from sparkops.engine.context import Engine, call
+from sparkops.engine.displace import displace_forgotten
 from sparkops.engine.give_back import reap
 from sparkops.engine.pause import hold_workflows, release_workflows
 
@@ -52,6 +53,7 @@ async def sweep(engine: Engine, queues: tuple[str, ...]) -> Swept:
     overdue = await cancel_overdue(engine, OVERDUE_BATCH)
     await hold_workflows(engine)
     await release_workflows(engine)
+    await displace_forgotten(engine, ADMIT_BATCH)
     admitted = await admit_queued(engine, ADMIT_BATCH)
     stuck: list[UUID] = [row["id"] for row in await engine.database.pool.fetch(_STUCK_RUNS, REPAIR_BATCH)]
     for run_id in stuck:

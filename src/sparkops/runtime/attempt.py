@@ -117,7 +117,7 @@ async def execute(runtime: Runtime, claim: Claim, trust: Trust) -> Ended | None:
     """
     graph = await runtime.engine.graphs.get(runtime.engine.database.pool, claim.workflow_version_id)
     node = graph.by_key[claim.key]
-    deadline = time.monotonic() + claim.timeout_seconds if claim.timeout_seconds else None
+    deadline = time.monotonic() + claim.seconds if claim.seconds is not None else None
     gate = RecordedGate(
         runtime.engine,
         claim,
@@ -129,7 +129,7 @@ async def execute(runtime: Runtime, claim: Claim, trust: Trust) -> Ended | None:
     )
     try:
         params = render_with(node, _context(claim))
-        async with asyncio.timeout(claim.timeout_seconds) as limit:
+        async with asyncio.timeout(claim.seconds) as limit:
             output = await _perform(_Attempt(runtime, claim, graph, node, params, gate))
     except Parked as parked:
         await _park(runtime, claim, parked)
@@ -140,8 +140,7 @@ async def execute(runtime: Runtime, claim: Claim, trust: Trust) -> Ended | None:
     except TimeoutError:
         if not limit.expired():
             raise  # the database's, not the step's
-        error = {"code": "timeout", "message": f"The attempt took longer than {claim.timeout_seconds:g} s."}
-        return _failed(claim, node, gate, error, retryable=True)
+        return _timed_out(claim, node, gate)
     except (StepFailed, CallFailed) as failed:
         return _failed(claim, node, gate, dict(failed.error), retryable=failed.retryable)
     except (CancelRequested, NonDeterministic, ExpressionError) as refused:
@@ -249,9 +248,18 @@ async def _park(runtime: Runtime, claim: Claim, parked: Parked) -> None:
         await advance_run(runtime.engine, claim.run_id)
 
 
+def _timed_out(claim: Claim, node: Node, gate: RecordedGate) -> Ended:
+    """End an attempt whose time is up: after the step's deadline there is no other."""
+    if claim.seconds == claim.timeout_seconds:
+        error = {"code": "timeout", "message": f"The attempt took longer than {claim.timeout_seconds:g} s."}
+        return _failed(claim, node, gate, error, retryable=True)
+    error = {"code": "deadline", "message": "The step was not done within its deadline."}
+    return _failed(claim, node, gate, error, retryable=False)
+
+
 def _failed(claim: Claim, node: Node, gate: RecordedGate, error: Mapping[str, Any], *, retryable: bool) -> Ended:
     """End the attempt as its retry policy says: try again after a while, or fail for good."""
-    delay = next_attempt(node.retry, claim.failures + 1, retryable=retryable, random=_jitter)
+    delay = next_attempt(node.retry, claim.failures + 1, code=error.get("code"), retryable=retryable, random=_jitter)
     status = StepStatus.FAILED if delay is None else StepStatus.READY
     return Ended(claim, status, error=error, retry_in=delay, results=gate.unrecorded)
 
