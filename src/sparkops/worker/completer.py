@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from uuid import UUID
 
 import asyncpg
 import structlog
@@ -19,7 +20,7 @@ MAX_BATCH = 200
 class Completer:
     """Records ends that the database can apply alone. One transaction is in flight at a time."""
 
-    def __init__(self, engine: Engine, worker: Worker, room: Callable[[int], int]) -> None:
+    def __init__(self, engine: Engine, worker: Worker, room: Callable[[Sequence[UUID]], int]) -> None:
         self._engine = engine
         self._worker = worker
         self._room = room
@@ -44,7 +45,9 @@ class Completer:
             batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
             ends = [ended for ended, _ in batch]
             try:
-                done = await complete(self._engine, self._worker, ends, claim=self._room(len(ends)))
+                done = await complete(
+                    self._engine, self._worker, ends, claim=self._room([ended.claim.project_id for ended in ends])
+                )
             except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
                 _refuse(batch, error)
             else:

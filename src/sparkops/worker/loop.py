@@ -44,6 +44,7 @@ _REGISTER = """
 INSERT INTO worker_sessions (id, host, pid, queues, slots, code_version) VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (id) DO NOTHING
 """
+_MORE_THAN_ONE_PROJECT = "SELECT count(*) > 1 FROM (SELECT 1 FROM projects LIMIT 2) p"
 
 
 async def open_worker(engine: Engine, session_id: UUID, queues: Sequence[str], slots: int) -> Worker:
@@ -109,9 +110,13 @@ class WorkerLoop:
                 await asyncio.wait_for(self._wake.wait(), IDLE_POLL_SECONDS * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311
 
     async def _claim_all(self) -> None:
-        while not self._draining.is_set() and (room := min(self._slots.free, CLAIM_BATCH)) > 0:
+        if self._slots.shared is None:
+            await self._look_for_projects()
+        while not self._draining.is_set() and (room := min(self._slots.claimable, CLAIM_BATCH)) > 0:
             sent = time.monotonic()
-            claims = await claim(self._engine, self._worker, limit=room, idle=self._slots.idle)
+            idle, full = self._slots.idle, self._slots.full
+            with self._slots.promised(room):
+                claims = await claim(self._engine, self._worker, limit=room, idle=idle, full=full)
             self._start(claims, sent)
             if len(claims) < room:
                 return
@@ -168,16 +173,18 @@ class WorkerLoop:
             try:
                 if ended.mechanical:
                     return await self._completer.add(ended)
-                return (await end_attempt(self._engine, self._worker, ended, claim=self._room(1))).claims
+                return (
+                    await end_attempt(self._engine, self._worker, ended, claim=self._room([ended.claim.project_id]))
+                ).claims
             except LOST_CONNECTION as error:
                 if not held.trust.holds():
                     raise Fenced("The lease ran out while the database did not answer.") from error
                 log.warning("complete.failed", step_id=str(held.claim.lease.step_id), error=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
 
-    def _room(self, ending: int) -> int:
-        """How many steps may be taken on when so many end; none while this process drains."""
-        return 0 if self._draining.is_set() else max(self._slots.free + ending, 0)
+    def _room(self, ending: Sequence[UUID]) -> int:
+        """How many steps may be taken on when steps of these projects end; none while this process drains."""
+        return 0 if self._draining.is_set() else self._slots.room_after(ending)
 
     async def _beat(self) -> None:
         held = self._slots.all()
@@ -195,11 +202,15 @@ class WorkerLoop:
 
     async def _sweep(self) -> None:
         swept = await sweep(self._engine, self._worker.queues)
+        await self._look_for_projects()
         if swept.reaped or swept.repaired:
             log.info("sweep.found", reaped=swept.reaped, repaired=swept.repaired)
         for each in self._slots.all():
             if not each.trust.holds():
                 each.end(Stop.LOST)
+
+    async def _look_for_projects(self) -> None:
+        self._slots.shared = await self._engine.database.pool.fetchval(_MORE_THAN_ONE_PROJECT)
 
     async def _make_partitions(self) -> None:
         await self._engine.database.pool.execute("SELECT ensure_partitions(2)")
