@@ -33,6 +33,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "createWorkflowVersion": {"source": SOURCE.format(name="report")},
     "validateWorkflow": {"project": "weather", "source": SOURCE.format(name="spy")},
     "createRun": {"project": "weather", "workflow": "report"},
+    "updateProject": {"max_running_runs": 1},
+    "updateWorkflow": {"max_running_runs": 1},
+    "orderHalt": {"kind": "pause", "scope": "project", "project": "weather", "reason": "maintenance"},
     "approve": {},
     "reject": {"reason": "no"},
 }
@@ -60,7 +63,8 @@ async def test_every_route_but_the_open_ones_refuses_an_unauthenticated_caller(
     refused = set()
     for method, path, operation in operations(app):
         values = {
-            name: str(uuid4()) for name in ("agent_id", "approval_id", "artifact_id", "entry_id", "run_id", "step_id")
+            name: str(uuid4())
+            for name in ("agent_id", "approval_id", "artifact_id", "entry_id", "halt_id", "run_id", "step_id")
         }
         values |= {"tool_id": str(uuid4()), "workflow_id": str(uuid4()), "slug": "weather", "version": "1"}
         answer = await send(anonymous, (method, path, operation), values)

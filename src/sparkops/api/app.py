@@ -24,6 +24,7 @@ from sparkops.api.routes import (
     agents,
     approvals,
     auth,
+    halts,
     health,
     live,
     me,
@@ -94,6 +95,7 @@ def _add_routes(app: FastAPI, pages: Path) -> None:
         run_parts.files,
         approvals.router,
         outbox.router,
+        halts.router,
         live.router,
     ):
         members.include_router(router)

@@ -13,14 +13,16 @@ from sparkops.api.views.approvals import Approval as ApprovalView
 from sparkops.api.views.approvals import SubjectKind
 from sparkops.api.views.base import Ref
 from sparkops.api.views.catalogue import StepOutline
+from sparkops.api.views.control import Halt as HaltView
 from sparkops.api.views.runs import Call as CallView
 from sparkops.api.views.runs import Decision as DecisionView
-from sparkops.api.views.runs import Failure, RunBudget, RunSummary, TokenCount, WorkflowRef
+from sparkops.api.views.runs import Failure, Priority, RunBudget, RunSummary, TokenCount, WorkflowRef
 from sparkops.api.views.runs import Run as RunView
 from sparkops.api.views.runs import Step as StepView
 from sparkops.core.principal import Principal
 from sparkops.domains.approvals.models import Approval
 from sparkops.domains.approvals.state import ApprovalStatus
+from sparkops.domains.control.models import Halt
 from sparkops.domains.effects.models import Call
 from sparkops.domains.effects.queries import Usage, cost_of_steps, usage_of_runs
 from sparkops.domains.effects.state import CallKind, CallStatus, EffectClass
@@ -31,9 +33,12 @@ from sparkops.domains.projects.queries import slugs_of
 from sparkops.domains.runs.models import Run, Step
 from sparkops.domains.runs.queries import runs_by_id, step_counts, step_keys
 from sparkops.domains.runs.state import RunStatus, StepStatus
-from sparkops.domains.workflows.queries import VersionName, version_names
+from sparkops.domains.workflows.queries import VersionName, names_of_workflows, version_names
 from sparkops.engine.accept import Begun
 from sparkops.engine.graph import Graph
+from sparkops.engine.halts import Kind, Scope
+
+_PRIORITY_NAMES: Mapping[int, Priority] = {-1: "high", 0: "normal", 1: "low"}
 
 
 def failure(error: Mapping[str, Any] | None) -> Failure | None:
@@ -82,10 +87,13 @@ async def run_summaries(
             status=RunStatus(run.status),
             trigger=run.trigger,
             error=failure(run.error),
-            created_by=Ref(id=run.created_by, name=more["creator"]) if run.created_by and more["creator"] else None,
+            created_by=_ref(run.created_by, more["creator"]),
             created_at=run.created_at,
             started_at=run.started_at,
             finished_at=run.finished_at,
+            priority=_PRIORITY_NAMES[run.priority],
+            paused_at=run.paused_at,
+            paused_by=_ref(run.paused_by, more["pauser"]),
             cancel_requested_at=run.cancel_requested_at,
             cost_micros=more["cost_micros"],
             tokens=TokenCount(input=more["input_tokens"], output=more["output_tokens"]),
@@ -96,6 +104,10 @@ async def run_summaries(
         )
 
     return [summary(run) for run in runs]
+
+
+def _ref(row_id: UUID | None, name: str | None) -> Ref | None:
+    return Ref(id=row_id, name=name) if row_id and name else None
 
 
 def _budget(facts: Facts) -> RunBudget | None:
@@ -123,6 +135,9 @@ async def begun_run(door: Door, principal: Principal, project: str, run_id: UUID
         trigger=begun.trigger,
         error=None,
         created_by=Ref(id=principal.user_id, name=principal.name),
+        priority=_PRIORITY_NAMES[begun.priority],
+        paused_at=None,
+        paused_by=None,
         created_at=begun.created_at,
         started_at=begun.created_at,
         finished_at=None,
@@ -148,8 +163,8 @@ async def run_whole(session: AsyncSession, principal: Principal, known: Known, r
     )
 
 
-def _person(user_id: UUID | None, names: Mapping[UUID, str]) -> Ref | None:
-    return Ref(id=user_id, name=names[user_id]) if user_id and user_id in names else None
+def _named(row_id: UUID | None, names: Mapping[UUID, str]) -> Ref | None:
+    return Ref(id=row_id, name=names[row_id]) if row_id and row_id in names else None
 
 
 async def step_views(session: AsyncSession, door: Door, run: Run, steps: Sequence[Step]) -> list[StepView]:
@@ -247,16 +262,43 @@ async def approval_views(
             rule=one.rule,
             proposed_request=one.proposed_request,
             status=ApprovalStatus(one.status),
-            requested_by=_person(one.requested_by, people),
+            requested_by=_named(one.requested_by, people),
             requested_at=one.requested_at,
             expires_at=one.expires_at,
-            decided_by=_person(one.decided_by, people),
+            decided_by=_named(one.decided_by, people),
             decided_at=one.decided_at,
             comment=one.comment,
             money_micros=usage.get(one.run_id, Usage()).cost_micros,
         )
 
     return [view(one) for one in approvals]
+
+
+async def halt_views(session: AsyncSession, principal: Principal, halts: Sequence[Halt]) -> list[HaltView]:
+    """Return halts with the names of what they halt, and of whom."""
+    slugs = await slugs_of(session, principal, project_ids={one.project_id for one in halts if one.project_id})
+    workflows = await names_of_workflows(
+        session, workflow_ids={one.scope_id for one in halts if one.scope == Scope.WORKFLOW}
+    )
+    people = await names_of(
+        session, user_ids={who for one in halts for who in (one.created_by, one.released_by) if who}
+    )
+
+    def view(one: Halt) -> HaltView:
+        return HaltView(
+            id=one.id,
+            kind=Kind(one.kind),
+            scope=Scope(one.scope),
+            project=slugs[one.project_id] if one.project_id else None,
+            workflow=_named(one.scope_id, workflows),
+            reason=one.reason,
+            ordered_by=_named(one.created_by, people),
+            ordered_at=one.created_at,
+            released_by=_named(one.released_by, people),
+            released_at=one.released_at,
+        )
+
+    return [view(one) for one in halts]
 
 
 def _people(approvals: Collection[Approval]) -> set[UUID]:

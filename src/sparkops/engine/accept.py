@@ -8,14 +8,17 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import structlog
 
-from sparkops.core.errors import Invalid, NotFound, Unavailable
+from sparkops.core.errors import Conflict, Invalid, NotFound, Unavailable
+from sparkops.core.expressions import ExpressionError
 from sparkops.core.ids import new_id
-from sparkops.core.json import digest
+from sparkops.core.json import Json, digest
 from sparkops.core.principal import Principal
 from sparkops.domains.runs.state import RunStatus, StepStatus
 from sparkops.domains.workflows.definition import validate_input
-from sparkops.engine.context import Engine
+from sparkops.engine.admission import admit_after
+from sparkops.engine.context import Engine, call
 from sparkops.engine.decide import (
     Command,
     Compensate,
@@ -28,10 +31,15 @@ from sparkops.engine.decide import (
     decide,
     to_json,
 )
+from sparkops.engine.displace import DISPLACES, displace
 from sparkops.engine.graph import Graph, Node
+from sparkops.engine.params import render_concurrency_key
 
 _VERSION = """
-SELECT v.id, v.version, v.workflow_id, r.id AS first_run, r.idem_hash FROM workflows w
+SELECT v.id, v.version, v.workflow_id, r.id AS first_run, r.idem_hash,
+       p.max_running_runs IS NOT NULL OR w.max_running_runs IS NOT NULL OR EXISTS (
+         SELECT 1 FROM halts h WHERE h.scope_id = w.id AND h.kind = 'pause' AND h.released_at IS NULL) AS limited
+  FROM workflows w JOIN projects p ON p.id = w.project_id
   JOIN memberships m ON m.project_id = w.project_id AND m.user_id = $2
   JOIN workflow_versions v ON v.workflow_id = w.id AND v.version = coalesce($4, w.latest_version)
   LEFT JOIN runs r ON r.project_id = w.project_id AND r.idem_key = $5
@@ -41,6 +49,18 @@ _AGENTS = """
 SELECT a.name, v.id FROM agents a JOIN agent_versions v ON v.agent_id = a.id AND v.version = a.latest_version
  WHERE a.project_id = $1 AND a.name = ANY ($2)
 """
+
+
+log = structlog.get_logger()
+
+NO_KEY = "-"
+"""The concurrency key of runs whose workflow names none, and of an empty one."""
+
+
+class ConcurrencyFull(Conflict):
+    """The workflow rather rejects a run than let it queue."""
+
+    code, title = "concurrency-full", "As many such runs go on as the workflow allows at once"
 
 
 class IdempotencyMismatch(Invalid):
@@ -58,6 +78,8 @@ class RunRequest:
     budget_micros: int | None = None
     idem_key: str | None = None
     trigger: str = "api"
+    priority: int | None = None
+    """-1 high, 0 normal, 1 low; None: as the workflow says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +89,7 @@ class Begun:
     workflow_id: UUID
     version: int
     trigger: str
+    priority: int
     graph: Graph
     input: Any
     pins: Mapping[str, Mapping[str, str]]
@@ -95,6 +118,7 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
         NotFound: no such workflow or version in a project of this person.
         Invalid: the input does not fit the workflow's schema, or names an agent that is gone.
         IdempotencyMismatch: the key was used for another request.
+        ConcurrencyFull: the workflow rejects what would have to queue; nothing was written.
         Unavailable: the outcome is unknown; the same key finds out.
     """
     pool = engine.database.pool
@@ -119,6 +143,8 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
             "trigger": request.trigger,
             "input": values,
             "pins": {"agents": await _pin_agents(pool, request.project_id, graph)},
+            "priority": graph.definition.priority if request.priority is None else request.priority,
+            **_concurrency(graph, values),
             "idem_key": request.idem_key,
             "idem_hash": _request_hash(request),
             "created_by": str(principal.user_id),
@@ -127,21 +153,29 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
         "limit_micros": _limit(engine, graph, request),
         "deadline_seconds": _seconds(graph.definition.timeout),
         "actor": f"user:{principal.user_id}",
+        **_admission(graph, limited=found["limited"]),
         **_first_steps(graph, values, run_id),
     }
     try:
-        answer = await engine.accepts.add(document)
+        # What has to be counted takes the locks of its limits, first and in their order: it goes alone.
+        limited = "when_full" in document
+        answer = await (call(pool, "accept", document) if limited else engine.accepts.add(document))
     except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError):
         raise Unavailable(
             "The database did not confirm. Send the same request with the same Idempotency-Key again.",
             retry_after_seconds=1,
         ) from None
+    if answer["run_id"] is None:
+        raise ConcurrencyFull("As many runs with this concurrency key go on as the workflow allows; try again later.")
     if not answer["same"]:
         raise _mismatch()
     engine.bell.log_grew(answer["rings"])
     if not answer["created"]:
         return Accepted(UUID(answer["run_id"]), created=False)
-    engine.bell.work("run")
+    if answer["status"] == RunStatus.QUEUED:
+        await _make_room(engine, graph, request.project_id, run_id)
+    else:
+        engine.bell.work("run")
     return Accepted(run_id, created=True, begun=_begun(found, graph, document, answer))
 
 
@@ -154,6 +188,7 @@ def _begun(
         workflow_id=found["workflow_id"],
         version=found["version"],
         trigger=document["run"]["trigger"],
+        priority=document["run"]["priority"],
         graph=graph,
         input=document["run"]["input"],
         pins=document["run"]["pins"],
@@ -164,8 +199,43 @@ def _begun(
     )
 
 
+def _concurrency(graph: Graph, values: Mapping[str, Json]) -> dict[str, Json]:
+    """Return the columns that count a run against its workflow's concurrency: its key is never empty."""
+    limit = graph.definition.concurrency
+    if limit is None:
+        return {}
+    try:
+        key = render_concurrency_key(graph, values)
+    except ExpressionError as error:
+        raise Invalid(f"The concurrency key cannot be made from this input: {error.detail}") from None
+    return {"concurrency_key": key or NO_KEY, "concurrency_limit": limit.limit}
+
+
+def _admission(graph: Graph, *, limited: bool) -> dict[str, str]:
+    """Say that the run has to be counted, and what is done where there is no room; nothing for a run without limits."""
+    limit = graph.definition.concurrency
+    if limit is not None:
+        return {"when_full": limit.when_full}
+    return {"when_full": "queue"} if limited else {}
+
+
+async def _make_room(engine: Engine, graph: Graph, project_id: UUID, run_id: UUID) -> None:
+    """After a run was accepted to queue: cancel what it displaces, and see whether somebody may go on by now.
+
+    What fails here the sweep does; the run is accepted.
+    """
+    limit = graph.definition.concurrency
+    try:
+        if limit is not None and limit.when_full == DISPLACES:
+            await displace(engine, run_id)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        log.warning("displace.failed", run_id=str(run_id), error=str(error) or type(error).__name__)
+    await admit_after(engine, [project_id])
+
+
 def _request_hash(request: RunRequest) -> str:
-    return digest([request.workflow, request.version, request.input, request.budget_micros])
+    stated = [] if request.priority is None else [request.priority]
+    return digest([request.workflow, request.version, request.input, request.budget_micros, *stated])
 
 
 def _repeated(request: RunRequest, found: asyncpg.Record) -> Accepted:
@@ -229,6 +299,11 @@ def _first_steps(graph: Graph, values: Any, run_id: UUID) -> dict[str, Any]:
             "effect_class": node.effect_class,
             "timeout": f"{node.timeout.total_seconds()} seconds" if node.timeout else None,
             "max_attempts": node.retry.attempts,
+            "backoff": f"{node.retry.backoff.total_seconds()} seconds",
+            "max_backoff": f"{node.retry.max_backoff.total_seconds()} seconds",
+            "jitter": node.retry.jitter,
+            "retries_timeouts": node.retry.covers("timeout"),
+            "deadline": f"{node.deadline.total_seconds()} seconds" if node.deadline else None,
             **first.get(node.key, {"status": StepStatus.PENDING}),
         }
         for position, node in enumerate(graph.nodes)

@@ -11,18 +11,27 @@ from sparkops.domains.runs.state import TERMINAL_RUN, RunStatus, StepStatus
 from sparkops.engine.context import Connection, Engine, call
 from sparkops.engine.decide import StepState, decide, decide_cancelled, to_json
 
-_LOCK_RUN = "SELECT id, status, input, workflow_version_id FROM runs WHERE id = $1 FOR UPDATE"
+_LOCK_RUN = """
+SELECT r.id, r.project_id, r.status, r.input, r.workflow_version_id,
+       r.concurrency_limit IS NOT NULL
+       OR EXISTS (SELECT 1 FROM projects p WHERE p.id = r.project_id AND p.max_running_runs IS NOT NULL)
+       OR EXISTS (SELECT 1 FROM workflows w WHERE w.id = r.workflow_id AND w.max_running_runs IS NOT NULL) AS limited
+  FROM runs r WHERE r.id = $1 FOR UPDATE
+"""
 _STATES = "SELECT path, status, output, error FROM steps WHERE run_id = $1"
 
+HELD = frozenset({RunStatus.QUEUED, RunStatus.PAUSED})
+"""What already runs goes on, and its consequences are drawn; but such a run does not end before it goes on."""
 _ACTIVE = frozenset({StepStatus.READY, StepStatus.RUNNING, StepStatus.WAITING})
 
 
 @dataclass(slots=True)
 class Advanced:
-    """What advancing one run changed: steps that became ready, and lines for the logs."""
+    """What advancing one run changed: steps that became ready, lines for the logs, and whether it has ended."""
 
     ready: list[UUID] = field(default_factory=list)
     events: list[Mapping[str, Any]] = field(default_factory=list)
+    ended: bool = False
 
 
 async def lock_run(on: Connection, run_id: UUID) -> asyncpg.Record:
@@ -47,10 +56,13 @@ async def advance_locked(
     else:
         commands = [to_json(command) for command in decide(graph, states, run["input"], str(run["id"]), focus=focus)]
         commands += _attention(status, states.values(), commands)
+    if status in HELD:
+        commands = [command for command in commands if command["op"] not in ("finish", "compensate")]
     if not commands:
         return Advanced()
     applied = await call(on, "apply", run["id"], commands)
-    return Advanced([UUID(step) for step in applied["ready"]], list(applied["events"]))
+    ended = any(command["op"] == "finish" for command in commands)
+    return Advanced([UUID(step) for step in applied["ready"]], list(applied["events"]), ended)
 
 
 def _attention(

@@ -1,6 +1,6 @@
 """T_CLAIM and T_HEARTBEAT: take ready steps under a lease, and keep them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -38,6 +38,8 @@ class Claim:
     hands_over: bool
     isolate: bool
     timeout_seconds: float | None
+    deadline_seconds: float | None
+    """How long the step may still take in all, counted from the claim."""
     workflow_id: UUID
     workflow_version_id: UUID
     pins: Mapping[str, Any]
@@ -45,6 +47,11 @@ class Claim:
     input: Any
     steps: Mapping[str, Mapping[str, Any]]
     journal: Sequence[Mapping[str, Any]]
+
+    @property
+    def seconds(self) -> float | None:
+        """How long this attempt may take: its timeout, or what is left of the step's deadline; None: any time."""
+        return min((each for each in (self.timeout_seconds, self.deadline_seconds) if each is not None), default=None)
 
 
 def read_claim(data: Mapping[str, Any]) -> Claim:
@@ -60,6 +67,7 @@ def read_claim(data: Mapping[str, Any]) -> Claim:
         hands_over=data["hands_over"],
         isolate=data["isolate"],
         timeout_seconds=data["timeout_seconds"],
+        deadline_seconds=data["deadline_seconds"],
         workflow_id=UUID(data["workflow_id"]),
         workflow_version_id=UUID(data["workflow_version_id"]),
         pins=data["pins"],
@@ -70,10 +78,11 @@ def read_claim(data: Mapping[str, Any]) -> Claim:
     )
 
 
-async def claim(engine: Engine, worker: Worker, *, limit: int) -> list[Claim]:
+async def claim(engine: Engine, worker: Worker, *, limit: int, full: Collection[UUID] = ()) -> list[Claim]:
     """Take up to `limit` ready steps of the worker's queues. Claim only what can start at once.
 
-    Steps that must run alone are left to the processes that are started for them.
+    Steps that must run alone are left to the processes that are started for them. `full`: the projects that hold
+    their share of this process; nothing comes from them, nor from those that are halted.
 
     Raises:
         WrongEpoch: the worker must stop.
@@ -86,6 +95,7 @@ async def claim(engine: Engine, worker: Worker, *, limit: int) -> list[Claim]:
         worker.session_id,
         worker.epoch,
         engine.lease,
+        list(full),
     )
     return _claimed(engine, answer)
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sparkops.core.failpoints import failpoint
 from sparkops.domains.runs.state import AttemptOutcome, StepStatus
+from sparkops.engine.admission import admit_after
 from sparkops.engine.advance import advance_locked, lock_run
 from sparkops.engine.claim import Claim, read_claim
 from sparkops.engine.context import Engine, Worker, call
@@ -93,6 +94,7 @@ async def complete(engine: Engine, worker: Worker, ended: Sequence[Ended], *, cl
     engine.bell.log_grew(answer["rings"])
     if answer["ready"] > 0:
         engine.bell.work("run")
+    await admit_after(engine, answer["freed"])
     return Completion(
         frozenset(map(UUID, answer["closed"])),
         [read_claim(data) for data in answer["claims"]],
@@ -128,4 +130,6 @@ async def end_attempt(engine: Engine, worker: Worker, ended: Ended, *, claim: in
     engine.bell.log_grew(rings)
     if len(advanced.ready) > len(taken["claims"]):
         engine.bell.work("run")
+    if advanced.ended and run["limited"]:
+        await admit_after(engine, [run["project_id"]])
     return Completion(frozenset({ended.claim.lease.step_id}), [read_claim(data) for data in taken["claims"]])

@@ -152,6 +152,38 @@ INVARIANTS: Sequence[Invariant] = (
         """,
     ),
     Invariant(
+        "held-while-paused",
+        "The open steps of a run are held while it is queued or paused, and no others.",
+        """
+        SELECT s.id AS subject, s.status, s.held, r.status AS run FROM steps s JOIN runs r ON r.id = s.run_id
+         WHERE s.finished_at IS NULL AND s.held <> (r.status IN ('queued', 'paused'))
+        """,
+    ),
+    Invariant(
+        "nothing-while-stopped",
+        "No call was prepared while a stop was in force for its project or the installation.",
+        """
+        SELECT c.id AS subject, c.prepared_at, h.id AS halt, h.created_at, h.released_at
+          FROM halts h JOIN calls c ON h.scope = 'installation' OR h.project_id = c.project_id
+         WHERE h.kind = 'stop' AND c.prepared_at > h.created_at
+           AND c.prepared_at < coalesce(h.released_at, 'infinity')
+        """,
+    ),
+    Invariant(
+        "queue-moves",
+        "No run queues for more than 10 s while there is room for it.",
+        """
+        SELECT r.id AS subject, r.created_at FROM (
+            SELECT DISTINCT q.project_id FROM runs q WHERE q.status = 'queued') p
+          CROSS JOIN LATERAL unnest(engine.admissible(p.project_id, 100)) AS a (run_id)
+          JOIN runs r ON r.id = a.run_id
+         WHERE clock_timestamp() - interval '10 seconds' > greatest(
+           (SELECT max(e.at) FROM events e WHERE e.run_id = r.id),
+           (SELECT max(o.finished_at) FROM runs o WHERE o.project_id = r.project_id),
+           (SELECT max(u.at) FROM audit u WHERE u.project_id = r.project_id))
+        """,
+    ),
+    Invariant(
         "log-whole",
         "The log of a run has no gap and ends where its counter stands.",
         """

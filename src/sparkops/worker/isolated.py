@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 import structlog
@@ -47,14 +47,14 @@ class IsolatedLoop(WorkerLoop):
         self._drain_seconds = 0.0
         self.drain()
 
-    async def _claim(self, room: int) -> Sequence[Claim]:
+    async def _claim(self, room: int, full: Collection[UUID]) -> Sequence[Claim]:
         claims = await claim_isolated(self._engine, self._worker) if self._left > 0 else []
         self._left -= len(claims)
         if not claims:
             self.drain()
         return claims
 
-    def _room(self, ending: int) -> int:
+    def _room(self, ending: Sequence[UUID]) -> int:
         """None: what becomes ready is for ordinary workers."""
         return 0
 

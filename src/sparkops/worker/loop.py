@@ -6,7 +6,7 @@ import os
 import random
 import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -49,6 +49,7 @@ _REGISTER = """
 INSERT INTO worker_sessions (id, host, pid, queues, slots, code_version, parent_id) VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (id) DO NOTHING
 """
+_MORE_THAN_ONE_PROJECT = "SELECT count(*) > 1 FROM (SELECT 1 FROM projects LIMIT 2) p"
 
 
 class Companion(Protocol):
@@ -145,16 +146,20 @@ class WorkerLoop:
                 await asyncio.wait_for(self._wake.wait(), IDLE_POLL_SECONDS * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311
 
     async def _claim_all(self) -> None:
-        while not self._draining.is_set() and (room := min(self._slots.free, CLAIM_BATCH)) > 0:
+        if self._slots.shared is None:
+            await self._look_for_projects()
+        while not self._draining.is_set() and (room := min(self._slots.claimable, CLAIM_BATCH)) > 0:
             sent = time.monotonic()
-            claims = await self._claim(room)
+            full = self._slots.full
+            with self._slots.promised(room):
+                claims = await self._claim(room, full)
             self._progress = time.monotonic()
             self._start(claims, sent)
             if len(claims) < room:
                 return
 
-    async def _claim(self, room: int) -> Sequence[Claim]:
-        return await claim(self._engine, self._worker, limit=room)
+    async def _claim(self, room: int, full: Collection[UUID]) -> Sequence[Claim]:
+        return await claim(self._engine, self._worker, limit=room, full=full)
 
     def _start(self, claims: Sequence[Claim], sent: float) -> None:
         for each in claims:
@@ -212,16 +217,18 @@ class WorkerLoop:
             try:
                 if ended.mechanical:
                     return await self._completer.add(ended)
-                return (await end_attempt(self._engine, self._worker, ended, claim=self._room(1))).claims
+                return (
+                    await end_attempt(self._engine, self._worker, ended, claim=self._room([ended.claim.project_id]))
+                ).claims
             except LOST_CONNECTION as error:
                 if not held.trust.holds():
                     raise Fenced("The lease ran out while the database did not answer.") from error
                 log.warning("complete.failed", step_id=str(held.claim.lease.step_id), error=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
 
-    def _room(self, ending: int) -> int:
-        """How many steps may be taken on when so many end; none while this process drains."""
-        return 0 if self._draining.is_set() else max(self._slots.free + ending, 0)
+    def _room(self, ending: Sequence[UUID]) -> int:
+        """How many steps may be taken on when steps of these projects end; none while this process drains."""
+        return 0 if self._draining.is_set() else self._slots.room_after(ending)
 
     async def _beat(self) -> None:
         """Keep the leases; but a process whose claims stand still must not look alive: its steps go to others."""
@@ -244,11 +251,15 @@ class WorkerLoop:
 
     async def _sweep(self) -> None:
         swept = await sweep(self._engine, self._worker.queues)
+        await self._look_for_projects()
         if swept.reaped or swept.repaired:
             log.info("sweep.found", reaped=swept.reaped, repaired=swept.repaired)
         for each in self._slots.all():
             if not each.trust.holds():
                 each.end(Stop.LOST)
+
+    async def _look_for_projects(self) -> None:
+        self._slots.shared = await self._engine.database.pool.fetchval(_MORE_THAN_ONE_PROJECT)
 
     async def _make_partitions(self) -> None:
         await self._engine.database.pool.execute("SELECT ensure_partitions(2)")

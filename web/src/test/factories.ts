@@ -17,6 +17,9 @@ export const aRun = (given: Partial<Run> = {}): Run => ({
   created_at: AT,
   started_at: AT,
   finished_at: null,
+  priority: 'normal',
+  paused_at: null,
+  paused_by: null,
   cancel_requested_at: null,
   cost_micros: 0,
   tokens: { input: 0, output: 0 },
@@ -117,6 +120,7 @@ export const aWorkflow = (
   steps_total: 1,
   created_at: AT,
   updated_at: AT,
+  max_running_runs: null,
   latest: {
     id: 'version-3',
     version: 3,

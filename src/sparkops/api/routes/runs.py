@@ -27,7 +27,9 @@ from sparkops.domains.projects.queries import watched_project
 from sparkops.domains.runs import queries
 from sparkops.domains.runs.models import Run
 from sparkops.domains.runs.state import RunStatus
+from sparkops.domains.workflows.definition import PRIORITIES
 from sparkops.domains.workflows.queries import ids_named, ids_with_name_part
+from sparkops.engine import pause
 from sparkops.engine.accept import RunRequest, accept_run
 from sparkops.engine.cancel import cancel_run as ask_to_stop
 
@@ -56,7 +58,7 @@ async def _read(door: Door, principal: Principal, run_id: UUID) -> views.Run:
         return await run_whole(session, principal, door.known, await find_run(session, principal, run_id))
 
 
-@router.post("", status_code=201, responses={200: {"model": views.Run}, **problems(404, 413, 503)})
+@router.post("", status_code=201, responses={200: {"model": views.Run}, **problems(404, 409, 413, 503)})
 async def create_run(
     body: views.NewRun,
     response: Response,
@@ -74,6 +76,7 @@ async def create_run(
         version=body.version,
         input=body.input,
         budget_micros=body.budget_micros,
+        priority=PRIORITIES[body.priority] if body.priority else None,
         idem_key=idempotency_key,
     )
     accepted = await accept_run(door.engine, principal, request)
@@ -134,4 +137,18 @@ async def get_run(run_id: UUID, principal: PrincipalDep, session: SessionDep, do
 async def cancel_run(run_id: UUID, principal: PrincipalDep, door: DoorDep) -> views.Run:
     """Ask a run to stop; asking again, or asking a run that has ended, changes nothing."""
     await ask_to_stop(door.engine, principal, run_id)
+    return await _read(door, principal, run_id)
+
+
+@router.post("/{run_id}/pause", responses=problems(404, 409))
+async def pause_run(run_id: UUID, principal: PrincipalDep, door: DoorDep) -> views.Run:
+    """Let nothing more of a run start; what runs goes on to its end. Pausing it again changes nothing."""
+    await pause.pause_run(door.engine, principal, run_id)
+    return await _read(door, principal, run_id)
+
+
+@router.post("/{run_id}/resume", responses=problems(404, 409))
+async def resume_run(run_id: UUID, principal: PrincipalDep, door: DoorDep) -> views.Run:
+    """Let a paused run go on, or queue where a limit leaves no room. A run that is not paused stays as it is."""
+    await pause.resume_run(door.engine, principal, run_id)
     return await _read(door, principal, run_id)

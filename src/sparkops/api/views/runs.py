@@ -14,6 +14,10 @@ MAX_MICROS = 2**53 - 1
 """What a JavaScript number can hold exactly."""
 
 
+Priority = Literal["high", "normal", "low"]
+"""Which steps are claimed first, and which queued runs go on first."""
+
+
 class WorkflowRef(View):
     """Which version of which workflow."""
 
@@ -55,6 +59,10 @@ class RunSummary(View):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    priority: Priority
+    paused_at: datetime | None
+    paused_by: Ref | None
+    """Who paused this run alone; null while it is paused with its workflow, or not at all."""
     cancel_requested_at: datetime | None
     cost_micros: int
     tokens: TokenCount
@@ -87,6 +95,8 @@ class NewRun(Body):
     version: Annotated[int, Field(ge=1)] | None = None
     input: JsonValue = None
     budget_micros: Annotated[int, Field(ge=0, le=MAX_MICROS)] | None = None
+    priority: Priority | None = None
+    """None: as the workflow says."""
 
     model_config = Body.model_config | {"str_strip_whitespace": False}
 

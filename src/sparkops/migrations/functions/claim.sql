@@ -1,15 +1,20 @@
 CREATE OR REPLACE FUNCTION engine.claim(
-  p_queues text[], p_limit int, p_session uuid, p_epoch uuid, p_lease interval) RETURNS jsonb
+  p_queues text[], p_limit int, p_session uuid, p_epoch uuid, p_lease interval, p_full uuid[] DEFAULT '{}') RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- T_CLAIM. Up to p_limit ready steps for this worker, the heads of the projects in turn, so that one project's flood
 -- does not delay another's first step. What must run alone is not taken: see claim_isolated.
+-- Nothing comes from projects that are halted, nor from those in p_full, which hold their share of this worker.
 -- Returns {claims, rings}. Raises SF005: the worker belongs to another epoch of this database.
 DECLARE
   v_candidates uuid[];
+  v_without uuid[] := engine.halted() || p_full;
   v_taken jsonb;
 BEGIN
   IF p_epoch IS DISTINCT FROM (SELECT epoch FROM system) THEN
     RAISE EXCEPTION 'this worker belongs to another epoch of the database' USING ERRCODE = 'SF005';
+  END IF;
+  IF '00000000-0000-0000-0000-000000000000' = ANY (v_without) THEN
+    RETURN '{"claims": [], "rings": []}';
   END IF;
   WITH RECURSIVE project AS (
     SELECT q.queue, (SELECT s.project_id FROM steps s WHERE s.status = 'ready' AND NOT s.held AND s.queue = q.queue
@@ -26,7 +31,8 @@ BEGIN
         SELECT s.id, s.priority, s.not_before FROM steps s
          WHERE s.status = 'ready' AND NOT s.held AND s.queue = p.queue AND s.project_id = p.project_id
            AND s.not_before <= clock_timestamp() AND NOT s.isolate
-         ORDER BY s.priority, s.not_before, s.id LIMIT 4 * p_limit) h),
+         ORDER BY s.priority, s.not_before, s.id LIMIT 4 * p_limit) h
+     WHERE p.project_id <> ALL (v_without)),
   chosen AS (
     SELECT id, row_number() OVER (ORDER BY turn, priority, not_before, id) AS place FROM head)
   SELECT array_agg(c.id ORDER BY c.place)

@@ -86,7 +86,8 @@ BEGIN
     v_taken := engine.take(v_ready, p_claim, p_session, p_lease);
   END IF;
   RETURN jsonb_build_object(
-    'closed', to_jsonb(v_closed), 'stale', to_jsonb(v_stale), 'claims', v_taken -> 'claims',
+    'closed', to_jsonb(v_closed), 'stale', to_jsonb(v_stale), 'freed', engine.freed(p_runs),
+     'claims', v_taken -> 'claims',
     'ready', cardinality(v_ready) - jsonb_array_length(v_taken -> 'claims'),
     'rings', engine.emit(v_events || (v_handed -> 'events') || (v_taken -> 'events')));
 END $$;

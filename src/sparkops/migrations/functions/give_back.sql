@@ -16,6 +16,8 @@ DECLARE
   v_error jsonb;
   v_late boolean;
   v_crashed boolean;
+  v_over boolean;
+  v_pause interval;
   v_events jsonb := '[]';
   v_runs jsonb := '[]';
   v_queues jsonb := '[]';
@@ -35,7 +37,9 @@ BEGIN
     v_late := coalesce(v_step.step_deadline_at < clock_timestamp(), false);
     v_crashed := p_crashed AND NOT v_late AND (p_session IS NULL OR v_step.worker_session = p_session);
     v_outcome := CASE WHEN v_late THEN 'timed_out' WHEN p_session IS NULL THEN 'lost' ELSE 'released' END;
+    v_over := coalesce(v_step.fails_at < clock_timestamp(), false);
     v_error := NULL;
+    v_pause := interval '0';
     IF EXISTS (SELECT 1 FROM calls c WHERE c.run_id = v_step.run_id AND c.step_id = v_step.id
                   AND c.status IN ('prepared', 'unknown') AND c.effect_class = 'unsafe') THEN
       v_status := 'uncertain';
@@ -44,8 +48,10 @@ BEGIN
       v_status := 'cancelled';
       v_outcome := 'cancelled';
     ELSIF v_late THEN
-      v_status := CASE WHEN v_step.failures + 1 < v_step.max_attempts THEN 'ready' ELSE 'failed' END;
-      v_error := jsonb_build_object('code', 'timeout', 'message', format('the attempt took longer than %s', v_step.timeout));
+      v_pause := engine.pause_after_timeout(v_step);
+      v_status := CASE WHEN v_pause IS NULL THEN 'failed' ELSE 'ready' END;
+      v_error := CASE WHEN v_over THEN engine.deadline_error(v_step) ELSE jsonb_build_object(
+        'code', 'timeout', 'message', format('the attempt took longer than %s', v_step.timeout)) END;
     ELSIF v_crashed AND v_step.isolate AND v_step.crashes + 1 >= v_step.max_crashes THEN
       v_status := 'failed';
       v_error := '{"code": "poison", "message": "the worker process died each time it ran this step alone"}';
@@ -61,7 +67,7 @@ BEGIN
            crashes = crashes + v_crashed::int,
            isolate = isolate OR v_crashed,
            claim_token = NULL, lease_expires_at = NULL, step_deadline_at = NULL,
-           not_before = clock_timestamp() + CASE WHEN v_late THEN interval '1 second' * random() ELSE interval '0' END,
+           not_before = clock_timestamp() + coalesce(v_pause, interval '0'),
            ready_at = CASE WHEN v_status = 'ready' THEN clock_timestamp() ELSE ready_at END,
            finished_at = CASE WHEN v_status IN ('failed', 'cancelled') THEN clock_timestamp() END
      WHERE id = v_step.id RETURNING * INTO v_after;

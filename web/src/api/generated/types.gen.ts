@@ -455,7 +455,71 @@ export type Failure = {
     message: string;
 };
 
+/**
+ * Halt
+ *
+ * What holds work back: nothing new starts there, and under a `stop` no call is prepared either.
+ */
+export type Halt = {
+    /**
+     * Id
+     */
+    id: string;
+    kind: Kind;
+    /**
+     * Ordered At
+     */
+    ordered_at: string;
+    ordered_by: Ref | null;
+    /**
+     * Project
+     */
+    project: string | null;
+    /**
+     * Reason
+     */
+    reason: string | null;
+    /**
+     * Released At
+     */
+    released_at: string | null;
+    released_by: Ref | null;
+    scope: Scope;
+    workflow: Ref | null;
+};
+
+/**
+ * HaltList
+ */
+export type HaltList = {
+    /**
+     * Items
+     */
+    items: Array<Halt>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
 export type JsonValue = unknown;
+
+/**
+ * Kind
+ */
+export type Kind = 'pause' | 'stop';
+
+/**
+ * Limits
+ *
+ * How many runs may go on at once, the others queue; null: any number.
+ */
+export type Limits = {
+    /**
+     * Max Running Runs
+     */
+    max_running_runs: number | null;
+};
 
 /**
  * Liveness
@@ -552,6 +616,28 @@ export type NewAgentVersion = {
 };
 
 /**
+ * NewHalt
+ *
+ * What to halt, and why: `project` for the scope project, `workflow_id` for the scope workflow.
+ */
+export type NewHalt = {
+    kind: Kind;
+    /**
+     * Project
+     */
+    project?: string | null;
+    /**
+     * Reason
+     */
+    reason: string;
+    scope: Scope;
+    /**
+     * Workflow Id
+     */
+    workflow_id?: string | null;
+};
+
+/**
  * NewMember
  */
 export type NewMember = {
@@ -599,6 +685,10 @@ export type NewRun = {
      */
     budget_micros?: number | null;
     input?: JsonValue;
+    /**
+     * Priority
+     */
+    priority?: 'high' | 'normal' | 'low' | null;
     /**
      * Project
      */
@@ -766,6 +856,10 @@ export type Project = {
      */
     id: string;
     /**
+     * Max Running Runs
+     */
+    max_running_runs: number | null;
+    /**
      * Name
      */
     name: string;
@@ -869,6 +963,15 @@ export type Run = {
      */
     last_seq: number;
     output: JsonValue;
+    /**
+     * Paused At
+     */
+    paused_at: string | null;
+    paused_by: Ref | null;
+    /**
+     * Priority
+     */
+    priority: 'high' | 'normal' | 'low';
     /**
      * Project
      */
@@ -975,6 +1078,15 @@ export type RunSummary = {
      */
     last_seq: number;
     /**
+     * Paused At
+     */
+    paused_at: string | null;
+    paused_by: Ref | null;
+    /**
+     * Priority
+     */
+    priority: 'high' | 'normal' | 'low';
+    /**
      * Project
      */
     project: string;
@@ -998,6 +1110,11 @@ export type RunSummary = {
     trigger: string;
     workflow: WorkflowRef;
 };
+
+/**
+ * Scope
+ */
+export type Scope = 'installation' | 'project' | 'workflow';
 
 /**
  * SignIn
@@ -1397,6 +1514,10 @@ export type Workflow = {
      */
     latest_version: number;
     /**
+     * Max Running Runs
+     */
+    max_running_runs: number | null;
+    /**
      * Name
      */
     name: string;
@@ -1470,6 +1591,10 @@ export type WorkflowSummary = {
      * Latest Version
      */
     latest_version: number;
+    /**
+     * Max Running Runs
+     */
+    max_running_runs: number | null;
     /**
      * Name
      */
@@ -2115,6 +2240,149 @@ export type SignOutResponses = {
 
 export type SignOutResponse = SignOutResponses[keyof SignOutResponses];
 
+export type ListHaltsData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * In Force
+         *
+         * None: also those that were released.
+         */
+        in_force?: boolean | null;
+        /**
+         * Project
+         *
+         * The project's slug.
+         */
+        project: string;
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/halts';
+};
+
+export type ListHaltsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListHaltsError = ListHaltsErrors[keyof ListHaltsErrors];
+
+export type ListHaltsResponses = {
+    /**
+     * Successful Response
+     */
+    200: HaltList;
+};
+
+export type ListHaltsResponse = ListHaltsResponses[keyof ListHaltsResponses];
+
+export type OrderHaltData = {
+    body: NewHalt;
+    path?: never;
+    query?: never;
+    url: '/api/v1/halts';
+};
+
+export type OrderHaltErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
+};
+
+export type OrderHaltError = OrderHaltErrors[keyof OrderHaltErrors];
+
+export type OrderHaltResponses = {
+    /**
+     * OK
+     */
+    200: Halt;
+    /**
+     * Successful Response
+     */
+    201: Halt;
+};
+
+export type OrderHaltResponse = OrderHaltResponses[keyof OrderHaltResponses];
+
+export type ReleaseHaltData = {
+    body?: never;
+    path: {
+        /**
+         * Halt Id
+         */
+        halt_id: string;
+    };
+    query?: never;
+    url: '/api/v1/halts/{halt_id}/release';
+};
+
+export type ReleaseHaltErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ReleaseHaltError = ReleaseHaltErrors[keyof ReleaseHaltErrors];
+
+export type ReleaseHaltResponses = {
+    /**
+     * Successful Response
+     */
+    200: Halt;
+};
+
+export type ReleaseHaltResponse = ReleaseHaltResponses[keyof ReleaseHaltResponses];
+
 export type CreateLiveTicketData = {
     body?: never;
     path?: never;
@@ -2287,6 +2555,44 @@ export type GetProjectResponses = {
 };
 
 export type GetProjectResponse = GetProjectResponses[keyof GetProjectResponses];
+
+export type UpdateProjectData = {
+    body: Limits;
+    path: {
+        /**
+         * Slug
+         */
+        slug: string;
+    };
+    query?: never;
+    url: '/api/v1/projects/{slug}';
+};
+
+export type UpdateProjectErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type UpdateProjectError = UpdateProjectErrors[keyof UpdateProjectErrors];
+
+export type UpdateProjectResponses = {
+    /**
+     * Successful Response
+     */
+    200: Project;
+};
+
+export type UpdateProjectResponse = UpdateProjectResponses[keyof UpdateProjectResponses];
 
 export type ListMembersData = {
     body?: never;
@@ -2530,6 +2836,10 @@ export type CreateRunErrors = {
      * Not Found
      */
     404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
     /**
      * Request Entity Too Large
      */
@@ -2787,6 +3097,90 @@ export type ListEventsResponses = {
 };
 
 export type ListEventsResponse = ListEventsResponses[keyof ListEventsResponses];
+
+export type PauseRunData = {
+    body?: never;
+    path: {
+        /**
+         * Run Id
+         */
+        run_id: string;
+    };
+    query?: never;
+    url: '/api/v1/runs/{run_id}/pause';
+};
+
+export type PauseRunErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type PauseRunError = PauseRunErrors[keyof PauseRunErrors];
+
+export type PauseRunResponses = {
+    /**
+     * Successful Response
+     */
+    200: Run;
+};
+
+export type PauseRunResponse = PauseRunResponses[keyof PauseRunResponses];
+
+export type ResumeRunData = {
+    body?: never;
+    path: {
+        /**
+         * Run Id
+         */
+        run_id: string;
+    };
+    query?: never;
+    url: '/api/v1/runs/{run_id}/resume';
+};
+
+export type ResumeRunErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ResumeRunError = ResumeRunErrors[keyof ResumeRunErrors];
+
+export type ResumeRunResponses = {
+    /**
+     * Successful Response
+     */
+    200: Run;
+};
+
+export type ResumeRunResponse = ResumeRunResponses[keyof ResumeRunResponses];
 
 export type ListStepsData = {
     body?: never;
@@ -3155,6 +3549,44 @@ export type GetWorkflowResponses = {
 };
 
 export type GetWorkflowResponse = GetWorkflowResponses[keyof GetWorkflowResponses];
+
+export type UpdateWorkflowData = {
+    body: Limits;
+    path: {
+        /**
+         * Workflow Id
+         */
+        workflow_id: string;
+    };
+    query?: never;
+    url: '/api/v1/workflows/{workflow_id}';
+};
+
+export type UpdateWorkflowErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type UpdateWorkflowError = UpdateWorkflowErrors[keyof UpdateWorkflowErrors];
+
+export type UpdateWorkflowResponses = {
+    /**
+     * Successful Response
+     */
+    200: Workflow;
+};
+
+export type UpdateWorkflowResponse = UpdateWorkflowResponses[keyof UpdateWorkflowResponses];
 
 export type ListWorkflowVersionsData = {
     body?: never;
