@@ -58,7 +58,7 @@ def _used_by(step: Mapping[str, Any]) -> str | None:
     if step["type"] == "llm":
         model = step.get("with", {}).get("model")
         return model if isinstance(model, str) else None
-    return step.get("tool") or step.get("agent")
+    return step.get("tool") or step.get("agent") or step.get("workflow")
 
 
 def _workflow_ref(version: VersionName) -> WorkflowRef:

@@ -76,6 +76,7 @@ async def _known(session: AsyncSession, door: Door, project_id: UUID) -> service
         agents=await agent_names(session, project_id=project_id),
         tools=await tool_parameters(session, project_id=project_id),
         models=door.settings.models.keys(),
+        workflows=await queries.workflow_names(session, project_id=project_id),
     )
 
 

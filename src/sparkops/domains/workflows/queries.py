@@ -156,6 +156,11 @@ async def version_names(session: AsyncSession, *, version_ids: Collection[UUID])
     return {row[0]: VersionName(*row[1:]) for row in rows.tuples()}
 
 
+async def workflow_names(session: AsyncSession, *, project_id: UUID) -> frozenset[str]:
+    """Return what the `workflow` steps of a project may name."""
+    return frozenset(await session.scalars(select(Workflow.name).where(Workflow.project_id == project_id)))
+
+
 async def add_workflow(session: AsyncSession, *, project_id: UUID, name: str) -> Workflow | None:
     """Insert a workflow without versions; None if the project has one of this name."""
     added = await session.scalar(
