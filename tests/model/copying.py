@@ -54,6 +54,8 @@ class Copying:
     def broken(self, state: State) -> Iterator[str]:
         if state.wrong:
             yield state.wrong
+        if state.kept[0] and state.undoable == "undone":
+            yield GONE
 
     def transitions(self, state: State) -> Moves:
         yield from self._source(state)
@@ -111,5 +113,5 @@ class Copying:
         undoable, call = state.read
         stands = undoable == "succeeded" or self.without == "what was taken back is kept"
         kept = (stands, call == "done" or (call == "failed" and self.without == "what failed is kept"))
-        wrong = GONE if stands and state.undoable == "undone" else MISSING if kept[1] and state.call != "done" else ""
+        wrong = MISSING if kept[1] and state.call != "done" else ""
         return state._replace(copy="running", kept=kept, wrong=state.wrong or wrong)

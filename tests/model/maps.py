@@ -1,7 +1,7 @@
 """The model of a map step, at the grain of row locks: three items, two at a time, expanded one batch an item.
 
-Who expands holds the lease of the map; who ends the last step of a frame holds the run. They meet in the map's row,
-which both lock before its counters. The first frame has two steps that end at the same time.
+Who expands holds the lease of the map, and the run while it inserts a batch, as whoever ends a step of a frame does.
+Who parks the map holds only its row. The first frame has two steps that end at the same time.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ MUTANTS: dict[tuple[str, ...], str] = {
     (NO_LOCK, NO_SWEEP): NEVER_ENDS,
     ("parking does not look at the counters",): NEVER_ENDS,
     ("the end of a frame wakes without locking the row of the map",): NEVER_ENDS,
-    ("the end of a frame locks the counters before the row of the map",): NEVER_ENDS,
+    ("a batch locks the map before the run",): NEVER_ENDS,
     ("the end of a frame does not wake the map",): NEVER_ENDS,
     ("the end of a frame starts no other",): NEVER_ENDS,
     ("a batch does not look how many frames are open",): TOO_MANY,
@@ -37,11 +37,11 @@ MUTANTS: dict[tuple[str, ...], str] = {
 TROUBLE_MUTANTS: dict[tuple[str, ...], str] = {
     ("an attempt expands from the first frame again",): MISCOUNTED,
     ("a batch does not assert the lease",): ORPHAN,
-    ("the end of a map does not end its frames",): ORPHAN,
+    ("the end of a frame starts another although its map has ended",): ORPHAN,
 }
 STOP_MUTANTS: dict[tuple[str, ...], str] = {
     ("a failure wakes the map while frames are open",): TOO_EARLY,
-    ("frames that were never started are not cancelled",): TOO_EARLY,
+    ("nobody ends the frames of a map that has ended",): NEVER_ENDS,
     ("a batch does not look whether the map has stopped",): STARTED_LATE,
     ("the end of a frame starts another although the map has stopped",): STARTED_LATE,
 }
@@ -54,7 +54,7 @@ MUST_HAPPEN = {"batch", "the counters are there", "wait", "wake", "start the nex
 
 
 class Worker(NamedTuple):
-    phase: Literal["idle", "working", "expanding", "parking"] = "idle"
+    phase: Literal["idle", "working", "opening", "expanding", "parking"] = "idle"
     attempt: int = 0
     collects: bool = False
     """The attempt found, when it was claimed, that all is done."""
@@ -66,7 +66,7 @@ class Worker(NamedTuple):
 
 
 class Ender(NamedTuple):
-    phase: Literal["idle", "begun", "counting", "locked", "uncounted"] = "idle"
+    phase: Literal["idle", "begun", "locked", "uncounted"] = "idle"
     frame: int = 0
     fails: bool = False
     last: bool = False
@@ -85,9 +85,9 @@ class State(NamedTuple):
     """How many steps of each frame are open."""
     run_lock: str = ""
     map_lock: str = ""
-    counter_lock: str = ""
     workers: tuple[Worker, ...] = (Worker(), Worker())
     enders: tuple[Ender, ...] = (Ender(), Ender())
+    early: bool = False
     orphan: bool = False
     late_start: bool = False
     troubles: int = 0
@@ -103,8 +103,8 @@ class State(NamedTuple):
         return self._replace(enders=put(self.enders, number, ender))
 
     def unlocked(self, who: str) -> "State":
-        run, row, counters = ("" if lock == who else lock for lock in (self.run_lock, self.map_lock, self.counter_lock))
-        return self._replace(run_lock=run, map_lock=row, counter_lock=counters)
+        run, row = ("" if lock == who else lock for lock in (self.run_lock, self.map_lock))
+        return self._replace(run_lock=run, map_lock=row)
 
 
 Moves = Iterator[tuple[str, State]]
@@ -131,7 +131,7 @@ class Maps:
             yield TOO_MANY
         if state.map not in OVER and not self._counted(state):
             yield MISCOUNTED
-        if state.map in OVER and {"waiting", "open"} & set(state.frames) and not self._lacks("does not end its"):
+        if state.early:
             yield TOO_EARLY
         if state.orphan:
             yield ORPHAN
@@ -174,7 +174,9 @@ class Maps:
                     yield "claim", held.worker(number, claimed)
             case "working":
                 yield from self._work(state, number, worker)
-            case "expanding" if not state.counter_lock:
+            case "opening" if not self._may_write(state, worker):
+                yield "fenced", state.unlocked(me).worker(number, Worker())
+            case "opening" | "expanding" if not (state.map_lock if worker.phase == "opening" else state.run_lock):
                 after = self._batch(state, worker).unlocked(me)
                 on = worker.at + 1 if self._lacks("from the first frame") else 0
                 yield "batch", after.worker(number, worker._replace(phase="working", at=on, read=_open(after)))
@@ -194,21 +196,28 @@ class Maps:
         if not holds and not (self._lacks("assert the lease") and more):
             yield "fenced", state.worker(number, Worker())
         elif worker.collects and not state.run_lock:
-            yield (
-                "collect",
-                state._replace(map="failed" if self._stopped(state) else "succeeded").worker(number, Worker()),
-            )
+            collected = state._replace(map="failed" if self._stopped(state) else "succeeded")
+            yield "collect", collected._replace(early=state.early or "open" in state.frames).worker(number, Worker())
         elif more and not worker.collects:
-            yield (
-                "begin a batch",
-                state._replace(map_lock=f"w{number}").worker(number, worker._replace(phase="expanding")),
-            )
+            yield from self._lock_for_batch(state, number, worker)
         elif not worker.collects:
             looked = self._done(state) and not self._lacks("parking does not look")
             yield (
                 "look",
                 state._replace(map_lock=f"w{number}").worker(number, worker._replace(phase="parking", looked=looked)),
             )
+
+    def _may_write(self, state: State, worker: Worker) -> bool:
+        holds = state.map == "running" and state.attempt == worker.attempt
+        return holds or self._lacks("assert the lease")
+
+    def _lock_for_batch(self, state: State, number: int, worker: Worker) -> Moves:
+        if self._lacks("locks the map before the run"):
+            held = state._replace(map_lock=f"w{number}")
+            yield "begin a batch", held.worker(number, worker._replace(phase="expanding"))
+        elif not state.run_lock:
+            held = state._replace(run_lock=f"w{number}")
+            yield "begin a batch", held.worker(number, worker._replace(phase="opening"))
 
     def _batch(self, state: State, worker: Worker) -> State:
         again = self._lacks("from the first frame")
@@ -241,9 +250,7 @@ class Maps:
                 yield "end a step", self._end_step(state, ender).unlocked(me).ender(number, Ender())
             case "begun":
                 yield from self._go_on(state, number, ender)
-            case "counting" if not state.map_lock:
-                yield "lock", state._replace(map_lock=me).ender(number, ender._replace(phase="locked"))
-            case "locked" if state.counter_lock in ("", me):
+            case "locked":
                 after = self._end_frame(state, ender).unlocked(me).ender(number, Ender())
                 yield self._what_followed(state, after), after
             case "uncounted":
@@ -258,11 +265,8 @@ class Maps:
             yield "end a step", ended.ender(number, ender._replace(phase="uncounted"))
         elif self._lacks("without locking the row"):
             yield "end a frame", self._end_frame(state, ender).unlocked(me).ender(number, Ender())
-        elif not self._lacks("locks the counters before"):
-            if not state.map_lock:
-                yield "lock", state._replace(map_lock=me).ender(number, ender._replace(phase="locked"))
-        elif not state.counter_lock:
-            yield "lock", state._replace(counter_lock=me).ender(number, ender._replace(phase="counting"))
+        elif not state.map_lock:
+            yield "lock", state._replace(map_lock=me).ender(number, ender._replace(phase="locked"))
 
     def _what_followed(self, before: State, after: State) -> str:
         if after.map != before.map:
@@ -274,9 +278,7 @@ class Maps:
         if state.run_lock and not lockless:
             return
         for place, frame in enumerate(state.frames):
-            taken = sum(
-                ender.phase in ("begun", "counting", "locked") and ender.frame == place for ender in state.enders
-            )
+            taken = sum(ender.phase in ("begun", "locked") and ender.frame == place for ender in state.enders)
             if frame == "open" and state.steps[place] > taken:
                 last = state.steps[place] == 1
                 held = state if lockless else state._replace(run_lock=f"e{number}")
@@ -295,14 +297,13 @@ class Maps:
         return self._count(self._close(state, ender), ender.fails)
 
     def _count(self, state: State, fails: bool) -> State:
+        """What was never started when a map stops is ended with the map."""
         state = state._replace(ended=state.ended + 1, failed=state.failed + fails)
-        dead = state.map in OVER
-        if self._stopped(state) and not self._lacks("although the map has stopped"):
-            if state.started == state.ended and not self._lacks("are not cancelled"):
-                state = _cancel_waiting(state)
-        elif "waiting" in state.frames and not self._lacks("starts no other") and _open(state) < CONCURRENCY:
+        goes_on = state.map not in OVER or self._lacks("although its map has ended")
+        goes_on = goes_on and (not self._stopped(state) or self._lacks("although the map has stopped"))
+        if goes_on and "waiting" in state.frames and not self._lacks("starts no other") and _open(state) < CONCURRENCY:
             state = self._start(state, state.frames.index("waiting"))
-            state = state._replace(orphan=state.orphan or dead)
+            state = state._replace(orphan=state.orphan or state.map in OVER)
         if self._done(state) and state.map == "waiting" and not self._lacks("does not wake"):
             state = state._replace(map="ready")
         return state
@@ -323,12 +324,10 @@ class Maps:
                     if lost and not state.run_lock:
                         yield "sweep counts", self._count(state, frame == "failed")
         if self.late and state.map in ("running", "waiting") and not state.run_lock and not state.map_lock:
-            failed = state._replace(map="failed")
-            if not self._lacks("does not end its frames"):
-                failed = _cancel_waiting(failed)._replace(
-                    frames=tuple("cancelled" if f in ("open", "waiting") else f for f in state.frames)
-                )
-            yield "deadline", failed
+            yield "deadline", state._replace(map="failed")
+        if state.map in OVER and not state.run_lock and not self._lacks("nobody ends the frames"):
+            left = tuple("cancelled" if frame in ("open", "waiting") else frame for frame in state.frames)
+            yield "abandon the frames", state._replace(frames=left)
 
     def _give_up(self, state: State, place: int) -> Moves:
         if state.frames[place] != "open":
@@ -337,7 +336,7 @@ class Maps:
         if state.given_up and state.steps[place] == 1 and not taken:
             ended = state._replace(steps=put(state.steps, place, 0), given_up=state.given_up - 1)
             yield "the reaper gives a step up", ended
-        free = not (state.run_lock or state.map_lock or state.counter_lock)
+        free = not (state.run_lock or state.map_lock)
         if state.steps[place] == 0 and free and NO_SWEEP not in self.without:
             closed = state._replace(frames=put(state.frames, place, "failed"))
             yield "sweep closes a frame", self._count(closed, True)
@@ -345,7 +344,3 @@ class Maps:
 
 def _open(state: State) -> int:
     return state.started - state.ended
-
-
-def _cancel_waiting(state: State) -> State:
-    return state._replace(frames=tuple("cancelled" if frame == "waiting" else frame for frame in state.frames))

@@ -19,6 +19,17 @@ def test_nothing_starts_in_a_cancelled_run_whose_maps_insert_rows() -> None:
     assert explore(pausing.Pausing(cancels=True)).broken == {}
 
 
+@pytest.mark.parametrize("cancels", [False, True])
+@pytest.mark.parametrize("without", pausing.ENOUGH, ids="; ".join)
+def test_the_lock_of_the_run_is_enough_to_see_every_row(without: Guards, cancels: bool) -> None:
+    assert explore(pausing.Pausing(*without, cancels=cancels)).broken == {}
+
+
+@pytest.mark.parametrize(("without", "promise"), pausing.LOCK_MUTANTS.items(), ids=map("; ".join, pausing.LOCK_MUTANTS))
+def test_inserting_rows_without_the_lock_of_the_run_breaks_a_promise(without: Guards, promise: str) -> None:
+    assert promise in explore(pausing.Pausing(*without), until=promise).broken
+
+
 @pytest.mark.parametrize(("without", "promise"), pausing.MUTANTS.items())
 def test_pausing_without_this_guard_breaks_its_promise(without: str, promise: str) -> None:
     assert promise in explore(pausing.Pausing(without), until=promise).broken

@@ -46,6 +46,10 @@ def test_copying_without_this_guard_breaks_its_promise(without: str, promise: st
     assert promise in explore(copying.Copying(without)).broken
 
 
+def test_a_copy_of_a_run_that_goes_on_may_keep_what_is_taken_back_later() -> None:
+    assert copying.GONE in explore(copying.Copying("a run that goes on may be copied")).broken
+
+
 @pytest.mark.parametrize("poison", [False, True])
 def test_an_entry_of_the_outbox_is_delivered_or_given_up_after_its_tries(poison: bool) -> None:
     report = explore(outbox.Outbox(poison=poison))
