@@ -209,6 +209,45 @@ async def test_a_lost_step_without_a_time_limit_is_reaped(world: World) -> None:
     assert (step["status"], step["crashes"], step["failures"]) == ("ready", 1, 0)
 
 
+async def test_a_worker_whose_claims_stand_still_stops_looking_alive_and_its_steps_go_to_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = world.with_lease(seconds=1)
+    async with listening() as sink:
+        sink.open.clear()
+        short.tools["send"] = sending(sink.port, EffectClass.IDEMPOTENT)
+        run_id = await short.run(await short.workflow(TIMED.replace("300ms", "30s")))
+        worker = await short.worker()
+        loop = WorkerLoop(short.runtime(), worker, slots=2, drain_seconds=0.1, watchdog_seconds=0.5)
+        hang = asyncio.Event()
+
+        async def hangs(room: int) -> list[Claim]:
+            await hang.wait()
+            return []
+
+        running = asyncio.create_task(loop.run())
+        await sink.reached.wait()
+        monkeypatch.setattr(loop, "_claim", hangs)
+        await world.reaches(lambda: lapsed(short))
+        silent_for = "SELECT clock_timestamp() - seen_at > interval '0.9 seconds' FROM worker_sessions WHERE id = $1"
+        assert await world.database.pool.fetchval(silent_for, worker.session_id)
+        assert await reap(short.engine) <= 1
+        sink.open.set()
+        await short.work_until(run_id)
+        hang.set()
+        loop.drain()
+        await running
+    assert await world.status(run_id) == "succeeded"
+
+
+async def lapsed(world: World) -> bool:
+    return bool(
+        await world.database.pool.fetchval(
+            "SELECT attempt = 1 AND lease_expires_at < clock_timestamp() OR attempt > 1 OR status = 'ready' FROM steps"
+        )
+    )
+
+
 # Time limits and retries
 
 
