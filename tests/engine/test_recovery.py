@@ -9,6 +9,7 @@ import pytest
 
 from sparkops.core.ids import new_id
 from sparkops.domains.effects.state import EffectClass
+from sparkops.engine.advance import lock_run
 from sparkops.engine.claim import Claim, claim_isolated
 from sparkops.engine.context import call
 from sparkops.engine.give_back import reap, release_session
@@ -99,6 +100,64 @@ async def test_a_quiet_sweep_changes_nothing(world: World) -> None:
     before = await world.kinds(run_id)
     swept = await sweep(world.engine, ("run",))
     assert (swept.reaped, swept.repaired, swept.overdue, await world.kinds(run_id)) == (0, 0, 0, before)
+
+
+# The reaper waits for nobody
+
+
+async def test_the_reaper_passes_over_a_step_that_somebody_holds(world: World) -> None:
+    run_id = await world.run(await world.workflow(BRANCHES))
+    worker = await world.worker()
+    claims = {each.key: each for each in await world.claims(worker, 2)}
+    await expire_leases(world)
+    async with world.transaction() as engine:
+        lease = claims["a"].lease
+        await engine.database.pool.fetchval(
+            "SELECT engine.hold_lease($1, $2, $3) IS NULL", lease.step_id, lease.attempt, lease.token
+        )
+        assert await reap(world.engine) == 1
+    assert {key: step["status"] for key, step in (await world.steps(run_id)).items()} == {
+        "a": "running",
+        "b": "ready",
+        "c": "pending",
+    }
+
+
+async def test_a_transaction_that_stands_still_keeps_the_reaper_from_its_own_run_only(world: World) -> None:
+    name = await world.workflow(ONE_STEP)
+    held, free = [await world.run(name) for _ in range(2)]
+    await world.claims(await world.worker(), 2)
+    await expire_leases(world)
+    async with world.transaction() as engine:
+        await engine.database.pool.execute("SELECT 1 FROM run_counters WHERE run_id = $1 FOR UPDATE", held)
+        assert await reap(world.engine) == 1
+        assert [(await only(world, run_id))["status"] for run_id in (held, free)] == ["running", "ready"]
+    assert await reap(world.engine) == 1
+    assert (await only(world, held))["status"] == "ready"
+
+
+async def test_the_reaper_gives_back_while_somebody_holds_the_run(world: World) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    await world.claimed(run_id)
+    await expire_leases(world)
+    async with world.transaction() as engine:
+        await lock_run(engine.database.pool, run_id)
+        async with asyncio.timeout(1):
+            assert await reap(world.engine) == 1
+    assert (await only(world, run_id))["status"] == "ready"
+
+
+async def test_a_run_that_somebody_holds_for_long_does_not_keep_the_reaper_from_the_others(world: World) -> None:
+    name = await world.workflow(ONE_STEP)
+    runs = [await world.run(name) for _ in range(2)]
+    await world.claims(await world.worker(), 2)
+    await world.sql("UPDATE steps SET step_deadline_at = '-infinity', max_attempts = 1")
+    async with world.transaction() as engine:
+        await lock_run(engine.database.pool, runs[0])
+        await reap(world.engine)
+        assert [await world.status(run_id) for run_id in runs] == ["running", "failed"]
+    await sweep(world.engine, ("run",))
+    assert await world.status(runs[0]) == "failed"
 
 
 # Who is to blame
