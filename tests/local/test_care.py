@@ -118,3 +118,14 @@ async def test_a_time_that_cannot_be_read_is_refused(installation: Path, given: 
     done = await sparkops("recover", "--restored-to", given, "--data-dir", str(installation))
     assert done.returncode == 1
     assert sentence in done.stderr
+
+
+@pytest.mark.parametrize("door", ["worker", "api"])
+async def test_the_doors_refuse_a_database_that_forgets(door: str, app_url: str, redis_url: str) -> None:
+    servers = {"SPARKOPS_APP_DATABASE_URL": app_url, "SPARKOPS_REDIS_URL": redis_url, "SPARKOPS_SECRET_KEY": "k" * 40}
+    done = await sparkops(door, **servers)
+    assert done.returncode == 2
+    assert done.stderr.startswith(
+        "PostgreSQL runs with fsync and full_page_writes and synchronous_commit off and may lose"
+    )
+    assert done.stderr.count("\n") == 1

@@ -82,6 +82,8 @@ class Settings(_Closed):
     app_database_url: PostgresUrl = None
     """What API and workers use; None: `database_url`, under the role `sparkops_app`."""
     redis_url: RedisUrl = None
+    require_durable: bool = True
+    """API and workers refuse a database that may lose what it has confirmed. Off: for development and tests."""
     secret_key: SecretStr | None = Field(default=None, min_length=32)
     """Signs access tokens. `sparkops up` makes one in the data directory."""
 

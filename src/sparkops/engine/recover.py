@@ -6,7 +6,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sparkops.core.errors import Conflict
+import asyncpg
+
+from sparkops.core.errors import Conflict, Unavailable
 from sparkops.engine.advance import advance_run
 from sparkops.engine.context import Engine, call
 
@@ -62,6 +64,7 @@ async def recover(engine: Engine, *, actor: str, force: bool, restored_to: datet
     """Begin a new epoch. The engine's database must be open under the role that owns the schema.
 
     Raises:
+        Unavailable: a transaction held what has to be changed for half a minute; nothing was done.
         WorkersAlive: a worker gave a sign of life within the last minute, and `force` was not given.
     """
     pool = engine.database.pool
@@ -73,9 +76,14 @@ async def recover(engine: Engine, *, actor: str, force: bool, restored_to: datet
             f"{first['pid']} the last. Stop the workers first; with --force they lose what they are doing."
         )
     detail = {"forced": bool(alive), "restored_to": restored_to.isoformat() if restored_to else None}
-    async with pool.acquire() as connection, connection.transaction():
-        await connection.execute(_LIMITS)
-        done = await call(connection, "recover", actor, detail)
+    try:
+        async with pool.acquire() as connection, connection.transaction():
+            await connection.execute(_LIMITS)
+            done = await call(connection, "recover", actor, detail)
+    except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+        raise Unavailable(
+            "Somebody holds what has to be changed; nothing was done. Stop the workers, or try again."
+        ) from None
     engine.bell.log_grew(done["rings"])
     for run_id in sorted(set(done["runs"])):
         await advance_run(engine, UUID(run_id))

@@ -1,4 +1,5 @@
-CREATE OR REPLACE FUNCTION engine.give_back(p_session uuid, p_crashed boolean, p_limit int) RETURNS jsonb
+CREATE OR REPLACE FUNCTION engine.give_back(
+  p_session uuid, p_crashed boolean, p_limit int, p_run uuid DEFAULT NULL) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- T_REAP (p_session NULL): steps whose lease ran out or whose time is up. T_RELEASE (p_session given): the steps of
 -- one worker session and of the processes that it had started, at once; p_crashed says whether its process died or gave
@@ -6,8 +7,10 @@ LANGUAGE plpgsql AS $$
 -- A process that dies is held against every step that it held, and the first death isolates each of them: from then on
 -- it runs alone in a process of its own, so that only the guilty one dies again. It is given up (`poison`) when its
 -- deaths reach max_crashes and the last was one alone: it costs max_crashes processes, and no bystander ever fails.
--- Never waits for a step and never locks a run. Returns {runs: [those that must be advanced in a transaction of their own],
--- queues: [those that have work again], count, rings}.
+-- With p_run only the steps of that run. Never waits for a step and never locks a run, but may wait for budgets and for
+-- the run's counter: see give_back_each.
+-- Returns {runs: [those that must be advanced in a transaction of their own], queues: [those that have work again],
+-- count, rings}.
 DECLARE
   v_step steps;
   v_after steps;
@@ -25,7 +28,7 @@ DECLARE
 BEGIN
   FOR v_step IN
     SELECT * FROM steps s
-     WHERE s.status = 'running'
+     WHERE s.status = 'running' AND (p_run IS NULL OR s.run_id = p_run)
        AND CASE WHEN p_session IS NULL
                 THEN s.lease_expires_at < clock_timestamp() OR s.step_deadline_at < clock_timestamp()
                 ELSE s.worker_session IN (
@@ -84,9 +87,5 @@ BEGIN
       v_runs := v_runs || to_jsonb(v_after.run_id);
     END IF;
   END LOOP;
-  IF p_session IS NOT NULL THEN
-    UPDATE worker_sessions SET ended_at = clock_timestamp()
-     WHERE (id = p_session OR parent_id = p_session) AND ended_at IS NULL;
-  END IF;
   RETURN jsonb_build_object('runs', v_runs, 'queues', v_queues, 'count', v_count, 'rings', engine.emit(v_events));
 END $$;

@@ -24,7 +24,7 @@ BEGIN
 
   v_steps := ARRAY(SELECT id FROM steps WHERE status = 'running' ORDER BY id);
   UPDATE steps SET lease_expires_at = '-infinity', step_deadline_at = NULL WHERE id = ANY (v_steps);
-  LOOP
+  LOOP  -- nobody else holds a step now, so that none is passed over
     v_back := engine.give_back(NULL, false, 1000);
     EXIT WHEN (v_back ->> 'count')::int = 0;
     v_runs := v_runs || (v_back -> 'runs');

@@ -730,6 +730,77 @@ export type NewWorkflowVersion = {
 };
 
 /**
+ * OutboxEntry
+ *
+ * One event for one subscription, without what it says. `attempt` counts the tries so far.
+ */
+export type OutboxEntry = {
+    /**
+     * Attempt
+     */
+    attempt: number;
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Ended At
+     */
+    ended_at: string | null;
+    error: Failure | null;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Kind
+     */
+    kind: string;
+    /**
+     * Next At
+     */
+    next_at: string;
+    /**
+     * Project Id
+     */
+    project_id: string;
+    /**
+     * Run Id
+     */
+    run_id: string;
+    /**
+     * Seq
+     */
+    seq: number;
+    status: OutboxStatus;
+    /**
+     * Subscription
+     */
+    subscription: string;
+};
+
+/**
+ * OutboxList
+ */
+export type OutboxList = {
+    /**
+     * Items
+     */
+    items: Array<OutboxEntry>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
+ * OutboxStatus
+ *
+ * Where an event stands on its way to one subscription.
+ */
+export type OutboxStatus = 'pending' | 'delivered' | 'dead';
+
+/**
  * Part
  *
  * One part that the service needs. `missing` stops it; `degraded` costs latency only.
@@ -2444,6 +2515,102 @@ export type GetMeResponses = {
 };
 
 export type GetMeResponse = GetMeResponses[keyof GetMeResponses];
+
+export type ListOutboxData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Status
+         *
+         * Which entries: those that were given up.
+         */
+        status?: 'dead';
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/outbox';
+};
+
+export type ListOutboxErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListOutboxError = ListOutboxErrors[keyof ListOutboxErrors];
+
+export type ListOutboxResponses = {
+    /**
+     * Successful Response
+     */
+    200: OutboxList;
+};
+
+export type ListOutboxResponse = ListOutboxResponses[keyof ListOutboxResponses];
+
+export type RedriveOutboxEntryData = {
+    body?: never;
+    path: {
+        /**
+         * Entry Id
+         */
+        entry_id: string;
+    };
+    query?: never;
+    url: '/api/v1/outbox/{entry_id}/redrive';
+};
+
+export type RedriveOutboxEntryErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type RedriveOutboxEntryError = RedriveOutboxEntryErrors[keyof RedriveOutboxEntryErrors];
+
+export type RedriveOutboxEntryResponses = {
+    /**
+     * Successful Response
+     */
+    200: OutboxEntry;
+};
+
+export type RedriveOutboxEntryResponse = RedriveOutboxEntryResponses[keyof RedriveOutboxEntryResponses];
 
 export type ListProjectsData = {
     body?: never;
