@@ -25,6 +25,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "createRun": {"project": "weather", "workflow": "report"},
     "approve": {},
     "reject": {"reason": "no"},
+    "resolve": {"answer": "fail", "evidence": "asked"},
 }
 Operation = tuple[str, str, dict[str, Any]]
 

@@ -53,7 +53,8 @@ def _used_by(step: Mapping[str, Any]) -> str | None:
     return step.get("tool") or step.get("agent")
 
 
-def _workflow_ref(version: VersionName) -> WorkflowRef:
+def workflow_ref(version: VersionName) -> WorkflowRef:
+    """Return what is shown of the version that a run executes."""
     return WorkflowRef(id=version.workflow_id, name=version.name, version=version.version)
 
 
@@ -80,7 +81,7 @@ async def run_summaries(session: AsyncSession, principal: Principal, runs: Seque
         return RunSummary(
             id=run.id,
             project=slugs[run.project_id],
-            workflow=_workflow_ref(version),
+            workflow=workflow_ref(version),
             status=RunStatus(run.status),
             trigger=run.trigger,
             error=failure(run.error),
@@ -200,7 +201,7 @@ async def approval_views(
             project=slugs[one.project_id],
             run_id=one.run_id,
             step_id=one.step_id,
-            workflow=_workflow_ref(versions[runs[one.run_id].workflow_version_id]),
+            workflow=workflow_ref(versions[runs[one.run_id].workflow_version_id]),
             step_key=keys[one.step_id],
             subject_kind=cast(SubjectKind, one.subject_kind),
             title=one.title,

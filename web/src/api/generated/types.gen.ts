@@ -88,6 +88,13 @@ export type AgentVersionList = {
 };
 
 /**
+ * Answer
+ *
+ * What a person found out about an effect that was sent and whose answer was lost.
+ */
+export type Answer = 'happened' | 'did_not_happen' | 'fail';
+
+/**
  * Approval
  *
  * One question, bound to the digest of one exact action.
@@ -363,6 +370,19 @@ export type CallList = {
 export type CallStatus = 'proposed' | 'denied' | 'waiting_approval' | 'expired' | 'prepared' | 'done' | 'failed' | 'unknown';
 
 /**
+ * Consequence
+ *
+ * What one answer would do.
+ */
+export type Consequence = {
+    answer: Answer;
+    /**
+     * Effect
+     */
+    effect: string;
+};
+
+/**
  * Decision
  *
  * What the policy said to a call, and which rule said it; None: no rule matched.
@@ -384,6 +404,51 @@ export type Decision = {
      * Rule
      */
     rule: string | null;
+};
+
+/**
+ * DoubtfulCall
+ *
+ * An effect whose outcome nobody knows. `sent_at` is when it was allowed to leave.
+ */
+export type DoubtfulCall = {
+    /**
+     * Attempt
+     */
+    attempt: number;
+    /**
+     * Cost Micros
+     */
+    cost_micros: number;
+    /**
+     * Id
+     */
+    id: string;
+    kind: CallKind;
+    /**
+     * Name
+     */
+    name: string;
+    outcome: AttemptOutcome | null;
+    request: JsonValue;
+    /**
+     * Request Hash
+     */
+    request_hash: string;
+    /**
+     * Sent At
+     */
+    sent_at: string | null;
+    /**
+     * Seq
+     */
+    seq: number;
+    status: CallStatus;
+    /**
+     * Why
+     */
+    why: string;
+    worker: Worker | null;
 };
 
 /**
@@ -825,6 +890,26 @@ export type Reject = {
      * Reason
      */
     reason: string;
+};
+
+/**
+ * Resolve
+ *
+ * What a person found out, and how. `call_id` is needed where several calls of the step are in doubt.
+ *
+ * `output` is the response of a call that happened.
+ */
+export type Resolve = {
+    answer: Answer;
+    /**
+     * Call Id
+     */
+    call_id?: string | null;
+    /**
+     * Evidence
+     */
+    evidence: string;
+    output?: JsonValue;
 };
 
 /**
@@ -1311,6 +1396,66 @@ export type ToolList = {
      * Next Cursor
      */
     next_cursor: string | null;
+};
+
+/**
+ * UncertainList
+ */
+export type UncertainList = {
+    /**
+     * Items
+     */
+    items: Array<UncertainStep>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
+ * UncertainStep
+ *
+ * A step that goes on only after a person has said what became of its calls.
+ */
+export type UncertainStep = {
+    /**
+     * Answers
+     */
+    answers: Array<Consequence>;
+    /**
+     * Calls
+     */
+    calls: Array<DoubtfulCall>;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Key
+     */
+    key: string;
+    /**
+     * Path
+     */
+    path: string;
+    /**
+     * Project
+     */
+    project: string;
+    /**
+     * Run Id
+     */
+    run_id: string;
+    run_status: RunStatus;
+    /**
+     * Since
+     */
+    since: string | null;
+    /**
+     * Type
+     */
+    type: string;
+    workflow: WorkflowRef;
 };
 
 /**
@@ -2877,6 +3022,56 @@ export type GetStepResponses = {
 
 export type GetStepResponse = GetStepResponses[keyof GetStepResponses];
 
+export type ResolveData = {
+    body: Resolve;
+    path: {
+        /**
+         * Run Id
+         */
+        run_id: string;
+        /**
+         * Step Id
+         */
+        step_id: string;
+    };
+    query?: never;
+    url: '/api/v1/runs/{run_id}/steps/{step_id}/resolve';
+};
+
+export type ResolveErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Request Entity Too Large
+     */
+    413: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ResolveError = ResolveErrors[keyof ResolveErrors];
+
+export type ResolveResponses = {
+    /**
+     * Successful Response
+     */
+    200: StepDetail;
+};
+
+export type ResolveResponse = ResolveResponses[keyof ResolveResponses];
+
 export type GetWorkflowSchemaData = {
     body?: never;
     path?: never;
@@ -2997,6 +3192,56 @@ export type GetToolResponses = {
 };
 
 export type GetToolResponse = GetToolResponses[keyof GetToolResponses];
+
+export type ListUncertainData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * Project
+         *
+         * The project's slug.
+         */
+        project: string;
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/uncertain';
+};
+
+export type ListUncertainErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListUncertainError = ListUncertainErrors[keyof ListUncertainErrors];
+
+export type ListUncertainResponses = {
+    /**
+     * Successful Response
+     */
+    200: UncertainList;
+};
+
+export type ListUncertainResponse = ListUncertainResponses[keyof ListUncertainResponses];
 
 export type ListWorkflowsData = {
     body?: never;
