@@ -25,8 +25,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "createRun": {"project": "weather", "workflow": "report"},
     "approve": {},
     "reject": {"reason": "no"},
-    "resolve": {"answer": "fail", "evidence": "asked"},
+    "resolveStep": {"answer": "fail", "evidence": "asked"},
+    "forkRun": {"from": "first"},
 }
+QUERIES: dict[str, dict[str, str]] = {"getRerunPlan": {"kind": "fork", "from": "first"}}
 Operation = tuple[str, str, dict[str, Any]]
 
 
@@ -41,7 +43,9 @@ async def send(client: AsyncClient, operation: Operation, values: dict[str, str]
     body = BODIES.get(described["operationId"])
     if body and "project" in body:
         body = body | {"project": project}
-    query = {"project": project} if any(one["name"] == "project" for one in described.get("parameters", [])) else None
+    query = dict(QUERIES.get(described["operationId"], {}))
+    if any(one["name"] == "project" for one in described.get("parameters", [])):
+        query["project"] = project
     return await client.request(method, path.format(**values), params=query, json=body)
 
 

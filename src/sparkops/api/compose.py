@@ -12,7 +12,7 @@ from sparkops.api.views.base import Ref
 from sparkops.api.views.catalogue import StepOutline
 from sparkops.api.views.runs import Call as CallView
 from sparkops.api.views.runs import Decision as DecisionView
-from sparkops.api.views.runs import Failure, RunBudget, RunSummary, TokenCount, WorkflowRef
+from sparkops.api.views.runs import Failure, RunBudget, RunSource, RunSummary, TokenCount, WorkflowRef
 from sparkops.api.views.runs import Run as RunView
 from sparkops.api.views.runs import Step as StepView
 from sparkops.core.principal import Principal
@@ -29,7 +29,7 @@ from sparkops.domains.policies.queries import decisions
 from sparkops.domains.projects.queries import slugs_of
 from sparkops.domains.runs.models import Run, Step
 from sparkops.domains.runs.queries import last_seqs, runs_by_id, step_counts, step_keys
-from sparkops.domains.runs.state import RunStatus, StepStatus
+from sparkops.domains.runs.state import RunStatus, SourceKind, StepStatus
 from sparkops.domains.workflows.queries import VersionName, definition_of, version_names
 
 
@@ -96,6 +96,7 @@ async def run_summaries(session: AsyncSession, principal: Principal, runs: Seque
             steps_total=sum(counts.get(run.id, {}).values()),
             last_seq=seqs.get(run.id, 0),
             scripted=version.scripted or not scripted.isdisjoint(_agent_versions(run)),
+            source=_source(run),
         )
 
     return [summary(run) for run in runs]
@@ -108,6 +109,12 @@ async def run_whole(session: AsyncSession, principal: Principal, run: Run) -> Ru
     return RunView(
         **summary.model_dump(), input=run.input, output=run.output, steps_by_status=dict(counts.get(run.id, {}))
     )
+
+
+def _source(run: Run) -> RunSource | None:
+    if run.source_run_id is None or run.source_kind is None:
+        return None
+    return RunSource(run_id=run.source_run_id, kind=SourceKind(run.source_kind))
 
 
 def _person(user_id: UUID | None, names: Mapping[UUID, str]) -> Ref | None:
@@ -144,6 +151,7 @@ def _step_view(
         waiting_for=step.waiting_for,
         error=failure(step.error),
         cost_micros=costs.get(step.id, 0),
+        copied_from=step.copied_from,
     )
 
 

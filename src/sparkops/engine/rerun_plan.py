@@ -12,7 +12,7 @@ from sparkops.domains.effects.state import CallStatus, EffectClass
 from sparkops.domains.runs.state import RunStatus
 from sparkops.engine.context import Engine
 from sparkops.engine.draft import Rerun, draft_run, find_source
-from sparkops.engine.kept import Fate, Past
+from sparkops.engine.kept import Fate, Past, inputs_read, parts_of
 
 MAX_EFFECTS = 200
 """How many repeated side effects a plan lists; it counts all of them."""
@@ -71,7 +71,8 @@ class RepeatedEffect:
 class PlannedStep:
     """One step of the new run. `past` None: the source has no such step.
 
-    `kept_calls`: how many recorded calls answer it, if it runs again. `repeats`: how many side effects it repeats.
+    `inputs`: which inputs it may read. `kept_calls`: how many recorded calls answer it, if it runs again. `repeats`:
+    how many side effects it repeats.
     """
 
     fate: Fate
@@ -79,6 +80,7 @@ class PlannedStep:
     name: str | None
     past: Past | None
     cost: Cost
+    inputs: Sequence[str]
     kept_calls: int
     repeats: int
 
@@ -106,7 +108,7 @@ async def plan_rerun(engine: Engine, principal: Principal, run_id: UUID, request
     """
     pool = engine.database.pool
     draft = await draft_run(engine, await find_source(engine, principal, run_id, None), request)
-    again = draft.again()
+    again, parts = draft.again(), parts_of(draft.graph.definition)
     answered = [one.id for key in again for one in draft.calls.get(key, ())]
     made = {row["key"]: row for row in await pool.fetch(_STEPS, run_id, again, answered)}
     effects = await pool.fetch(_EFFECTS, run_id, again, answered, MAX_ARGUMENT_CHARS, MAX_EFFECTS)
@@ -119,6 +121,7 @@ async def plan_rerun(engine: Engine, principal: Principal, run_id: UUID, request
             name=node.name,
             past=draft.past.get(key),
             cost=_cost(then) if then else Cost(),
+            inputs=inputs_read(parts[key], draft.values.keys()),
             kept_calls=0 if fate.kept else len(draft.calls.get(key, ())),
             repeats=then["repeats"] if then else 0,
         )

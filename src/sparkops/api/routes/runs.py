@@ -50,7 +50,7 @@ async def find_run(session: AsyncSession, principal: Principal, run_id: UUID) ->
     return found
 
 
-async def _read(door: Door, principal: Principal, run_id: UUID) -> views.Run:
+async def read_run(door: Door, principal: Principal, run_id: UUID) -> views.Run:
     """Read a run after the engine's own transaction has changed it."""
     async with door.database.sessions.begin() as session:
         return await run_whole(session, principal, await find_run(session, principal, run_id))
@@ -78,7 +78,7 @@ async def create_run(
     accepted = await accept_run(door.engine, principal, request)
     if not accepted.created:
         response.status_code = 200
-    return await _read(door, principal, accepted.run_id)
+    return await read_run(door, principal, accepted.run_id)
 
 
 @router.get("", responses=problems(404))
@@ -130,4 +130,4 @@ async def get_run(run_id: UUID, principal: PrincipalDep, session: SessionDep) ->
 async def cancel_run(run_id: UUID, principal: PrincipalDep, door: DoorDep) -> views.Run:
     """Ask a run to stop; asking again, or asking a run that has ended, changes nothing."""
     await ask_to_stop(door.engine, principal, run_id)
-    return await _read(door, principal, run_id)
+    return await read_run(door, principal, run_id)

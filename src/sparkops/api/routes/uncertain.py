@@ -22,7 +22,8 @@ from sparkops.domains.runs.models import Run, Step, StepAttempt, WorkerSession
 from sparkops.domains.runs.state import AttemptOutcome, RunStatus
 from sparkops.domains.workflows.queries import version_names
 from sparkops.engine.doubt import consequence, why_unknown
-from sparkops.engine.resolve import Answer, Resolution, resolve_step
+from sparkops.engine.resolve import Answer, Resolution
+from sparkops.engine.resolve import resolve_step as record_answer
 
 router = APIRouter(tags=["runs"])
 
@@ -40,12 +41,12 @@ async def list_uncertain(
 
 
 @router.post("/runs/{run_id}/steps/{step_id}/resolve", responses=problems(404, 409, 413))
-async def resolve(
+async def resolve_step(
     run_id: UUID, step_id: UUID, body: views.Resolve, principal: PrincipalDep, door: DoorDep
 ) -> StepDetail:
     """Say what became of a call in doubt, with evidence; the step goes on. A second answer is a conflict."""
     resolution = Resolution(body.answer, body.evidence, body.call_id, body.output)
-    await resolve_step(door.engine, principal, run_id, step_id, resolution)
+    await record_answer(door.engine, principal, run_id, step_id, resolution)
     async with door.database.sessions.begin() as session:
         return await step_detail(session, principal, run_id, step_id)
 

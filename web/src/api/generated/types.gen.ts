@@ -279,7 +279,7 @@ export type AttemptOutcome = 'succeeded' | 'failed' | 'waiting' | 'released' | '
 /**
  * Call
  *
- * One effect of a step: intent, decision, outcome and cost.
+ * One effect of a step: intent, decision, outcome and cost. `attempt` 0: a copy from the source run, not sent.
  */
 export type Call = {
     /**
@@ -520,6 +520,27 @@ export type Failure = {
     message: string;
 };
 
+/**
+ * Fork
+ *
+ * From this step on, by its id in the definition: it and all behind it run again.
+ */
+export type Fork = {
+    /**
+     * Budget Micros
+     */
+    budget_micros?: number | null;
+    /**
+     * From
+     */
+    from: string;
+    input?: JsonValue;
+    /**
+     * Version
+     */
+    version?: number | null;
+};
+
 export type JsonValue = unknown;
 
 /**
@@ -730,6 +751,100 @@ export type Parts = {
 };
 
 /**
+ * PlanTotals
+ *
+ * Sums over the steps. What runs again cost so much last time; it may cost something else this time.
+ */
+export type PlanTotals = {
+    /**
+     * Again Calls
+     */
+    again_calls: number;
+    /**
+     * Again Cost Micros
+     */
+    again_cost_micros: number;
+    /**
+     * Again Steps
+     */
+    again_steps: number;
+    /**
+     * Kept Calls
+     */
+    kept_calls: number;
+    /**
+     * Kept Cost Micros
+     */
+    kept_cost_micros: number;
+    /**
+     * Kept Steps
+     */
+    kept_steps: number;
+    /**
+     * Repeats
+     */
+    repeats: number;
+};
+
+/**
+ * PlannedStep
+ *
+ * What happens to one step. `calls`, `cost_micros` and `tokens` are those of the source alone.
+ *
+ * `why` of None: it is kept. `because` names the steps that it is behind, or the inputs that are others now.
+ * `last_status` of None: the source has no such step. `tokens` of None: none were recorded.
+ */
+export type PlannedStep = {
+    /**
+     * Because
+     */
+    because: Array<string>;
+    /**
+     * Calls
+     */
+    calls: number;
+    /**
+     * Cost Micros
+     */
+    cost_micros: number;
+    /**
+     * Explanation
+     */
+    explanation: string;
+    /**
+     * Inputs
+     */
+    inputs: Array<string>;
+    /**
+     * Kept
+     */
+    kept: boolean;
+    /**
+     * Kept Calls
+     */
+    kept_calls: number;
+    /**
+     * Key
+     */
+    key: string;
+    last_status: StepStatus | null;
+    /**
+     * Name
+     */
+    name: string | null;
+    /**
+     * Repeats
+     */
+    repeats: number;
+    tokens: TokenCount | null;
+    /**
+     * Type
+     */
+    type: string;
+    why: Why | null;
+};
+
+/**
  * Policy
  *
  * The rules of a project. Each change makes the next version; a decision names the version it was taken under.
@@ -893,6 +1008,100 @@ export type Reject = {
 };
 
 /**
+ * RepeatedEffect
+ *
+ * A call that changed something outside and would be made again; a sub-workflow's has another `run_id`.
+ */
+export type RepeatedEffect = {
+    /**
+     * Arguments
+     */
+    arguments: string;
+    /**
+     * At
+     */
+    at: string | null;
+    /**
+     * Call Id
+     */
+    call_id: string;
+    effect_class: EffectClass;
+    /**
+     * Key
+     */
+    key: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Request Hash
+     */
+    request_hash: string;
+    /**
+     * Run Id
+     */
+    run_id: string;
+    status: CallStatus;
+    /**
+     * Step Id
+     */
+    step_id: string;
+};
+
+/**
+ * Rerun
+ *
+ * Everything again. Without `version` and `input` under those of the source; `input` of null is no input.
+ */
+export type Rerun = {
+    /**
+     * Budget Micros
+     */
+    budget_micros?: number | null;
+    input?: JsonValue;
+    /**
+     * Version
+     */
+    version?: number | null;
+};
+
+/**
+ * RerunPlan
+ *
+ * What a new run made from this one would keep and do again. `effects` are the first of `totals.repeats`.
+ */
+export type RerunPlan = {
+    /**
+     * Effects
+     */
+    effects: Array<RepeatedEffect>;
+    /**
+     * Gone
+     */
+    gone: Array<string>;
+    kind: SourceKind;
+    /**
+     * Run Id
+     */
+    run_id: string;
+    source_status: RunStatus;
+    /**
+     * Start
+     */
+    start: string | null;
+    /**
+     * Steps
+     */
+    steps: Array<PlannedStep>;
+    totals: PlanTotals;
+    /**
+     * Version
+     */
+    version: number;
+};
+
+/**
  * Resolve
  *
  * What a person found out, and how. `call_id` is needed where several calls of the step are in doubt.
@@ -910,6 +1119,24 @@ export type Resolve = {
      */
     evidence: string;
     output?: JsonValue;
+};
+
+/**
+ * Retry
+ *
+ * `keep_calls`: what is done again is answered from the calls that are on record as done, and not bought anew.
+ *
+ * `budget_micros` of None: what the source was allowed.
+ */
+export type Retry = {
+    /**
+     * Budget Micros
+     */
+    budget_micros?: number | null;
+    /**
+     * Keep Calls
+     */
+    keep_calls?: boolean;
 };
 
 /**
@@ -962,6 +1189,7 @@ export type Run = {
      * Scripted
      */
     scripted: boolean;
+    source: RunSource | null;
     /**
      * Started At
      */
@@ -1020,6 +1248,19 @@ export type RunList = {
 };
 
 /**
+ * RunSource
+ *
+ * The run that a run was made from, and how.
+ */
+export type RunSource = {
+    kind: SourceKind;
+    /**
+     * Run Id
+     */
+    run_id: string;
+};
+
+/**
  * RunStatus
  *
  * Where a run stands.
@@ -1067,6 +1308,7 @@ export type RunSummary = {
      * Scripted
      */
     scripted: boolean;
+    source: RunSource | null;
     /**
      * Started At
      */
@@ -1101,6 +1343,13 @@ export type SignIn = {
 };
 
 /**
+ * SourceKind
+ *
+ * How a run was made from another.
+ */
+export type SourceKind = 'retry' | 'fork' | 'rerun';
+
+/**
  * Step
  *
  * One step of a run, without its output.
@@ -1110,6 +1359,10 @@ export type Step = {
      * Attempt
      */
     attempt: number;
+    /**
+     * Copied From
+     */
+    copied_from: string | null;
     /**
      * Cost Micros
      */
@@ -1186,6 +1439,10 @@ export type StepDetail = {
      * Attempts
      */
     attempts: Array<Attempt>;
+    /**
+     * Copied From
+     */
+    copied_from: string | null;
     /**
      * Cost Micros
      */
@@ -1497,6 +1754,13 @@ export type Verdict = {
      */
     valid: boolean;
 };
+
+/**
+ * Why
+ *
+ * Why a step runs again.
+ */
+export type Why = 'everything' | 'chosen' | 'new' | 'changed' | 'failed' | 'cancelled' | 'not-ended' | 'undone' | 'input' | 'behind';
 
 /**
  * Worker
@@ -2933,6 +3197,248 @@ export type ListEventsResponses = {
 
 export type ListEventsResponse = ListEventsResponses[keyof ListEventsResponses];
 
+export type ForkRunData = {
+    body: Fork;
+    headers?: {
+        /**
+         * Idempotency-Key
+         */
+        'idempotency-key'?: string | null;
+    };
+    path: {
+        /**
+         * Run Id
+         */
+        run_id: string;
+    };
+    query?: never;
+    url: '/api/v1/runs/{run_id}/fork';
+};
+
+export type ForkRunErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Request Entity Too Large
+     */
+    413: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
+};
+
+export type ForkRunError = ForkRunErrors[keyof ForkRunErrors];
+
+export type ForkRunResponses = {
+    /**
+     * OK
+     */
+    200: Run;
+    /**
+     * Successful Response
+     */
+    201: Run;
+};
+
+export type ForkRunResponse = ForkRunResponses[keyof ForkRunResponses];
+
+export type RerunData = {
+    body?: Rerun;
+    headers?: {
+        /**
+         * Idempotency-Key
+         */
+        'idempotency-key'?: string | null;
+    };
+    path: {
+        /**
+         * Run Id
+         */
+        run_id: string;
+    };
+    query?: never;
+    url: '/api/v1/runs/{run_id}/rerun';
+};
+
+export type RerunErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Request Entity Too Large
+     */
+    413: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
+};
+
+export type RerunError = RerunErrors[keyof RerunErrors];
+
+export type RerunResponses = {
+    /**
+     * OK
+     */
+    200: Run;
+    /**
+     * Successful Response
+     */
+    201: Run;
+};
+
+export type RerunResponse = RerunResponses[keyof RerunResponses];
+
+export type GetRerunPlanData = {
+    body?: never;
+    path: {
+        /**
+         * Run Id
+         */
+        run_id: string;
+    };
+    query: {
+        kind: SourceKind;
+        /**
+         * From
+         *
+         * The step of a fork, by its id in the definition.
+         */
+        from?: string | null;
+        /**
+         * Version
+         *
+         * None: that of the run.
+         */
+        version?: number | null;
+        /**
+         * Keep Calls
+         *
+         * Of a retry: answer from the calls on record.
+         */
+        keep_calls?: boolean;
+    };
+    url: '/api/v1/runs/{run_id}/rerun-plan';
+};
+
+export type GetRerunPlanErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type GetRerunPlanError = GetRerunPlanErrors[keyof GetRerunPlanErrors];
+
+export type GetRerunPlanResponses = {
+    /**
+     * Successful Response
+     */
+    200: RerunPlan;
+};
+
+export type GetRerunPlanResponse = GetRerunPlanResponses[keyof GetRerunPlanResponses];
+
+export type RetryRunData = {
+    body?: Retry;
+    headers?: {
+        /**
+         * Idempotency-Key
+         */
+        'idempotency-key'?: string | null;
+    };
+    path: {
+        /**
+         * Run Id
+         */
+        run_id: string;
+    };
+    query?: never;
+    url: '/api/v1/runs/{run_id}/retry';
+};
+
+export type RetryRunErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Request Entity Too Large
+     */
+    413: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
+};
+
+export type RetryRunError = RetryRunErrors[keyof RetryRunErrors];
+
+export type RetryRunResponses = {
+    /**
+     * OK
+     */
+    200: Run;
+    /**
+     * Successful Response
+     */
+    201: Run;
+};
+
+export type RetryRunResponse = RetryRunResponses[keyof RetryRunResponses];
+
 export type ListStepsData = {
     body?: never;
     path: {
@@ -3022,7 +3528,7 @@ export type GetStepResponses = {
 
 export type GetStepResponse = GetStepResponses[keyof GetStepResponses];
 
-export type ResolveData = {
+export type ResolveStepData = {
     body: Resolve;
     path: {
         /**
@@ -3038,7 +3544,7 @@ export type ResolveData = {
     url: '/api/v1/runs/{run_id}/steps/{step_id}/resolve';
 };
 
-export type ResolveErrors = {
+export type ResolveStepErrors = {
     /**
      * Unauthorized
      */
@@ -3061,16 +3567,16 @@ export type ResolveErrors = {
     422: Problem;
 };
 
-export type ResolveError = ResolveErrors[keyof ResolveErrors];
+export type ResolveStepError = ResolveStepErrors[keyof ResolveStepErrors];
 
-export type ResolveResponses = {
+export type ResolveStepResponses = {
     /**
      * Successful Response
      */
     200: StepDetail;
 };
 
-export type ResolveResponse = ResolveResponses[keyof ResolveResponses];
+export type ResolveStepResponse = ResolveStepResponses[keyof ResolveStepResponses];
 
 export type GetWorkflowSchemaData = {
     body?: never;
