@@ -14,7 +14,8 @@ from sparkops.domains.effects.state import EffectClass
 from sparkops.domains.runs.state import SourceKind
 from sparkops.domains.workflows.definition import parse_definition
 from sparkops.domains.workflows.models import Workflow, WorkflowVersion
-from sparkops.engine.accept import Accepted, IdempotencyMismatch
+from sparkops.engine.accept import Accepted, AlreadyRetried, IdempotencyMismatch
+from sparkops.engine.answer import answer_approval
 from sparkops.engine.cancel import cancel_run
 from sparkops.engine.draft import NothingToRetry, Rerun, RunNotEnded
 from sparkops.engine.kept import Why
@@ -275,13 +276,12 @@ async def test_a_retry_keeps_the_pins_and_the_budget_of_its_source(world: World)
     first = await world.run(await world.workflow(ONE_STEP), budget_micros=77)
     await world.sql('UPDATE runs SET pins = \'{"agents": {"x": "1"}}\'')
     await cancel_run(world.engine, world.ada, first)
-    limits = [
-        await world.database.pool.fetchval(
-            "SELECT limit_micros FROM budgets WHERE scope_id = $1",
-            await start(world, first, Rerun(SourceKind.RETRY, budget_micros=asked)),
-        )
-        for asked in (None, 5)
-    ]
+    limits = []
+    for asked in (None, 5):
+        run_id = await start(world, first, Rerun(SourceKind.RETRY, budget_micros=asked))
+        limit = "SELECT limit_micros FROM budgets WHERE scope_id = $1"
+        limits.append(await world.database.pool.fetchval(limit, run_id))
+        await cancel_run(world.engine, world.ada, run_id)
     pins = await world.database.pool.fetch("SELECT pins FROM runs")
     assert (limits, {row["pins"]["agents"]["x"] for row in pins}) == ([77, 5], {"1"})
 
@@ -476,6 +476,57 @@ async def test_of_two_retries_at_once_with_one_key_one_run_comes(world: World) -
         two = await world.blocked(start_rerun(world.engine, world.ada, first, asked))
     assert (made.created, await two) == (True, Accepted(made.run_id, created=False))
     assert await world.database.pool.fetchval("SELECT count(*) FROM runs WHERE source_run_id = $1", first) == 1
+
+
+async def test_a_run_has_one_retry_at_a_time_and_one_that_succeeded(world: World) -> None:
+    first = await world.run(await world.workflow(ONE_STEP))
+    await cancel_run(world.engine, world.ada, first)
+    async with world.transaction() as one:
+        made = (await start_rerun(one, world.ada, first, RETRY)).run_id
+        two = await world.blocked(start_rerun(world.engine, world.ben, first, RETRY))
+    with pytest.raises(AlreadyRetried) as refused:
+        await two
+    assert refused.value.members == {"run_id": str(made), "status_now": "running"}
+    await cancel_run(world.engine, world.ada, made)
+    again = await start(world, first, RETRY)
+    await world.work_until(again)
+    with pytest.raises(AlreadyRetried, match="succeeded"):
+        await start(world, first, Rerun(SourceKind.RETRY, idem_key="other"))
+    await start(world, first, AGAIN)
+
+
+ASKED = """
+version: 1
+name: asked
+input: {properties: {amount: {type: integer, default: 1}}}
+steps:
+  - {id: look, type: tool, tool: noop}
+  - {id: ask, type: approval, needs: [look], with: {title: May I}}
+  - {id: pay, type: tool, tool: shaky, needs: [ask], with: {n: "${{ input.amount }}"}, retry: {attempts: 1}}
+  - {id: tell, type: tool, tool: noop, needs: [look]}
+"""
+
+
+async def test_an_answer_serves_a_retry_and_not_a_fork_behind_it(world: World) -> None:
+    world.tools["shaky"] = shaky(broken=True)
+    first = await world.run(await world.workflow(ASKED))
+
+    async def waits() -> bool:
+        return (await statuses(world, first))["ask"] == "waiting"
+
+    await world.work(waits)
+    question = await world.database.pool.fetchval("SELECT id FROM approvals")
+    await answer_approval(world.engine, world.ben, question, approve=True, comment=None)
+    await world.work_until(first)
+    kept = {"look": None, "ask": None, "pay": Why.FAILED, "tell": None}
+    assert whys(await planned(world, first, RETRY)) == kept
+    forked = {**kept, "ask": Why.APPROVAL, "pay": Why.CHOSEN}
+    assert whys(await planned(world, first, fork("pay", same_input=False, input={"amount": 9}))) == forked
+    assert whys(await planned(world, first, fork("tell")))["ask"] is Why.APPROVAL, "pay runs again, too"
+    world.tools["shaky"] = shaky(broken=False)
+    second = await start(world, first, RETRY)
+    await world.work_until(second)
+    assert (await world.status(second), whys(await planned(world, second, fork("tell")))["ask"]) == ("succeeded", None)
 
 
 async def test_a_fork_that_was_accepted_is_found_again_although_its_source_went_on(world: World) -> None:

@@ -22,6 +22,7 @@ from sparkops.engine.kept import (
     Past,
     PastCall,
     Why,
+    asks,
     changed_inputs,
     explain,
     fates,
@@ -46,6 +47,10 @@ def step(key: str, *needs: str, **given: Any) -> dict[str, Any]:
     return {"id": key, "type": "tool", "tool": "noop", "needs": list(needs), "with": given}
 
 
+def question(key: str, *needs: str) -> dict[str, Any]:
+    return {"id": key, "type": "approval", "needs": list(needs), "with": {"title": "May I?"}}
+
+
 def ended(status: StepStatus = StepStatus.SUCCEEDED, **more: Any) -> Past:
     return Past(new_id(), status, started_at=NOON, finished_at=NOON + timedelta(seconds=1), **more)
 
@@ -66,7 +71,7 @@ DRAWN = st.lists(
         st.lists(st.integers(0, 30), max_size=3),
         st.sampled_from([*StepStatus, *[StepStatus.SUCCEEDED] * 20, *[StepStatus.SKIPPED] * 4]),
         st.sampled_from([*[None] * 6, *NAMES]),
-        st.sampled_from([*["same"] * 12, "changed", "new", "undone"]),
+        st.sampled_from([*["same"] * 10, "asks", "asks", "changed", "new", "undone"]),
     ),
     min_size=1,
     max_size=30,
@@ -85,25 +90,45 @@ def test_exactly_what_the_rule_says_is_kept(drawn: list[Any], kind: SourceKind, 
     now, before, past = {}, {}, {}
     for key, (_, status, name, how) in zip(keys, drawn, strict=True):
         given: dict[str, Any] = {"n": f"${{{{ input.{name} }}}}"} if name else {}
-        now[key] = step(key, *needs[key], **given)
-        if how != "new":
+        now[key] = question(key, *needs[key]) if how == "asks" else step(key, *needs[key], **given)
+        if how == "asks":
+            before[key], past[key] = now[key], ended(status)
+        elif how != "new":
             before[key] = step(key, *needs[key], **given, **({"was": 1} if how == "changed" else {}))
             past[key] = ended(status, undone=how == "undone")
     shuffled = random.sample(keys, len(keys))
     chosen = random.choice(keys) if kind is SourceKind.FORK else None
     found = fates(graph_of(*(now[key] for key in shuffled)), before, past, Change(kind, chosen, frozenset(inputs)))
 
-    kept: set[str] = set()
-    for key, (_, status, name, how) in zip(keys, drawn, strict=True):
-        well = how == "same" and status in (StepStatus.SUCCEEDED, StepStatus.SKIPPED)
-        if well and key != chosen and name not in inputs and kept.issuperset(needs[key]):
-            kept.add(key)
-    expected = set() if kind is SourceKind.RERUN else kept
+    def plainly_kept(reopened: set[str]) -> set[str]:
+        kept: set[str] = set()
+        for key, (_, status, name, how) in zip(keys, drawn, strict=True):
+            well = how in ("same", "asks") and status in (StepStatus.SUCCEEDED, StepStatus.SKIPPED)
+            reads = how == "same" and name in inputs
+            if well and key not in reopened | {chosen} and not reads and kept.issuperset(needs[key]):
+                kept.add(key)
+        return kept
+
+    expected = set() if kind is SourceKind.RERUN else plainly_kept(set())
+    if kind is SourceKind.FORK:
+        reopened: set[str] = set()
+        for _ in keys:
+            above = {need for key in keys if key not in expected for need in all_needs(key, needs)}
+            asked = {key for key in expected & above if now[key]["type"] == "approval"}
+            reopened |= {key for key in asked if past[key].status is StepStatus.SUCCEEDED}
+            expected = plainly_kept(reopened)
     assert {key for key, fate in found.items() if fate.kept} == expected
     assert list(found) == shuffled
     for key, fate in found.items():
         assert (fate.why is Why.BEHIND) <= bool(set(fate.because) & set(needs[key]))
         assert explain(fate, past.get(key)).endswith(".")
+
+
+def all_needs(key: str, needs: Mapping[str, list[str]]) -> set[str]:
+    found: set[str] = set()
+    for _ in needs:
+        found = found.union(needs[key], *(needs[need] for need in found))
+    return found
 
 
 @settings(max_examples=150, deadline=None)
@@ -184,6 +209,12 @@ def test_inputs_are_compared_by_value_and_type_and_by_being_there() -> None:
     before: dict[str, Json] = {"a": 1, "b": None, "c": [1], "d": 1}
     now: dict[str, Json] = {"a": 1.0, "c": [1], "d": 1, "e": None}
     assert changed_inputs(before, now) == {"a", "b", "e"}
+
+
+def test_a_question_in_a_body_counts_as_a_question() -> None:
+    assert asks(question("a"))
+    assert asks({"id": "a", "type": "map", "steps": [{"id": "b", "type": "loop", "steps": [question("c")]}]})
+    assert not asks({"id": "a", "type": "map", "steps": [step("b")]})
 
 
 # Calls that answer a retry

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
-from sparkops.core.errors import Invalid, NotFound, Unavailable
+from sparkops.core.errors import Conflict, Invalid, NotFound, Unavailable
 from sparkops.core.ids import new_id
 from sparkops.core.json import Json, digest
 from sparkops.core.principal import Principal
@@ -43,6 +43,10 @@ SELECT a.name, v.id FROM agents a JOIN agent_versions v ON v.agent_id = a.id AND
 
 class IdempotencyMismatch(Invalid):
     code, title = "idempotency-mismatch", "The idempotency key was used for another request"
+
+
+class AlreadyRetried(Conflict):
+    code, title = "already-retried", "A retry of this run is going on or has succeeded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +163,7 @@ async def accept_document(engine: Engine, document: Mapping[str, Any]) -> Accept
 
     Raises:
         IdempotencyMismatch, Unavailable: as `accept_run` says.
+        AlreadyRetried: another retry of the source is going on or has succeeded.
     """
     try:
         answer = await call(engine.database.pool, "accept", document)
@@ -167,6 +172,12 @@ async def accept_document(engine: Engine, document: Mapping[str, Any]) -> Accept
             "The database did not confirm. Send the same request with the same Idempotency-Key again.",
             retry_after_seconds=1,
         ) from None
+    if "retried" in answer:
+        raise AlreadyRetried(
+            f"Its retry {answer['retried']} is {answer['status']}. Fork the run to do a part of it once more.",
+            run_id=answer["retried"],
+            status_now=answer["status"],
+        )
     if not answer["same"]:
         raise _mismatch()
     engine.bell.log_grew(answer["rings"])

@@ -4,6 +4,9 @@ A step is kept if it ended well in the source (succeeded, or was skipped), stand
 same part of the document, reads no input that changed, and everything it needs is kept. Its result is then what it
 would have been given: the same definition over the same outputs. Everything else runs again. A `map`, `loop`,
 `workflow` or `wait` step is kept or runs again as a whole.
+
+An answer of a person counts for what it was given for. A retry, which changes nothing, completes that, and is made
+once; a fork may do other things behind the question, so it asks again wherever anything behind it runs again.
 """
 
 import re
@@ -41,6 +44,7 @@ class Why(StrEnum):
     NOT_ENDED = "not-ended"
     UNDONE = "undone"
     INPUT = "input"
+    APPROVAL = "approval"
     BEHIND = "behind"
 
 
@@ -103,13 +107,39 @@ def fates(graph: Graph, before: Mapping[str, Part], past: Mapping[str, Past], ch
     """
     parts = parts_of(graph.definition)
     own = {node.key: _own(node.key, parts[node.key], before, past, change) for node in graph.nodes}
-    again = {key for key, fate in own.items() if not fate.kept}
-    queue = list(again)
-    for key in queue:  # grows while it is walked: whoever stands behind runs again, too
-        behind = [dependent for dependent in graph.by_key[key].dependents if dependent not in again]
-        again.update(behind)
-        queue.extend(behind)
+    again = _and_behind(graph, {key for key, fate in own.items() if not fate.kept})
+    if change.kind is SourceKind.FORK:
+        answered = {key for key in own if key in past and past[key].status is StepStatus.SUCCEEDED and asks(parts[key])}
+        while reopened := (answered - again) & _above(graph, again):
+            own |= {key: Fate(key, Why.APPROVAL) for key in reopened}
+            again = _and_behind(graph, again | reopened)
     return {node.key: _with_needs(node, own[node.key], again) for node in graph.nodes}
+
+
+def asks(part: Part) -> bool:
+    """Say whether a step puts a question to a person, itself or in its body."""
+    return part["type"] == StepType.APPROVAL or any(asks(inner) for inner in part.get("steps", ()))
+
+
+def _and_behind(graph: Graph, keys: Collection[str]) -> set[str]:
+    """Return these steps with all that depend on them."""
+    found, queue = set(keys), list(keys)
+    for key in queue:  # grows while it is walked
+        new = [dependent for dependent in graph.by_key[key].dependents if dependent not in found]
+        found.update(new)
+        queue.extend(new)
+    return found
+
+
+def _above(graph: Graph, keys: Collection[str]) -> set[str]:
+    """Return all that these steps depend on."""
+    found: set[str] = set()
+    queue = list(keys)
+    for key in queue:  # grows while it is walked
+        new = [need for need in graph.by_key[key].needs if need not in found]
+        found.update(new)
+        queue.extend(new)
+    return found
 
 
 def _own(key: str, part: Part, before: Mapping[str, Part], past: Mapping[str, Past], change: Change) -> Fate:
@@ -204,6 +234,7 @@ _WORDS: Mapping[Why, str] = {
     Why.NOT_ENDED: "It has not ended in the source.",
     Why.UNDONE: "Its effect was taken back, or was tried to be.",
     Why.INPUT: "It reads an input that is another now: {names}.",
+    Why.APPROVAL: "What runs again behind it needs a new answer.",
     Why.BEHIND: "It needs what runs again: {names}.",
 }
 

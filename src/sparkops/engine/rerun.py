@@ -26,12 +26,14 @@ async def start_rerun(engine: Engine, principal: Principal, run_id: UUID, reques
     """Accept a new run made from this one: kept steps have ended when it begins. The source does not change.
 
     A retry runs under the version and the pins of its source; a fork and a re-run pin the agents as they are now. A
-    fork may be made of a run that is still going on: it keeps what has ended by now.
+    fork may be made of a run that is still going on: it keeps what has ended by now. As long as a retry goes on or has
+    succeeded there is no other.
 
     Raises:
         NotFound: no such run, or no such version of its workflow, in a project of this person.
         RunNotEnded: only a fork can be made of a run that is going on.
         NothingToRetry: the run succeeded, was never started, or no step of it failed or was cancelled.
+        AlreadyRetried: another retry is going on or has succeeded; `run_id` names it.
         Invalid: the request does not fit the kind, names no step of the version, or its input does not fit.
         IdempotencyMismatch: the key was used for another request.
         Unavailable: the outcome is unknown; the same key finds out.

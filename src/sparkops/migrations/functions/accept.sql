@@ -8,13 +8,24 @@ LANGUAGE plpgsql AS $$
 -- them, nothing was sent, used or charged; decision and approval stay those of the original. about: the audit line's
 -- detail. Both are absent for a run that is made from no other.
 -- Returns {run_id, created, same, rings}: on a repeated idempotency key the run that exists, and whether the
--- request was the same.
+-- request was the same; or {retried, status}: another retry of the source is going on or has succeeded.
 DECLARE
   v_run runs := jsonb_populate_record(NULL::runs, p -> 'run');
   v_id uuid;
   v_other runs;
   v_events jsonb;
 BEGIN
+  IF v_run.source_kind = 'retry' THEN
+    -- One retry at a time: two would each complete what was approved once.
+    PERFORM 1 FROM runs WHERE id = v_run.source_run_id FOR UPDATE;
+    SELECT * INTO v_other FROM runs
+      WHERE source_run_id = v_run.source_run_id AND source_kind = 'retry'
+        AND status NOT IN ('failed', 'cancelled', 'denied')
+        AND (v_run.idem_key IS NULL OR idem_key IS DISTINCT FROM v_run.idem_key) LIMIT 1;
+    IF FOUND THEN
+      RETURN jsonb_build_object('retried', v_other.id, 'status', v_other.status);
+    END IF;
+  END IF;
   INSERT INTO runs (id, project_id, workflow_id, workflow_version_id, status, trigger, input, pins, idem_key,
                     idem_hash, created_by, started_at, deadline_at, source_run_id, source_kind, loop_version)
   VALUES (v_run.id, v_run.project_id, v_run.workflow_id, v_run.workflow_version_id, 'running', v_run.trigger,
