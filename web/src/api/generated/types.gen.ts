@@ -1760,7 +1760,7 @@ export type Verdict = {
  *
  * Why a step runs again.
  */
-export type Why = 'everything' | 'chosen' | 'new' | 'changed' | 'failed' | 'cancelled' | 'not-ended' | 'undone' | 'input' | 'behind';
+export type Why = 'everything' | 'chosen' | 'new' | 'changed' | 'failed' | 'cancelled' | 'not-ended' | 'undone' | 'input' | 'approval' | 'behind';
 
 /**
  * Worker
