@@ -38,7 +38,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "orderHalt": {"kind": "pause", "scope": "project", "project": "weather", "reason": "maintenance"},
     "approve": {},
     "reject": {"reason": "no"},
+    "resolveStep": {"answer": "fail", "evidence": "asked"},
+    "forkRun": {"from": "first"},
 }
+QUERIES: dict[str, dict[str, str]] = {"getRerunPlan": {"kind": "fork", "from": "first"}}
 Operation = tuple[str, str, dict[str, Any]]
 
 
@@ -53,7 +56,9 @@ async def send(client: AsyncClient, operation: Operation, values: dict[str, str]
     body = BODIES.get(described["operationId"])
     if body and "project" in body:
         body = body | {"project": project}
-    query = {"project": project} if any(one["name"] == "project" for one in described.get("parameters", [])) else None
+    query = dict(QUERIES.get(described["operationId"], {}))
+    if any(one["name"] == "project" for one in described.get("parameters", [])):
+        query["project"] = project
     return await client.request(method, path.format(**values), params=query, json=body)
 
 

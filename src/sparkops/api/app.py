@@ -30,9 +30,11 @@ from sparkops.api.routes import (
     me,
     outbox,
     projects,
+    reruns,
     run_parts,
     runs,
     tools,
+    uncertain,
     workflows,
 )
 from sparkops.api.tasks import stop
@@ -93,9 +95,11 @@ def _add_routes(app: FastAPI, pages: Path) -> None:
         workflows.router,
         workflows.schemas,
         run_parts.files,
+        reruns.router,
         approvals.router,
         outbox.router,
         halts.router,
+        uncertain.router,
         live.router,
     ):
         members.include_router(router)

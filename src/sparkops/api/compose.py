@@ -16,7 +16,7 @@ from sparkops.api.views.catalogue import StepOutline
 from sparkops.api.views.control import Halt as HaltView
 from sparkops.api.views.runs import Call as CallView
 from sparkops.api.views.runs import Decision as DecisionView
-from sparkops.api.views.runs import Failure, Priority, RunBudget, RunSummary, TokenCount, WorkflowRef
+from sparkops.api.views.runs import Failure, Priority, RunBudget, RunSource, RunSummary, TokenCount, WorkflowRef
 from sparkops.api.views.runs import Run as RunView
 from sparkops.api.views.runs import Step as StepView
 from sparkops.core.principal import Principal
@@ -32,7 +32,7 @@ from sparkops.domains.policies.queries import decisions
 from sparkops.domains.projects.queries import slugs_of
 from sparkops.domains.runs.models import Run, Step
 from sparkops.domains.runs.queries import runs_by_id, step_counts, step_keys
-from sparkops.domains.runs.state import RunStatus, StepStatus
+from sparkops.domains.runs.state import RunStatus, SourceKind, StepStatus
 from sparkops.domains.workflows.queries import VersionName, names_of_workflows, version_names
 from sparkops.engine.accept import Begun
 from sparkops.engine.graph import Graph
@@ -61,7 +61,8 @@ def _used_by(step: Mapping[str, Any]) -> str | None:
     return step.get("tool") or step.get("agent") or step.get("workflow")
 
 
-def _workflow_ref(version: VersionName) -> WorkflowRef:
+def workflow_ref(version: VersionName) -> WorkflowRef:
+    """Return what is shown of the version that a run executes."""
     return WorkflowRef(id=version.workflow_id, name=version.name, version=version.version)
 
 
@@ -83,7 +84,7 @@ async def run_summaries(
         return RunSummary(
             id=run.id,
             project=slugs[run.project_id],
-            workflow=_workflow_ref(version),
+            workflow=workflow_ref(version),
             status=RunStatus(run.status),
             trigger=run.trigger,
             error=failure(run.error),
@@ -101,6 +102,7 @@ async def run_summaries(
             steps_total=run.step_count,
             last_seq=more["last_seq"] or 0,
             scripted=version.scripted or any(scripted[one] for one in _agent_versions(run)),
+            source=_source(run),
         )
 
     return [summary(run) for run in runs]
@@ -138,6 +140,7 @@ async def begun_run(door: Door, principal: Principal, project: str, run_id: UUID
         priority=_PRIORITY_NAMES[begun.priority],
         paused_at=None,
         paused_by=None,
+        source=None,
         created_at=begun.created_at,
         started_at=begun.created_at,
         finished_at=None,
@@ -161,6 +164,12 @@ async def run_whole(session: AsyncSession, principal: Principal, known: Known, r
     return RunView(
         **summary.model_dump(), input=run.input, output=run.output, steps_by_status=dict(counts.get(run.id, {}))
     )
+
+
+def _source(run: Run) -> RunSource | None:
+    if run.source_run_id is None or run.source_kind is None:
+        return None
+    return RunSource(run_id=run.source_run_id, kind=SourceKind(run.source_kind))
 
 
 def _named(row_id: UUID | None, names: Mapping[UUID, str]) -> Ref | None:
@@ -197,6 +206,7 @@ def _step_view(step: Step, graph: Graph, costs: Mapping[UUID, int], keys: Mappin
         waiting_for=step.waiting_for,
         error=failure(step.error),
         cost_micros=costs.get(step.id, 0),
+        copied_from=step.copied_from,
     )
 
 
@@ -254,7 +264,7 @@ async def approval_views(
             project=slugs[one.project_id],
             run_id=one.run_id,
             step_id=one.step_id,
-            workflow=_workflow_ref(versions[runs[one.run_id].workflow_version_id]),
+            workflow=workflow_ref(versions[runs[one.run_id].workflow_version_id]),
             step_key=keys[one.step_id],
             subject_kind=cast(SubjectKind, one.subject_kind),
             title=one.title,

@@ -55,14 +55,25 @@ async def advance_locked(
         commands: list[Mapping[str, Any]] = [to_json(command) for command in decide_cancelled(graph, states)]
     else:
         commands = [to_json(command) for command in decide(graph, states, run["input"], str(run["id"]), focus=focus)]
-        commands += _attention(status, states.values(), commands)
+        attention = _attention(status, states.values(), commands)
+        if status is RunStatus.ATTENTION and attention:
+            # A run that needs attention cannot end: it goes on first, even if only to its end.
+            resumed = await call(on, "apply", run["id"], attention)
+            return await _apply(on, run["id"], commands, resumed["events"])
+        commands += attention
     if status in HELD:
         commands = [command for command in commands if command["op"] not in ("finish", "compensate")]
+    return await _apply(on, run["id"], commands, [])
+
+
+async def _apply(
+    on: Connection, run_id: UUID, commands: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]]
+) -> Advanced:
     if not commands:
-        return Advanced()
-    applied = await call(on, "apply", run["id"], commands)
+        return Advanced([], list(events))
+    applied = await call(on, "apply", run_id, list(commands))
     ended = any(command["op"] == "finish" for command in commands)
-    return Advanced([UUID(step) for step in applied["ready"]], list(applied["events"]), ended)
+    return Advanced([UUID(step) for step in applied["ready"]], [*events, *applied["events"]], ended)
 
 
 def _attention(

@@ -28,6 +28,7 @@ export const aRun = (given: Partial<Run> = {}): Run => ({
   steps_by_status: {},
   last_seq: 0,
   scripted: false,
+  source: null,
   ...given,
 })
 
@@ -46,6 +47,7 @@ export const aStep = (given: Partial<Step> = {}): Step => ({
   started_at: AT,
   finished_at: null,
   waiting_for: null,
+  copied_from: null,
   error: null,
   cost_micros: 0,
   name: 'sql.query',

@@ -5,14 +5,16 @@ from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.api.compose import call_views, failure, step_views
-from sparkops.api.deps import DoorDep, PageDep, PrincipalDep, SessionDep
+from sparkops.api.deps import Door, DoorDep, PageDep, PrincipalDep, SessionDep
 from sparkops.api.responses import problems
 from sparkops.api.routes.runs import find_run
 from sparkops.api.views import runs as views
 from sparkops.core.errors import NotFound
 from sparkops.core.paging import PageRequest, page_of, page_request
+from sparkops.core.principal import Principal
 from sparkops.domains.artifacts import queries as artifacts
 from sparkops.domains.effects.queries import calls
 from sparkops.domains.runs import queries
@@ -49,6 +51,17 @@ async def get_step(
     run_id: UUID, step_id: UUID, principal: PrincipalDep, session: SessionDep, door: DoorDep
 ) -> views.StepDetail:
     """Return one step with its output and all attempts at it."""
+    return await step_detail(session, door, principal, run_id, step_id)
+
+
+async def step_detail(
+    session: AsyncSession, door: Door, principal: Principal, run_id: UUID, step_id: UUID
+) -> views.StepDetail:
+    """Return one step whole.
+
+    Raises:
+        NotFound: there is no such run of the principal, or no such step in it.
+    """
     run = await find_run(session, principal, run_id)
     step = await queries.step(session, principal, run_id=run_id, step_id=step_id)
     if step is None:

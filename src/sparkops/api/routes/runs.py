@@ -52,7 +52,7 @@ async def find_run(session: AsyncSession, principal: Principal, run_id: UUID) ->
     return found
 
 
-async def _read(door: Door, principal: Principal, run_id: UUID) -> views.Run:
+async def read_run(door: Door, principal: Principal, run_id: UUID) -> views.Run:
     """Read a run after the engine's own transaction has changed it."""
     async with door.database.sessions.begin() as session:
         return await run_whole(session, principal, door.known, await find_run(session, principal, run_id))
@@ -83,7 +83,7 @@ async def create_run(
     if not accepted.created:
         response.status_code = 200
     if accepted.begun is None:
-        return await _read(door, principal, accepted.run_id)
+        return await read_run(door, principal, accepted.run_id)
     return await begun_run(door, principal, body.project, accepted.run_id, accepted.begun)
 
 
@@ -137,18 +137,18 @@ async def get_run(run_id: UUID, principal: PrincipalDep, session: SessionDep, do
 async def cancel_run(run_id: UUID, principal: PrincipalDep, door: DoorDep) -> views.Run:
     """Ask a run to stop; asking again, or asking a run that has ended, changes nothing."""
     await ask_to_stop(door.engine, principal, run_id)
-    return await _read(door, principal, run_id)
+    return await read_run(door, principal, run_id)
 
 
 @router.post("/{run_id}/pause", responses=problems(404, 409))
 async def pause_run(run_id: UUID, principal: PrincipalDep, door: DoorDep) -> views.Run:
     """Let nothing more of a run start; what runs goes on to its end. Pausing it again changes nothing."""
     await pause.pause_run(door.engine, principal, run_id)
-    return await _read(door, principal, run_id)
+    return await read_run(door, principal, run_id)
 
 
 @router.post("/{run_id}/resume", responses=problems(404, 409))
 async def resume_run(run_id: UUID, principal: PrincipalDep, door: DoorDep) -> views.Run:
     """Let a paused run go on, or queue where a limit leaves no room. A run that is not paused stays as it is."""
     await pause.resume_run(door.engine, principal, run_id)
-    return await _read(door, principal, run_id)
+    return await read_run(door, principal, run_id)

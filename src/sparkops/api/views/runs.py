@@ -8,7 +8,7 @@ from pydantic import Field, JsonValue
 
 from sparkops.api.views.base import Body, Ref, Slug, View
 from sparkops.domains.effects.state import CallKind, CallStatus, EffectClass
-from sparkops.domains.runs.state import AttemptOutcome, RunStatus, StepStatus
+from sparkops.domains.runs.state import AttemptOutcome, RunStatus, SourceKind, StepStatus
 
 MAX_MICROS = 2**53 - 1
 """What a JavaScript number can hold exactly."""
@@ -46,6 +46,13 @@ class RunBudget(View):
     reserved_micros: int
 
 
+class RunSource(View):
+    """The run that a run was made from, and how."""
+
+    run_id: UUID
+    kind: SourceKind
+
+
 class RunSummary(View):
     """A run as lists show it."""
 
@@ -72,6 +79,7 @@ class RunSummary(View):
     """The sequence number of its newest event."""
     scripted: bool
     """A declared script stands in for a model somewhere in this run."""
+    source: RunSource | None
 
 
 class RunList(View):
@@ -122,6 +130,8 @@ class Step(View):
     waiting_for: dict[str, JsonValue] | None
     error: Failure | None
     cost_micros: int
+    copied_from: UUID | None
+    """The step of the source run whose result this is; it was not attempted in this run."""
 
 
 class StepList(View):
@@ -165,7 +175,7 @@ class Decision(View):
 
 
 class Call(View):
-    """One effect of a step: intent, decision, outcome and cost."""
+    """One effect of a step: intent, decision, outcome and cost. `attempt` 0: a copy from the source run, not sent."""
 
     id: UUID
     step_id: UUID

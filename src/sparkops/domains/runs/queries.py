@@ -145,6 +145,35 @@ async def attempts(
     return rows.tuples().all()
 
 
+async def attempts_of_steps(
+    session: AsyncSession, principal: Principal, *, run_ids: Collection[UUID], step_ids: Collection[UUID]
+) -> Sequence[tuple[StepAttempt, WorkerSession | None]]:
+    """Return all attempts at these steps of these runs, each with the worker that held it."""
+    rows = await session.execute(
+        select(StepAttempt, WorkerSession)
+        .outerjoin(WorkerSession, WorkerSession.id == StepAttempt.worker_session)
+        .where(
+            StepAttempt.run_id.in_(run_ids),
+            StepAttempt.step_id.in_(step_ids),
+            visible_to(principal, StepAttempt.project_id),
+        )
+    )
+    return rows.tuples().all()
+
+
+async def uncertain_steps(
+    session: AsyncSession, principal: Principal, *, project_id: UUID, page: PageRequest
+) -> Sequence[Step]:
+    """Return the uncertain steps of a project, those of the newest runs first, one more than the page holds."""
+    statement = select(Step).where(
+        Step.project_id == project_id, Step.status == StepStatus.UNCERTAIN, visible_to(principal, Step.project_id)
+    )
+    if page.after is not None:
+        statement = statement.where(Step.id < page.after)
+    statement = statement.options(_NO_OUTPUT).order_by(Step.id.desc())
+    return (await session.scalars(statement.limit(page.limit + 1))).all()
+
+
 async def events(
     session: AsyncSession, principal: Principal, *, run_id: UUID, since: int, limit: int
 ) -> Sequence[Event]:

@@ -88,6 +88,13 @@ export type AgentVersionList = {
 };
 
 /**
+ * Answer
+ *
+ * What a person found out about an effect that was sent and whose answer was lost.
+ */
+export type Answer = 'happened' | 'did_not_happen' | 'fail';
+
+/**
  * Approval
  *
  * One question, bound to the digest of one exact action.
@@ -272,7 +279,7 @@ export type AttemptOutcome = 'succeeded' | 'failed' | 'waiting' | 'released' | '
 /**
  * Call
  *
- * One effect of a step: intent, decision, outcome and cost.
+ * One effect of a step: intent, decision, outcome and cost. `attempt` 0: a copy from the source run, not sent.
  */
 export type Call = {
     /**
@@ -363,6 +370,19 @@ export type CallList = {
 export type CallStatus = 'proposed' | 'denied' | 'waiting_approval' | 'expired' | 'prepared' | 'done' | 'failed' | 'unknown';
 
 /**
+ * Consequence
+ *
+ * What one answer would do.
+ */
+export type Consequence = {
+    answer: Answer;
+    /**
+     * Effect
+     */
+    effect: string;
+};
+
+/**
  * Decision
  *
  * What the policy said to a call, and which rule said it; None: no rule matched.
@@ -384,6 +404,51 @@ export type Decision = {
      * Rule
      */
     rule: string | null;
+};
+
+/**
+ * DoubtfulCall
+ *
+ * An effect whose outcome nobody knows. `sent_at` is when it was allowed to leave.
+ */
+export type DoubtfulCall = {
+    /**
+     * Attempt
+     */
+    attempt: number;
+    /**
+     * Cost Micros
+     */
+    cost_micros: number;
+    /**
+     * Id
+     */
+    id: string;
+    kind: CallKind;
+    /**
+     * Name
+     */
+    name: string;
+    outcome: AttemptOutcome | null;
+    request: JsonValue;
+    /**
+     * Request Hash
+     */
+    request_hash: string;
+    /**
+     * Sent At
+     */
+    sent_at: string | null;
+    /**
+     * Seq
+     */
+    seq: number;
+    status: CallStatus;
+    /**
+     * Why
+     */
+    why: string;
+    worker: Worker | null;
 };
 
 /**
@@ -453,6 +518,27 @@ export type Failure = {
      * Message
      */
     message: string;
+};
+
+/**
+ * Fork
+ *
+ * From this step on, by its id in the definition: it and all behind it run again.
+ */
+export type Fork = {
+    /**
+     * Budget Micros
+     */
+    budget_micros?: number | null;
+    /**
+     * From
+     */
+    from: string;
+    input?: JsonValue;
+    /**
+     * Version
+     */
+    version?: number | null;
 };
 
 /**
@@ -826,6 +912,100 @@ export type Parts = {
 };
 
 /**
+ * PlanTotals
+ *
+ * Sums over the steps. What runs again cost so much last time; it may cost something else this time.
+ */
+export type PlanTotals = {
+    /**
+     * Again Calls
+     */
+    again_calls: number;
+    /**
+     * Again Cost Micros
+     */
+    again_cost_micros: number;
+    /**
+     * Again Steps
+     */
+    again_steps: number;
+    /**
+     * Kept Calls
+     */
+    kept_calls: number;
+    /**
+     * Kept Cost Micros
+     */
+    kept_cost_micros: number;
+    /**
+     * Kept Steps
+     */
+    kept_steps: number;
+    /**
+     * Repeats
+     */
+    repeats: number;
+};
+
+/**
+ * PlannedStep
+ *
+ * What happens to one step. `calls`, `cost_micros` and `tokens` are those of the source alone.
+ *
+ * `why` of None: it is kept. `because` names the steps that it is behind, or the inputs that are others now.
+ * `last_status` of None: the source has no such step. `tokens` of None: none were recorded.
+ */
+export type PlannedStep = {
+    /**
+     * Because
+     */
+    because: Array<string>;
+    /**
+     * Calls
+     */
+    calls: number;
+    /**
+     * Cost Micros
+     */
+    cost_micros: number;
+    /**
+     * Explanation
+     */
+    explanation: string;
+    /**
+     * Inputs
+     */
+    inputs: Array<string>;
+    /**
+     * Kept
+     */
+    kept: boolean;
+    /**
+     * Kept Calls
+     */
+    kept_calls: number;
+    /**
+     * Key
+     */
+    key: string;
+    last_status: StepStatus | null;
+    /**
+     * Name
+     */
+    name: string | null;
+    /**
+     * Repeats
+     */
+    repeats: number;
+    tokens: TokenCount | null;
+    /**
+     * Type
+     */
+    type: string;
+    why: Why | null;
+};
+
+/**
  * Policy
  *
  * The rules of a project. Each change makes the next version; a decision names the version it was taken under.
@@ -993,6 +1173,138 @@ export type Reject = {
 };
 
 /**
+ * RepeatedEffect
+ *
+ * A call that changed something outside and would be made again; a sub-workflow's has another `run_id`.
+ */
+export type RepeatedEffect = {
+    /**
+     * Arguments
+     */
+    arguments: string;
+    /**
+     * At
+     */
+    at: string | null;
+    /**
+     * Call Id
+     */
+    call_id: string;
+    effect_class: EffectClass;
+    /**
+     * Key
+     */
+    key: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Request Hash
+     */
+    request_hash: string;
+    /**
+     * Run Id
+     */
+    run_id: string;
+    status: CallStatus;
+    /**
+     * Step Id
+     */
+    step_id: string;
+};
+
+/**
+ * Rerun
+ *
+ * Everything again. Without `version` and `input` under those of the source; `input` of null is no input.
+ */
+export type Rerun = {
+    /**
+     * Budget Micros
+     */
+    budget_micros?: number | null;
+    input?: JsonValue;
+    /**
+     * Version
+     */
+    version?: number | null;
+};
+
+/**
+ * RerunPlan
+ *
+ * What a new run made from this one would keep and do again. `effects` are the first of `totals.repeats`.
+ */
+export type RerunPlan = {
+    /**
+     * Effects
+     */
+    effects: Array<RepeatedEffect>;
+    /**
+     * Gone
+     */
+    gone: Array<string>;
+    kind: SourceKind;
+    /**
+     * Run Id
+     */
+    run_id: string;
+    source_status: RunStatus;
+    /**
+     * Start
+     */
+    start: string | null;
+    /**
+     * Steps
+     */
+    steps: Array<PlannedStep>;
+    totals: PlanTotals;
+    /**
+     * Version
+     */
+    version: number;
+};
+
+/**
+ * Resolve
+ *
+ * What a person found out, and how. `call_id` is needed where several calls of the step are in doubt.
+ *
+ * `output` is the response of a call that happened.
+ */
+export type Resolve = {
+    answer: Answer;
+    /**
+     * Call Id
+     */
+    call_id?: string | null;
+    /**
+     * Evidence
+     */
+    evidence: string;
+    output?: JsonValue;
+};
+
+/**
+ * Retry
+ *
+ * `keep_calls`: what is done again is answered from the calls that are on record as done, and not bought anew.
+ *
+ * `budget_micros` of None: what the source was allowed.
+ */
+export type Retry = {
+    /**
+     * Budget Micros
+     */
+    budget_micros?: number | null;
+    /**
+     * Keep Calls
+     */
+    keep_calls?: boolean;
+};
+
+/**
  * Role
  *
  * Membership in a project. What each may do is narrowed later; today membership itself is the right.
@@ -1051,6 +1363,7 @@ export type Run = {
      * Scripted
      */
     scripted: boolean;
+    source: RunSource | null;
     /**
      * Started At
      */
@@ -1106,6 +1419,19 @@ export type RunList = {
      * Next Cursor
      */
     next_cursor: string | null;
+};
+
+/**
+ * RunSource
+ *
+ * The run that a run was made from, and how.
+ */
+export type RunSource = {
+    kind: SourceKind;
+    /**
+     * Run Id
+     */
+    run_id: string;
 };
 
 /**
@@ -1165,6 +1491,7 @@ export type RunSummary = {
      * Scripted
      */
     scripted: boolean;
+    source: RunSource | null;
     /**
      * Started At
      */
@@ -1204,6 +1531,13 @@ export type SignIn = {
 };
 
 /**
+ * SourceKind
+ *
+ * How a run was made from another.
+ */
+export type SourceKind = 'retry' | 'fork' | 'rerun';
+
+/**
  * Step
  *
  * One step of a run, without its output.
@@ -1213,6 +1547,10 @@ export type Step = {
      * Attempt
      */
     attempt: number;
+    /**
+     * Copied From
+     */
+    copied_from: string | null;
     /**
      * Cost Micros
      */
@@ -1289,6 +1627,10 @@ export type StepDetail = {
      * Attempts
      */
     attempts: Array<Attempt>;
+    /**
+     * Copied From
+     */
+    copied_from: string | null;
     /**
      * Cost Micros
      */
@@ -1502,6 +1844,66 @@ export type ToolList = {
 };
 
 /**
+ * UncertainList
+ */
+export type UncertainList = {
+    /**
+     * Items
+     */
+    items: Array<UncertainStep>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
+ * UncertainStep
+ *
+ * A step that goes on only after a person has said what became of its calls.
+ */
+export type UncertainStep = {
+    /**
+     * Answers
+     */
+    answers: Array<Consequence>;
+    /**
+     * Calls
+     */
+    calls: Array<DoubtfulCall>;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Key
+     */
+    key: string;
+    /**
+     * Path
+     */
+    path: string;
+    /**
+     * Project
+     */
+    project: string;
+    /**
+     * Run Id
+     */
+    run_id: string;
+    run_status: RunStatus;
+    /**
+     * Since
+     */
+    since: string | null;
+    /**
+     * Type
+     */
+    type: string;
+    workflow: WorkflowRef;
+};
+
+/**
  * User
  *
  * A person who may sign in.
@@ -1540,6 +1942,13 @@ export type Verdict = {
      */
     valid: boolean;
 };
+
+/**
+ * Why
+ *
+ * Why a step runs again.
+ */
+export type Why = 'everything' | 'chosen' | 'new' | 'changed' | 'failed' | 'cancelled' | 'not-ended' | 'undone' | 'input' | 'approval' | 'behind';
 
 /**
  * Worker
@@ -3265,6 +3674,66 @@ export type ListEventsResponses = {
 
 export type ListEventsResponse = ListEventsResponses[keyof ListEventsResponses];
 
+export type ForkRunData = {
+    body: Fork;
+    headers?: {
+        /**
+         * Idempotency-Key
+         */
+        'idempotency-key'?: string | null;
+    };
+    path: {
+        /**
+         * Run Id
+         */
+        run_id: string;
+    };
+    query?: never;
+    url: '/api/v1/runs/{run_id}/fork';
+};
+
+export type ForkRunErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Request Entity Too Large
+     */
+    413: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
+};
+
+export type ForkRunError = ForkRunErrors[keyof ForkRunErrors];
+
+export type ForkRunResponses = {
+    /**
+     * OK
+     */
+    200: Run;
+    /**
+     * Successful Response
+     */
+    201: Run;
+};
+
+export type ForkRunResponse = ForkRunResponses[keyof ForkRunResponses];
+
 export type PauseRunData = {
     body?: never;
     path: {
@@ -3307,6 +3776,128 @@ export type PauseRunResponses = {
 
 export type PauseRunResponse = PauseRunResponses[keyof PauseRunResponses];
 
+export type RerunData = {
+    body?: Rerun;
+    headers?: {
+        /**
+         * Idempotency-Key
+         */
+        'idempotency-key'?: string | null;
+    };
+    path: {
+        /**
+         * Run Id
+         */
+        run_id: string;
+    };
+    query?: never;
+    url: '/api/v1/runs/{run_id}/rerun';
+};
+
+export type RerunErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Request Entity Too Large
+     */
+    413: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
+};
+
+export type RerunError = RerunErrors[keyof RerunErrors];
+
+export type RerunResponses = {
+    /**
+     * OK
+     */
+    200: Run;
+    /**
+     * Successful Response
+     */
+    201: Run;
+};
+
+export type RerunResponse = RerunResponses[keyof RerunResponses];
+
+export type GetRerunPlanData = {
+    body?: never;
+    path: {
+        /**
+         * Run Id
+         */
+        run_id: string;
+    };
+    query: {
+        kind: SourceKind;
+        /**
+         * From
+         *
+         * The step of a fork, by its id in the definition.
+         */
+        from?: string | null;
+        /**
+         * Version
+         *
+         * None: that of the run.
+         */
+        version?: number | null;
+        /**
+         * Keep Calls
+         *
+         * Of a retry: answer from the calls on record.
+         */
+        keep_calls?: boolean;
+    };
+    url: '/api/v1/runs/{run_id}/rerun-plan';
+};
+
+export type GetRerunPlanErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type GetRerunPlanError = GetRerunPlanErrors[keyof GetRerunPlanErrors];
+
+export type GetRerunPlanResponses = {
+    /**
+     * Successful Response
+     */
+    200: RerunPlan;
+};
+
+export type GetRerunPlanResponse = GetRerunPlanResponses[keyof GetRerunPlanResponses];
+
 export type ResumeRunData = {
     body?: never;
     path: {
@@ -3348,6 +3939,66 @@ export type ResumeRunResponses = {
 };
 
 export type ResumeRunResponse = ResumeRunResponses[keyof ResumeRunResponses];
+
+export type RetryRunData = {
+    body?: Retry;
+    headers?: {
+        /**
+         * Idempotency-Key
+         */
+        'idempotency-key'?: string | null;
+    };
+    path: {
+        /**
+         * Run Id
+         */
+        run_id: string;
+    };
+    query?: never;
+    url: '/api/v1/runs/{run_id}/retry';
+};
+
+export type RetryRunErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Request Entity Too Large
+     */
+    413: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
+};
+
+export type RetryRunError = RetryRunErrors[keyof RetryRunErrors];
+
+export type RetryRunResponses = {
+    /**
+     * OK
+     */
+    200: Run;
+    /**
+     * Successful Response
+     */
+    201: Run;
+};
+
+export type RetryRunResponse = RetryRunResponses[keyof RetryRunResponses];
 
 export type ListStepsData = {
     body?: never;
@@ -3437,6 +4088,56 @@ export type GetStepResponses = {
 };
 
 export type GetStepResponse = GetStepResponses[keyof GetStepResponses];
+
+export type ResolveStepData = {
+    body: Resolve;
+    path: {
+        /**
+         * Run Id
+         */
+        run_id: string;
+        /**
+         * Step Id
+         */
+        step_id: string;
+    };
+    query?: never;
+    url: '/api/v1/runs/{run_id}/steps/{step_id}/resolve';
+};
+
+export type ResolveStepErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Request Entity Too Large
+     */
+    413: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ResolveStepError = ResolveStepErrors[keyof ResolveStepErrors];
+
+export type ResolveStepResponses = {
+    /**
+     * Successful Response
+     */
+    200: StepDetail;
+};
+
+export type ResolveStepResponse = ResolveStepResponses[keyof ResolveStepResponses];
 
 export type GetWorkflowSchemaData = {
     body?: never;
@@ -3558,6 +4259,56 @@ export type GetToolResponses = {
 };
 
 export type GetToolResponse = GetToolResponses[keyof GetToolResponses];
+
+export type ListUncertainData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * Project
+         *
+         * The project's slug.
+         */
+        project: string;
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/uncertain';
+};
+
+export type ListUncertainErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListUncertainError = ListUncertainErrors[keyof ListUncertainErrors];
+
+export type ListUncertainResponses = {
+    /**
+     * Successful Response
+     */
+    200: UncertainList;
+};
+
+export type ListUncertainResponse = ListUncertainResponses[keyof ListUncertainResponses];
 
 export type ListWorkflowsData = {
     body?: never;
