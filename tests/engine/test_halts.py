@@ -87,6 +87,30 @@ async def test_a_halt_of_one_project_leaves_the_others_alone(world: World) -> No
     await prepared(world, taken)
 
 
+async def test_halted_projects_do_not_hide_the_work_of_others(world: World) -> None:
+    """More of them than a claim for one step looks at, all with older work."""
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    for number in range(5):
+        project = new_id()
+        async with world.database.sessions.begin() as session:
+            await session.execute(insert(Project).values(id=project, slug=f"halted-{number}", name="Halted"))
+        await world.sql(
+            "INSERT INTO steps (id, run_id, project_id, node_key, path, type, position, effect_class, status,"
+            " not_before)"
+            " SELECT $1, run_id, $2, 'old', $3, type, 0, effect_class, 'ready', not_before - interval '1 hour'"
+            " FROM steps WHERE node_key = 'only'",
+            new_id(),
+            project,
+            f"old-{number}",
+        )
+        await world.sql(
+            "INSERT INTO halts (id, scope, scope_id, project_id, kind) VALUES ($1, 'project', $2, $2, 'pause')",
+            new_id(),
+            project,
+        )
+    assert [claim.run_id for claim in await world.claims(await world.worker())] == [run_id]
+
+
 async def test_a_pause_lets_what_runs_go_on_with_its_calls(world: World) -> None:
     run_id = await world.run(await world.workflow(ONE_STEP))
     worker, only = await world.claimed(run_id)
