@@ -347,3 +347,4 @@ async def test_a_release_that_meets_a_run_which_a_person_paused_meanwhile_leaves
     await pause_run(world.engine, world.ada, run_id)
     await call(world.engine.database.pool, "resume_run", run_id, None)
     assert await world.status(run_id) == "paused"
+    assert await release_workflows(world.engine) == 0, "nor does it look at such runs, however many there are"
