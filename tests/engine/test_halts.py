@@ -340,3 +340,11 @@ async def test_a_pause_of_a_workflow_that_was_released_meanwhile_does_not_hold(w
     await release(world, ordered)
     await call(world.engine.database.pool, "pause_run", run_id, None)
     assert await world.status(run_id) == "running"
+
+
+async def test_a_release_that_meets_a_run_which_a_person_paused_meanwhile_leaves_it(world: World) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    await pause_run(world.engine, world.ada, run_id)
+    await call(world.engine.database.pool, "resume_run", run_id, None)
+    assert await world.status(run_id) == "paused"
+    assert await release_workflows(world.engine) == 0, "nor does it look at such runs, however many there are"
