@@ -20,7 +20,20 @@ from sparkops.api.live import Hub
 from sparkops.api.middleware import REQUEST_ID, BodyMiddleware, RequestMiddleware
 from sparkops.api.pages import PAGES, pages_router
 from sparkops.api.responses import problems as documented
-from sparkops.api.routes import agents, approvals, auth, health, live, me, projects, run_parts, runs, tools, workflows
+from sparkops.api.routes import (
+    agents,
+    approvals,
+    auth,
+    events,
+    health,
+    live,
+    me,
+    projects,
+    run_parts,
+    runs,
+    tools,
+    workflows,
+)
 from sparkops.api.tasks import stop
 from sparkops.api.throttle import SignInThrottle
 from sparkops.api.tokens import Signer
@@ -79,6 +92,7 @@ def _add_routes(app: FastAPI, pages: Path) -> None:
         run_parts.router,
         run_parts.files,
         approvals.router,
+        events.router,
         live.router,
     ):
         members.include_router(router)

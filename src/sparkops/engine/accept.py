@@ -27,6 +27,7 @@ from sparkops.engine.decide import (
     to_json,
 )
 from sparkops.engine.graph import Graph, Node
+from sparkops.engine.rows import step_row
 
 _VERSION = """
 SELECT v.id, v.workflow_id, r.id AS first_run, r.idem_hash FROM workflows w
@@ -86,27 +87,22 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
         # Before the input is looked at: the workflow may have changed since this very request was accepted.
         return _repeated(request, found)
     graph = await engine.graphs.get(pool, found["id"])
-    values = validate_input(graph.definition, request.input)
-    run_id = new_id()
-    document = {
-        "run": {
-            "id": str(run_id),
+    document = run_document(
+        graph,
+        validate_input(graph.definition, request.input),
+        {
             "project_id": str(request.project_id),
             "workflow_id": str(found["workflow_id"]),
             "workflow_version_id": str(found["id"]),
             "trigger": request.trigger,
-            "input": values,
-            "pins": {"agents": await _pin_agents(pool, request.project_id, graph)},
+            "pins": await pin_names(pool, request.project_id, graph),
             "idem_key": request.idem_key,
             "idem_hash": _request_hash(request),
             "created_by": str(principal.user_id),
         },
-        "budget_id": str(new_id()),
-        "limit_micros": _limit(engine, graph, request),
-        "deadline_seconds": _seconds(graph.definition.timeout),
-        "actor": f"user:{principal.user_id}",
-        **_first_steps(graph, values, run_id),
-    }
+        limit_micros=_limit(engine, graph, request),
+        actor=f"user:{principal.user_id}",
+    )
     try:
         answer = await call(pool, "accept", document)
     except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError):
@@ -120,6 +116,19 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
     if answer["created"]:
         engine.bell.work("run")
     return Accepted(UUID(answer["run_id"]), answer["created"])
+
+
+def run_document(graph: Graph, values: Any, run: Mapping[str, Any], *, limit_micros: int, actor: str) -> dict[str, Any]:
+    """Return what `engine.accept` takes: the run with all its steps. `run` holds the columns that the caller knows."""
+    run_id = new_id()
+    return {
+        "run": {**run, "id": str(run_id), "input": values, "step_count": len(graph.nodes), "has_undo": False},
+        "budget_id": str(new_id()),
+        "limit_micros": limit_micros,
+        "deadline_seconds": _seconds(graph.definition.timeout),
+        "actor": actor,
+        **_first_steps(graph, values, run_id),
+    }
 
 
 def _request_hash(request: RunRequest) -> str:
@@ -146,8 +155,16 @@ def _limit(engine: Engine, graph: Graph, request: RunRequest) -> int:
     return min(stated, default=engine.run_budget_micros)
 
 
+async def pin_names(pool: "asyncpg.Pool", project_id: UUID, graph: Graph) -> dict[str, Any]:
+    """Return the versions that the names in this graph mean from now on.
+
+    Raises:
+        Invalid: the project no longer has an agent that the graph names.
+    """
+    return {"agents": await _pin_agents(pool, project_id, graph)}
+
+
 async def _pin_agents(pool: "asyncpg.Pool", project_id: UUID, graph: Graph) -> dict[str, str]:
-    """Name the versions that the agents of this run mean from now on."""
     names = sorted(graph.agents)
     if not names:
         return {}
@@ -171,23 +188,10 @@ def _first_steps(graph: Graph, values: Any, run_id: UUID) -> dict[str, Any]:
     rows: list[Mapping[str, Any]] = [
         {
             "id": str(ids[node.key]),
-            "node_key": node.key,
-            "type": node.type,
-            "position": position,
-            "queue": "run",
-            "inline": node.inline,
-            "mechanical": node.mechanical,
-            "hands_over": _hands_over(graph, node),
-            "needs": named(node.needs),
-            "dependents": named(node.dependents),
-            "reads": named(node.reads),
-            "reads_input": node.reads_input,
-            "effect_class": node.effect_class,
-            "timeout": f"{node.timeout.total_seconds()} seconds" if node.timeout else None,
-            "max_attempts": node.retry.attempts,
+            **step_row(node, named, hands_over=_hands_over(graph, node)),
             **first.get(node.key, {"status": StepStatus.PENDING}),
         }
-        for position, node in enumerate(graph.nodes)
+        for node in graph.nodes
     ]
     finish = [to_json(command) for command in commands if isinstance(command, FinishRun)]
     skipped = {command.key: command.reason for command in commands if isinstance(command, Skip)}

@@ -10,6 +10,7 @@ import asyncpg
 from sparkops.domains.runs.state import TERMINAL_RUN, RunStatus, StepStatus
 from sparkops.engine.context import Connection, Engine, call
 from sparkops.engine.decide import StepState, decide, decide_cancelled, to_json
+from sparkops.engine.wake import wake_parents
 
 _LOCK_RUN = "SELECT id, status, input, workflow_version_id FROM runs WHERE id = $1 FOR UPDATE"
 _STATES = "SELECT path, status, output, error FROM steps WHERE run_id = $1"
@@ -22,6 +23,8 @@ class Advanced:
     """What advancing one run changed: steps that became ready, and lines for the logs."""
 
     ready: list[UUID] = field(default_factory=list)
+    parents: list[str] = field(default_factory=list)
+    """The steps to be woken because the run has ended."""
     events: list[Mapping[str, Any]] = field(default_factory=list)
 
 
@@ -52,7 +55,7 @@ async def advance_locked(
     if not commands:
         return Advanced()
     applied = await call(on, "apply", run["id"], commands)
-    return Advanced([UUID(step) for step in applied["ready"]], list(applied["events"]))
+    return Advanced([UUID(step) for step in applied["ready"]], applied["parents"], list(applied["events"]))
 
 
 def _attention(
@@ -77,3 +80,4 @@ async def advance_run(engine: Engine, run_id: UUID) -> None:
     engine.bell.log_grew(rings)
     if advanced.ready:
         engine.bell.work("run")
+    await wake_parents(engine, advanced.parents)

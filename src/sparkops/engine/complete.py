@@ -12,6 +12,7 @@ from sparkops.engine.advance import advance_locked, lock_run
 from sparkops.engine.claim import Claim, read_claim
 from sparkops.engine.context import Engine, Worker, call
 from sparkops.engine.errors import Fenced
+from sparkops.engine.wake import wake_parents
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ async def complete(engine: Engine, worker: Worker, ended: Sequence[Ended], *, cl
     engine.bell.log_grew(answer["rings"])
     if answer["ready"] > 0:
         engine.bell.work("run")
+    await wake_parents(engine, answer["parents"])
     return Completion(
         frozenset(UUID(closed["step_id"]) for closed in answer["closed"]),
         [read_claim(data) for data in answer["claims"]],
@@ -106,4 +108,5 @@ async def end_attempt(engine: Engine, worker: Worker, ended: Ended, *, claim: in
     engine.bell.log_grew(rings)
     if len(advanced.ready) > len(taken["claims"]):
         engine.bell.work("run")
+    await wake_parents(engine, advanced.parents)
     return Completion(frozenset({ended.claim.lease.step_id}), [read_claim(data) for data in taken["claims"]])

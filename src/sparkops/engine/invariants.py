@@ -81,6 +81,7 @@ INVARIANTS: Sequence[Invariant] = (
         """
         SELECT c.id AS subject, c.status, c.cost_micros FROM calls c
          WHERE c.cost_micros <> (SELECT coalesce(sum(l.amount_micros), 0) FROM ledger_entries l
+                                   JOIN budgets b ON b.id = l.budget_id AND b.scope_id = c.run_id
                                   WHERE l.run_id = c.run_id AND l.call_id = c.id)
             OR c.status <> 'prepared' AND EXISTS (SELECT 1 FROM reservations v
                                                    WHERE v.call_id = c.id AND v.status = 'held')
@@ -149,6 +150,46 @@ INVARIANTS: Sequence[Invariant] = (
         """
         SELECT a.id AS subject, a.status, s.status AS step FROM approvals a JOIN steps s ON s.id = a.step_id
          WHERE a.status IN ('pending', 'approved') AND s.finished_at IS NOT NULL
+        """,
+    ),
+    Invariant(
+        "wakes",
+        "A step does not wait for what has been there for 10 s.",
+        """
+        SELECT s.id AS subject, s.waiting_for, s.wake_at FROM steps s
+         WHERE s.status = 'waiting' AND s.wake_at < clock_timestamp() - interval '10 seconds'
+        UNION ALL
+        SELECT s.id, s.waiting_for, r.finished_at FROM steps s JOIN runs r ON r.parent_step_id = s.id
+         WHERE s.status = 'waiting' AND s.waiting_for ->> 'kind' = 'run'
+           AND r.finished_at < clock_timestamp() - interval '10 seconds'
+        UNION ALL
+        SELECT s.id, s.waiting_for, f.last FROM steps s CROSS JOIN LATERAL (
+          SELECT max(finished_at) AS last FROM frames WHERE parent_id = s.id) f
+         WHERE s.status = 'waiting' AND s.waiting_for ->> 'kind' = 'frames' AND engine.frames_ended(s.id)
+           AND coalesce(f.last, '-infinity') < clock_timestamp() - interval '10 seconds'
+        """,
+    ),
+    Invariant(
+        "event-matched",
+        "An event is shown within 10 s to the steps that wait for its name.",
+        """
+        SELECT e.id AS subject, e.name, e.received_at FROM received_events e
+         WHERE e.matched_at IS NULL AND e.received_at < clock_timestamp() - interval '10 seconds'
+           AND EXISTS (SELECT 1 FROM steps s WHERE s.project_id = e.project_id AND s.status = 'waiting'
+                          AND s.waiting_for ->> 'kind' = 'event' AND s.waiting_for ->> 'event' = e.name)
+        """,
+    ),
+    Invariant(
+        "lineage",
+        "The run of a sub-workflow stands below exactly the run whose step started it, in the same project.",
+        """
+        SELECT c.id AS subject, c.lineage, s.child_run_id FROM runs c
+          LEFT JOIN runs p ON p.id = c.parent_run_id
+          LEFT JOIN steps s ON s.id = c.parent_step_id
+         WHERE c.parent_run_id IS NOT NULL
+           AND (c.lineage IS DISTINCT FROM p.lineage || p.id OR s.run_id IS DISTINCT FROM p.id
+                OR s.child_run_id IS DISTINCT FROM c.id OR c.project_id IS DISTINCT FROM p.project_id)
+            OR c.parent_run_id IS NULL AND (c.lineage <> '{}' OR c.parent_step_id IS NOT NULL)
         """,
     ),
     Invariant(

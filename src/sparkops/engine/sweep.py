@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from sparkops.engine.advance import advance_run
-from sparkops.engine.cancel import cancel_overdue
+from sparkops.engine.cancel import cancel_orphans, cancel_overdue
 from sparkops.engine.context import Engine, call
 from sparkops.engine.give_back import reap
+from sparkops.engine.wake import wake_due, wake_forgotten
 
 APPROVAL_BATCH = 100
 REPAIR_BATCH = 50
@@ -34,19 +35,21 @@ class Swept:
     reaped: int
     repaired: int
     overdue: int
+    woken: int
     rung: int
 
 
 async def sweep(engine: Engine, queues: tuple[str, ...]) -> Swept:
-    """Give back lapsed steps, repair runs that nobody advanced, expire questions, ring for work that waits."""
+    """Give back lapsed steps, repair runs that nobody advanced, expire questions, wake steps, ring for work."""
     reaped = await reap(engine)
     expired = await call(engine.database.pool, "expire_approvals", APPROVAL_BATCH)
     engine.bell.log_grew(expired["rings"])
-    overdue = await cancel_overdue(engine, OVERDUE_BATCH)
+    overdue = await cancel_overdue(engine, OVERDUE_BATCH) + await cancel_orphans(engine)
+    woken = await wake_due(engine) + await wake_forgotten(engine)
     stuck: list[UUID] = [row["id"] for row in await engine.database.pool.fetch(_STUCK_RUNS, REPAIR_BATCH)]
     for run_id in stuck:
         await advance_run(engine, run_id)
     stale = await engine.database.pool.fetch(_STALE_QUEUES, list(queues))
     for row in stale:
         engine.bell.work(row["queue"])
-    return Swept(reaped, len(stuck), overdue, len(stale))
+    return Swept(reaped, len(stuck), overdue, woken, len(stale))

@@ -1,21 +1,40 @@
 CREATE OR REPLACE FUNCTION engine.accept(p jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- T_ACCEPT. The run, all its steps, its budget, its log and the audit line, in one transaction.
--- p: {run: {…columns}, steps: [{…columns}], skipped: {key: reason}, budget_id, limit_micros, actor}. The first statuses of the steps were
--- decided before; a step that is already final carries its output or error.
--- Returns {run_id, created, same, rings}: on a repeated idempotency key the run that exists, and whether the
--- request was the same.
+-- p: {run: {…columns}, steps: [{…columns}], skipped: {key: reason}, budget_id, limit_micros, actor, parent}. The first
+-- statuses of the steps were decided before; a step that is already final carries its output or error.
+-- parent: {step_id, attempt, token} of the step whose sub-workflow this is; absent for a run of its own.
+-- Returns {run_id, created, same, rings}: on a repeated idempotency key, or for a step that has its run, the run that
+-- exists, and whether the request was the same.
+-- Raises SF001, SF006: the parent step is no longer held, or was asked to stop.
 DECLARE
   v_run runs := jsonb_populate_record(NULL::runs, p -> 'run');
   v_id uuid;
   v_other runs;
   v_events jsonb;
+  v_parent steps;
 BEGIN
+  IF p ? 'parent' THEN
+    v_parent := engine.hold_lease((p -> 'parent' ->> 'step_id')::uuid, (p -> 'parent' ->> 'attempt')::bigint,
+                                  (p -> 'parent' ->> 'token')::uuid);
+    IF v_parent.cancel_requested THEN
+      RAISE EXCEPTION 'step % was asked to stop', v_parent.id USING ERRCODE = 'SF006';
+    END IF;
+    SELECT * INTO v_other FROM runs WHERE parent_step_id = v_parent.id;
+    IF FOUND THEN
+      RETURN jsonb_build_object('run_id', v_other.id, 'created', false, 'same', true, 'rings', '[]'::jsonb);
+    END IF;
+    v_run.parent_step_id := v_parent.id;
+    v_run.parent_run_id := v_parent.run_id;
+    SELECT r.lineage || r.id INTO v_run.lineage FROM runs r WHERE r.id = v_parent.run_id;
+  END IF;
   INSERT INTO runs (id, project_id, workflow_id, workflow_version_id, status, trigger, input, pins, idem_key,
-                    idem_hash, created_by, started_at, deadline_at)
+                    idem_hash, created_by, started_at, deadline_at,
+                    parent_run_id, parent_step_id, lineage, step_count, has_undo)
   VALUES (v_run.id, v_run.project_id, v_run.workflow_id, v_run.workflow_version_id, 'running', v_run.trigger,
           v_run.input, v_run.pins, v_run.idem_key, v_run.idem_hash, v_run.created_by, clock_timestamp(),
-          clock_timestamp() + make_interval(secs => (p ->> 'deadline_seconds')::float8))
+          clock_timestamp() + make_interval(secs => (p ->> 'deadline_seconds')::float8),
+          v_run.parent_run_id, v_run.parent_step_id, coalesce(v_run.lineage, '{}'), v_run.step_count, v_run.has_undo)
   ON CONFLICT (project_id, idem_key) DO NOTHING
   RETURNING id INTO v_id;
   IF v_id IS NULL THEN
@@ -23,6 +42,7 @@ BEGIN
     RETURN jsonb_build_object('run_id', v_other.id, 'created', false,
                               'same', v_other.idem_hash = v_run.idem_hash, 'rings', '[]'::jsonb);
   END IF;
+  UPDATE steps SET child_run_id = v_id WHERE id = v_run.parent_step_id;
 
   WITH step AS (
     INSERT INTO steps (id, run_id, project_id, node_key, path, type, position, queue, inline, mechanical, hands_over,

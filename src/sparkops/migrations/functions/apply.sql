@@ -3,11 +3,12 @@ LANGUAGE plpgsql AS $$
 -- Applies what `engine/decide.py` decided for one run, whose lock the caller holds.
 -- p_commands: [{op: ready | skip | succeed | fail, key, output, error, reason} or {op: finish | attention | resume,
 -- status, output, error}]. A step that is not pending any more is left alone, so that repeating changes nothing.
--- Returns {ready: [step ids], events}.
+-- Returns {ready: [step ids], parents: [the step that waits for the run, if it has ended], events}.
 DECLARE
   v_ready jsonb;
   v_events jsonb;
   v_run jsonb;
+  v_parents jsonb;
 BEGIN
   WITH command AS (
     SELECT c.*, CASE c.op WHEN 'ready' THEN 'ready' WHEN 'skip' THEN 'skipped' WHEN 'succeed' THEN 'succeeded'
@@ -40,8 +41,9 @@ BEGIN
       FROM command c WHERE r.id = p_run AND r.finished_at IS NULL AND r.status <> c.target
     RETURNING r.*)
   SELECT jsonb_agg(jsonb_build_object('run_id', r.id, 'kind', 'run.' || r.status, 'data', jsonb_strip_nulls(
-           jsonb_build_object('status', r.status, 'error', r.error, 'finished_at', r.finished_at))))
-    INTO v_run FROM changed r;
-  RETURN jsonb_build_object('ready', coalesce(v_ready, '[]'),
+           jsonb_build_object('status', r.status, 'error', r.error, 'finished_at', r.finished_at)))),
+         jsonb_agg(r.parent_step_id) FILTER (WHERE r.finished_at IS NOT NULL AND r.parent_step_id IS NOT NULL)
+    INTO v_run, v_parents FROM changed r;
+  RETURN jsonb_build_object('ready', coalesce(v_ready, '[]'), 'parents', coalesce(v_parents, '[]'),
                             'events', coalesce(v_events, '[]') || coalesce(v_run, '[]'));
 END $$;

@@ -3,7 +3,7 @@ LANGUAGE plpgsql AS $$
 -- T_CANCEL. What has not started is cancelled at once; what runs is asked to stop, and from this commit on prepares
 -- nothing more. The run ends when its last running step does. Repeating it lets go of steps that have become uncertain
 -- meanwhile and changes nothing else; nor does cancelling a run that has ended. p_user NULL: the platform itself,
--- because of p_error. Returns {status, rings}.
+-- because of p_error. Returns {status, parents: the step to be woken if the run has ended, rings}.
 DECLARE
   v_run runs;
   v_step steps;
@@ -13,7 +13,7 @@ BEGIN
   SELECT * INTO v_run FROM runs WHERE id = p_run FOR UPDATE;
   IF v_run.finished_at IS NOT NULL OR v_run.status = 'cancelling' AND NOT EXISTS (
        SELECT 1 FROM steps WHERE run_id = p_run AND status = 'uncertain') THEN
-    RETURN jsonb_build_object('status', v_run.status, 'rings', '[]'::jsonb);
+    RETURN jsonb_build_object('status', v_run.status, 'parents', '[]'::jsonb, 'rings', '[]'::jsonb);
   END IF;
   -- What is being prepared is waited for, so that it was before the request and everything later is refused.
   PERFORM 1 FROM steps WHERE run_id = p_run
@@ -43,5 +43,5 @@ BEGIN
 
   v_ended := engine.hand_over('{}', ARRAY[p_run]);
   RETURN jsonb_build_object('status', (SELECT status FROM runs WHERE id = p_run),
-                            'rings', engine.emit(v_events || (v_ended -> 'events')));
+                            'parents', v_ended -> 'parents', 'rings', engine.emit(v_events || (v_ended -> 'events')));
 END $$;

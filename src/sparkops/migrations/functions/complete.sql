@@ -2,7 +2,8 @@ CREATE OR REPLACE FUNCTION engine.complete(p jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- T_COMPLETE with ADVANCE and sticky T_CLAIM inside, for steps whose success the database can apply alone.
 -- p: {items: [as close_steps, with run_id], session, lease_seconds, claim: how many steps the worker can take next}.
--- Returns {closed, claims, ready: how many were made ready and not taken, rings}.
+-- Returns {closed, claims, ready: how many were made ready and not taken, parents: the steps to be woken because a run
+-- has ended, rings}.
 -- Lock order: runs by id, steps, calls, reservations, budgets, counters.
 DECLARE
   v_runs uuid[];
@@ -25,6 +26,6 @@ BEGIN
   END IF;
   RETURN jsonb_build_object(
     'closed', v_closed -> 'closed', 'claims', v_taken -> 'claims',
-    'ready', cardinality(v_ready) - jsonb_array_length(v_taken -> 'claims'),
+    'ready', cardinality(v_ready) - jsonb_array_length(v_taken -> 'claims'), 'parents', v_handed -> 'parents',
     'rings', engine.emit((v_closed -> 'events') || (v_handed -> 'events') || (v_taken -> 'events')));
 END $$;

@@ -3,11 +3,12 @@ LANGUAGE plpgsql AS $$
 -- The part of T_ADVANCE that needs no expression: dependents without a condition whose needs have all succeeded
 -- become ready, and a run without an open step ends. The caller holds the locks of the runs.
 -- What `engine/decide.py` would decide for the same steps; a property test holds both to it.
--- Returns {ready: [step ids], events}.
+-- Returns {ready: [step ids], parents: [the steps that wait for the runs that have ended], events}.
 DECLARE
   v_ready jsonb;
   v_events jsonb;
   v_ended jsonb;
+  v_parents jsonb;
 BEGIN
   WITH next AS (
     SELECT DISTINCT unnest(s.dependents) AS id FROM steps s WHERE s.id = ANY (p_finished)),
@@ -40,8 +41,9 @@ BEGIN
                           AND s.status IN ('pending', 'ready', 'running', 'waiting', 'uncertain'))
     RETURNING r.*)
   SELECT jsonb_agg(jsonb_build_object('run_id', e.id, 'kind', 'run.' || e.status, 'data', jsonb_strip_nulls(
-           jsonb_build_object('status', e.status, 'error', e.error, 'finished_at', e.finished_at))))
-    INTO v_ended FROM ended e;
-  RETURN jsonb_build_object('ready', coalesce(v_ready, '[]'),
+           jsonb_build_object('status', e.status, 'error', e.error, 'finished_at', e.finished_at)))),
+         jsonb_agg(e.parent_step_id) FILTER (WHERE e.parent_step_id IS NOT NULL)
+    INTO v_ended, v_parents FROM ended e;
+  RETURN jsonb_build_object('ready', coalesce(v_ready, '[]'), 'parents', coalesce(v_parents, '[]'),
                             'events', coalesce(v_events, '[]') || coalesce(v_ended, '[]'));
 END $$;
