@@ -17,6 +17,7 @@ from sparkops.domains.workflows.definition import validate_input
 from sparkops.engine.context import Engine, call
 from sparkops.engine.decide import (
     Command,
+    Compensate,
     FailInline,
     FinishInline,
     FinishRun,
@@ -179,7 +180,9 @@ def _first_steps(graph: Graph, values: Any, run_id: UUID) -> dict[str, Any]:
     """Compile the graph into step rows, each in the status that can be decided before anything has run."""
     pending = {node.key: StepState(StepStatus.PENDING, None, None) for node in graph.nodes}
     commands = decide(graph, pending, values, str(run_id))
-    first = {command.key: _first_status(command) for command in commands if not isinstance(command, FinishRun)}
+    first = {
+        command.key: _first_status(command) for command in commands if not isinstance(command, FinishRun | Compensate)
+    }
     ids = {node.key: new_id() for node in graph.nodes}
 
     def named(keys: Sequence[str]) -> list[str]:
