@@ -28,7 +28,7 @@ from sparkops.engine.decide import (
     to_json,
 )
 from sparkops.engine.graph import Graph, Node
-from sparkops.engine.rows import step_row
+from sparkops.engine.rows import Named, step_row
 
 _VERSION = """
 SELECT v.id, v.workflow_id, r.id AS first_run, r.idem_hash FROM workflows w
@@ -40,6 +40,11 @@ SELECT v.id, v.workflow_id, r.id AS first_run, r.idem_hash FROM workflows w
 _AGENTS = """
 SELECT a.name, v.id FROM agents a JOIN agent_versions v ON v.agent_id = a.id AND v.version = a.latest_version
  WHERE a.project_id = $1 AND a.name = ANY ($2)
+"""
+_WORKFLOWS = """
+SELECT n.name, n.version, v.id FROM unnest($2::text[], $3::bigint[]) AS n (name, version)
+  JOIN workflows w ON w.project_id = $1 AND w.name = n.name
+  JOIN workflow_versions v ON v.workflow_id = w.id AND v.version = coalesce(n.version, w.latest_version)
 """
 
 
@@ -123,7 +128,7 @@ def run_document(graph: Graph, values: Any, run: Mapping[str, Any], *, limit_mic
     """Return what `engine.accept` takes: the run with all its steps. `run` holds the columns that the caller knows."""
     run_id = new_id()
     return {
-        "run": {**run, "id": str(run_id), "input": values, "step_count": len(graph.nodes), "has_undo": False},
+        "run": {**run, "id": str(run_id), "input": values, "step_count": len(graph.nodes), "has_undo": graph.has_undo},
         "budget_id": str(new_id()),
         "limit_micros": limit_micros,
         "deadline_seconds": _seconds(graph.definition.timeout),
@@ -157,12 +162,31 @@ def _limit(engine: Engine, graph: Graph, request: RunRequest) -> int:
 
 
 async def pin_names(pool: "asyncpg.Pool", project_id: UUID, graph: Graph) -> dict[str, Any]:
-    """Return the versions that the names in this graph mean from now on.
+    """Return the versions that the names in this graph mean from now on: `{"agents": {name: version id}, "workflows":
+    {reference: version id}}`, where the reference of a workflow is as `workflow_ref` says.
 
     Raises:
-        Invalid: the project no longer has an agent that the graph names.
+        Invalid: the project no longer has an agent or a workflow that the graph names.
     """
-    return {"agents": await _pin_agents(pool, project_id, graph)}
+    pins: dict[str, Any] = {"agents": await _pin_agents(pool, project_id, graph)}
+    if graph.workflows:
+        pins["workflows"] = await _pin_workflows(pool, project_id, graph)
+    return pins
+
+
+def workflow_ref(name: str, version: int | None) -> str:
+    """Return under what a workflow is pinned: `name`, or `name@version` where the step states one."""
+    return name if version is None else f"{name}@{version}"
+
+
+async def _pin_workflows(pool: "asyncpg.Pool", project_id: UUID, graph: Graph) -> dict[str, str]:
+    wanted = sorted(graph.workflows, key=lambda each: workflow_ref(*each))
+    rows = await pool.fetch(_WORKFLOWS, project_id, [name for name, _ in wanted], [version for _, version in wanted])
+    pins = {workflow_ref(row["name"], row["version"]): str(row["id"]) for row in rows}
+    missing = [ref for ref in (workflow_ref(*each) for each in wanted) if ref not in pins]
+    if missing:
+        raise Invalid(f"The workflow starts workflows that this project does not have: {', '.join(missing)}.")
+    return pins
 
 
 async def _pin_agents(pool: "asyncpg.Pool", project_id: UUID, graph: Graph) -> dict[str, str]:
@@ -180,13 +204,16 @@ def _first_steps(graph: Graph, values: Any, run_id: UUID) -> dict[str, Any]:
     """Compile the graph into step rows, each in the status that can be decided before anything has run."""
     pending = {node.key: StepState(StepStatus.PENDING, None, None) for node in graph.nodes}
     commands = decide(graph, pending, values, str(run_id))
-    first = {
-        command.key: _first_status(command) for command in commands if not isinstance(command, FinishRun | Compensate)
-    }
     ids = {node.key: new_id() for node in graph.nodes}
 
     def named(keys: Sequence[str]) -> list[str]:
         return [str(ids[key]) for key in keys]
+
+    first = {
+        command.key: _first_status(command, named)
+        for command in commands
+        if not isinstance(command, FinishRun | Compensate)
+    }
 
     rows: list[Mapping[str, Any]] = [
         {
@@ -204,17 +231,19 @@ def _first_steps(graph: Graph, values: Any, run_id: UUID) -> dict[str, Any]:
 def _hands_over(graph: Graph, node: Node) -> bool:
     """Say whether the database alone can apply the success of this step, the end of the run included.
 
-    Where the run's output has to be evaluated, a step may not be the last to end: another must surely follow it.
+    Where the run's output has to be evaluated, or its failure undone, a step may not be the last to end: another must
+    surely follow it.
     """
-    if not node.hands_over or graph.simple_end:
+    if not node.hands_over or (graph.simple_end and not graph.has_undo):
         return node.hands_over
     return any(graph.by_key[key].needs == (node.key,) for key in node.dependents)
 
 
-def _first_status(command: Command) -> dict[str, Any]:
+def _first_status(command: Command, named: Named) -> dict[str, Any]:
     match command:
         case MakeReady():
-            return {"status": StepStatus.READY}
+            reads = {} if command.reads is None else {"reads": named(command.reads)}
+            return {"status": StepStatus.READY, **reads}
         case Skip():
             return {"status": StepStatus.SKIPPED}
         case FinishInline():

@@ -7,6 +7,8 @@ from uuid import UUID
 from sparkops.core.errors import NotFound
 from sparkops.core.failpoints import failpoint
 from sparkops.core.principal import Principal
+from sparkops.domains.runs.state import RunStatus
+from sparkops.engine.advance import advance_run
 from sparkops.engine.context import Engine, call
 from sparkops.engine.wake import wake_parents
 
@@ -17,7 +19,8 @@ SELECT r.id FROM runs r JOIN memberships m ON m.project_id = r.project_id AND m.
 """
 _OVERDUE = """
 SELECT id, extract(epoch FROM deadline_at - created_at)::float8 AS seconds FROM runs
- WHERE deadline_at < clock_timestamp() AND finished_at IS NULL AND status <> 'cancelling' ORDER BY deadline_at LIMIT $1
+ WHERE deadline_at < clock_timestamp() AND finished_at IS NULL AND status NOT IN ('cancelling', 'compensating')
+ ORDER BY deadline_at LIMIT $1
 """
 _OPEN_CHILDREN = """
 SELECT id FROM runs WHERE parent_run_id = ANY ($1) AND finished_at IS NULL AND id > $2 ORDER BY id LIMIT $3
@@ -41,7 +44,6 @@ async def cancel_run(engine: Engine, principal: Principal, run_id: UUID) -> None
     if await engine.database.pool.fetchval(_VISIBLE, run_id, principal.user_id) is None:
         raise NotFound("There is no such run in your projects.")
     await _cancel(engine, run_id, principal.user_id, None)
-    failpoint("after_cancel")
     await _cancel_below(engine, run_id, principal.user_id)
 
 
@@ -84,5 +86,8 @@ async def _open_children(engine: Engine, parents: list[UUID], after: UUID) -> li
 
 async def _cancel(engine: Engine, run_id: UUID, user_id: UUID | None, error: Mapping[str, Any] | None) -> None:
     answer = await call(engine.database.pool, "cancel", run_id, user_id, error)
+    failpoint("after_cancel")
     engine.bell.log_grew(answer["rings"])
     await wake_parents(engine, answer["parents"])
+    if answer["status"] == RunStatus.CANCELLING:
+        await advance_run(engine, run_id)

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from sparkops.core.failpoints import failpoint
 from sparkops.domains.runs.state import AttemptOutcome, StepStatus
-from sparkops.engine.advance import advance_locked, lock_run
+from sparkops.engine.advance import advance_locked, go_on, lock_run
+from sparkops.engine.advancing import Advanced
 from sparkops.engine.claim import Claim, read_claim
 from sparkops.engine.context import Engine, Worker, call
 from sparkops.engine.errors import Fenced
@@ -96,8 +97,7 @@ async def end_attempt(engine: Engine, worker: Worker, ended: Ended, *, claim: in
         if not closed["closed"]:
             raise Fenced(f"Step {ended.claim.key} was taken over.")
         retrying = closed["closed"][0]["status"] == StepStatus.READY
-        focus = None if retrying else [ended.claim.key]
-        advanced = await advance_locked(engine, connection, run, focus=focus)
+        advanced = Advanced() if retrying else await advance_locked(engine, connection, run, focus=ended.claim.path)
         taken = (
             await call(connection, "take", advanced.ready, claim, worker.session_id, engine.lease)
             if advanced.ready and claim
@@ -109,4 +109,5 @@ async def end_attempt(engine: Engine, worker: Worker, ended: Ended, *, claim: in
     if len(advanced.ready) > len(taken["claims"]):
         engine.bell.work("run")
     await wake_parents(engine, advanced.parents)
+    await go_on(engine, ended.claim.run_id, advanced)
     return Completion(frozenset({ended.claim.lease.step_id}), [read_claim(data) for data in taken["claims"]])

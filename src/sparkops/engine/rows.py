@@ -14,7 +14,7 @@ Named = Callable[[Sequence[str]], list[str]]
 def step_row(node: Node, named: Named, *, hands_over: bool) -> dict[str, Any]:
     """Return what the database keeps of a node, without what is different in each place where it stands.
 
-    `named` turns the keys of steps into what the rows shall hold in their place: the ids of a run's steps, or the keys
+    `named` turns the keys of steps into what the row shall hold in their place: the ids of a run's steps, or the keys
     themselves, which the database replaces for each frame.
     """
     return {
@@ -29,12 +29,16 @@ def step_row(node: Node, named: Named, *, hands_over: bool) -> dict[str, Any]:
         "dependents": named(node.dependents),
         "reads": named(node.reads),
         "reads_input": node.reads_input,
+        "reads_frame": node.reads_frame,
         "effect_class": node.effect_class,
-        "timeout": interval(node.timeout),
+        "timeout": _interval(node.timeout),
         "max_attempts": node.retry.attempts,
+        "backoff": _interval(node.retry.backoff),
+        "max_backoff": _interval(node.retry.max_backoff),
+        "deadline": _interval(node.deadline),
+        "on_error": node.on_error.kind,
     }
 
 
-def interval(duration: timedelta | None) -> str | None:
-    """Return a duration as PostgreSQL reads it; None stays NULL."""
+def _interval(duration: timedelta | None) -> str | None:
     return None if duration is None else f"{duration.total_seconds()} seconds"

@@ -20,9 +20,11 @@ SELECT q.queue FROM unnest($1::text[]) AS q (queue)
 """
 _STUCK_RUNS = """
 SELECT r.id FROM runs r
- WHERE r.status NOT IN ('succeeded', 'failed', 'cancelled', 'denied') AND r.status IN ('running', 'cancelling')
+ WHERE r.status NOT IN ('succeeded', 'failed', 'cancelled', 'denied')
+   AND r.status IN ('running', 'cancelling', 'compensating')
    AND NOT EXISTS (SELECT 1 FROM steps s WHERE s.run_id = r.id
-                      AND (s.status IN ('ready', 'running', 'waiting')
+                      AND (s.status IN ('ready', 'running')
+                           OR s.status = 'waiting' AND s.waiting_for ->> 'kind' IS DISTINCT FROM 'frames'
                            OR s.status = 'uncertain' AND r.status = 'cancelling'))
  ORDER BY r.id LIMIT $1
 """

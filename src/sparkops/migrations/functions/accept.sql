@@ -47,13 +47,14 @@ BEGIN
   WITH step AS (
     INSERT INTO steps (id, run_id, project_id, node_key, path, type, position, queue, inline, mechanical, hands_over,
                        needs, dependents, reads, reads_input, effect_class, timeout, max_attempts, status, output,
-                       error, ready_at, started_at, finished_at)
+                       error, ready_at, started_at, finished_at, backoff, max_backoff, deadline, on_error)
     SELECT s.id, v_id, v_run.project_id, s.node_key, s.node_key, s.type, s.position, s.queue, s.inline, s.mechanical,
            s.hands_over, s.needs, s.dependents, s.reads, s.reads_input, s.effect_class, s.timeout, s.max_attempts,
            s.status, s.output, s.error,
            CASE WHEN s.status = 'ready' THEN clock_timestamp() END,
            CASE WHEN s.status IN ('succeeded', 'failed') THEN clock_timestamp() END,
-           CASE WHEN s.status IN ('succeeded', 'failed', 'skipped') THEN clock_timestamp() END
+           CASE WHEN s.status IN ('succeeded', 'failed', 'skipped') THEN clock_timestamp() END,
+           s.backoff, s.max_backoff, s.deadline, s.on_error
       FROM jsonb_populate_recordset(NULL::steps, p -> 'steps') s
       RETURNING *)
   SELECT jsonb_agg(engine.step_event(

@@ -29,14 +29,16 @@ BEGIN
                          WHEN f.id IS NOT NULL THEN 'failed' ELSE 'succeeded' END,
            output = CASE WHEN r.status = 'running' AND f.id IS NULL THEN (
              SELECT coalesce(jsonb_object_agg(s.node_key, s.output), '{}') FROM steps s
-              WHERE s.run_id = r.id AND s.dependents = '{}' AND s.status = 'succeeded') END,
+              WHERE s.run_id = r.id AND s.dependents = '{}' AND s.status = 'succeeded'
+                AND s.parent_id IS NULL AND s.undo_of IS NULL) END,
            error = CASE WHEN r.status = 'running' AND f.id IS NOT NULL THEN engine.run_error(f.node_key, f.error)
                         ELSE r.error END
       FROM unnest(p_runs) AS u (id)
       LEFT JOIN LATERAL (
         SELECT s.id, s.node_key, s.error FROM steps s WHERE s.run_id = u.id AND s.status = 'failed'
+           AND s.on_error = 'fail' AND s.parent_id IS NULL AND s.undo_of IS NULL
          ORDER BY s.position LIMIT 1) f ON true
-     WHERE r.id = u.id AND r.status IN ('running', 'cancelling')
+     WHERE r.id = u.id AND r.status IN ('running', 'cancelling') AND NOT r.has_undo
        AND NOT EXISTS (SELECT 1 FROM steps s WHERE s.run_id = u.id
                           AND s.status IN ('pending', 'ready', 'running', 'waiting', 'uncertain'))
     RETURNING r.*)

@@ -29,12 +29,13 @@ BEGIN
     INTO v_taken, v_events FROM taken t;
 
   SELECT jsonb_agg(jsonb_build_object(
-      'step_id', s.id, 'run_id', s.run_id, 'project_id', s.project_id, 'key', s.node_key, 'type', s.type,
+      'step_id', s.id, 'run_id', s.run_id, 'project_id', s.project_id, 'key', s.node_key, 'path', s.path, 'type', s.type,
       'attempt', s.attempt, 'token', s.claim_token, 'failures', s.failures, 'hands_over', s.hands_over,
       'isolate', s.isolate, 'timeout_seconds', extract(epoch FROM s.timeout)::float8,
       'workflow_id', r.workflow_id, 'workflow_version_id', r.workflow_version_id, 'pins', r.pins,
       'requested_by', r.created_by,
       'input', CASE WHEN s.reads_input THEN r.input END,
+      'frame', CASE WHEN s.reads_frame THEN engine.frame_view(s.parent_id, s.frame_no) END,
       'steps', CASE WHEN s.reads = '{}' THEN '{}' ELSE (
         SELECT coalesce(jsonb_object_agg(n.node_key,
                  jsonb_build_object('status', n.status, 'output', n.output)), '{}')
