@@ -5,12 +5,17 @@ looks at what has come before it waits; an event that comes later looks for the 
 the event's name, so that one of the two always finds the other.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
+import asyncpg
+import structlog
+
 from sparkops.core.errors import Conflict, NotFound
+from sparkops.core.expressions import ExpressionError
 from sparkops.core.failpoints import failpoint
 from sparkops.core.ids import new_id
 from sparkops.core.json import Json, digest
@@ -18,6 +23,11 @@ from sparkops.core.principal import Principal
 from sparkops.core.storable import storable
 from sparkops.engine.claim import Claim
 from sparkops.engine.context import Engine, call
+from sparkops.engine.graph import Node
+from sparkops.engine.params import Context, EventView, FrameView, StepView, evaluate_filter
+from sparkops.engine.wake import wake_steps
+
+log = structlog.get_logger()
 
 PAGE = 100
 """Events that an attempt looks at in one go."""
@@ -31,6 +41,17 @@ SELECT e.event_id, e.name, e.data, e.received_at FROM received_events e
    AND ($4::timestamptz IS NULL OR e.received_at > $4)
  ORDER BY e.received_at LIMIT $5
 """
+WAITING_PAGE = 100
+"""Waiting steps whose filters are evaluated between two looks at the database, some milliseconds."""
+UNMATCHED_BATCH = 20
+
+_EVENT = "SELECT event_id, name, data, received_at FROM received_events WHERE id = $1"
+_MATCHED = "UPDATE received_events SET matched_at = clock_timestamp() WHERE id = $1 AND matched_at IS NULL"
+_UNMATCHED = """
+SELECT id FROM received_events WHERE matched_at IS NULL AND received_at < clock_timestamp() - interval '1 second'
+ ORDER BY received_at LIMIT $1
+"""
+_FIRST = UUID(int=0)
 
 
 class EventMismatch(Conflict):
@@ -97,8 +118,62 @@ async def receive_event(engine: Engine, principal: Principal, project_id: UUID, 
         case "other":
             raise EventMismatch("This id belongs to an event with another name or other data; use a fresh id.")
     failpoint("after_event_received")
-    received_at = datetime.fromisoformat(answer["received_at"])
-    return Receipt(UUID(answer["id"]), received_at, answer["result"] == "created")
+    receipt = Receipt(UUID(answer["id"]), datetime.fromisoformat(answer["received_at"]), answer["result"] == "created")
+    if receipt.created:
+        await _match_at_once(engine, receipt.id)
+    return receipt
+
+
+async def _match_at_once(engine: Engine, row_id: UUID) -> None:
+    """Wake the first steps that wait for the event. It is received, whatever becomes of this: the sweep matches it."""
+    try:
+        await match_event(engine, row_id, pages=1)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        log.warning("event.unmatched", id=str(row_id), error=str(error) or type(error).__name__)
+
+
+async def match_event(engine: Engine, row_id: UUID, *, pages: int | None = None) -> int:
+    """Wake the steps that wait for a received event and whose filters it fits. Returns how many became ready.
+
+    `pages`: how many to look at, None for all. Once all were looked at the event counts as matched.
+    """
+    row = await engine.database.pool.fetchrow(_EVENT, row_id)
+    event = ReceivedEvent(**dict(row))
+    after, looked, woken = _FIRST, 0, 0
+    while pages is None or looked < pages:
+        waiting = await engine.database.pool.fetchval(
+            "SELECT engine.waiting_for_event($1, $2, $3)", row_id, after, WAITING_PAGE
+        )
+        fitting = [UUID(step["step_id"]) for step in waiting if await _waits_for(engine, step, event)]
+        woken += await wake_steps(engine, fitting, "event")
+        if len(waiting) < WAITING_PAGE:
+            await engine.database.pool.execute(_MATCHED, row_id)
+            return woken
+        after, looked = UUID(waiting[-1]["step_id"]), looked + 1
+    return woken
+
+
+async def match_unmatched(engine: Engine) -> int:
+    """Match events whose receiver died before it did, or had more to match than a request may. Returns how many
+    steps became ready."""
+    rows = await engine.database.pool.fetch(_UNMATCHED, UNMATCHED_BATCH)
+    return sum([await match_event(engine, row["id"]) for row in rows])
+
+
+async def _waits_for(engine: Engine, step: Mapping[str, Any], event: ReceivedEvent) -> bool:
+    graph = await engine.graphs.get(engine.database.pool, UUID(step["workflow_version_id"]))
+    views = {key: StepView(view["output"], view["status"]) for key, view in step["steps"].items()}
+    frame = None if step["frame"] is None else FrameView(**step["frame"])
+    return fits(graph.find(step["key"]), Context(step["input"] or {}, views, step["run_id"], frame), event)
+
+
+def fits(node: Node, context: Context, event: ReceivedEvent) -> bool:
+    """Return whether a wait counts an event; one on which its filter cannot be evaluated is somebody else's."""
+    try:
+        return evaluate_filter(node, replace(context, event=EventView(event.event_id, event.name, event.data)))
+    except ExpressionError as error:
+        log.info("event.unfit", event_id=event.event_id, step=node.key, reason=error.detail)
+        return False
 
 
 async def unseen_events(

@@ -6,6 +6,7 @@ from uuid import UUID
 from sparkops.engine.advance import advance_run
 from sparkops.engine.cancel import cancel_orphans, cancel_overdue
 from sparkops.engine.context import Engine, call
+from sparkops.engine.events import match_unmatched
 from sparkops.engine.give_back import reap
 from sparkops.engine.wake import wake_due, wake_forgotten
 
@@ -47,7 +48,7 @@ async def sweep(engine: Engine, queues: tuple[str, ...]) -> Swept:
     expired = await call(engine.database.pool, "expire_approvals", APPROVAL_BATCH)
     engine.bell.log_grew(expired["rings"])
     overdue = await cancel_overdue(engine, OVERDUE_BATCH) + await cancel_orphans(engine)
-    woken = await wake_due(engine) + await wake_forgotten(engine)
+    woken = await wake_due(engine) + await wake_forgotten(engine) + await match_unmatched(engine)
     stuck: list[UUID] = [row["id"] for row in await engine.database.pool.fetch(_STUCK_RUNS, REPAIR_BATCH)]
     for run_id in stuck:
         await advance_run(engine, run_id)

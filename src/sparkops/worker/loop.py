@@ -22,8 +22,10 @@ from sparkops.engine.context import Engine, Worker
 from sparkops.engine.errors import Fenced, WrongEpoch
 from sparkops.engine.give_back import release_session
 from sparkops.engine.sweep import sweep
-from sparkops.runtime.attempt import Runtime, execute
+from sparkops.engine.wake import wake_due
+from sparkops.runtime.attempt import Runtime, Waiting, execute
 from sparkops.runtime.trust import Trust
+from sparkops.worker.alarms import Alarms
 from sparkops.worker.completer import Completer
 from sparkops.worker.slots import Held, Slots, Stop
 
@@ -66,6 +68,7 @@ class WorkerLoop:
         self._slots = Slots(slots)
         self._completer = Completer(self._engine, worker, self._room)
         self._wake = asyncio.Event()
+        self._alarms = Alarms(self._wake_due)
         self._draining = asyncio.Event()
         self.fenced = 0
 
@@ -84,6 +87,7 @@ class WorkerLoop:
         keepers = [
             asyncio.create_task(self._every(self._engine.lease.total_seconds() / 3, self._beat), name="heartbeat"),
             asyncio.create_task(self._every(SWEEP_SECONDS, self._sweep), name="sweep"),
+            asyncio.create_task(self._alarms.run(), name="alarms"),
             asyncio.create_task(self._every(PARTITION_SECONDS, self._make_partitions), name="partitions"),
         ]
         try:
@@ -129,10 +133,13 @@ class WorkerLoop:
         try:
             ended = await self._execute(held)
             failpoint("after_execute")
-            if ended is not None:
+            if isinstance(ended, Waiting):
+                self._alarms.set(ended.due_in)
+            else:
                 held.ending = True
                 sent = time.monotonic()
                 next_claims = await self._record(held, ended)
+                self._alarms.set(ended.retry_in)
         except Fenced:
             self.fenced += 1
             log.info("step.fenced", step_id=str(held.claim.lease.step_id), attempt=held.claim.lease.attempt)
@@ -148,7 +155,7 @@ class WorkerLoop:
         else:
             self._wake.set()
 
-    async def _execute(self, held: Held) -> Ended | None:
+    async def _execute(self, held: Held) -> Ended | Waiting:
         try:
             return await execute(self._runtime, held.claim, held.trust)
         except asyncio.CancelledError:
@@ -200,6 +207,12 @@ class WorkerLoop:
         for each in self._slots.all():
             if not each.trust.holds():
                 each.end(Stop.LOST)
+
+    async def _wake_due(self) -> None:
+        """A wait or a pause before a retry is over."""
+        with contextlib.suppress(*LOST_CONNECTION):
+            await wake_due(self._engine)
+        self._wake.set()
 
     async def _make_partitions(self) -> None:
         await self._engine.database.pool.execute("SELECT ensure_partitions(2)")

@@ -11,10 +11,13 @@ DECLARE
 BEGIN
   SELECT e.* INTO v_expansion FROM expansions e JOIN steps s ON s.id = e.step_id AND s.finished_at IS NULL
    WHERE e.step_id = p_step AND NOT (e.stop_on_error AND e.failed > 0);
+  IF NOT FOUND THEN
+    RETURN '{"frames": [], "more": false}';
+  END IF;
   v_room := least(v_expansion.concurrency - (v_expansion.started - v_expansion.ended),
                   v_expansion.expanded - v_expansion.started);
   v_many := least(v_room, p_limit);
-  IF v_many IS NULL OR v_many <= 0 THEN
+  IF v_many <= 0 THEN
     RETURN '{"frames": [], "more": false}';
   END IF;
   v_first := v_expansion.started + (v_expansion.total IS NULL)::int;
