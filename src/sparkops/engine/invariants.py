@@ -122,10 +122,12 @@ INVARIANTS: Sequence[Invariant] = (
     ),
     Invariant(
         "nothing-after-cancel",
-        "Once a run was asked to stop, no further call of it was prepared.",
+        "Once a run was asked to stop, no further call of it was prepared, but for those that take effects back.",
         """
-        SELECT c.id AS subject, c.prepared_at, r.cancel_requested_at FROM calls c JOIN runs r ON r.id = c.run_id
-         WHERE c.prepared_at > r.cancel_requested_at
+        SELECT c.id AS subject, c.prepared_at, r.cancel_requested_at FROM calls c
+          JOIN runs r ON r.id = c.run_id
+          JOIN steps s ON s.id = c.step_id
+         WHERE c.prepared_at > r.cancel_requested_at AND s.undo_of IS NULL
         """,
     ),
     Invariant(
@@ -177,6 +179,58 @@ INVARIANTS: Sequence[Invariant] = (
          WHERE e.matched_at IS NULL AND e.received_at < clock_timestamp() - interval '10 seconds'
            AND EXISTS (SELECT 1 FROM steps s WHERE s.project_id = e.project_id AND s.status = 'waiting'
                           AND s.waiting_for ->> 'kind' = 'event' AND s.waiting_for ->> 'event' = e.name)
+        """,
+    ),
+    Invariant(
+        "frames-counted",
+        "The counters of a map or loop say how many frames it has, and how many have started, ended and failed.",
+        """
+        SELECT e.step_id AS subject, e.expanded, e.started, e.ended, e.failed, f.* FROM expansions e
+          JOIN steps s ON s.id = e.step_id
+          CROSS JOIN LATERAL (
+            SELECT count(*) AS frames, count(*) FILTER (WHERE status = 'open') AS open,
+                   count(*) FILTER (WHERE status IN ('succeeded', 'failed')) AS done,
+                   count(*) FILTER (WHERE status = 'failed') AS broken
+              FROM frames WHERE parent_id = e.step_id) f
+         WHERE e.expanded <> f.frames OR e.ended <> f.done OR e.failed <> f.broken
+            OR s.finished_at IS NULL AND (e.started <> e.ended + f.open
+                                          OR e.started - e.ended > e.concurrency)
+        """,
+    ),
+    Invariant(
+        "frames-ended",
+        "A frame that has ended has no open step, and soon after a map or loop has ended none of its frames is open.",
+        """
+        SELECT f.parent_id AS subject, f.frame_no, f.status, p.status AS step FROM frames f
+          JOIN steps p ON p.id = f.parent_id
+         WHERE f.finished_at IS NULL AND p.finished_at < clock_timestamp() - interval '10 seconds'
+            OR f.status IN ('succeeded', 'failed') AND EXISTS (
+                 SELECT 1 FROM steps s WHERE s.parent_id = f.parent_id AND s.frame_no = f.frame_no
+                    AND s.finished_at IS NULL)
+        """,
+    ),
+    Invariant(
+        "frame-of-step",
+        "A step of a body stands in a frame of a map or loop of the same run, under its path.",
+        """
+        SELECT s.id AS subject, s.path, p.path AS parent, s.frame_no FROM steps s
+          LEFT JOIN steps p ON p.id = s.parent_id AND p.run_id = s.run_id AND p.type IN ('map', 'loop')
+          LEFT JOIN frames f ON f.parent_id = s.parent_id AND f.frame_no = s.frame_no
+         WHERE s.parent_id IS NOT NULL AND (
+           f.parent_id IS NULL OR s.path IS DISTINCT FROM p.path
+             || CASE p.type WHEN 'map' THEN '[' || s.frame_no || '].' ELSE '#' || s.frame_no || '.' END || s.node_key)
+        """,
+    ),
+    Invariant(
+        "undone-last",
+        "What takes an effect back belongs to a step that had succeeded, and runs only while its run compensates.",
+        """
+        SELECT u.id AS subject, u.status, s.status AS of, r.status AS run FROM steps u
+          JOIN runs r ON r.id = u.run_id
+          LEFT JOIN steps s ON s.id = u.undo_of AND s.run_id = u.run_id
+         WHERE u.undo_of IS NOT NULL
+           AND (s.status IS DISTINCT FROM 'succeeded' OR r.ends_as IS NULL
+                OR u.finished_at IS NULL AND r.status NOT IN ('compensating', 'cancelling'))
         """,
     ),
     Invariant(
