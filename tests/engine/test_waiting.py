@@ -21,8 +21,16 @@ from tests.engine.conftest import World
 HOUR = timedelta(hours=1)
 
 
-async def held_step(world: World) -> Claim:
-    run_id = await world.run(await world.workflow(ONE_STEP))
+PAID = """
+version: 1
+name: paid
+steps:
+  - {id: paid, type: wait, with: {event: paid}}
+"""
+
+
+async def held_step(world: World, source: str = ONE_STEP) -> Claim:
+    run_id = await world.run(await world.workflow(source))
     _, held = await world.claimed(run_id)
     return held
 
@@ -151,16 +159,13 @@ async def test_an_event_that_is_being_received_while_the_step_parks_is_seen(worl
     assert (await parking).status == "there"
 
 
-async def test_an_event_that_waits_for_the_parking_finds_the_step_waiting(world: World) -> None:
-    held = await held_step(world)
+async def test_an_event_that_waits_for_the_parking_wakes_the_step(world: World) -> None:
+    held = await held_step(world, PAID)
     async with world.transaction() as parking:
         await wait_paid(parking, held)
         sending = await world.blocked(send(world, world))
     await sending
-    waiting = await world.database.pool.fetchval(
-        "SELECT id FROM steps WHERE status = 'waiting' AND waiting_for ->> 'event' = 'paid'"
-    )
-    assert waiting == held.lease.step_id
+    assert await status(world, held) == "ready"
 
 
 async def test_events_of_one_name_are_ordered_also_when_the_clock_stands_still(world: World) -> None:

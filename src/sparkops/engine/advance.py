@@ -70,7 +70,7 @@ async def advance_run(engine: Engine, run_id: UUID) -> None:
         if advanced.ready:
             engine.bell.work("run")
         await wake_parents(engine, advanced.parents)
-        if not (advanced.more or advanced.abandoning):
+        if not (advanced.more or advanced.unfinished):
             return
 
 
@@ -80,7 +80,7 @@ async def go_on(engine: Engine, run_id: UUID, advanced: Advanced) -> None:
     Never raises: what was committed before stays, and so does its answer; the sweep goes on if this could not.
     """
     try:
-        if advanced.abandoning:
+        if advanced.unfinished:
             await advance_run(engine, run_id)
         paths = sorted(advanced.more)
         while paths:

@@ -30,8 +30,8 @@ class Advanced:
     events: list[Mapping[str, Any]] = field(default_factory=list)
     more: set[str] = field(default_factory=set)
     """The paths of maps whose next frames did not fit into this transaction."""
-    abandoning: bool = False
-    """Frames that nobody needs any more are left; another transaction goes on."""
+    unfinished: bool = False
+    """There is more to do than fitted; another transaction looks at the whole run."""
 
 
 class Advancing:

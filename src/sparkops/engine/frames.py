@@ -127,4 +127,4 @@ async def abandon_frames(run: Advancing) -> None:
     """End what is left of frames whose map or loop has ended without them."""
     answer = await call(run.on, "abandon_frames", run.run_id, ABANDONS)
     run.done.events += answer["events"]
-    run.done.abandoning = run.done.abandoning or answer["more"]
+    run.done.unfinished = run.done.unfinished or answer["more"]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from sparkops.core.json import Json
+from sparkops.core.model_spec import SCRIPTED
 from sparkops.core.templates import CompiledValue, compile_value, mentioned
 from sparkops.domains.workflows.definition import INLINE_TYPES, Definition, StepDefinition, StepType
 from sparkops.domains.workflows.inputs import input_types
@@ -76,6 +77,11 @@ class Graph:
         """The workflows that its steps start, each with its version or None for the latest; as for `agents`."""
         found = (node for node in self._walk() if node.type is StepType.WORKFLOW)
         return frozenset((node.name, node.version) for node in found if node.name)
+
+    @cached_property
+    def scripted(self) -> bool:
+        """True if one of its `llm` steps answers from a script instead of a model; as for `agents`."""
+        return any(node.type is StepType.LLM and node.name == SCRIPTED for node in self._walk())
 
     @property
     def simple_end(self) -> bool:

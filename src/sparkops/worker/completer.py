@@ -9,7 +9,7 @@ import structlog
 from sparkops.engine.claim import Claim
 from sparkops.engine.complete import Completion, Ended, complete
 from sparkops.engine.context import Engine, Worker
-from sparkops.engine.errors import Fenced
+from sparkops.engine.errors import Fenced, JudgedAnew
 
 log = structlog.get_logger()
 
@@ -31,6 +31,7 @@ class Completer:
 
         Raises:
             Fenced: another attempt has the step.
+            JudgedAnew: the rules have changed; the attempt must be made again.
             asyncpg.PostgresError, OSError: the outcome is unknown; adding it again finds out.
         """
         future: asyncio.Future[Sequence[Claim]] = asyncio.get_running_loop().create_future()
@@ -64,10 +65,14 @@ def _deliver(batch: Batch, done: Completion) -> None:
     """Tell each end what became of it; the first that is recorded takes all the steps that come next."""
     claims: Sequence[Claim] = done.claims
     for ended, future in batch:
-        if ended.claim.lease.step_id not in done.closed:
-            if not future.done():
-                future.set_exception(Fenced(f"Step {ended.claim.key} was taken over."))
-        elif not future.done():
+        step_id = ended.claim.lease.step_id
+        if future.done():
+            continue
+        if step_id in done.stale:
+            future.set_exception(JudgedAnew("The rules have changed since the step's call was judged."))
+        elif step_id not in done.closed:
+            future.set_exception(Fenced(f"Step {ended.claim.key} was taken over."))
+        else:
             future.set_result(claims)
             claims = ()
     if claims:

@@ -19,7 +19,7 @@ from sparkops.domains.runs.state import StepStatus
 from sparkops.engine.claim import Claim, claim, heartbeat
 from sparkops.engine.complete import Ended, end_attempt
 from sparkops.engine.context import Engine, Worker
-from sparkops.engine.errors import Fenced, WrongEpoch
+from sparkops.engine.errors import Fenced, JudgedAnew, WrongEpoch
 from sparkops.engine.give_back import release_session
 from sparkops.engine.sweep import sweep
 from sparkops.engine.wake import wake_due
@@ -131,15 +131,19 @@ class WorkerLoop:
         next_claims: Sequence[Claim] = ()
         sent = time.monotonic()
         try:
-            ended = await self._execute(held)
-            failpoint("after_execute")
-            if isinstance(ended, Waiting):
-                self._alarms.set(ended.due_in)
-            else:
+            while isinstance(ended := await self._execute(held), Ended):
+                failpoint("after_execute")
                 held.ending = True
                 sent = time.monotonic()
-                next_claims = await self._record(held, ended)
-                self._alarms.set(ended.retry_in)
+                try:
+                    next_claims = await self._record(held, ended)
+                    self._alarms.set(ended.retry_in)
+                    break
+                except JudgedAnew:
+                    held.ending = False
+                    self._runtime.policies.forget(held.claim.project_id)
+            else:
+                self._alarms.set(ended.due_in)
         except Fenced:
             self.fenced += 1
             log.info("step.fenced", step_id=str(held.claim.lease.step_id), attempt=held.claim.lease.attempt)

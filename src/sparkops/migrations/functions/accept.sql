@@ -4,8 +4,8 @@ LANGUAGE plpgsql AS $$
 -- p: {run: {…columns}, steps: [{…columns}], skipped: {key: reason}, budget_id, limit_micros, actor, parent}. The first
 -- statuses of the steps were decided before; a step that is already final carries its output or error.
 -- parent: {step_id, attempt, token} of the step whose sub-workflow this is; absent for a run of its own.
--- Returns {run_id, created, same, rings}: on a repeated idempotency key, or for a step that has its run, the run that
--- exists, and whether the request was the same.
+-- Returns {run_id, created, same, status, created_at, rings}: on a repeated idempotency key, or for a step that has its run,
+-- the run that exists, and whether the request was the same.
 -- Raises SF001, SF006: the parent step is no longer held, or was asked to stop.
 DECLARE
   v_run runs := jsonb_populate_record(NULL::runs, p -> 'run');
@@ -36,7 +36,7 @@ BEGIN
           clock_timestamp() + make_interval(secs => (p ->> 'deadline_seconds')::float8),
           v_run.parent_run_id, v_run.parent_step_id, coalesce(v_run.lineage, '{}'), v_run.step_count, v_run.has_undo)
   ON CONFLICT (project_id, idem_key) DO NOTHING
-  RETURNING id INTO v_id;
+  RETURNING id, created_at INTO v_id, v_run.created_at;
   IF v_id IS NULL THEN
     SELECT * INTO v_other FROM runs WHERE project_id = v_run.project_id AND idem_key = v_run.idem_key;
     RETURN jsonb_build_object('run_id', v_other.id, 'created', false,
@@ -77,5 +77,8 @@ BEGIN
   IF p ? 'finish' THEN
     v_events := v_events || (engine.apply(v_id, jsonb_build_array(p -> 'finish')) -> 'events');
   END IF;
-  RETURN jsonb_build_object('run_id', v_id, 'created', true, 'same', true, 'rings', engine.emit(v_events));
+  RETURN jsonb_build_object(
+    'run_id', v_id, 'created', true, 'same', true, 'created_at', v_run.created_at,
+    'status', CASE WHEN p ? 'finish' THEN p -> 'finish' ->> 'status' ELSE 'running' END,
+    'rings', engine.emit(v_events));
 END $$;
