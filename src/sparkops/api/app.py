@@ -25,13 +25,17 @@ from sparkops.api.routes import (
     approvals,
     auth,
     events,
+    halts,
     health,
     live,
     me,
+    outbox,
     projects,
+    reruns,
     run_parts,
     runs,
     tools,
+    uncertain,
     workflows,
 )
 from sparkops.api.tasks import stop
@@ -80,7 +84,10 @@ def _add_routes(app: FastAPI, pages: Path) -> None:
     everyone = APIRouter(prefix=PREFIX, responses=documented(422))
     everyone.include_router(auth.public)
     members = APIRouter(prefix=PREFIX, dependencies=[Depends(get_principal)], responses=documented(401, 422))
+    # Routes are tried in this order: first what is asked most.
     for router in (
+        runs.router,
+        run_parts.router,
         auth.router,
         me.router,
         projects.router,
@@ -88,11 +95,13 @@ def _add_routes(app: FastAPI, pages: Path) -> None:
         tools.router,
         workflows.router,
         workflows.schemas,
-        runs.router,
-        run_parts.router,
         run_parts.files,
+        reruns.router,
         approvals.router,
         events.router,
+        outbox.router,
+        halts.router,
+        uncertain.router,
         live.router,
     ):
         members.include_router(router)

@@ -20,7 +20,13 @@ from sparkops.engine.wake import wake_parents
 
 log = structlog.get_logger()
 
-_LOCK_RUN = "SELECT id, status, workflow_version_id FROM runs WHERE id = $1 FOR UPDATE"
+_LOCK_RUN = """
+SELECT r.id, r.project_id, r.status, r.workflow_version_id,
+       r.concurrency_limit IS NOT NULL
+       OR EXISTS (SELECT 1 FROM projects p WHERE p.id = r.project_id AND p.max_running_runs IS NOT NULL)
+       OR EXISTS (SELECT 1 FROM workflows w WHERE w.id = r.workflow_id AND w.max_running_runs IS NOT NULL) AS limited
+  FROM runs r WHERE r.id = $1 FOR UPDATE
+"""
 _STATES = """
 SELECT node_key, status, error, finished_at, output IS NULL AS loaded FROM steps WHERE run_id = $1 AND path = ANY ($2)
 """

@@ -25,6 +25,8 @@ class Advanced:
 
     ready: list[UUID] = field(default_factory=list)
     """Steps that became ready."""
+    ended: bool = False
+    """The run has ended."""
     parents: list[str] = field(default_factory=list)
     """The steps to be woken because the run has ended."""
     events: list[Mapping[str, Any]] = field(default_factory=list)
@@ -101,6 +103,7 @@ class Advancing:
         self.done.ready += [UUID(step) for step in applied["ready"]]
         self.done.parents += applied["parents"]
         self.done.events += applied["events"]
+        self.done.ended = self.done.ended or any(command["op"] == "finish" for command in commands)
 
 
 def split(level: Level, commands: Sequence[Command]) -> tuple[list[dict[str, Json]], FinishRun | Compensate | None]:

@@ -8,6 +8,7 @@ from sparkops.core.errors import NotFound
 from sparkops.core.failpoints import failpoint
 from sparkops.core.principal import Principal
 from sparkops.domains.runs.state import RunStatus
+from sparkops.engine.admission import admit_after
 from sparkops.engine.advance import advance_run
 from sparkops.engine.context import Engine, call
 from sparkops.engine.wake import wake_parents
@@ -18,9 +19,9 @@ _VISIBLE = """
 SELECT r.id FROM runs r JOIN memberships m ON m.project_id = r.project_id AND m.user_id = $2 WHERE r.id = $1
 """
 _OVERDUE = """
-SELECT id, extract(epoch FROM deadline_at - created_at)::float8 AS seconds FROM runs
- WHERE deadline_at < clock_timestamp() AND finished_at IS NULL AND status NOT IN ('cancelling', 'compensating')
- ORDER BY deadline_at LIMIT $1
+SELECT id, extract(epoch FROM deadline_at - started_at)::float8 AS seconds FROM runs
+ WHERE deadline_at < clock_timestamp() AND finished_at IS NULL
+   AND status NOT IN ('cancelling', 'compensating', 'paused', 'queued') ORDER BY deadline_at LIMIT $1
 """
 _OPEN_CHILDREN = """
 SELECT id FROM runs WHERE parent_run_id = ANY ($1) AND finished_at IS NULL AND id > $2 ORDER BY id LIMIT $3
@@ -47,12 +48,21 @@ async def cancel_run(engine: Engine, principal: Principal, run_id: UUID) -> None
     await _cancel_below(engine, run_id, principal.user_id)
 
 
+async def stop_run(engine: Engine, run_id: UUID, error: Mapping[str, str]) -> None:
+    """Cancel a run in the name of the platform, which says why, and all runs below it."""
+    await _cancel(engine, run_id, None, error)
+    await _cancel_below(engine, run_id, None)
+
+
 async def cancel_overdue(engine: Engine, limit: int) -> int:
-    """Stop runs that have taken longer than their workflow allows. Returns how many."""
+    """Stop runs that have taken longer than their workflow allows. Returns how many.
+
+    Queued and paused runs are left alone: they are given the time back that they are held.
+    """
     overdue = await engine.database.pool.fetch(_OVERDUE, limit)
     for run in overdue:
         error = {"code": "timeout", "message": f"The run took longer than the {run['seconds']:g} s it may take."}
-        await _cancel(engine, run["id"], None, error)
+        await stop_run(engine, run["id"], error)
     return len(overdue)
 
 
@@ -67,7 +77,7 @@ async def cancel_orphans(engine: Engine) -> int:
     return len(orphans)
 
 
-async def _cancel_below(engine: Engine, run_id: UUID, user_id: UUID) -> None:
+async def _cancel_below(engine: Engine, run_id: UUID, user_id: UUID | None) -> None:
     """Cancel the runs below, generation by generation, each in a transaction of its own."""
     generation = [run_id]
     while generation:
@@ -89,5 +99,6 @@ async def _cancel(engine: Engine, run_id: UUID, user_id: UUID | None, error: Map
     failpoint("after_cancel")
     engine.bell.log_grew(answer["rings"])
     await wake_parents(engine, answer["parents"])
+    await admit_after(engine, answer["freed"])
     if answer["status"] == RunStatus.CANCELLING:
         await advance_run(engine, run_id)

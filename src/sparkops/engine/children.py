@@ -10,9 +10,9 @@ from sparkops.core.failpoints import failpoint
 from sparkops.core.json import Json
 from sparkops.domains.runs.state import RunStatus
 from sparkops.domains.workflows.definition import validate_input
-from sparkops.engine.accept import pin_names, run_document
+from sparkops.engine.accept import accept_document, limit_of, pin_names, run_document
 from sparkops.engine.claim import Claim
-from sparkops.engine.context import Engine, call
+from sparkops.engine.context import Engine
 
 MAX_DEPTH = 10
 """Runs above a run. A workflow that starts itself without end stops here."""
@@ -49,6 +49,8 @@ async def accept_child(engine: Engine, claim: Claim, version_id: UUID, inputs: J
 
     Raises:
         Invalid: the input does not fit, an agent or a workflow that it names is gone, or it would be too deep.
+        ConcurrencyFull: its workflow rather rejects a run than let it queue.
+        Unavailable: the database did not confirm; another attempt finds out.
         Fenced, CancelRequested: no run was started.
     """
     pool = engine.database.pool
@@ -56,7 +58,6 @@ async def accept_child(engine: Engine, claim: Claim, version_id: UUID, inputs: J
         raise TooDeep(f"This run has {MAX_DEPTH} runs above it, and may not start another.")
     version = await pool.fetchrow(_VERSION, version_id)
     graph = await engine.graphs.get(pool, version["id"])
-    limit = graph.definition.budget_micros
     document = run_document(
         graph,
         validate_input(graph.definition, inputs),
@@ -68,12 +69,9 @@ async def accept_child(engine: Engine, claim: Claim, version_id: UUID, inputs: J
             "pins": await pin_names(pool, claim.project_id, graph),
             "created_by": str(claim.requested_by) if claim.requested_by else None,
         },
-        limit_micros=engine.run_budget_micros if limit is None else limit,
+        limit_micros=limit_of(engine, graph, None),
         actor=f"run:{claim.run_id}",
     )
-    answer = await call(pool, "accept", {**document, "parent": claim.lease.to_json()})
+    accepted = await accept_document(engine, graph, {**document, "parent": claim.lease.to_json()})
     failpoint("after_child_accepted")
-    engine.bell.log_grew(answer["rings"])
-    if answer["created"]:
-        engine.bell.work("run")
-    return UUID(answer["run_id"])
+    return accepted.run_id

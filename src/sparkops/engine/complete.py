@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sparkops.core.failpoints import failpoint
 from sparkops.domains.runs.state import AttemptOutcome, StepStatus
+from sparkops.engine.admission import admit_after
 from sparkops.engine.advance import advance_locked, go_on, lock_run
 from sparkops.engine.advancing import Advanced
 from sparkops.engine.claim import Claim, read_claim
@@ -98,6 +99,7 @@ async def complete(engine: Engine, worker: Worker, ended: Sequence[Ended], *, cl
     await wake_parents(engine, answer["parents"])
     for run_id in answer["left"]:
         await go_on(engine, UUID(run_id), Advanced(unfinished=True))
+    await admit_after(engine, answer["freed"])
     return Completion(
         frozenset(map(UUID, answer["closed"])),
         [read_claim(data) for data in answer["claims"]],
@@ -134,4 +136,6 @@ async def end_attempt(engine: Engine, worker: Worker, ended: Ended, *, claim: in
         engine.bell.work("run")
     await wake_parents(engine, advanced.parents)
     await go_on(engine, ended.claim.run_id, advanced)
+    if advanced.ended and run["limited"]:
+        await admit_after(engine, [run["project_id"]])
     return Completion(frozenset({ended.claim.lease.step_id}), [read_claim(data) for data in taken["claims"]])

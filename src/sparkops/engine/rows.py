@@ -35,6 +35,8 @@ def step_row(node: Node, named: Named, *, hands_over: bool) -> dict[str, Any]:
         "max_attempts": node.retry.attempts,
         "backoff": _interval(node.retry.backoff),
         "max_backoff": _interval(node.retry.max_backoff),
+        "jitter": node.retry.jitter,
+        "retries_timeouts": node.retry.covers("timeout"),
         "deadline": _interval(node.deadline),
         "on_error": node.on_error.kind,
     }

@@ -16,10 +16,11 @@ from sparkops.domains.runs.state import StepStatus
 from sparkops.engine.advance import advance_run
 from sparkops.engine.claim import Claim
 from sparkops.engine.complete import Ended
-from sparkops.engine.errors import CancelRequested, Fenced, NonDeterministic
+from sparkops.engine.errors import CancelRequested, Fenced, Halted, NonDeterministic
 from sparkops.engine.expand import TooManySteps
 from sparkops.engine.graph import Node
 from sparkops.engine.params import Context, FrameView, StepView
+from sparkops.engine.put_back import put_back
 from sparkops.engine.retry import next_attempt
 from sparkops.engine.wait import wait_for_approvals
 from sparkops.runtime.effects import CallFailed, StepFailed
@@ -54,14 +55,14 @@ _KINDS: Final[Mapping[str, Callable[[Attempt], Awaitable[Json]]]] = {
 
 
 async def execute(runtime: Runtime, claim: Claim, trust: Trust) -> Ended | Waiting:
-    """Run one attempt to its end, or until the step was parked and needs no worker.
+    """Run one attempt to its end, or until the step was parked or given back and needs no worker.
 
     Raises:
         Fenced: another worker has the step; nothing more may be written.
     """
     graph = await runtime.engine.graphs.get(runtime.engine.database.pool, claim.workflow_version_id)
     node = graph.find(claim.key)
-    deadline = time.monotonic() + claim.timeout_seconds if claim.timeout_seconds else None
+    deadline = time.monotonic() + claim.seconds if claim.seconds is not None else None
     gate = RecordedGate(
         runtime.engine,
         claim,
@@ -72,18 +73,20 @@ async def execute(runtime: Runtime, claim: Claim, trust: Trust) -> Ended | Waiti
         rides_along=node.type in ("tool", "llm"),
     )
     try:
-        async with asyncio.timeout(claim.timeout_seconds) as limit:
+        async with asyncio.timeout(claim.seconds) as limit:
             output = await _perform(Attempt(runtime, claim, graph, node, _context(claim), gate))
     except LetGo as waits:
         return waits.waiting
     except Parked as parked:
         await _park(runtime, claim, parked)
         return Waiting()
+    except Halted:
+        await put_back(runtime.engine, claim, gate.unrecorded)
+        return Waiting()
     except TimeoutError:
         if not limit.expired():
             raise  # the database's, not the step's
-        error = {"code": "timeout", "message": f"The attempt took longer than {claim.timeout_seconds:g} s."}
-        return _failed(claim, node, gate, error, retryable=True)
+        return _timed_out(claim, node, gate)
     except (StepFailed, CallFailed) as failed:
         return _failed(claim, node, gate, dict(failed.error), retryable=failed.retryable)
     except (CancelRequested, NonDeterministic, ExpressionError, TooManySteps) as refused:
@@ -116,9 +119,18 @@ async def _park(runtime: Runtime, claim: Claim, parked: Parked) -> None:
         await advance_run(runtime.engine, claim.run_id)
 
 
+def _timed_out(claim: Claim, node: Node, gate: RecordedGate) -> Ended:
+    """End an attempt whose time is up: after the step's deadline there is no other."""
+    if claim.seconds == claim.timeout_seconds:
+        error = {"code": "timeout", "message": f"The attempt took longer than {claim.timeout_seconds:g} s."}
+        return _failed(claim, node, gate, error, retryable=True)
+    error = {"code": "deadline", "message": "The step was not done within its deadline."}
+    return _failed(claim, node, gate, error, retryable=False)
+
+
 def _failed(claim: Claim, node: Node, gate: RecordedGate, error: Mapping[str, Any], *, retryable: bool) -> Ended:
     """End the attempt as its retry policy says: try again after a while, or fail for good."""
-    delay = next_attempt(node.retry, claim.failures + 1, retryable=retryable, random=_jitter)
+    delay = next_attempt(node.retry, claim.failures + 1, code=error.get("code"), retryable=retryable, random=_jitter)
     status = StepStatus.FAILED if delay is None else StepStatus.READY
     return _ended(claim, gate, status, error=error, retry_in=delay)
 

@@ -24,6 +24,7 @@ BEGIN
            reads = CASE WHEN c.reads IS NULL THEN s.reads ELSE ARRAY(
              SELECT n.id FROM steps n WHERE n.id = ANY (s.reads) AND c.reads ? n.node_key) END,
            ready_at = CASE WHEN c.op = 'ready' THEN clock_timestamp() END,
+           fails_at = CASE WHEN c.op = 'ready' THEN clock_timestamp() + s.deadline END,
            started_at = CASE WHEN c.op IN ('succeed', 'fail') THEN clock_timestamp() END,
            finished_at = CASE WHEN c.op <> 'ready' THEN clock_timestamp() END
       FROM command c WHERE s.run_id = p_run AND s.path = c.key AND s.status = 'pending'

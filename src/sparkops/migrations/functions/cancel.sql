@@ -4,7 +4,8 @@ LANGUAGE plpgsql AS $$
 -- nothing more. The run ends when its last running step does. Repeating it lets go of steps that have become uncertain
 -- meanwhile and changes nothing else; nor does cancelling a run that has ended, or that takes its effects back because
 -- it was cancelled. Steps of bodies that were never started are left to `abandon_frames`. p_user NULL: the platform,
--- because of p_error. Returns {status, parents: the step to be woken if the run has ended, rings}.
+-- because of p_error. Returns {status, parents: the step to be woken if the run has ended, freed: where a
+-- place may have become free, rings}.
 DECLARE
   v_run runs;
   v_step steps;
@@ -34,7 +35,7 @@ BEGIN
                    AND status IN ('pending', 'ready', 'running', 'waiting', 'uncertain')
                    AND (parent_id IS NULL OR status <> 'pending') ORDER BY id FOR UPDATE LOOP
     IF v_step.status = 'running' THEN
-      UPDATE steps SET cancel_requested = true WHERE id = v_step.id;
+      UPDATE steps SET cancel_requested = true, held = false WHERE id = v_step.id;
     ELSE
       UPDATE steps SET status = 'cancelled', finished_at = clock_timestamp(), waiting_for = NULL, wake_at = NULL
        WHERE id = v_step.id RETURNING * INTO v_step;
@@ -51,5 +52,6 @@ BEGIN
 
   v_ended := engine.end_runs(ARRAY[p_run]);
   RETURN jsonb_build_object('status', (SELECT status FROM runs WHERE id = p_run),
-                            'parents', v_ended -> 'parents', 'rings', engine.emit(v_events || (v_ended -> 'events')));
+                            'parents', v_ended -> 'parents', 'freed', engine.freed(ARRAY[p_run]),
+                            'rings', engine.emit(v_events || (v_ended -> 'events')));
 END $$;

@@ -14,10 +14,10 @@ BEGIN
   END IF;
   INSERT INTO steps (id, run_id, project_id, node_key, path, type, position, queue, priority, inline, mechanical,
                      hands_over, reads, reads_input, effect_class, timeout, max_attempts, backoff, max_backoff,
-                     deadline, on_error, undo_of, status)
+                     jitter, retries_timeouts, deadline, on_error, undo_of, status)
   SELECT s.id, p_run, v_run.project_id, s.node_key, s.node_key, s.type, s.position, s.queue, v_run.priority, s.inline,
          false, s.hands_over, s.reads, s.reads_input, s.effect_class, s.timeout, s.max_attempts, s.backoff,
-         s.max_backoff, s.deadline, s.on_error, s.undo_of, 'pending'
+         s.max_backoff, s.jitter, s.retries_timeouts, s.deadline, s.on_error, s.undo_of, 'pending'
     FROM jsonb_populate_recordset(NULL::steps, p -> 'steps') s;
   RETURN jsonb_build_array(jsonb_build_object(
     'run_id', p_run, 'kind', 'run.compensating',

@@ -93,6 +93,6 @@ BEGIN
   RETURN jsonb_build_object(
     'closed', to_jsonb(v_closed), 'stale', to_jsonb(v_stale), 'claims', v_taken -> 'claims',
     'ready', cardinality(v_ready) - jsonb_array_length(v_taken -> 'claims'), 'parents', v_ended -> 'parents',
-    'left', to_jsonb(v_left),
+    'left', to_jsonb(v_left), 'freed', engine.freed(p_runs),
     'rings', engine.emit(v_events || (v_handed -> 'events') || (v_taken -> 'events')));
 END $$;

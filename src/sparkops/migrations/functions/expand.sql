@@ -35,21 +35,22 @@ BEGIN
     FROM jsonb_to_recordset(p -> 'frames') AS f (no bigint, value jsonb);
   INSERT INTO steps (id, run_id, project_id, node_key, path, type, position, queue, priority, held, inline, mechanical,
                      hands_over, needs, dependents, reads, reads_input, reads_frame, effect_class, timeout,
-                     max_attempts, backoff, max_backoff, deadline, on_error, status, parent_id, frame_no)
+                     max_attempts, backoff, max_backoff, jitter, retries_timeouts, deadline, on_error, status, parent_id,
+                     frame_no)
   SELECT (f.ids ->> b.node_key)::uuid, v_step.run_id, v_step.project_id, b.node_key,
          v_step.path || CASE v_step.type WHEN 'map' THEN '[' || f.no || '].' ELSE '#' || f.no || '.' END || b.node_key,
          b.type, b.position, b.queue, v_step.priority, v_step.held, b.inline, b.mechanical, b.hands_over,
          ARRAY(SELECT (f.ids ->> k)::uuid FROM jsonb_array_elements_text(b.needs) k),
          ARRAY(SELECT (f.ids ->> k)::uuid FROM jsonb_array_elements_text(b.dependents) k),
          ARRAY(SELECT coalesce(f.ids ->> k, p -> 'around' ->> k)::uuid FROM jsonb_array_elements_text(b.reads) k),
-         b.reads_input, b.reads_frame, b.effect_class, b.timeout, b.max_attempts, b.backoff, b.max_backoff, b.deadline,
-         b.on_error, 'pending', v_step.id, f.no
+         b.reads_input, b.reads_frame, b.effect_class, b.timeout, b.max_attempts, b.backoff, b.max_backoff, b.jitter,
+         b.retries_timeouts, b.deadline, b.on_error, 'pending', v_step.id, f.no
     FROM jsonb_to_recordset(p -> 'frames') AS f (no bigint, ids jsonb)
    CROSS JOIN jsonb_to_recordset(p -> 'body') AS b (
            node_key text, type text, position bigint, queue text, inline boolean, mechanical boolean,
            hands_over boolean, needs jsonb, dependents jsonb, reads jsonb, reads_input boolean, reads_frame boolean,
            effect_class text, timeout interval, max_attempts bigint, backoff interval, max_backoff interval,
-           deadline interval, on_error text);
+           jitter boolean, retries_timeouts boolean, deadline interval, on_error text);
   UPDATE expansions SET expanded = expanded + v_added WHERE step_id = v_step.id;
   RETURN jsonb_build_object('expanded', v_expansion.expanded + v_added, 'refused', false);
 END $$;

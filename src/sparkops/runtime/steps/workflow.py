@@ -2,10 +2,10 @@
 
 from uuid import UUID
 
-from sparkops.core.errors import Invalid
+from sparkops.core.errors import Invalid, Unavailable
 from sparkops.core.json import Json
 from sparkops.domains.runs.state import RunStatus
-from sparkops.engine.accept import workflow_ref
+from sparkops.engine.accept import ConcurrencyFull, workflow_ref
 from sparkops.engine.children import Child, accept_child, child_of
 from sparkops.engine.wait import wait_for_child
 from sparkops.runtime.effects import StepFailed
@@ -31,6 +31,8 @@ async def _start(attempt: Attempt) -> None:
         )
     except Invalid as invalid:
         raise StepFailed(invalid.code, invalid.detail) from None
+    except (ConcurrencyFull, Unavailable) as later:
+        raise StepFailed(later.code, later.detail, retryable=True) from None
 
 
 def _output(attempt: Attempt, child: Child) -> Json:
