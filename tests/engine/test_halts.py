@@ -22,7 +22,7 @@ from sparkops.engine.halts import HaltOrder, Kind, Scope, order_halt, release_ha
 from sparkops.engine.pause import NotResumable, hold_workflows, pause_run, release_workflows, resume_run
 from sparkops.engine.put_back import put_back
 from sparkops.engine.sweep import sweep
-from sparkops.runtime.attempt import execute
+from sparkops.runtime.attempt import Waiting, execute
 from sparkops.runtime.trust import Trust
 from tests.engine.acts import ONE_STEP, prepared, proposal, result, succeed
 from tests.engine.conftest import World
@@ -191,7 +191,7 @@ async def test_a_worker_gives_a_stopped_step_back_and_it_runs_after_the_release(
         run_id = await world.run(await world.workflow(SLOW))
         worker, only = await world.claimed(run_id)
         ordered = await halt(world, Kind.STOP)
-        assert await execute(world.runtime(), only, Trust.since(time.monotonic(), 15)) is None
+        assert await execute(world.runtime(), only, Trust.since(time.monotonic(), 15)) == Waiting()
         step = (await world.steps(run_id))["only"]
         assert (step["status"], step["failures"], step["crashes"], step["isolate"]) == ("ready", 0, 0, False)
         assert await world.database.pool.fetchval("SELECT outcome FROM step_attempts") == "released"

@@ -34,6 +34,7 @@ from sparkops.engine.decide import (
 from sparkops.engine.displace import DISPLACES, displace
 from sparkops.engine.graph import Graph, Node
 from sparkops.engine.params import render_concurrency_key
+from sparkops.engine.rows import Named, step_row
 
 _VERSION = """
 SELECT v.id, v.version, v.workflow_id, r.id AS first_run, r.idem_hash,
@@ -48,6 +49,11 @@ SELECT v.id, v.version, v.workflow_id, r.id AS first_run, r.idem_hash,
 _AGENTS = """
 SELECT a.name, v.id FROM agents a JOIN agent_versions v ON v.agent_id = a.id AND v.version = a.latest_version
  WHERE a.project_id = $1 AND a.name = ANY ($2)
+"""
+_WORKFLOWS = """
+SELECT n.name, n.version, v.id FROM unnest($2::text[], $3::bigint[]) AS n (name, version)
+  JOIN workflows w ON w.project_id = $1 AND w.name = n.name
+  JOIN workflow_versions v ON v.workflow_id = w.id AND v.version = coalesce(n.version, w.latest_version)
 """
 
 
@@ -208,6 +214,7 @@ def run_document(
             **run,
             "id": str(run_id),
             "input": values,
+            "has_undo": graph.has_undo,
             **_concurrency(graph, values),
         },
         "budget_id": str(new_id()),
@@ -232,8 +239,9 @@ async def accept_document(engine: Engine, graph: Graph, document: Mapping[str, A
 
 async def _write(engine: Engine, graph: Graph, document: Mapping[str, Any]) -> Mapping[str, Any]:
     try:
-        # What has to be counted takes the locks of its limits, first and in their order: it goes alone.
-        limited = "when_full" in document
+        # What has to be counted takes the locks of its limits, first and in their order, and what belongs to a step
+        # takes that of the step: it goes alone.
+        limited = "when_full" in document or "parent" in document
         writing = call(engine.database.pool, "accept", document) if limited else engine.accepts.add(document)
         answer: Mapping[str, Any] = await writing
     except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError):
@@ -343,12 +351,31 @@ def limit_of(engine: Engine, graph: Graph, asked: int | None) -> int:
 
 
 async def pin_names(pool: "asyncpg.Pool", project_id: UUID, graph: Graph) -> dict[str, Any]:
-    """Return the versions that the names in this graph mean from now on.
+    """Return the versions that the names in this graph mean from now on: `{"agents": {name: version id}, "workflows":
+    {reference: version id}}`, where the reference of a workflow is as `workflow_ref` says.
 
     Raises:
-        Invalid: the project no longer has an agent that the graph names.
+        Invalid: the project no longer has an agent or a workflow that the graph names.
     """
-    return {"agents": await _pin_agents(pool, project_id, graph)}
+    pins: dict[str, Any] = {"agents": await _pin_agents(pool, project_id, graph)}
+    if graph.workflows:
+        pins["workflows"] = await _pin_workflows(pool, project_id, graph)
+    return pins
+
+
+def workflow_ref(name: str, version: int | None) -> str:
+    """Return under what a workflow is pinned: `name`, or `name@version` where the step states one."""
+    return name if version is None else f"{name}@{version}"
+
+
+async def _pin_workflows(pool: "asyncpg.Pool", project_id: UUID, graph: Graph) -> dict[str, str]:
+    wanted = sorted(graph.workflows, key=lambda each: workflow_ref(*each))
+    rows = await pool.fetch(_WORKFLOWS, project_id, [name for name, _ in wanted], [version for _, version in wanted])
+    pins = {workflow_ref(row["name"], row["version"]): str(row["id"]) for row in rows}
+    missing = [ref for ref in (workflow_ref(*each) for each in wanted) if ref not in pins]
+    if missing:
+        raise Invalid(f"The workflow starts workflows that this project does not have: {', '.join(missing)}.")
+    return pins
 
 
 async def _pin_agents(pool: "asyncpg.Pool", project_id: UUID, graph: Graph) -> dict[str, str]:
@@ -368,40 +395,25 @@ def _first_steps(graph: Graph, values: Any, run_id: UUID, origin: Origin | None)
     states = {node.key: StepState(StepStatus.PENDING, None, None) for node in graph.nodes}
     states |= {key: StepState(one.status, one.output) for key, one in kept.items()}
     commands = decide(graph, states, values, str(run_id))
-    first = {key: {"status": one.status, "copied_from": str(one.step_id)} for key, one in kept.items()}
-    first |= {
-        command.key: _first_status(command) for command in commands if not isinstance(command, FinishRun | Compensate)
-    }
     ids = {node.key: new_id() for node in graph.nodes}
 
     def named(keys: Sequence[str]) -> list[str]:
         return [str(ids[key]) for key in keys]
 
+    first = {key: {"status": one.status, "copied_from": str(one.step_id)} for key, one in kept.items()}
+    first |= {
+        command.key: _first_status(command, named)
+        for command in commands
+        if not isinstance(command, FinishRun | Compensate)
+    }
+
     rows: list[Mapping[str, Any]] = [
         {
             "id": str(ids[node.key]),
-            "node_key": node.key,
-            "type": node.type,
-            "position": position,
-            "queue": "run",
-            "inline": node.inline,
-            "mechanical": node.mechanical,
-            "hands_over": _hands_over(graph, node),
-            "needs": named(node.needs),
-            "dependents": named(node.dependents),
-            "reads": named(node.reads),
-            "reads_input": node.reads_input,
-            "effect_class": node.effect_class,
-            "timeout": f"{node.timeout.total_seconds()} seconds" if node.timeout else None,
-            "max_attempts": node.retry.attempts,
-            "backoff": f"{node.retry.backoff.total_seconds()} seconds",
-            "max_backoff": f"{node.retry.max_backoff.total_seconds()} seconds",
-            "jitter": node.retry.jitter,
-            "retries_timeouts": node.retry.covers("timeout"),
-            "deadline": f"{node.deadline.total_seconds()} seconds" if node.deadline else None,
+            **step_row(node, named, hands_over=_hands_over(graph, node)),
             **first.get(node.key, {"status": StepStatus.PENDING}),
         }
-        for position, node in enumerate(graph.nodes)
+        for node in graph.nodes
     ]
     finish = [to_json(command) for command in commands if isinstance(command, FinishRun)]
     skipped = {command.key: command.reason for command in commands if isinstance(command, Skip)}
@@ -423,17 +435,19 @@ def _taken_over(origin: Origin, ids: Mapping[str, UUID]) -> dict[str, Any]:
 def _hands_over(graph: Graph, node: Node) -> bool:
     """Say whether the database alone can apply the success of this step, the end of the run included.
 
-    Where the run's output has to be evaluated, a step may not be the last to end: another must surely follow it.
+    Where the run's output has to be evaluated, or its failure undone, a step may not be the last to end: another must
+    surely follow it.
     """
-    if not node.hands_over or graph.simple_end:
+    if not node.hands_over or (graph.simple_end and not graph.has_undo):
         return node.hands_over
     return any(graph.by_key[key].needs == (node.key,) for key in node.dependents)
 
 
-def _first_status(command: Command) -> dict[str, Any]:
+def _first_status(command: Command, named: Named) -> dict[str, Any]:
     match command:
         case MakeReady():
-            return {"status": StepStatus.READY}
+            reads = {} if command.reads is None else {"reads": named(command.reads)}
+            return {"status": StepStatus.READY, **reads}
         case Skip():
             return {"status": StepStatus.SKIPPED}
         case FinishInline():

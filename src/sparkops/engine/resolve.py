@@ -10,8 +10,9 @@ from sparkops.core.errors import Conflict, Invalid, NotFound, TooLarge
 from sparkops.core.json import Json, canonical
 from sparkops.core.principal import Principal
 from sparkops.core.storable import storable, storable_text
-from sparkops.engine.advance import advance_locked, lock_run
+from sparkops.engine.advance import advance_locked, go_on, lock_run
 from sparkops.engine.context import Engine, call
+from sparkops.engine.wake import wake_parents
 
 MAX_RESPONSE_BYTES = 64_000
 """What a person may hand in as the response of a call; more belongs into a file that the response names."""
@@ -92,6 +93,8 @@ async def resolve_step(
     engine.bell.log_grew(rings)
     if resolved["status"] == "ready" or advanced.ready:
         engine.bell.work("run")
+    await wake_parents(engine, advanced.parents)
+    await go_on(engine, run_id, advanced)
 
 
 def _check_output(resolution: Resolution) -> None:
