@@ -65,8 +65,11 @@ async def advance_locked(engine: Engine, on: Connection, run: asyncpg.Record, *,
     return advancing.done
 
 
-async def advance_run(engine: Engine, run_id: UUID) -> None:
-    """Advance one run in transactions of their own: for reapers, waits that were cancelled, and the sweep's repair."""
+async def advance_run(engine: Engine, run_id: UUID) -> UUID | None:
+    """Advance one run in transactions of their own: for reapers, waits that were cancelled, and the sweep's repair.
+
+    Returns the project in which a place has become free because the run ended, for who admits there; or None.
+    """
     while True:
         async with engine.database.pool.acquire() as connection, connection.transaction():
             run = await lock_run(connection, run_id)
@@ -77,23 +80,26 @@ async def advance_run(engine: Engine, run_id: UUID) -> None:
             engine.bell.work("run")
         await wake_parents(engine, advanced.parents)
         if not (advanced.more or advanced.unfinished):
-            return
+            return run["project_id"] if advanced.ended and run["limited"] else None
 
 
-async def go_on(engine: Engine, run_id: UUID, advanced: Advanced) -> None:
+async def go_on(engine: Engine, run_id: UUID, advanced: Advanced) -> UUID | None:
     """Do in transactions of their own what did not fit into the one that advanced the run.
 
     Never raises: what was committed before stays, and so does its answer; the sweep goes on if this could not.
+    Returns as `advance_run` does.
     """
+    freed = None
     try:
         if advanced.unfinished:
-            await advance_run(engine, run_id)
+            freed = await advance_run(engine, run_id)
         paths = sorted(advanced.more)
         while paths:
             failpoint("before_start_more")
             paths = await _start_more(engine, run_id, paths)
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         log.warning("advance.failed", run_id=str(run_id), error=str(error) or type(error).__name__)
+    return freed
 
 
 async def _start_more(engine: Engine, run_id: UUID, paths: list[str]) -> list[str]:

@@ -99,6 +99,5 @@ async def _cancel(engine: Engine, run_id: UUID, user_id: UUID | None, error: Map
     failpoint("after_cancel")
     engine.bell.log_grew(answer["rings"])
     await wake_parents(engine, answer["parents"])
-    await admit_after(engine, answer["freed"])
-    if answer["status"] == RunStatus.CANCELLING:
-        await advance_run(engine, run_id)
+    freed = await advance_run(engine, run_id) if answer["status"] == RunStatus.CANCELLING else None
+    await admit_after(engine, answer["freed"] or [each for each in (freed,) if each])

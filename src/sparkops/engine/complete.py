@@ -97,9 +97,8 @@ async def complete(engine: Engine, worker: Worker, ended: Sequence[Ended], *, cl
     if answer["ready"] > 0:
         engine.bell.work("run")
     await wake_parents(engine, answer["parents"])
-    for run_id in answer["left"]:
-        await go_on(engine, UUID(run_id), Advanced(unfinished=True))
-    await admit_after(engine, answer["freed"])
+    left = [await go_on(engine, UUID(run_id), Advanced(unfinished=True)) for run_id in answer["left"]]
+    await admit_after(engine, [*answer["freed"], *filter(None, left)])
     return Completion(
         frozenset(map(UUID, answer["closed"])),
         [read_claim(data) for data in answer["claims"]],
@@ -135,7 +134,7 @@ async def end_attempt(engine: Engine, worker: Worker, ended: Ended, *, claim: in
     if len(advanced.ready) > len(taken["claims"]):
         engine.bell.work("run")
     await wake_parents(engine, advanced.parents)
-    await go_on(engine, ended.claim.run_id, advanced)
-    if advanced.ended and run["limited"]:
+    freed = await go_on(engine, ended.claim.run_id, advanced)
+    if freed or (advanced.ended and run["limited"]):
         await admit_after(engine, [run["project_id"]])
     return Completion(frozenset({ended.claim.lease.step_id}), [read_claim(data) for data in taken["claims"]])

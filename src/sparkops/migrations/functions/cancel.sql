@@ -17,7 +17,8 @@ BEGIN
   IF v_run.finished_at IS NOT NULL OR v_run.status = 'compensating' AND v_run.ends_as = 'cancelled'
      OR v_run.status = 'cancelling' AND NOT EXISTS (
           SELECT 1 FROM steps WHERE run_id = p_run AND status = 'uncertain') THEN
-    RETURN jsonb_build_object('status', v_run.status, 'parents', '[]'::jsonb, 'rings', '[]'::jsonb);
+    RETURN jsonb_build_object('status', v_run.status, 'parents', '[]'::jsonb, 'freed', '[]'::jsonb,
+                              'rings', '[]'::jsonb);
   END IF;
   -- What is being prepared is waited for, so that it was before the request and everything later is refused.
   PERFORM 1 FROM steps WHERE run_id = p_run
