@@ -105,6 +105,7 @@ class Begun:
     pins: Mapping[str, Mapping[str, str]]
     limit_micros: int
     created_at: datetime
+    started_at: datetime
     steps_by_status: Mapping[StepStatus, int]
     last_seq: int
 
@@ -281,6 +282,7 @@ def _begun(graph: Graph, version: int, document: Mapping[str, Any], answer: Mapp
         pins=run["pins"],
         limit_micros=document["limit_micros"],
         created_at=datetime.fromisoformat(answer["created_at"]),
+        started_at=datetime.fromisoformat(answer["started_at"]),
         steps_by_status=Counter(StepStatus(row["status"]) for row in document["steps"]),
         last_seq=answer["rings"][0]["seq"],
     )

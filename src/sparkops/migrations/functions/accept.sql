@@ -9,7 +9,7 @@ LANGUAGE plpgsql AS $$
 -- them, nothing was sent, used or charged; decision and approval stay those of the original. about: the audit line's
 -- detail. Both are absent for a run that is made from no other.
 -- parent: {step_id, attempt, token} of the step whose sub-workflow this is; absent for a run of its own.
--- Returns {run_id, created, same, status, created_at, rings}: on a repeated idempotency key, or for a step that has
+-- Returns {run_id, created, same, status, created_at, started_at, rings}: on a repeated idempotency key, or for a step that has
 -- its run, the run that exists, and whether the request was the same; or {retried, status}: another retry of the source is going on or has succeeded.
 -- Without a run_id it was rejected, because its concurrency key has no room.
 -- Raises SF001, SF006: the parent step is no longer held, or was asked to stop.
@@ -67,7 +67,7 @@ BEGIN
          v_run.parent_run_id, v_run.parent_step_id, v_run.lineage, coalesce(v_run.has_undo, false)
    WHERE v_status <> 'full'
   ON CONFLICT (project_id, idem_key) DO NOTHING
-  RETURNING id, created_at INTO v_id, v_run.created_at;
+  RETURNING id, created_at, started_at INTO v_id, v_run.created_at, v_run.started_at;
   IF v_id IS NULL THEN
     SELECT * INTO v_other FROM runs WHERE project_id = v_run.project_id AND idem_key = v_run.idem_key;
     RETURN jsonb_build_object('run_id', v_other.id, 'created', false, 'same', v_other.idem_hash = v_run.idem_hash,
@@ -130,6 +130,7 @@ BEGIN
   END IF;
   RETURN jsonb_build_object(
     'run_id', v_id, 'created', true, 'same', true, 'created_at', v_run.created_at,
+    'started_at', v_run.started_at,
     'status', CASE WHEN p ? 'finish' THEN p -> 'finish' ->> 'status' ELSE v_status END,
     'rings', engine.emit(v_events));
 END $$;
