@@ -211,6 +211,25 @@ async def test_a_sub_workflow_that_does_not_end_well_fails_the_step(world: World
     assert await world.status(run_id) == "failed"
 
 
+async def test_a_sub_workflow_that_failed_is_run_again_where_the_retry_policy_names_it(world: World) -> None:
+    await world.workflow(CHILD)
+    source = PARENT.replace("type: workflow,", "type: workflow, retry: {backoff: 1ms, on: [child-failed]},")
+    run_id = await world.run(await world.workflow(source), input={"n": 1})
+    hand = await hands(world, run_id)
+    children = []
+    for ends in (hand.fail, hand.end):
+        await hand.take()
+        await hand.attempt("sub")
+        children.append((await world.steps(run_id))["sub"]["child_run_id"])
+        await hand.take()
+        await ends("work")
+        await hand.take()
+        await hand.attempt("sub")
+    assert [await world.status(child) for child in children] == ["failed", "succeeded"]
+    assert await world.status(run_id) == "succeeded"
+    assert await world.database.pool.fetchval("SELECT count(*) FROM runs") == 3
+
+
 PING = """
 version: 1
 name: ping
