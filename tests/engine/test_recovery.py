@@ -17,7 +17,7 @@ from sparkops.engine.sweep import sweep
 from sparkops.runtime.effects import CallFailed
 from sparkops.runtime.tools.base import Tool, ToolContext, ToolResult
 from sparkops.worker.loop import WorkerLoop, open_worker
-from tests.engine.acts import ONE_STEP, prepared, proposal, recorded, result, succeed
+from tests.engine.acts import ONE_STEP, prepared, proposal, recorded, result, rows, succeed
 from tests.engine.conftest import World
 from tests.engine.sink import listening, sending
 
@@ -198,6 +198,16 @@ async def test_a_draining_worker_gives_back_what_it_cannot_finish(world: World) 
         await world.work_until(run_id)
     (row,) = await world.calls(run_id)
     assert (sink.got, row["sends"]) == ({str(row["id"]): 2}, 2)
+
+
+BESIDE = """
+version: 1
+name: beside
+steps:
+  - {id: a, type: tool, tool: noop, timeout: 1m, retry: {attempts: 1}}
+  - {id: b, type: tool, tool: noop, needs: [a]}
+  - {id: long, type: tool, tool: noop}
+"""
 
 
 async def crash(world: World, run_id: UUID, times: int) -> Claim | None:
@@ -389,3 +399,16 @@ async def test_a_result_that_was_recorded_is_not_asked_for_again(world: World) -
         await world.work_until(run_id)
     assert (await only(world, run_id))["output"] == {"answer": "kept"}
     assert (sink.got, (await world.calls(run_id))[0]["id"]) == ({}, UUID(row["call_id"]))
+
+
+async def test_a_run_whose_reaper_died_is_advanced_by_the_sweep_although_it_goes_on(world: World) -> None:
+    run_id = await world.run(await world.workflow(BESIDE))
+    worker = await world.worker()
+    await world.claims(worker, 2)
+    await world.sql("UPDATE steps SET step_deadline_at = '-infinity' WHERE node_key = 'a'")
+    # Its process dies between this transaction and the one that would advance the run.
+    assert (await call(world.database.pool, "give_back_each", None, True, 9))["count"] == 1
+    assert await rows(world, run_id) == {"a": "failed", "b": "pending", "long": "running"}
+    await sweep(world.engine, ("run",))
+    assert await rows(world, run_id) == {"a": "failed", "b": "skipped", "long": "running"}
+    assert await world.database.pool.fetchval("SELECT count(*) FROM unadvanced") == 0

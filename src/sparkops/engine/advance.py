@@ -33,6 +33,7 @@ SELECT node_key, status, error, output IS NULL AS loaded FROM steps WHERE run_id
 _STATES_OF_ALL = """
 SELECT node_key, status, error, output IS NULL AS loaded FROM steps WHERE run_id = $1
 """
+_ADVANCED = "DELETE FROM unadvanced WHERE run_id = $1"
 _IS_OPEN = """
 SELECT EXISTS (SELECT 1 FROM steps WHERE run_id = $1
                   AND status IN ('pending', 'ready', 'running', 'waiting', 'uncertain'))
@@ -46,7 +47,8 @@ SELECT EXISTS (SELECT 1 FROM steps WHERE run_id = $1 AND status = 'uncertain')
 
 
 async def lock_run(on: Connection, run_id: UUID) -> asyncpg.Record:
-    """Lock the run row and return it: the first statement of every transaction that may advance a run."""
+    """Lock the run row and return it, None if there is none: the first statement of every transaction that may
+    advance a run."""
     return await on.fetchrow(_LOCK_RUN, run_id)
 
 
@@ -73,7 +75,12 @@ async def advance_run(engine: Engine, run_id: UUID) -> UUID | None:
     while True:
         async with engine.database.pool.acquire() as connection, connection.transaction():
             run = await lock_run(connection, run_id)
+            if run is None:
+                await connection.execute(_ADVANCED, run_id)
+                return None
             advanced = await advance_locked(engine, connection, run)
+            if not advanced.unfinished:
+                await connection.execute(_ADVANCED, run_id)
             rings = await call(connection, "emit", advanced.events) if advanced.events else []
         engine.bell.log_grew(rings)
         if advanced.ready:

@@ -278,6 +278,13 @@ INVARIANTS: Sequence[Invariant] = (
         """,
     ),
     Invariant(
+        "followed-up",
+        "A run is advanced within 10 s after a step of it was ended by somebody who does not hold the run.",
+        """
+        SELECT run_id AS subject, since FROM unadvanced WHERE since < clock_timestamp() - interval '10 seconds'
+        """,
+    ),
+    Invariant(
         "lineage",
         "The run of a sub-workflow stands below exactly the run whose step started it, in the same project.",
         """

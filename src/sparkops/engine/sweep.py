@@ -15,6 +15,7 @@ from sparkops.engine.wake import wake_due, wake_forgotten
 
 APPROVAL_BATCH = 100
 REPAIR_BATCH = 50
+"""Runs that one sweep advances at most, of those that it finds in each way."""
 OVERDUE_BATCH = 50
 EXPIRE_BATCH = 100
 ADMIT_BATCH = 100
@@ -26,6 +27,7 @@ SELECT q.queue FROM unnest($1::text[]) AS q (queue)
                   AND s.queue = q.queue
                   AND s.not_before < clock_timestamp() - interval '1 second')
 """
+_UNADVANCED = "SELECT DISTINCT run_id AS id FROM unadvanced LIMIT $1"
 _STUCK_RUNS = """
 SELECT r.id FROM runs r
  WHERE r.status NOT IN ('succeeded', 'failed', 'cancelled', 'denied')
@@ -63,8 +65,10 @@ async def sweep(engine: Engine, queues: tuple[str, ...]) -> Swept:
     await release_workflows(engine)
     await displace_forgotten(engine, ADMIT_BATCH)
     admitted = await admit_queued(engine, ADMIT_BATCH)
-    stuck: list[UUID] = [row["id"] for row in await engine.database.pool.fetch(_STUCK_RUNS, REPAIR_BATCH)]
-    for run_id in stuck:
+    stuck: set[UUID] = set()
+    for found in (_UNADVANCED, _STUCK_RUNS):
+        stuck |= {row["id"] for row in await engine.database.pool.fetch(found, REPAIR_BATCH)}
+    for run_id in sorted(stuck):
         await advance_run(engine, run_id)
     stale = await engine.database.pool.fetch(_STALE_QUEUES, list(queues))
     for row in stale:

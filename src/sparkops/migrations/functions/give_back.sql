@@ -88,5 +88,6 @@ BEGIN
       v_runs := v_runs || to_jsonb(v_after.run_id);
     END IF;
   END LOOP;
+  INSERT INTO unadvanced (run_id) SELECT DISTINCT r::uuid FROM jsonb_array_elements_text(v_runs) r;
   RETURN jsonb_build_object('runs', v_runs, 'queues', v_queues, 'count', v_count, 'rings', engine.emit(v_events));
 END $$;

@@ -24,6 +24,7 @@ BEGIN
    WHERE id = v_step.id RETURNING * INTO v_step;
   IF v_status <> 'ready' THEN
     v_events := v_events || engine.abandon_calls(v_step);
+    INSERT INTO unadvanced (run_id) VALUES (v_step.run_id);
   END IF;
   v_events := v_events || jsonb_build_array(engine.step_event(
     v_step, CASE v_status WHEN 'ready' THEN 'step.released' ELSE 'step.' || v_status END,
