@@ -12,6 +12,7 @@ from sparkops.core.blobs import Blobs
 from sparkops.core.config import Settings
 from sparkops.core.db import open_database
 from sparkops.core.json import loads
+from sparkops.core.payloads import Payloads
 from sparkops.domains.effects.state import EffectClass
 from sparkops.engine.context import Engine, SilentBell
 from sparkops.runtime.attempt import Runtime
@@ -27,8 +28,8 @@ async def main(database_url: str, session: str, data_dir: str, sink: str) -> Non
     settings = Settings(data_dir=Path(data_dir))
     tools = builtin_tools() | {"send": sending(int(sink), EffectClass.IDEMPOTENT)}
     async with open_database(database_url, name="child") as database, Models(settings) as models:
-        engine = Engine(database, SilentBell())
         blobs = Blobs.in_directory(settings.blob_dir)
+        engine = Engine(database, SilentBell(), payloads=Payloads(blobs))
         runtime = Runtime(engine, settings, blobs, models, tools, PolicyCache(database), NoViewer())
         worker = await open_worker(engine, UUID(session), ["run"], 4)
         await WorkerLoop(runtime, worker, slots=4, drain_seconds=1).run()

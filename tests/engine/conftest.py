@@ -17,6 +17,7 @@ from sparkops.core.config import Settings
 from sparkops.core.db import Database
 from sparkops.core.ids import new_id
 from sparkops.core.json import digest
+from sparkops.core.payloads import Payloads
 from sparkops.core.principal import Principal
 from sparkops.domains.agents.models import Agent, AgentVersion
 from sparkops.domains.identity.models import Membership, User
@@ -250,13 +251,7 @@ def on_connection(engine: Engine, connection: Connection) -> Engine:
     """Return this engine with every statement on one connection."""
     database = engine.database
     pool: Any = _OneConnection(connection)
-    return Engine(
-        Database(database.engine, database.sessions, pool),
-        engine.bell,
-        engine.lease,
-        engine.run_budget_micros,
-        engine.graphs,
-    )
+    return replace(engine, database=Database(database.engine, database.sessions, pool))
 
 
 def _person(name: str) -> Principal:
@@ -278,8 +273,9 @@ async def world(database: Database, tmp_path: Path) -> AsyncIterator[World]:
         await session.execute(insert(Policy).values(project_id=project_id, version=1, rules=[]))
     settings = Settings(data_dir=tmp_path)
     async with Models(settings) as models:
-        engine = Engine(database, SilentBell())
-        yield World(engine, project_id, ada, ben, eve, Blobs.in_directory(settings.blob_dir), settings, models)
+        blobs = Blobs.in_directory(settings.blob_dir)
+        engine = Engine(database, SilentBell(), payloads=Payloads(blobs))
+        yield World(engine, project_id, ada, ben, eve, blobs, settings, models)
 
 
 @pytest.fixture(autouse=True)

@@ -8,9 +8,10 @@ from uuid import UUID
 
 import asyncpg
 
-from sparkops.core.errors import Invalid, NotFound, Unavailable
+from sparkops.core.errors import Invalid, NotFound, TooLarge, Unavailable
 from sparkops.core.ids import new_id
-from sparkops.core.json import digest
+from sparkops.core.json import Json, digest
+from sparkops.core.payloads import MAX_INPUT_BYTES, Values, ValueTooLarge
 from sparkops.core.principal import Principal
 from sparkops.domains.runs.state import StepStatus
 from sparkops.domains.workflows.definition import validate_input
@@ -45,6 +46,10 @@ class IdempotencyMismatch(Invalid):
     code, title = "idempotency-mismatch", "The idempotency key was used for another request"
 
 
+class InputTooLarge(TooLarge):
+    code, title = "input-too-large", "The input of the run is larger than allowed"
+
+
 @dataclass(frozen=True, slots=True)
 class RunRequest:
     """What a caller asks for. `version` None: the latest. `budget_micros` None: as the workflow says."""
@@ -72,8 +77,9 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
     Raises:
         NotFound: no such workflow or version in a project of this person.
         Invalid: the input does not fit the workflow's schema, or names an agent that is gone.
+        InputTooLarge: put what is large where the steps can read it, and give its address as input.
         IdempotencyMismatch: the key was used for another request.
-        Unavailable: the outcome is unknown; the same key finds out.
+        Unavailable: the outcome is unknown, or a large input could not be written; try again with the same key.
     """
     pool = engine.database.pool
     found = await pool.fetchrow(
@@ -86,8 +92,13 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
         # Before the input is looked at: the workflow may have changed since this very request was accepted.
         return _repeated(request, found)
     graph = await engine.graphs.get(pool, found["id"])
-    values = validate_input(graph.definition, request.input)
+    values = await _stored_input(engine, request.project_id, validate_input(graph.definition, request.input))
     run_id = new_id()
+    desk = engine.payloads.desk(request.project_id)
+
+    async def first_steps() -> dict[str, Any]:
+        return _first_steps(graph, values, run_id, desk)
+
     document = {
         "run": {
             "id": str(run_id),
@@ -105,7 +116,7 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
         "limit_micros": _limit(engine, graph, request),
         "deadline_seconds": _seconds(graph.definition.timeout),
         "actor": f"user:{principal.user_id}",
-        **_first_steps(graph, values, run_id),
+        **await desk.decide(first_steps),
     }
     try:
         answer = await call(pool, "accept", document)
@@ -120,6 +131,14 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
     if answer["created"]:
         engine.bell.work("run")
     return Accepted(UUID(answer["run_id"]), answer["created"])
+
+
+async def _stored_input(engine: Engine, project_id: UUID, values: Json) -> Json:
+    """Return the input in its stored form; a large one is safe in object storage before any row names it."""
+    try:
+        return await engine.payloads.store(project_id, values, limit=MAX_INPUT_BYTES)
+    except ValueTooLarge as error:
+        raise InputTooLarge(error.detail, limit_bytes=MAX_INPUT_BYTES) from None
 
 
 def _request_hash(request: RunRequest) -> str:
@@ -158,10 +177,10 @@ async def _pin_agents(pool: "asyncpg.Pool", project_id: UUID, graph: Graph) -> d
     return pins
 
 
-def _first_steps(graph: Graph, values: Any, run_id: UUID) -> dict[str, Any]:
+def _first_steps(graph: Graph, inputs: Any, run_id: UUID, values: Values) -> dict[str, Any]:
     """Compile the graph into step rows, each in the status that can be decided before anything has run."""
     pending = {node.key: StepState(StepStatus.PENDING, None, None) for node in graph.nodes}
-    commands = decide(graph, pending, values, str(run_id))
+    commands = decide(graph, pending, inputs, str(run_id), values=values)
     first = {command.key: _first_status(command) for command in commands if not isinstance(command, FinishRun)}
     ids = {node.key: new_id() for node in graph.nodes}
 

@@ -6,11 +6,17 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import structlog
 
+from sparkops.core.errors import Unavailable
+from sparkops.core.payloads import Values
 from sparkops.domains.runs.state import TERMINAL_RUN, RunStatus, StepStatus
-from sparkops.engine.context import Connection, Engine, call
+from sparkops.engine.context import Connection, Engine, Ring, call
 from sparkops.engine.decide import StepState, decide, decide_cancelled, to_json
 
+log = structlog.get_logger()
+
+_PROJECT = "SELECT project_id FROM runs WHERE id = $1"
 _LOCK_RUN = "SELECT id, status, input, workflow_version_id FROM runs WHERE id = $1 FOR UPDATE"
 _STATES = "SELECT path, status, output, error FROM steps WHERE run_id = $1"
 
@@ -31,9 +37,13 @@ async def lock_run(on: Connection, run_id: UUID) -> asyncpg.Record:
 
 
 async def advance_locked(
-    engine: Engine, on: Connection, run: asyncpg.Record, *, focus: Collection[str] | None = None
+    engine: Engine, on: Connection, run: asyncpg.Record, values: Values, *, focus: Collection[str] | None = None
 ) -> Advanced:
-    """Apply everything that can be decided now. With `focus` only what follows from these steps is looked at."""
+    """Apply everything that can be decided now. With `focus` only what follows from these steps is looked at.
+
+    Raises:
+        NotAtHand: large values are needed first: roll back, let the desk that is `values` provide them, try again.
+    """
     status = RunStatus(run["status"])
     if status in TERMINAL_RUN:
         return Advanced()
@@ -47,7 +57,8 @@ async def advance_locked(
         ]
     else:
         graph = await engine.graphs.get(on, run["workflow_version_id"])
-        commands = [to_json(command) for command in decide(graph, states, run["input"], str(run["id"]), focus=focus)]
+        decided = decide(graph, states, run["input"], str(run["id"]), focus=focus, values=values)
+        commands = [to_json(command) for command in decided]
         commands += _attention(status, states.values(), commands)
     if not commands:
         return Advanced()
@@ -69,11 +80,23 @@ def _attention(
 
 
 async def advance_run(engine: Engine, run_id: UUID) -> None:
-    """Advance one run in a transaction of its own: for reapers, waits that were cancelled, and the sweep's repair."""
-    async with engine.database.pool.acquire() as connection, connection.transaction():
-        run = await lock_run(connection, run_id)
-        advanced = await advance_locked(engine, connection, run)
-        rings = await call(connection, "emit", advanced.events) if advanced.events else []
+    """Advance one run in a transaction of its own: for reapers, waits that were cancelled, and the sweep's repair.
+
+    Where it needs a large value and the object storage does not answer, the run is left to a later sweep.
+    """
+    desk = engine.payloads.desk(await engine.database.pool.fetchval(_PROJECT, run_id))
+
+    async def act() -> tuple[Advanced, Sequence[Ring]]:
+        async with engine.database.pool.acquire() as connection, connection.transaction():
+            run = await lock_run(connection, run_id)
+            advanced = await advance_locked(engine, connection, run, desk)
+            return advanced, await call(connection, "emit", advanced.events) if advanced.events else []
+
+    try:
+        advanced, rings = await desk.decide(act)
+    except Unavailable as error:
+        log.warning("advance.put_off", run_id=str(run_id), error=error.detail)
+        return
     engine.bell.log_grew(rings)
     if advanced.ready:
         engine.bell.work("run")

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from sparkops.core.failpoints import failpoint
 from sparkops.domains.runs.state import AttemptOutcome, StepStatus
-from sparkops.engine.advance import advance_locked, lock_run
+from sparkops.engine.advance import Advanced, advance_locked, lock_run
 from sparkops.engine.claim import Claim, read_claim
-from sparkops.engine.context import Engine, Worker, call
+from sparkops.engine.context import Engine, Ring, Worker, call
 from sparkops.engine.errors import Fenced
 
 
@@ -86,22 +86,29 @@ async def end_attempt(engine: Engine, worker: Worker, ended: Ended, *, claim: in
 
     Raises:
         Fenced: another attempt has the step; nothing was written.
+        Unavailable: a large value is needed and the object storage does not answer; nothing was written.
     """
     failpoint("before_complete")
-    async with engine.database.pool.acquire() as connection, connection.transaction():
-        run = await lock_run(connection, ended.claim.run_id)
-        closed = await call(connection, "close_steps", [ended.to_json()])
-        if not closed["closed"]:
-            raise Fenced(f"Step {ended.claim.key} was taken over.")
-        retrying = closed["closed"][0]["status"] == StepStatus.READY
-        focus = None if retrying else [ended.claim.key]
-        advanced = await advance_locked(engine, connection, run, focus=focus)
-        taken = (
-            await call(connection, "take", advanced.ready, claim, worker.session_id, engine.lease)
-            if advanced.ready and claim
-            else {"claims": [], "events": []}
-        )
-        rings = await call(connection, "emit", [*closed["events"], *advanced.events, *taken["events"]])
+    desk = engine.payloads.desk(ended.claim.project_id)
+
+    async def act() -> tuple[Advanced, Mapping[str, Any], Sequence[Ring]]:
+        async with engine.database.pool.acquire() as connection, connection.transaction():
+            run = await lock_run(connection, ended.claim.run_id)
+            closed = await call(connection, "close_steps", [ended.to_json()])
+            if not closed["closed"]:
+                raise Fenced(f"Step {ended.claim.key} was taken over.")
+            retrying = closed["closed"][0]["status"] == StepStatus.READY
+            focus = None if retrying else [ended.claim.key]
+            advanced = await advance_locked(engine, connection, run, desk, focus=focus)
+            taken = (
+                await call(connection, "take", advanced.ready, claim, worker.session_id, engine.lease)
+                if advanced.ready and claim
+                else {"claims": [], "events": []}
+            )
+            events = [*closed["events"], *advanced.events, *taken["events"]]
+            return advanced, taken, await call(connection, "emit", events)
+
+    advanced, taken, rings = await desk.decide(act)
     failpoint("after_complete")
     engine.bell.log_grew(rings)
     if len(advanced.ready) > len(taken["claims"]):

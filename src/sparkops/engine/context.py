@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sparkops.core.config import DEFAULT_RUN_BUDGET_MICROS
 from sparkops.core.db import Database
+from sparkops.core.payloads import Payloads
 from sparkops.engine.errors import Refusals
 from sparkops.engine.versions import GraphCache
 
@@ -49,6 +50,8 @@ class Engine:
     lease: timedelta = timedelta(seconds=15)
     run_budget_micros: int = DEFAULT_RUN_BUDGET_MICROS
     graphs: GraphCache = field(default_factory=GraphCache)
+    payloads: Payloads = field(default_factory=Payloads)
+    """The way to large values; a process that was given none cannot read or write them."""
 
 
 @dataclass(frozen=True, slots=True)

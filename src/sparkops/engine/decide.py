@@ -15,6 +15,7 @@ from typing import Any, assert_never
 from sparkops.core.errors import SparkOpsError
 from sparkops.core.expressions import ExpressionError
 from sparkops.core.json import Json
+from sparkops.core.payloads import PLAIN, ValueLost, Values, ValueTooLarge
 from sparkops.core.text_templates import TemplateError
 from sparkops.domains.runs.state import TERMINAL_STEP, RunStatus, StepStatus
 from sparkops.engine.graph import Graph, Node
@@ -23,7 +24,9 @@ from sparkops.engine.params import Context, StepView, evaluate_condition, evalua
 SKIPPED_BY_CONDITION = "condition"
 SKIPPED_BY_UPSTREAM = "upstream"
 EXPRESSION_FAILED = "expression-failed"
+OUTPUT_TOO_LARGE = "output-too-large"
 
+_EVALUATION_FAILED = (ExpressionError, TemplateError, ValueLost, ValueTooLarge)
 _LOST = frozenset({StepStatus.FAILED, StepStatus.SKIPPED, StepStatus.CANCELLED})
 
 Error = dict[str, Any]
@@ -88,14 +91,20 @@ def decide(
     run_id: str,
     *,
     focus: Collection[str] | None = None,
+    values: Values = PLAIN,
 ) -> list[Command]:
     """Return what is to be done, in an order in which it can be applied.
 
     `states` holds every step of the graph. With `focus` only the steps behind these are looked at, which is enough
     after exactly they have ended; without it the whole run is, which repairs whatever was missed. Commands for steps
     are for pending ones only. Not for a run that is being cancelled: see `decide_cancelled`.
+
+    Input and outputs come and go in their stored form; `values` turns them into what expressions read, and back.
+
+    Raises:
+        NotAtHand: large values have to be read or written first; nothing was decided.
     """
-    return _Decision(graph, states, inputs, run_id).make(focus)
+    return _Decision(graph, states, inputs, run_id, values).make(focus)
 
 
 def decide_cancelled(statuses: Iterable[StepStatus]) -> list[FinishRun]:
@@ -123,8 +132,15 @@ def to_json(command: Command) -> dict[str, Json]:
 class _Decision:
     """One call of `decide`: the states as they will be once the commands so far were applied."""
 
-    def __init__(self, graph: Graph, states: Mapping[str, StepState], inputs: Mapping[str, Json], run_id: str) -> None:
-        self.graph, self.before, self.inputs, self.run_id = graph, states, inputs, run_id
+    def __init__(
+        self,
+        graph: Graph,
+        states: Mapping[str, StepState],
+        inputs: Mapping[str, Json],
+        run_id: str,
+        values: Values,
+    ) -> None:
+        self.graph, self.before, self.inputs, self.run_id, self.values = graph, states, inputs, run_id, values
         self.changed: dict[str, StepState] = {}
         self.commands: list[Command] = []
 
@@ -163,8 +179,8 @@ class _Decision:
             if not evaluate_condition(node, self._context(node.reads)):
                 return Skip(node.key, SKIPPED_BY_CONDITION)
             if node.inline:
-                return FinishInline(node.key, evaluate_inline(node, self._context(node.reads)))
-        except (ExpressionError, TemplateError) as error:
+                return FinishInline(node.key, self.values.store(evaluate_inline(node, self._context(node.reads))))
+        except _EVALUATION_FAILED as error:
             return FailInline(node.key, _error(error))
         return MakeReady(node.key)
 
@@ -190,10 +206,12 @@ class _Decision:
             state = self._state(node.key)
             if state.status is StepStatus.FAILED:
                 return FinishRun(RunStatus.FAILED, error=_run_error(node.key, state.error))
-        reads = self.graph.leaves if self.graph.simple_end else self.graph.output_reads
+        if self.graph.simple_end:  # as the database does it: outputs are put together in their stored form
+            return FinishRun(RunStatus.SUCCEEDED, render_output(self.graph, self._context(self.graph.leaves)))
         try:
-            return FinishRun(RunStatus.SUCCEEDED, render_output(self.graph, self._context(reads)))
-        except ExpressionError as error:
+            output = render_output(self.graph, self._context(self.graph.output_reads))
+            return FinishRun(RunStatus.SUCCEEDED, self.values.store(output))
+        except _EVALUATION_FAILED as error:
             return FinishRun(RunStatus.FAILED, error=_error(error))
 
     def _context(self, steps: Iterable[str]) -> Context:
@@ -202,11 +220,17 @@ class _Decision:
             state = self._state(key)
             succeeded = state.status is StepStatus.SUCCEEDED
             views[key] = StepView(state.output if succeeded else None, state.status.value)
-        return Context(self.inputs, views, self.run_id)
+        return Context(self.inputs, views, self.run_id, self.values.load)
 
 
 def _error(error: SparkOpsError) -> Error:
-    return {"code": EXPRESSION_FAILED, "message": error.detail}
+    match error:
+        case ValueTooLarge():
+            return {"code": OUTPUT_TOO_LARGE, "message": error.detail}
+        case ValueLost():
+            return {"code": error.code, "message": error.detail}
+        case _:
+            return {"code": EXPRESSION_FAILED, "message": error.detail}
 
 
 def _run_error(key: str, error: Error | None) -> Error:

@@ -14,10 +14,11 @@ import structlog
 from sparkops.core.blobs import Blobs
 from sparkops.core.config import Settings
 from sparkops.core.durations import parse_duration
-from sparkops.core.errors import SparkOpsError
+from sparkops.core.errors import SparkOpsError, Unavailable
 from sparkops.core.expressions import ExpressionError
 from sparkops.core.ids import new_id
 from sparkops.core.json import Json, digest
+from sparkops.core.payloads import ValueLost, ValueTooLarge
 from sparkops.core.schemas import schema_errors
 from sparkops.domains.agents.definition import AgentDefinition
 from sparkops.domains.approvals.state import ApprovalStatus
@@ -26,6 +27,7 @@ from sparkops.engine.advance import advance_run
 from sparkops.engine.claim import Claim
 from sparkops.engine.complete import Ended
 from sparkops.engine.context import Engine
+from sparkops.engine.decide import OUTPUT_TOO_LARGE
 from sparkops.engine.errors import CancelRequested, Fenced, NonDeterministic
 from sparkops.engine.graph import Graph, Node
 from sparkops.engine.params import Context, StepView, render_with
@@ -127,9 +129,10 @@ async def execute(runtime: Runtime, claim: Claim, trust: Trust) -> Ended | None:
         rides_along=node.type in ("tool", "llm"),
     )
     try:
-        params = render_with(node, _context(claim))
+        params = render_with(node, await _context(runtime, claim))
         async with asyncio.timeout(claim.timeout_seconds) as limit:
             output = await _perform(_Attempt(runtime, claim, graph, node, params, gate))
+        stored = await _stored_output(runtime, claim, output)
     except Parked as parked:
         await _park(runtime, claim, parked)
         return None
@@ -142,17 +145,39 @@ async def execute(runtime: Runtime, claim: Claim, trust: Trust) -> Ended | None:
         return _failed(claim, node, gate, dict(failed.error), retryable=failed.retryable)
     except (CancelRequested, NonDeterministic, ExpressionError) as refused:
         return _failed(claim, node, gate, _error(refused), retryable=False)
+    except (Unavailable, ValueLost) as unreadable:  # of a large value; it may be back when the step is tried again
+        return _failed(claim, node, gate, _error(unreadable), retryable=True)
     except (Fenced, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
         raise  # another worker has the step, or the database does not answer: that says nothing about the step
     except Exception:  # a bug must cost its step an attempt, not a lease and the blame for a crash
         log.exception("step.broke", step_id=str(claim.lease.step_id), attempt=claim.lease.attempt)
         return _failed(claim, node, gate, _BUG, retryable=True)
-    return Ended(claim, StepStatus.SUCCEEDED, output=output, results=gate.unrecorded)
+    return Ended(claim, StepStatus.SUCCEEDED, output=stored, results=gate.unrecorded)
 
 
-def _context(claim: Claim) -> Context:
-    steps = {key: StepView(step["output"], step["status"]) for key, step in claim.steps.items()}
-    return Context(claim.input or {}, steps, str(claim.run_id))
+async def _context(runtime: Runtime, claim: Claim) -> Context:
+    """Return what the expressions of the step see, with large values read.
+
+    Raises:
+        StepFailed: there is more of them than may be read at once.
+        Unavailable, ValueLost: one cannot be read.
+    """
+
+    async def plain(stored: Json) -> Any:
+        return await runtime.engine.payloads.load(claim.project_id, stored)
+
+    try:
+        steps = {key: StepView(await plain(step["output"]), step["status"]) for key, step in claim.steps.items()}
+        return Context(await plain(claim.input) or {}, steps, str(claim.run_id))
+    except ValueTooLarge as error:
+        raise StepFailed("input-too-large", error.detail) from None
+
+
+async def _stored_output(runtime: Runtime, claim: Claim, output: Json) -> Json:
+    try:
+        return await runtime.engine.payloads.store(claim.project_id, output)
+    except ValueTooLarge as error:
+        raise StepFailed(OUTPUT_TOO_LARGE, error.detail) from None
 
 
 async def _perform(attempt: _Attempt) -> Json:

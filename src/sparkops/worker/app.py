@@ -12,10 +12,11 @@ import uvloop
 from celery import Celery, bootsteps
 from redis.asyncio import BlockingConnectionPool, Redis
 
-from sparkops.core.blobs import Blobs
+from sparkops.core.blobs import open_blobs
 from sparkops.core.config import Settings
 from sparkops.core.db import open_database
 from sparkops.core.errors import ConfigError
+from sparkops.core.payloads import Payloads
 from sparkops.engine.context import Engine
 from sparkops.messenger.app import QUEUES, make_app
 from sparkops.messenger.bell import RedisBell
@@ -73,11 +74,13 @@ class LoopThread(threading.Thread):
         url, role = settings.app_login
         async with open_database(url, role=role, name="sparkops worker") as database, Models(settings) as models:
             bell = RedisBell(self._app, redis, on_work=lambda queue: self.wake())
-            engine = Engine(database, bell, settings.lease, settings.run_budget_micros)
+            blobs = open_blobs(settings)
+            payloads = Payloads(blobs)
+            engine = Engine(database, bell, settings.lease, settings.run_budget_micros, payloads=payloads)
             runtime = Runtime(
                 engine,
                 settings,
-                Blobs.in_directory(settings.blob_dir),
+                blobs,
                 models,
                 builtin_tools(),
                 PolicyCache(database),

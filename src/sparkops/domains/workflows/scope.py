@@ -1,10 +1,12 @@
 """What expressions of a workflow see: `input.…`, `steps.<id>.output`, `steps.<id>.status` and `run.id`."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sparkops.core.expressions import ValueType
 from sparkops.core.json import Json
+from sparkops.core.payloads import PLAIN
 
 _STEP_FIELDS = {"output": ValueType.DYN, "status": ValueType.STRING}
 
@@ -53,15 +55,26 @@ class StepView:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The values of one run: its input with defaults, and the steps that were loaded."""
+    """The values of one run: its input with defaults, and the steps that were loaded.
+
+    `load` gives the plain form of the input and of outputs, if these are still stored ones.
+    """
 
     input: Mapping[str, Json]
     steps: Mapping[str, StepView]
     run_id: str
+    load: Callable[[Json], Any] = PLAIN.load
 
 
 def bind(names: Iterable[str], context: Context) -> dict[str, Json]:
-    """Return the values of these variables. A step that was not loaded is left out: reading it then fails."""
+    """Return the values of these variables. A step that was not loaded is left out: reading it then fails.
+
+    Raises:
+        NotAtHand, ValueLost, ValueTooLarge: as `Context.load` does.
+    """
+    names = list(names)
+    of_input = any(name.partition(".")[0] == "input" for name in names)
+    inputs = context.load(dict(context.input)) if of_input else {}
     found: dict[str, Json] = {}
     for name in names:
         step = step_of(name)
@@ -69,9 +82,9 @@ def bind(names: Iterable[str], context: Context) -> dict[str, Json]:
             found[name] = context.run_id
         elif step is not None and step in context.steps:
             view = context.steps[step]
-            found[name] = view.output if name.endswith(".output") else view.status
+            found[name] = context.load(view.output) if name.endswith(".output") else view.status
         elif name == "input":
-            found[name] = dict(context.input)
+            found[name] = inputs
         elif name.startswith("input."):
-            found[name] = context.input.get(name.removeprefix("input."))
+            found[name] = inputs.get(name.removeprefix("input."))
     return found
