@@ -20,13 +20,14 @@ from sparkops.runtime.llm.registry import Models
 from sparkops.runtime.policies import PolicyCache
 from sparkops.runtime.tools.registry import builtin_tools
 from sparkops.worker.loop import WorkerLoop, open_worker
+from tests.engine.bulk import LARGE, making
 from tests.engine.conftest import NoViewer
 from tests.engine.sink import sending
 
 
 async def main(database_url: str, session: str, data_dir: str, sink: str) -> None:
     settings = Settings(data_dir=Path(data_dir))
-    tools = builtin_tools() | {"send": sending(int(sink), EffectClass.IDEMPOTENT)}
+    tools = builtin_tools() | {"send": sending(int(sink), EffectClass.IDEMPOTENT), "large": making([LARGE])}
     async with open_database(database_url, name="child") as database, Models(settings) as models:
         blobs = Blobs.in_directory(settings.blob_dir)
         engine = Engine(database, SilentBell(), payloads=Payloads(blobs))
