@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import BigInteger, ColumnElement, Label, func, select
+from sqlalchemy import BigInteger, ColumnElement, Label, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.core.paging import PageRequest
@@ -59,6 +59,21 @@ async def cost_of_steps(session: AsyncSession, *, run_id: UUID) -> Mapping[UUID,
         .group_by(Call.step_id)
     )
     return dict(rows.tuples().all())
+
+
+_REFERRED = text("""
+    SELECT EXISTS (
+      SELECT 1 FROM calls c
+       WHERE c.run_id = :run_id AND EXISTS (
+         SELECT 1 FROM (VALUES (c.request), (c.response)) v (value)
+          WHERE jsonb_path_exists(v.value, '$.**."$blob" ? (@.sha256 == $sha256)',
+                                  jsonb_build_object('sha256', cast(:sha256 AS text)))))
+""")
+
+
+async def calls_refer_to(session: AsyncSession, *, run_id: UUID, sha256: str) -> bool:
+    """Say whether a call of the run refers to this large value; the caller has checked the run."""
+    return bool(await session.scalar(_REFERRED, {"run_id": run_id, "sha256": sha256}))
 
 
 _IN_FLIGHT = "SELECT id, step_id FROM calls WHERE run_id = $1 AND kind = 'llm' AND status = 'prepared'"

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import ARRAY, ColumnElement, Select, Text, cast, func, lateral, select, true
+from sqlalchemy import ARRAY, ColumnElement, Select, Text, cast, func, lateral, select, text, true
 from sqlalchemy.dialects.postgresql import UUID as PgUUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, defer
@@ -177,6 +177,24 @@ async def workers_seen(session: AsyncSession, *, within_seconds: float) -> int:
         )
     )
     return count or 0
+
+
+_REFERRED = text("""
+    SELECT EXISTS (
+      SELECT 1 FROM (
+        SELECT r.input AS value FROM runs r WHERE r.id = :run_id
+         UNION ALL SELECT r.output FROM runs r WHERE r.id = :run_id
+         UNION ALL SELECT s.output FROM steps s WHERE s.run_id = :run_id
+         UNION ALL SELECT f.value FROM frames f WHERE f.run_id = :run_id
+         UNION ALL SELECT f.output FROM frames f WHERE f.run_id = :run_id) v
+       WHERE jsonb_path_exists(v.value, '$.**."$blob" ? (@.sha256 == $sha256)',
+                               jsonb_build_object('sha256', cast(:sha256 AS text))))
+""")
+
+
+async def refers_to(session: AsyncSession, *, run_id: UUID, sha256: str) -> bool:
+    """Say whether the run, a step or a frame of it refers to this large value; the caller has checked the run."""
+    return bool(await session.scalar(_REFERRED, {"run_id": run_id, "sha256": sha256}))
 
 
 _WATCHED = """
