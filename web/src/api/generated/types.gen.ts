@@ -2877,6 +2877,54 @@ export type GetStepResponses = {
 
 export type GetStepResponse = GetStepResponses[keyof GetStepResponses];
 
+export type GetValueData = {
+    body?: never;
+    path: {
+        /**
+         * Run Id
+         */
+        run_id: string;
+        /**
+         * Sha256
+         */
+        sha256: string;
+    };
+    query?: never;
+    url: '/api/v1/runs/{run_id}/values/{sha256}';
+};
+
+export type GetValueErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Request Entity Too Large
+     */
+    413: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
+};
+
+export type GetValueError = GetValueErrors[keyof GetValueErrors];
+
+export type GetValueResponses = {
+    /**
+     * Successful Response
+     */
+    200: unknown;
+};
+
 export type GetWorkflowSchemaData = {
     body?: never;
     path?: never;
