@@ -82,7 +82,7 @@ class Blobs:
                 },
                 retry_config={"max_retries": 3, "retry_timeout": _RETRY_TIMEOUT},
             )
-        except BaseError as error:
+        except (BaseError, ValueError) as error:
             reason = str(error).partition("\n")[0]
             raise ConfigError(f"The object storage at {url} cannot be used: {reason}") from None
         return cls(store)
