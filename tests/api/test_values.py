@@ -4,13 +4,14 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
 from sparkops.api.deps import Door
 from sparkops.core.json import canonical, digest
 from sparkops.core.payloads import INLINE_BYTES, MAX_INPUT_BYTES
+from sparkops.domains.approvals.models import Approval
 from sparkops.domains.effects.models import Call
-from sparkops.domains.runs.models import Run, Step
+from sparkops.domains.runs.models import Frame, Run, Step
 from tests.api.conftest import Person
 from tests.api.things import Things, make_things
 
@@ -69,15 +70,19 @@ async def things(ann: Person, door: Door) -> Things:
     return await make_things(ann, door)
 
 
-@pytest.mark.parametrize("place", ["run", "step", "request", "response"])
+@pytest.mark.parametrize("place", ["run", "step", "frame", "request", "response", "question"])
 async def test_values_lie_wherever_a_run_refers_to_them(ann: Person, door: Door, things: Things, place: str) -> None:
     project = UUID((await ann.client.get("/api/v1/projects/weather")).json()["id"])
     stored = {"deep": [await door.engine.payloads.store(project, [LARGE])]}
-    change = {
+    change: Any = {
         "run": update(Run).where(Run.id == things.run_id).values(output=stored),
         "step": update(Step).where(Step.id == things.step_id).values(output=stored),
         "request": update(Call).where(Call.id == things.call_id).values(request=stored),
         "response": update(Call).where(Call.id == things.call_id).values(response=stored),
+        "question": update(Approval).where(Approval.id == things.approval_id).values(proposed_request=stored),
+        "frame": insert(Frame).values(
+            parent_id=things.step_id, frame_no=0, run_id=things.run_id, project_id=project, value=stored
+        ),
     }[place]
     async with door.database.sessions.begin() as session:
         await session.execute(change)

@@ -48,6 +48,7 @@ steps:
     with: {value: ["${{ steps.make.output.value }}", "${{ steps.early.output.text }}"]}
 output: {got: "${{ steps.late.output }}", and: small}
 """
+QUESTION = 'approval, with: {title: "Send it?", show: "${{ input.text }}"}'
 PASSED_ON = """
 version: 1
 name: passed-on
@@ -226,6 +227,19 @@ async def test_a_request_that_is_too_large_is_not_sent(world: World, sent: list[
     assert (step["status"], step["error"]["code"]) == ("failed", "request-too-large")
     assert all(not isinstance(value, list) for value in sent)
     assert not [call for call in await world.calls(run_id) if call["step_id"] == step["id"]]
+
+
+async def test_a_question_that_shows_something_large_is_asked_once(world: World, sent: list[Any]) -> None:
+    source = ECHO.replace('tool, tool: echo, with: {value: "${{ input.text }}"}', QUESTION)
+    run_id = await world.run(await world.workflow(source), input={"text": LARGE})
+    for _ in range(2):
+        _, claim = await world.claimed(run_id)
+        assert await execute(world.runtime(), claim, Trust.since(time.monotonic(), 15)) is None
+        asked = await world.database.pool.fetchrow("SELECT * FROM approvals")
+        await world.sql("UPDATE steps SET status = 'ready' WHERE status = 'waiting'")
+    assert asked["request_hash"] == digest({"title": "Send it?", "show": LARGE})
+    assert await plain(world, asked["proposed_request"]) == {"title": "Send it?", "show": LARGE}
+    assert reference(asked["proposed_request"]["show"]).sha256 == digest(LARGE)
 
 
 async def test_a_step_whose_input_is_gone_fails_with_its_name(world: World, sent: list[Any]) -> None:

@@ -132,7 +132,7 @@ async def execute(runtime: Runtime, claim: Claim, trust: Trust) -> Ended | None:
         params = render_with(node, await _context(runtime, claim))
         async with asyncio.timeout(claim.timeout_seconds) as limit:
             output = await _perform(_Attempt(runtime, claim, graph, node, params, gate))
-        stored = await _stored_output(runtime, claim, output)
+        stored = await _stored(runtime, claim, output)
     except Parked as parked:
         await _park(runtime, claim, parked)
         return None
@@ -173,7 +173,8 @@ async def _context(runtime: Runtime, claim: Claim) -> Context:
         raise StepFailed("input-too-large", error.detail) from None
 
 
-async def _stored_output(runtime: Runtime, claim: Claim, output: Json) -> Json:
+async def _stored(runtime: Runtime, claim: Claim, output: Json) -> Json:
+    """Return an output, or what a step shows to a person, as its row keeps it."""
     try:
         return await runtime.engine.payloads.store(claim.project_id, output)
     except ValueTooLarge as error:
@@ -247,7 +248,7 @@ async def _approval(attempt: _Attempt) -> Json:
         {
             "approval_id": str(new_id()),
             "title": request["title"],
-            "request": request,
+            "request": {**request, "show": await _stored(attempt.runtime, attempt.claim, request["show"])},
             "request_hash": digest(request),
             "seconds": seconds,
         },

@@ -15,6 +15,7 @@ from sparkops.api.views import runs as views
 from sparkops.core.errors import NotFound
 from sparkops.core.paging import PageRequest, page_of, page_request
 from sparkops.core.payloads import MAX_BYTES
+from sparkops.domains.approvals.queries import approvals_refer_to
 from sparkops.domains.artifacts import queries as artifacts
 from sparkops.domains.effects.queries import calls, calls_refer_to
 from sparkops.domains.runs import queries
@@ -127,8 +128,9 @@ async def get_value(
     """
     run = await find_run(session, principal, run_id)
     if not (
-        await queries.refers_to(session, run_id=run_id, sha256=sha256)
+        await queries.run_refers_to(session, run_id=run_id, sha256=sha256)
         or await calls_refer_to(session, run_id=run_id, sha256=sha256)
+        or await approvals_refer_to(session, run_id=run_id, sha256=sha256)
     ):
         raise NotFound("This run has no such value.")
     chunks = await door.engine.payloads.blobs_of(run.project_id).stream(sha256, MAX_BYTES)

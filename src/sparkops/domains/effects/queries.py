@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import BigInteger, ColumnElement, Label, func, select, text
+from sqlalchemy import BigInteger, ColumnElement, Label, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.core.paging import PageRequest
+from sparkops.core.payloads import refers_to
 from sparkops.core.principal import Principal
 from sparkops.core.tenancy import visible_to
 from sparkops.domains.effects.models import Call
@@ -61,19 +62,12 @@ async def cost_of_steps(session: AsyncSession, *, run_id: UUID) -> Mapping[UUID,
     return dict(rows.tuples().all())
 
 
-_REFERRED = text("""
-    SELECT EXISTS (
-      SELECT 1 FROM calls c
-       WHERE c.run_id = :run_id AND EXISTS (
-         SELECT 1 FROM (VALUES (c.request), (c.response)) v (value)
-          WHERE jsonb_path_exists(v.value, '$.**."$blob" ? (@.sha256 == $sha256)',
-                                  jsonb_build_object('sha256', cast(:sha256 AS text)))))
-""")
-
-
 async def calls_refer_to(session: AsyncSession, *, run_id: UUID, sha256: str) -> bool:
     """Say whether a call of the run refers to this large value; the caller has checked the run."""
-    return bool(await session.scalar(_REFERRED, {"run_id": run_id, "sha256": sha256}))
+    found = select(Call.id).where(
+        Call.run_id == run_id, or_(refers_to(Call.request, sha256), refers_to(Call.response, sha256))
+    )
+    return bool(await session.scalar(select(exists(found))))
 
 
 _IN_FLIGHT = "SELECT id, step_id FROM calls WHERE run_id = $1 AND kind = 'llm' AND status = 'prepared'"

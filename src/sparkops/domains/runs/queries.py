@@ -6,15 +6,16 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import ARRAY, ColumnElement, Select, Text, cast, func, lateral, select, text, true
+from sqlalchemy import ARRAY, ColumnElement, Select, Text, cast, exists, func, lateral, or_, select, true
 from sqlalchemy.dialects.postgresql import UUID as PgUUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, defer
 
 from sparkops.core.paging import PageRequest
+from sparkops.core.payloads import refers_to
 from sparkops.core.principal import Principal
 from sparkops.core.tenancy import visible_to
-from sparkops.domains.runs.models import Event, Run, RunCounter, Step, StepAttempt, WorkerSession
+from sparkops.domains.runs.models import Event, Frame, Run, RunCounter, Step, StepAttempt, WorkerSession
 from sparkops.domains.runs.state import RunStatus, StepStatus
 
 _NO_PAYLOAD = (defer(Run.input, raiseload=True), defer(Run.output, raiseload=True))
@@ -179,22 +180,16 @@ async def workers_seen(session: AsyncSession, *, within_seconds: float) -> int:
     return count or 0
 
 
-_REFERRED = text("""
-    SELECT EXISTS (
-      SELECT 1 FROM (
-        SELECT r.input AS value FROM runs r WHERE r.id = :run_id
-         UNION ALL SELECT r.output FROM runs r WHERE r.id = :run_id
-         UNION ALL SELECT s.output FROM steps s WHERE s.run_id = :run_id
-         UNION ALL SELECT f.value FROM frames f WHERE f.run_id = :run_id
-         UNION ALL SELECT f.output FROM frames f WHERE f.run_id = :run_id) v
-       WHERE jsonb_path_exists(v.value, '$.**."$blob" ? (@.sha256 == $sha256)',
-                               jsonb_build_object('sha256', cast(:sha256 AS text))))
-""")
-
-
-async def refers_to(session: AsyncSession, *, run_id: UUID, sha256: str) -> bool:
+async def run_refers_to(session: AsyncSession, *, run_id: UUID, sha256: str) -> bool:
     """Say whether the run, a step or a frame of it refers to this large value; the caller has checked the run."""
-    return bool(await session.scalar(_REFERRED, {"run_id": run_id, "sha256": sha256}))
+    places = (
+        select(Run.id).where(Run.id == run_id, or_(refers_to(Run.input, sha256), refers_to(Run.output, sha256))),
+        select(Step.id).where(Step.run_id == run_id, refers_to(Step.output, sha256)),
+        select(Frame.run_id).where(
+            Frame.run_id == run_id, or_(refers_to(Frame.value, sha256), refers_to(Frame.output, sha256))
+        ),
+    )
+    return bool(await session.scalar(select(or_(*(exists(place) for place in places)))))
 
 
 _WATCHED = """
