@@ -12,13 +12,13 @@ import pytest
 
 from sparkops.core.failpoints import ENV
 from sparkops.core.ids import new_id
-from sparkops.core.json import dumps
 from sparkops.core.payloads import Payloads
 from sparkops.domains.effects.state import EffectClass
 from sparkops.engine.answer import answer_approval
 from sparkops.engine.give_back import release_session
 from sparkops.worker.loop import WorkerLoop
 from tests.conftest import Clone
+from tests.crash.children import Given
 from tests.engine.bulk import LARGE, making, objects
 from tests.engine.conftest import World
 from tests.engine.sink import Sink, listening, sending
@@ -76,9 +76,9 @@ async def half_done(world: World, sink: Sink) -> UUID:
 async def killed(world: World, clone: Clone, sink: Sink, point: str) -> None:
     """Run a worker in a process of its own until it has killed itself there, and release what it held."""
     session = new_id()
-    given = {"database": clone.app_url, "session": session, "data_dir": world.settings.data_dir, "sink": sink.port}
+    given = Given(clone.app_url, session, world.settings.data_dir, sink.port)
     child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.crash.worker_child", dumps({key: str(value) for key, value in given.items()})),
+        *(sys.executable, "-m", "tests.crash.worker_child", given.to_json()),
         env={**os.environ, ENV: f"{point}=kill"},
         cwd=ROOT,
     )

@@ -20,7 +20,23 @@ from sparkops.api.live import Hub
 from sparkops.api.middleware import REQUEST_ID, BodyMiddleware, RequestMiddleware
 from sparkops.api.pages import PAGES, pages_router
 from sparkops.api.responses import problems as documented
-from sparkops.api.routes import agents, approvals, auth, health, live, me, projects, run_parts, runs, tools, workflows
+from sparkops.api.routes import (
+    agents,
+    approvals,
+    auth,
+    halts,
+    health,
+    live,
+    me,
+    outbox,
+    projects,
+    reruns,
+    run_parts,
+    runs,
+    tools,
+    uncertain,
+    workflows,
+)
 from sparkops.api.tasks import stop
 from sparkops.api.throttle import SignInThrottle
 from sparkops.api.tokens import Signer
@@ -68,7 +84,10 @@ def _add_routes(app: FastAPI, pages: Path) -> None:
     everyone = APIRouter(prefix=PREFIX, responses=documented(422))
     everyone.include_router(auth.public)
     members = APIRouter(prefix=PREFIX, dependencies=[Depends(get_principal)], responses=documented(401, 422))
+    # Routes are tried in this order: first what is asked most.
     for router in (
+        runs.router,
+        run_parts.router,
         auth.router,
         me.router,
         projects.router,
@@ -76,10 +95,12 @@ def _add_routes(app: FastAPI, pages: Path) -> None:
         tools.router,
         workflows.router,
         workflows.schemas,
-        runs.router,
-        run_parts.router,
         run_parts.files,
+        reruns.router,
         approvals.router,
+        outbox.router,
+        halts.router,
+        uncertain.router,
         live.router,
     ):
         members.include_router(router)

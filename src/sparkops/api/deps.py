@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, cast
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -14,13 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import HTTPConnection
 
 from sparkops.api.errors import ForeignOrigin
+from sparkops.api.known import Known
 from sparkops.api.live import Hub
 from sparkops.api.throttle import SignInThrottle
 from sparkops.api.tokens import Signer
 from sparkops.core.blobs import Blobs
 from sparkops.core.config import Settings
 from sparkops.core.db import Database
-from sparkops.core.errors import NotFound, Unauthenticated
+from sparkops.core.errors import Forbidden, NotFound, Unauthenticated
 from sparkops.core.json import Json
 from sparkops.core.paging import DEFAULT_LIMIT, MAX_LIMIT, PageRequest, page_request
 from sparkops.core.principal import Principal
@@ -43,6 +44,7 @@ class Door:
     signer: Signer
     throttle: SignInThrottle
     hub: Hub
+    known: Known = field(default_factory=Known)
 
 
 def door_of(connection: HTTPConnection) -> Door:
@@ -50,7 +52,7 @@ def door_of(connection: HTTPConnection) -> Door:
     return cast(Door, connection.app.state.door)
 
 
-def get_door(request: Request) -> Door:
+async def get_door(request: Request) -> Door:
     """Return what this process holds."""
     return door_of(request)
 
@@ -87,7 +89,17 @@ async def get_principal(
 PrincipalDep = Annotated[Principal, Depends(get_principal)]
 
 
-def get_page(
+async def administrators_only(principal: PrincipalDep) -> None:
+    """Guard what concerns the whole installation.
+
+    Raises:
+        Forbidden: the caller is no administrator of it.
+    """
+    if not principal.is_admin:
+        raise Forbidden("Only administrators of the installation may do this.")
+
+
+async def get_page(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT,
     cursor: Annotated[str | None, Query(max_length=64, description="`next_cursor` of the page before.")] = None,
 ) -> PageRequest:
@@ -148,7 +160,7 @@ def check_origin(origin: str | None, host: str | None, settings: Settings) -> No
         raise ForeignOrigin()
 
 
-def same_origin(
+async def same_origin(
     door: DoorDep,
     origin: Annotated[str | None, Header(include_in_schema=False)] = None,
     host: Annotated[str | None, Header(include_in_schema=False)] = None,
@@ -177,7 +189,7 @@ class Audit:
         )
 
 
-def get_audit(request: Request, session: SessionDep, principal: PrincipalDep) -> Audit:
+async def get_audit(request: Request, session: SessionDep, principal: PrincipalDep) -> Audit:
     """Return the way to note what the caller does."""
     return Audit(session, principal, request.state.request_id)
 

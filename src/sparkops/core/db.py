@@ -17,8 +17,16 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
+from sparkops.core.errors import ConfigError
+
 APP_ROLE = "sparkops_app"
 """May read and write rows, owns nothing: row-level security can be switched on for it."""
+
+FORGETFUL = """
+SELECT name AS subject, reset_val AS setting FROM pg_settings
+ WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND reset_val = 'off' ORDER BY name
+"""
+"""Lists by which of its settings a server may lose what it has confirmed."""
 
 STATEMENT_TIMEOUT_MS = 5_000
 LOCK_TIMEOUT_MS = 2_000
@@ -65,6 +73,27 @@ class Database:
             self.pool.terminate()
 
 
+async def check_durable(url: str) -> None:
+    """Do nothing if the server keeps what it confirms; nor if it cannot be asked, which whoever opens it finds out.
+
+    Raises:
+        ConfigError: it does not, by its settings or by those of this database or role.
+    """
+    try:
+        connection = await asyncpg.connect(url, timeout=5)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError):
+        return
+    try:
+        names = [row["subject"] for row in await connection.fetch(FORGETFUL)]
+    finally:
+        await connection.close()
+    if names:
+        raise ConfigError(
+            f"PostgreSQL runs with {' and '.join(names)} off and may lose what it has confirmed; turn it on. "
+            "For data that nobody keeps, set SPARKOPS_REQUIRE_DURABLE=false."
+        )
+
+
 def _server_settings(*, role: str | None, name: str) -> dict[str, str]:
     settings = {
         "application_name": name,
@@ -88,6 +117,13 @@ async def _set_codecs(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         encoder=lambda value: b"\x01" + orjson.dumps(value),
         decoder=lambda data: orjson.loads(data[1:]),
     )
+
+
+async def _keep(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Leave a connection as it is when it returns to the pool: nothing here changes a session's state.
+
+    The driver has rolled back what was open; its own reset would cost every statement a second round trip.
+    """
 
 
 def async_url(url: str) -> str:
@@ -118,7 +154,7 @@ async def open_database(
         json_deserializer=orjson.loads,
     )
     pool = await asyncpg.create_pool(
-        url, min_size=1, max_size=pool_size, timeout=5, server_settings=settings, init=_set_codecs
+        url, min_size=1, max_size=pool_size, timeout=5, server_settings=settings, init=_set_codecs, reset=_keep
     )
     database = Database(engine, async_sessionmaker(engine, expire_on_commit=False), pool)
     try:

@@ -17,18 +17,27 @@ from sparkops.engine.decide import StepState, decide, decide_cancelled, to_json
 log = structlog.get_logger()
 
 _PROJECT = "SELECT project_id FROM runs WHERE id = $1"
-_LOCK_RUN = "SELECT id, status, input, workflow_version_id FROM runs WHERE id = $1 FOR UPDATE"
+_LOCK_RUN = """
+SELECT r.id, r.project_id, r.status, r.input, r.workflow_version_id,
+       r.concurrency_limit IS NOT NULL
+       OR EXISTS (SELECT 1 FROM projects p WHERE p.id = r.project_id AND p.max_running_runs IS NOT NULL)
+       OR EXISTS (SELECT 1 FROM workflows w WHERE w.id = r.workflow_id AND w.max_running_runs IS NOT NULL) AS limited
+  FROM runs r WHERE r.id = $1 FOR UPDATE
+"""
 _STATES = "SELECT path, status, output, error FROM steps WHERE run_id = $1"
 
+HELD = frozenset({RunStatus.QUEUED, RunStatus.PAUSED})
+"""What already runs goes on, and its consequences are drawn; but such a run does not end before it goes on."""
 _ACTIVE = frozenset({StepStatus.READY, StepStatus.RUNNING, StepStatus.WAITING})
 
 
 @dataclass(slots=True)
 class Advanced:
-    """What advancing one run changed: steps that became ready, and lines for the logs."""
+    """What advancing one run changed: steps that became ready, lines for the logs, and whether it has ended."""
 
     ready: list[UUID] = field(default_factory=list)
     events: list[Mapping[str, Any]] = field(default_factory=list)
+    ended: bool = False
 
 
 async def lock_run(on: Connection, run_id: UUID) -> asyncpg.Record:
@@ -51,19 +60,31 @@ async def advance_locked(
         row["path"]: StepState(StepStatus(row["status"]), row["output"], row["error"])
         for row in await on.fetch(_STATES, run["id"])
     }
+    graph = await engine.graphs.get(on, run["workflow_version_id"])
     if status is RunStatus.CANCELLING:
-        commands: list[Mapping[str, Any]] = [
-            to_json(command) for command in decide_cancelled([state.status for state in states.values()])
-        ]
+        commands: list[Mapping[str, Any]] = [to_json(command) for command in decide_cancelled(graph, states)]
     else:
-        graph = await engine.graphs.get(on, run["workflow_version_id"])
         decided = decide(graph, states, run["input"], str(run["id"]), focus=focus, values=values)
         commands = [to_json(command) for command in decided]
-        commands += _attention(status, states.values(), commands)
+        attention = _attention(status, states.values(), commands)
+        if status is RunStatus.ATTENTION and attention:
+            # A run that needs attention cannot end: it goes on first, even if only to its end.
+            resumed = await call(on, "apply", run["id"], attention)
+            return await _apply(on, run["id"], commands, resumed["events"])
+        commands += attention
+    if status in HELD:
+        commands = [command for command in commands if command["op"] not in ("finish", "compensate")]
+    return await _apply(on, run["id"], commands, [])
+
+
+async def _apply(
+    on: Connection, run_id: UUID, commands: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]]
+) -> Advanced:
     if not commands:
-        return Advanced()
-    applied = await call(on, "apply", run["id"], commands)
-    return Advanced([UUID(step) for step in applied["ready"]], list(applied["events"]))
+        return Advanced([], list(events))
+    applied = await call(on, "apply", run_id, list(commands))
+    ended = any(command["op"] == "finish" for command in commands)
+    return Advanced([UUID(step) for step in applied["ready"]], [*events, *applied["events"]], ended)
 
 
 def _attention(

@@ -7,18 +7,23 @@ from typing import Any
 from uuid import UUID
 
 from sparkops.core.failpoints import failpoint
+from sparkops.core.payloads import Values
 from sparkops.domains.runs.state import AttemptOutcome, StepStatus
+from sparkops.engine.admission import admit_after
 from sparkops.engine.advance import Advanced, advance_locked, lock_run
 from sparkops.engine.claim import Claim, read_claim
 from sparkops.engine.context import Engine, Ring, Worker, call
-from sparkops.engine.errors import Fenced
+from sparkops.engine.errors import Fenced, JudgedAnew
+
+_STALE = "SELECT engine.stale(ARRAY[$1::uuid], ARRAY[$2::jsonb]) <> '{}'"
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How one attempt ended. `results` are outcomes of calls that are recorded along with it.
+    """How one attempt ended. `ready` as a status means: try again after `retry_in`.
 
-    `ready` as a status means: try again after `retry_in`.
+    `results` are outcomes of prepared calls that are recorded along with it. `noted` are whole calls of tools that
+    touch nothing outside the process, judged under `policy_version`.
     """
 
     claim: Claim
@@ -27,6 +32,8 @@ class Ended:
     error: Mapping[str, Any] | None = None
     retry_in: timedelta | None = None
     results: Sequence[Mapping[str, Any]] = ()
+    noted: Sequence[Mapping[str, Any]] = ()
+    policy_version: int | None = None
 
     @property
     def mechanical(self) -> bool:
@@ -43,16 +50,26 @@ class Ended:
             "error": self.error,
             "outcome": AttemptOutcome.SUCCEEDED if succeeded else AttemptOutcome.FAILED,
             "retry_seconds": self.retry_in.total_seconds() if self.retry_in is not None else None,
-            "results": list(self.results),
+            **self.calls(),
         }
+
+    def calls(self) -> dict[str, Any]:
+        """Return what the end says of calls, as the database functions take it."""
+        noted = {"policy_version": self.policy_version, "calls": list(self.noted)} if self.noted else {}
+        return noted | ({"results": list(self.results)} if self.results else {})
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """Which ends were recorded (the others were fenced), and the steps that this worker has next."""
+    """Which ends were recorded, and the steps that this worker has next.
+
+    An end that is in neither set was fenced. A `stale` one noted calls that were judged under rules which have changed
+    since: nothing of it was written, and the attempt must be made again.
+    """
 
     closed: frozenset[UUID]
     claims: Sequence[Claim]
+    stale: frozenset[UUID] = frozenset()
 
 
 async def complete(engine: Engine, worker: Worker, ended: Sequence[Ended], *, claim: int) -> Completion:
@@ -64,20 +81,25 @@ async def complete(engine: Engine, worker: Worker, ended: Sequence[Ended], *, cl
     answer = await call(
         engine.database.pool,
         "complete",
-        {
-            "items": [end.to_json() for end in ended],
-            "session": str(worker.session_id),
-            "lease_seconds": engine.lease.total_seconds(),
-            "claim": claim,
-        },
+        [end.claim.lease.step_id for end in ended],
+        [end.claim.lease.attempt for end in ended],
+        [end.claim.lease.token for end in ended],
+        [end.claim.run_id for end in ended],
+        [end.output for end in ended],
+        [end.calls() for end in ended],
+        worker.session_id,
+        engine.lease,
+        claim,
     )
     failpoint("after_complete")
     engine.bell.log_grew(answer["rings"])
     if answer["ready"] > 0:
         engine.bell.work("run")
+    await admit_after(engine, answer["freed"])
     return Completion(
-        frozenset(UUID(closed["step_id"]) for closed in answer["closed"]),
+        frozenset(map(UUID, answer["closed"])),
         [read_claim(data) for data in answer["claims"]],
+        frozenset(map(UUID, answer["stale"])),
     )
 
 
@@ -86,31 +108,46 @@ async def end_attempt(engine: Engine, worker: Worker, ended: Ended, *, claim: in
 
     Raises:
         Fenced: another attempt has the step; nothing was written.
+        JudgedAnew: the rules have changed; nothing was written.
         Unavailable: a large value is needed and the object storage does not answer; nothing was written.
     """
     failpoint("before_complete")
     desk = engine.payloads.desk(ended.claim.project_id)
-
-    async def act() -> tuple[Advanced, Mapping[str, Any], Sequence[Ring]]:
-        async with engine.database.pool.acquire() as connection, connection.transaction():
-            run = await lock_run(connection, ended.claim.run_id)
-            closed = await call(connection, "close_steps", [ended.to_json()])
-            if not closed["closed"]:
-                raise Fenced(f"Step {ended.claim.key} was taken over.")
-            retrying = closed["closed"][0]["status"] == StepStatus.READY
-            focus = None if retrying else [ended.claim.key]
-            advanced = await advance_locked(engine, connection, run, desk, focus=focus)
-            taken = (
-                await call(connection, "take", advanced.ready, claim, worker.session_id, engine.lease)
-                if advanced.ready and claim
-                else {"claims": [], "events": []}
-            )
-            events = [*closed["events"], *advanced.events, *taken["events"]]
-            return advanced, taken, await call(connection, "emit", events)
-
-    advanced, taken, rings = await desk.decide(act)
+    done = await desk.decide(lambda: _end(engine, worker, ended, desk, claim))
     failpoint("after_complete")
-    engine.bell.log_grew(rings)
-    if len(advanced.ready) > len(taken["claims"]):
+    engine.bell.log_grew(done.rings)
+    if len(done.advanced.ready) > len(done.claims):
         engine.bell.work("run")
-    return Completion(frozenset({ended.claim.lease.step_id}), [read_claim(data) for data in taken["claims"]])
+    if done.advanced.ended and done.limited:
+        await admit_after(engine, [ended.claim.project_id])
+    return Completion(frozenset({ended.claim.lease.step_id}), [read_claim(data) for data in done.claims])
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What the transaction of one end has changed. `limited`: somebody may wait for this run to end."""
+
+    advanced: Advanced
+    claims: Sequence[Mapping[str, Any]]
+    rings: Sequence[Ring]
+    limited: bool
+
+
+async def _end(engine: Engine, worker: Worker, ended: Ended, values: Values, claim: int) -> _Done:
+    async with engine.database.pool.acquire() as connection, connection.transaction():
+        run = await lock_run(connection, ended.claim.run_id)
+        if ended.noted and await connection.fetchval(_STALE, ended.claim.lease.step_id, ended.calls()):
+            raise JudgedAnew("The rules have changed since the step's call was judged.")
+        closed = await call(connection, "close_steps", [ended.to_json()])
+        if not closed["closed"]:
+            raise Fenced(f"Step {ended.claim.key} was taken over.")
+        retrying = closed["closed"][0]["status"] == StepStatus.READY
+        focus = None if retrying else [ended.claim.key]
+        advanced = await advance_locked(engine, connection, run, values, focus=focus)
+        taken = (
+            await call(connection, "take", advanced.ready, claim, worker.session_id, engine.lease)
+            if advanced.ready and claim
+            else {"claims": [], "events": []}
+        )
+        rings = await call(connection, "emit", [*closed["events"], *advanced.events, *taken["events"]])
+    return _Done(advanced, taken["claims"], rings, run["limited"])

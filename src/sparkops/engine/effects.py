@@ -25,7 +25,7 @@ async def prepare(
 
     Raises:
         PolicyChanged: nothing was written.
-        Fenced, NonDeterministic, CancelRequested: nothing was written.
+        Fenced, NonDeterministic, CancelRequested, Halted: nothing was written.
     """
     answer = await call(
         engine.database.pool, "prepare", {**lease.to_json(), "policy_version": policy_version, "calls": list(calls)}

@@ -11,6 +11,12 @@ class Fenced(Conflict):
     code, title = "stale-lease", "The lease is held by another worker or has run out"
 
 
+class JudgedAnew(SparkOpsError):
+    """The end of an attempt noted calls that were judged under rules which have changed: make the attempt again."""
+
+    code, title = "rules-changed", "The rules have changed"
+
+
 class NonDeterministic(SparkOpsError):
     """A step asks for something else than what an earlier attempt recorded under the same number."""
 
@@ -29,11 +35,18 @@ class CancelRequested(SparkOpsError):
     code, title = "cancel-requested", "The run was asked to stop"
 
 
+class Halted(SparkOpsError):
+    """A stop is in force: nothing is prepared until it is released, and the step goes back to the queue."""
+
+    code, title = "halted", "A stop is in force"
+
+
 _BY_SQLSTATE: dict[str, type[SparkOpsError]] = {
     "SF001": Fenced,
     "SF003": NonDeterministic,
     "SF005": WrongEpoch,
     "SF006": CancelRequested,
+    "SF007": Halted,
 }
 
 

@@ -22,15 +22,59 @@ class Invariant:
 INVARIANTS: Sequence[Invariant] = (
     Invariant(
         "result-once",
-        "A step's result was recorded by exactly one attempt, its last.",
+        "A step's result was recorded by exactly one attempt, its last; that of a copy by none.",
         """
         SELECT s.id AS subject, s.attempt, array_agg(a.attempt) AS succeeded
           FROM steps s JOIN step_attempts a ON a.run_id = s.run_id AND a.step_id = s.id AND a.outcome = 'succeeded'
          GROUP BY s.id HAVING count(*) > 1 OR max(a.attempt) <> s.attempt OR s.status <> 'succeeded'
         UNION ALL
-        SELECT s.id, s.attempt, NULL FROM steps s WHERE s.status = 'succeeded' AND NOT s.inline
-           AND NOT EXISTS (SELECT 1 FROM step_attempts a
-                            WHERE a.run_id = s.run_id AND a.step_id = s.id AND a.outcome = 'succeeded')
+        SELECT s.id, s.attempt, NULL FROM steps s
+         WHERE s.status = 'succeeded' AND NOT s.inline AND s.copied_from IS NULL AND NOT EXISTS (
+           SELECT 1 FROM step_attempts a
+            WHERE a.run_id = s.run_id AND a.step_id = s.id AND a.outcome = 'succeeded')
+        """,
+    ),
+    Invariant(
+        "copy-true",
+        "A step that is a copy was never attempted, and ended well in the source, as the same part of the definition.",
+        """
+        SELECT s.id AS subject, s.copied_from, s.status FROM steps s JOIN runs r ON r.id = s.run_id
+         WHERE s.copied_from IS NOT NULL AND (
+           s.status NOT IN ('succeeded', 'skipped')
+           OR EXISTS (SELECT 1 FROM step_attempts a WHERE a.run_id = s.run_id AND a.step_id = s.id)
+           OR NOT EXISTS (
+             SELECT 1 FROM steps o JOIN runs q ON q.id = o.run_id
+               JOIN workflow_versions w ON w.id = q.workflow_version_id
+               JOIN workflow_versions v ON v.id = r.workflow_version_id
+              WHERE o.id = s.copied_from AND o.run_id = r.source_run_id AND o.project_id = s.project_id
+                AND o.path = s.path AND o.status = s.status AND o.output IS NOT DISTINCT FROM s.output
+                AND jsonb_path_query_first(v.definition, '$.steps[*] ? (@.id == $key)',
+                                           jsonb_build_object('key', s.node_key))
+                  = jsonb_path_query_first(w.definition, '$.steps[*] ? (@.id == $key)',
+                                           jsonb_build_object('key', s.node_key))))
+        """,
+    ),
+    Invariant(
+        "copy-whole",
+        "Everything that a copied step needs is a copy, too.",
+        """
+        SELECT s.id AS subject, n.id AS need FROM steps s JOIN steps n ON n.id = ANY (s.needs)
+         WHERE s.copied_from IS NOT NULL AND n.copied_from IS NULL
+        """,
+    ),
+    Invariant(
+        "call-copied",
+        "A call that no attempt of its run made is a final one of the same step in the source; nothing was sent.",
+        """
+        SELECT c.id AS subject, c.status, c.sends FROM calls c
+          JOIN steps s ON s.id = c.step_id JOIN runs r ON r.id = c.run_id
+         WHERE c.attempt = 0 AND (
+           c.status NOT IN ('done', 'failed', 'denied', 'expired') OR c.sends <> 0 OR c.prepared_at IS NOT NULL
+           OR c.cost_micros <> 0 OR NOT EXISTS (
+             SELECT 1 FROM steps o JOIN calls k ON k.run_id = o.run_id AND k.step_id = o.id
+              WHERE o.run_id = r.source_run_id AND o.path = s.path AND k.seq = c.seq AND k.kind = c.kind
+                AND k.name = c.name AND k.request_hash = c.request_hash AND k.status = c.status
+                AND k.response IS NOT DISTINCT FROM c.response))
         """,
     ),
     Invariant(
@@ -91,7 +135,7 @@ INVARIANTS: Sequence[Invariant] = (
         "No call left without a decision that allowed it or an approval that was used for it.",
         """
         SELECT c.id AS subject, c.status FROM calls c
-         WHERE (c.prepared_at IS NOT NULL OR c.status IN ('prepared', 'done', 'unknown'))
+         WHERE c.attempt > 0 AND (c.prepared_at IS NOT NULL OR c.status IN ('prepared', 'done', 'unknown'))
            AND NOT EXISTS (SELECT 1 FROM policy_decisions d WHERE d.id = c.decision_id AND d.subject_id = c.id
                               AND d.outcome = 'allow' AND d.request_hash = c.request_hash)
            AND NOT EXISTS (SELECT 1 FROM approvals a WHERE a.id = c.approval_id AND a.status = 'consumed'
@@ -149,6 +193,38 @@ INVARIANTS: Sequence[Invariant] = (
         """
         SELECT a.id AS subject, a.status, s.status AS step FROM approvals a JOIN steps s ON s.id = a.step_id
          WHERE a.status IN ('pending', 'approved') AND s.finished_at IS NOT NULL
+        """,
+    ),
+    Invariant(
+        "held-while-paused",
+        "The open steps of a run are held while it is queued or paused, and no others.",
+        """
+        SELECT s.id AS subject, s.status, s.held, r.status AS run FROM steps s JOIN runs r ON r.id = s.run_id
+         WHERE s.finished_at IS NULL AND s.held <> (r.status IN ('queued', 'paused'))
+        """,
+    ),
+    Invariant(
+        "nothing-while-stopped",
+        "No call was prepared while a stop was in force for its project or the installation.",
+        """
+        SELECT c.id AS subject, c.prepared_at, h.id AS halt, h.created_at, h.released_at
+          FROM halts h JOIN calls c ON h.scope = 'installation' OR h.project_id = c.project_id
+         WHERE h.kind = 'stop' AND c.prepared_at > h.created_at
+           AND c.prepared_at < coalesce(h.released_at, 'infinity')
+        """,
+    ),
+    Invariant(
+        "queue-moves",
+        "No run queues for more than 10 s while there is room for it.",
+        """
+        SELECT r.id AS subject, r.created_at FROM (
+            SELECT DISTINCT q.project_id FROM runs q WHERE q.status = 'queued') p
+          CROSS JOIN LATERAL unnest(engine.admissible(p.project_id, 100)) AS a (run_id)
+          JOIN runs r ON r.id = a.run_id
+         WHERE clock_timestamp() - interval '10 seconds' > greatest(
+           (SELECT max(e.at) FROM events e WHERE e.run_id = r.id),
+           (SELECT max(o.finished_at) FROM runs o WHERE o.project_id = r.project_id),
+           (SELECT max(u.at) FROM audit u WHERE u.project_id = r.project_id))
         """,
     ),
     Invariant(

@@ -28,9 +28,10 @@ from sparkops.engine.claim import Claim
 from sparkops.engine.complete import Ended
 from sparkops.engine.context import Engine
 from sparkops.engine.decide import OUTPUT_TOO_LARGE
-from sparkops.engine.errors import CancelRequested, Fenced, NonDeterministic
+from sparkops.engine.errors import CancelRequested, Fenced, Halted, NonDeterministic
 from sparkops.engine.graph import Graph, Node
 from sparkops.engine.params import Context, StepView, render_with
+from sparkops.engine.put_back import put_back
 from sparkops.engine.retry import next_attempt
 from sparkops.engine.wait import ask, wait_for_approvals
 from sparkops.runtime.agent import Toolbox, run_agent, tool_effect
@@ -111,14 +112,14 @@ class _Attempt:
 
 
 async def execute(runtime: Runtime, claim: Claim, trust: Trust) -> Ended | None:
-    """Run one attempt to its end, or return None when the step was parked and needs no worker.
+    """Run one attempt to its end, or return None when the step was parked or given back and needs no worker.
 
     Raises:
         Fenced: another worker has the step; nothing more may be written.
     """
     graph = await runtime.engine.graphs.get(runtime.engine.database.pool, claim.workflow_version_id)
     node = graph.by_key[claim.key]
-    deadline = time.monotonic() + claim.timeout_seconds if claim.timeout_seconds else None
+    deadline = time.monotonic() + claim.seconds if claim.seconds is not None else None
     gate = RecordedGate(
         runtime.engine,
         claim,
@@ -130,17 +131,19 @@ async def execute(runtime: Runtime, claim: Claim, trust: Trust) -> Ended | None:
     )
     try:
         params = render_with(node, await _context(runtime, claim))
-        async with asyncio.timeout(claim.timeout_seconds) as limit:
+        async with asyncio.timeout(claim.seconds) as limit:
             output = await _perform(_Attempt(runtime, claim, graph, node, params, gate))
         stored = await _stored(runtime, claim, output)
     except Parked as parked:
         await _park(runtime, claim, parked)
         return None
+    except Halted:
+        await put_back(runtime.engine, claim, gate.unrecorded)
+        return None
     except TimeoutError:
         if not limit.expired():
             raise  # the database's, not the step's
-        error = {"code": "timeout", "message": f"The attempt took longer than {claim.timeout_seconds:g} s."}
-        return _failed(claim, node, gate, error, retryable=True)
+        return _timed_out(claim, node, gate)
     except (StepFailed, CallFailed) as failed:
         return _failed(claim, node, gate, dict(failed.error), retryable=failed.retryable)
     except (CancelRequested, NonDeterministic, ExpressionError) as refused:
@@ -152,7 +155,7 @@ async def execute(runtime: Runtime, claim: Claim, trust: Trust) -> Ended | None:
     except Exception:  # a bug must cost its step an attempt, not a lease and the blame for a crash
         log.exception("step.broke", step_id=str(claim.lease.step_id), attempt=claim.lease.attempt)
         return _failed(claim, node, gate, _BUG, retryable=True)
-    return Ended(claim, StepStatus.SUCCEEDED, output=stored, results=gate.unrecorded)
+    return _ended(claim, gate, StepStatus.SUCCEEDED, output=stored)
 
 
 async def _context(runtime: Runtime, claim: Claim) -> Context:
@@ -271,11 +274,24 @@ async def _park(runtime: Runtime, claim: Claim, parked: Parked) -> None:
         await advance_run(runtime.engine, claim.run_id)
 
 
+def _timed_out(claim: Claim, node: Node, gate: RecordedGate) -> Ended:
+    """End an attempt whose time is up: after the step's deadline there is no other."""
+    if claim.seconds == claim.timeout_seconds:
+        error = {"code": "timeout", "message": f"The attempt took longer than {claim.timeout_seconds:g} s."}
+        return _failed(claim, node, gate, error, retryable=True)
+    error = {"code": "deadline", "message": "The step was not done within its deadline."}
+    return _failed(claim, node, gate, error, retryable=False)
+
+
 def _failed(claim: Claim, node: Node, gate: RecordedGate, error: Mapping[str, Any], *, retryable: bool) -> Ended:
     """End the attempt as its retry policy says: try again after a while, or fail for good."""
-    delay = next_attempt(node.retry, claim.failures + 1, retryable=retryable, random=_jitter)
+    delay = next_attempt(node.retry, claim.failures + 1, code=error.get("code"), retryable=retryable, random=_jitter)
     status = StepStatus.FAILED if delay is None else StepStatus.READY
-    return Ended(claim, status, error=error, retry_in=delay, results=gate.unrecorded)
+    return _ended(claim, gate, status, error=error, retry_in=delay)
+
+
+def _ended(claim: Claim, gate: RecordedGate, status: StepStatus, **how: Any) -> Ended:
+    return Ended(claim, status, results=gate.unrecorded, noted=gate.noted, policy_version=gate.policy_version, **how)
 
 
 def _error(refused: SparkOpsError) -> dict[str, Any]:

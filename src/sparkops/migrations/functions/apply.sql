@@ -19,6 +19,7 @@ BEGIN
        SET status = c.status, output = nullif(c.output, 'null'), error = nullif(c.error, 'null'),
            not_before = clock_timestamp(),
            ready_at = CASE WHEN c.op = 'ready' THEN clock_timestamp() END,
+           fails_at = CASE WHEN c.op = 'ready' THEN clock_timestamp() + s.deadline END,
            started_at = CASE WHEN c.op IN ('succeed', 'fail') THEN clock_timestamp() END,
            finished_at = CASE WHEN c.op <> 'ready' THEN clock_timestamp() END
       FROM command c WHERE s.run_id = p_run AND s.path = c.key AND s.status = 'pending'

@@ -3,7 +3,7 @@ LANGUAGE plpgsql AS $$
 -- T_CANCEL. What has not started is cancelled at once; what runs is asked to stop, and from this commit on prepares
 -- nothing more. The run ends when its last running step does. Repeating it lets go of steps that have become uncertain
 -- meanwhile and changes nothing else; nor does cancelling a run that has ended. p_user NULL: the platform itself,
--- because of p_error. Returns {status, rings}.
+-- because of p_error. Returns {status, freed: where a place may have become free, rings}.
 DECLARE
   v_run runs;
   v_step steps;
@@ -29,7 +29,7 @@ BEGIN
   FOR v_step IN SELECT * FROM steps WHERE run_id = p_run
                    AND status IN ('pending', 'ready', 'running', 'waiting', 'uncertain') ORDER BY id FOR UPDATE LOOP
     IF v_step.status = 'running' THEN
-      UPDATE steps SET cancel_requested = true WHERE id = v_step.id;
+      UPDATE steps SET cancel_requested = true, held = false WHERE id = v_step.id;
     ELSE
       UPDATE steps SET status = 'cancelled', finished_at = clock_timestamp(), waiting_for = NULL, wake_at = NULL
        WHERE id = v_step.id RETURNING * INTO v_step;
@@ -41,7 +41,8 @@ BEGIN
   PERFORM engine.write_audit(v_run.project_id, coalesce('user:' || p_user, 'system'), 'run.cancel', 'run:' || p_run,
                              coalesce(p_error, '{}'));
 
-  v_ended := engine.hand_over('{}', ARRAY[p_run]);
+  v_ended := engine.end_runs(ARRAY[p_run]);
   RETURN jsonb_build_object('status', (SELECT status FROM runs WHERE id = p_run),
-                            'rings', engine.emit(v_events || (v_ended -> 'events')));
+                            'freed', engine.freed(ARRAY[p_run]),
+                            'rings', engine.emit(v_events || v_ended));
 END $$;
