@@ -73,7 +73,7 @@ async def things(ann: Person, door: Door) -> Things:
 @pytest.mark.parametrize("place", ["run", "step", "frame", "request", "response", "question"])
 async def test_values_lie_wherever_a_run_refers_to_them(ann: Person, door: Door, things: Things, place: str) -> None:
     project = UUID((await ann.client.get("/api/v1/projects/weather")).json()["id"])
-    stored = {"deep": [await door.engine.payloads.store(project, [LARGE])]}
+    stored = {"deep": [(await door.engine.payloads.store(project, [LARGE])).value]}
     change: Any = {
         "run": update(Run).where(Run.id == things.run_id).values(output=stored),
         "step": update(Step).where(Step.id == things.step_id).values(output=stored),

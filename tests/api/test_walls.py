@@ -36,6 +36,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "updateProject": {"max_running_runs": 1},
     "updateWorkflow": {"max_running_runs": 1},
     "orderHalt": {"kind": "pause", "scope": "project", "project": "weather", "reason": "maintenance"},
+    "sendEvent": {"project": "weather", "id": "e-1", "name": "payment.received", "data": {}},
     "approve": {},
     "reject": {"reason": "no"},
     "resolveStep": {"answer": "fail", "evidence": "asked"},

@@ -372,13 +372,24 @@ async def finish_quietly(world: World, run_id: UUID) -> None:
     await world.sql("UPDATE runs SET status = 'cancelled', finished_at = clock_timestamp() WHERE id = $1", run_id)
 
 
+async def adopt(world: World, child: UUID, parent: UUID) -> None:
+    """Make a run that of a sub-workflow, as if the one step of the other had started it."""
+    await world.sql("UPDATE steps SET child_run_id = $1 WHERE run_id = $2", child, parent)
+    await world.sql(
+        "UPDATE runs SET parent_run_id = $2, lineage = ARRAY[$2::uuid],"
+        " parent_step_id = (SELECT id FROM steps WHERE run_id = $2) WHERE id = $1",
+        child,
+        parent,
+    )
+
+
 async def test_a_sub_workflows_run_is_not_held_back_by_the_limits_of_the_run_that_waits_for_it(world: World) -> None:
     name = await world.workflow(SINGLE)
     await limit_project(world, 1)
     parent = await world.run(await world.workflow(ONE_STEP))
     root, child = await several(world, name, 2)
     assert await found(world, parent, root, child) == ["running", "queued", "queued"]
-    await world.sql("UPDATE runs SET parent_run_id = $2, lineage = ARRAY[$2::uuid] WHERE id = $1", child, parent)
+    await adopt(world, child, parent)
     await sweep(world.engine, ("run",))
     assert await found(world, root, child) == ["queued", "running"]
 
@@ -386,7 +397,7 @@ async def test_a_sub_workflows_run_is_not_held_back_by_the_limits_of_the_run_tha
 async def test_a_run_does_not_wait_for_the_runs_above_it(world: World) -> None:
     name = await world.workflow(SINGLE)
     parent, child = await several(world, name, 2)
-    await world.sql("UPDATE runs SET parent_run_id = $2, lineage = ARRAY[$2::uuid] WHERE id = $1", child, parent)
+    await adopt(world, child, parent)
     await sweep(world.engine, ("run",))
     assert await found(world, parent, child) == ["running", "running"]
 

@@ -82,7 +82,7 @@ async def test_an_attempt_that_meets_the_deadline_fails_for_good_and_says_so(wor
         )
         worker, claim = await world.claimed(run_id)
         ended = await execute(world.runtime(), claim, Trust.since(time.monotonic(), 15))
-        assert ended is not None
+        assert isinstance(ended, Ended)
         assert ended.error is not None
         assert (ended.status, ended.error["code"]) == ("failed", "deadline")
         await end_attempt(world.engine, worker, ended, claim=0)

@@ -22,7 +22,7 @@ from sparkops.engine.halts import HaltOrder, Kind, Scope, order_halt, release_ha
 from sparkops.engine.pause import NotResumable, hold_workflows, pause_run, release_workflows, resume_run
 from sparkops.engine.put_back import put_back
 from sparkops.engine.sweep import sweep
-from sparkops.runtime.attempt import execute
+from sparkops.runtime.attempt import Waiting, execute
 from sparkops.runtime.trust import Trust
 from tests.engine.acts import ONE_STEP, prepared, proposal, result, succeed
 from tests.engine.conftest import World
@@ -85,6 +85,30 @@ async def test_a_halt_of_one_project_leaves_the_others_alone(world: World) -> No
     )
     (taken,) = await world.claims(await world.worker(), 9)
     await prepared(world, taken)
+
+
+async def test_halted_projects_do_not_hide_the_work_of_others(world: World) -> None:
+    """More of them than a claim for one step looks at, all with older work."""
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    for number in range(5):
+        project = new_id()
+        async with world.database.sessions.begin() as session:
+            await session.execute(insert(Project).values(id=project, slug=f"halted-{number}", name="Halted"))
+        await world.sql(
+            "INSERT INTO steps (id, run_id, project_id, node_key, path, type, position, effect_class, status,"
+            " not_before)"
+            " SELECT $1, run_id, $2, 'old', $3, type, 0, effect_class, 'ready', not_before - interval '1 hour'"
+            " FROM steps WHERE node_key = 'only'",
+            new_id(),
+            project,
+            f"old-{number}",
+        )
+        await world.sql(
+            "INSERT INTO halts (id, scope, scope_id, project_id, kind) VALUES ($1, 'project', $2, $2, 'pause')",
+            new_id(),
+            project,
+        )
+    assert [claim.run_id for claim in await world.claims(await world.worker())] == [run_id]
 
 
 async def test_a_pause_lets_what_runs_go_on_with_its_calls(world: World) -> None:
@@ -167,7 +191,7 @@ async def test_a_worker_gives_a_stopped_step_back_and_it_runs_after_the_release(
         run_id = await world.run(await world.workflow(SLOW))
         worker, only = await world.claimed(run_id)
         ordered = await halt(world, Kind.STOP)
-        assert await execute(world.runtime(), only, Trust.since(time.monotonic(), 15)) is None
+        assert await execute(world.runtime(), only, Trust.since(time.monotonic(), 15)) == Waiting()
         step = (await world.steps(run_id))["only"]
         assert (step["status"], step["failures"], step["crashes"], step["isolate"]) == ("ready", 0, 0, False)
         assert await world.database.pool.fetchval("SELECT outcome FROM step_attempts") == "released"
@@ -316,3 +340,11 @@ async def test_a_pause_of_a_workflow_that_was_released_meanwhile_does_not_hold(w
     await release(world, ordered)
     await call(world.engine.database.pool, "pause_run", run_id, None)
     assert await world.status(run_id) == "running"
+
+
+async def test_a_release_that_meets_a_run_which_a_person_paused_meanwhile_leaves_it(world: World) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    await pause_run(world.engine, world.ada, run_id)
+    await call(world.engine.database.pool, "resume_run", run_id, None)
+    assert await world.status(run_id) == "paused"
+    assert await release_workflows(world.engine) == 0, "nor does it look at such runs, however many there are"

@@ -18,7 +18,7 @@ from sparkops.engine.advance import advance_run
 from sparkops.engine.complete import Ended, complete, end_attempt
 from sparkops.engine.give_back import reap
 from sparkops.engine.sweep import sweep
-from sparkops.runtime.attempt import execute
+from sparkops.runtime.attempt import Waiting, execute
 from sparkops.runtime.trust import Trust
 from tests.engine.bulk import LARGE, echo, making, objects
 from tests.engine.conftest import World
@@ -197,8 +197,7 @@ async def test_an_input_that_is_too_large_is_refused_in_words(
 @pytest.fixture
 def tight(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fifty megabytes are a hundred thousand bytes here."""
-    monkeypatch.setattr(bounds.pack, "__defaults__", (100_000,))
-    monkeypatch.setattr(Payloads.store, "__kwdefaults__", {"limit": 100_000})
+    monkeypatch.setattr(bounds, "MAX_BYTES", 100_000)
 
 
 async def test_an_output_that_is_too_large_fails_its_step(world: World, sent: list[Any], tight: None) -> None:
@@ -234,7 +233,7 @@ async def test_a_question_that_shows_something_large_is_asked_once(world: World,
     run_id = await world.run(await world.workflow(source), input={"text": LARGE})
     for _ in range(2):
         _, claim = await world.claimed(run_id)
-        assert await execute(world.runtime(), claim, Trust.since(time.monotonic(), 15)) is None
+        assert await execute(world.runtime(), claim, Trust.since(time.monotonic(), 15)) == Waiting()
         asked = await world.database.pool.fetchrow("SELECT * FROM approvals")
         await world.sql("UPDATE steps SET status = 'ready' WHERE status = 'waiting'")
     assert asked["request_hash"] == digest({"title": "Send it?", "show": LARGE})
@@ -275,13 +274,13 @@ async def test_a_recorded_large_answer_is_read_and_not_bought_again(world: World
     _, claim = await world.claimed(run_id)
     trust = Trust.since(time.monotonic(), 15)
     first = await execute(world.runtime(), claim, trust)
-    assert first is not None
+    assert isinstance(first, Ended)
     await world.lapse(claim.lease.step_id)
     await reap(world.engine)
     _, again = await world.claimed(run_id)
     assert [Reference.of(entry["response"]) is not None for entry in again.journal] == [False, True, False]
     second = await execute(forgetful(world).runtime(), again, trust)
-    assert second is not None
+    assert isinstance(second, Ended)
     assert second.output == first.output
     assert [call["sends"] for call in await world.calls(run_id)] == [1, 1, 1]
 
@@ -316,7 +315,7 @@ async def test_a_step_waits_with_its_end_while_the_storage_is_away(
 async def test_a_run_whose_values_cannot_be_read_now_is_left_to_a_later_sweep(world: World, sent: list[Any]) -> None:
     run_id = await world.run(await world.workflow(PASSED_ON))
     worker, claim = await world.claimed(run_id)
-    output = await world.engine.payloads.store(world.project_id, [LARGE])
+    output = (await world.engine.payloads.store(world.project_id, [LARGE])).value
     blind = replace(world.engine, payloads=Payloads())
     with pytest.raises(Unavailable):
         await end_attempt(blind, worker, Ended(claim, StepStatus.SUCCEEDED, output), claim=0)

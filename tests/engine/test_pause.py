@@ -142,7 +142,7 @@ async def test_a_paused_run_can_be_cancelled(world: World) -> None:
     (running,) = await world.claims(worker)
     await pause_run(world.engine, world.ada, run_id)
     await cancel_run(world.engine, world.ada, run_id)
-    assert await world.status(run_id) == "cancelling"
+    assert (await world.status(run_id), await held(world, run_id)) == ("cancelling", set())
     with pytest.raises(NotPausable, match="cancelled"):
         await pause_run(world.engine, world.ada, run_id)
     await succeed(world, worker, running)

@@ -280,7 +280,7 @@ async def test_a_worker_whose_claims_stand_still_stops_looking_alive_and_its_ste
         loop = WorkerLoop(short.runtime(), worker, slots=2, drain_seconds=0.1, watchdog_seconds=0.5)
         hang = asyncio.Event()
 
-        async def hangs(room: int) -> list[Claim]:
+        async def hangs(room: int, full: object) -> list[Claim]:
             await hang.wait()
             return []
 

@@ -13,10 +13,11 @@ from sparkops.core import payloads as module
 from sparkops.core.blobs import Blobs
 from sparkops.core.errors import Unavailable
 from sparkops.core.ids import new_id
-from sparkops.core.json import Json, canonical, digest
+from sparkops.core.json import Json, canonical, digest, dumps, loads
 from sparkops.core.payloads import (
     INLINE_BYTES,
     NotAtHand,
+    Packed,
     Payloads,
     Reference,
     ValueLost,
@@ -39,6 +40,17 @@ def fresh(tmp_path: Path) -> Payloads:
     return Payloads(Blobs.in_directory(tmp_path))
 
 
+async def keep(payloads: Payloads, value: Json) -> Json:
+    """Store a value, and return what its row holds, of which the text says the same."""
+    stored = await payloads.store(PROJECT, value)
+    assert loads(dumps(stored.text)) == stored.value
+    return stored.value
+
+
+def packed(value: Json, limit: int | None = None) -> Packed | None:
+    return pack(value, dumps(value), limit)
+
+
 def files(tmp_path: Path) -> list[Path]:
     return [path for path in tmp_path.rglob("*") if path.is_file()]
 
@@ -47,7 +59,7 @@ def files(tmp_path: Path) -> list[Path]:
     ("value", "kind"), [(LARGE, "string"), ([LARGE], "array"), ({"text": LARGE, "n": [1, None, 2.5, "ä"]}, "object")]
 )
 async def test_a_large_value_comes_back_as_it_was(payloads: Payloads, tmp_path: Path, value: Json, kind: str) -> None:
-    stored = await payloads.store(PROJECT, value)
+    stored = await keep(payloads, value)
     reference = Reference.of(stored)
     assert reference is not None
     assert (reference.type, reference.size) == (kind, len(canonical(value)))
@@ -60,16 +72,16 @@ async def test_a_large_value_comes_back_as_it_was(payloads: Payloads, tmp_path: 
 
 @pytest.mark.parametrize("value", [None, True, 1.5, "", "x" * (INLINE_BYTES - 2), {"blob": 1}, ['"$blob":'], "$blob"])
 async def test_a_small_value_stays_where_it_is(payloads: Payloads, tmp_path: Path, value: Json) -> None:
-    assert await payloads.store(PROJECT, value) is value
+    assert await keep(payloads, value) is value
     assert await payloads.load(PROJECT, value) is value
     assert not files(tmp_path)
 
 
 async def test_the_bound_is_exact(payloads: Payloads) -> None:
-    assert pack("x" * (INLINE_BYTES - 2)) is None
-    assert pack("x" * (INLINE_BYTES - 1)) is not None
+    assert packed("x" * (INLINE_BYTES - 2)) is None
+    assert packed("x" * (INLINE_BYTES - 1)) is not None
     with pytest.raises(ValueTooLarge, match="1,003 bytes as JSON; at most 1,002"):
-        pack("x" * 1_001, limit=1_002)
+        packed("x" * 1_001, limit=1_002)
 
 
 def lookalike(depth: int) -> Json:
@@ -81,7 +93,7 @@ def lookalike(depth: int) -> Json:
 
 @pytest.mark.parametrize("value", [lookalike(0), lookalike(1), lookalike(6), {"$blob": 1}, [{"$blob": None, "a": 1}]])
 async def test_data_that_looks_like_a_reference_is_data(payloads: Payloads, tmp_path: Path, value: Json) -> None:
-    stored = await payloads.store(PROJECT, value)
+    stored = await keep(payloads, value)
     reference = Reference.of(stored)
     assert reference is not None
     assert reference.sha256 == digest(value), "the row refers to the data, not to what the data names"
@@ -106,12 +118,12 @@ async def test_whatever_is_put_together_of_stored_values_comes_back(
     payloads = fresh(tmp_path_factory.getbasetemp() / "together")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "INLINE_BYTES", 20)
-        stored = {key: await payloads.store(PROJECT, value) for key, value in outputs.items()}
-    assert await payloads.load(PROJECT, {"run": stored}) == {"run": outputs}
+        stored = {key: await keep(payloads, value) for key, value in outputs.items()}
+    assert await payloads.load(PROJECT, stored) == outputs
 
 
 async def test_projects_do_not_share_what_they_store(payloads: Payloads, tmp_path: Path) -> None:
-    stored = await payloads.store(PROJECT, LARGE)
+    stored = await keep(payloads, LARGE)
     (file,) = files(tmp_path)
     assert file.relative_to(tmp_path).parts[:2] == ("projects", str(PROJECT))
     with pytest.raises(ValueLost):
@@ -119,22 +131,22 @@ async def test_projects_do_not_share_what_they_store(payloads: Payloads, tmp_pat
 
 
 async def test_writing_again_changes_nothing(payloads: Payloads, tmp_path: Path) -> None:
-    first = await payloads.store(PROJECT, [LARGE])
+    first = await keep(payloads, [LARGE])
     (file,) = files(tmp_path)
     before = file.stat().st_mtime_ns
     for writer in (payloads, fresh(tmp_path)):
-        assert await writer.store(PROJECT, [LARGE]) == first
+        assert await keep(writer, [LARGE]) == first
     assert [path.stat().st_mtime_ns for path in files(tmp_path)] == [before]
 
 
 @pytest.mark.parametrize("damage", [b"", b'"' + b"y" * INLINE_BYTES + b'"'])
 async def test_a_damaged_or_missing_object_is_an_error_that_names_it(tmp_path: Path, damage: bytes) -> None:
-    stored = await fresh(tmp_path).store(PROJECT, LARGE)
+    stored = await keep(fresh(tmp_path), LARGE)
     (file,) = files(tmp_path)
     file.write_bytes(damage)
     with pytest.raises(ValueLost, match=f"{digest(LARGE)}.*other bytes than were stored"):
         await fresh(tmp_path).load(PROJECT, stored)
-    assert await fresh(tmp_path).store(PROJECT, LARGE) == stored, "writing it again repairs it"
+    assert await keep(fresh(tmp_path), LARGE) == stored, "writing it again repairs it"
     assert await fresh(tmp_path).load(PROJECT, stored) == LARGE
     file.unlink()
     with pytest.raises(ValueLost, match="not in the object storage"):
@@ -143,15 +155,17 @@ async def test_a_damaged_or_missing_object_is_an_error_that_names_it(tmp_path: P
 
 async def test_a_process_without_object_storage_says_so() -> None:
     payloads = Payloads()
-    assert await payloads.store(PROJECT, {"a": 1}) == {"a": 1}
+    assert await keep(payloads, {"a": 1}) == {"a": 1}
     with pytest.raises(Unavailable, match="no object storage"):
-        await payloads.store(PROJECT, LARGE)
+        await keep(payloads, LARGE)
     with pytest.raises(Unavailable, match="no object storage"):
         await payloads.load(PROJECT, Reference("0" * 64, 1, "string", "").to_json())
 
 
-async def test_more_than_fits_into_memory_is_not_read(payloads: Payloads) -> None:
-    many = [Reference(hashlib.sha256(bytes([n])).hexdigest(), 50 << 20, "string", "").to_json() for n in range(5)]
+@pytest.mark.parametrize("distinct", [5, 1])
+async def test_more_than_fits_into_memory_is_not_read(payloads: Payloads, distinct: int) -> None:
+    digests = [hashlib.sha256(bytes([n % distinct])).hexdigest() for n in range(5)]
+    many = {str(n): Reference(found, 50 << 20, "string", "").to_json() for n, found in enumerate(digests)}
     with pytest.raises(ValueTooLarge, match="at most 209,715,200"):
         await payloads.load(PROJECT, many)
     with pytest.raises(ValueTooLarge):
@@ -160,7 +174,7 @@ async def test_more_than_fits_into_memory_is_not_read(payloads: Payloads) -> Non
 
 async def test_the_cache_is_bounded(payloads: Payloads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CACHE_BYTES", 3 * INLINE_BYTES)
-    stored = [await payloads.store(PROJECT, LARGE + str(n)) for n in range(4)]
+    stored = [await keep(payloads, LARGE + str(n)) for n in range(4)]
     for file in files(tmp_path):
         file.unlink()
     assert await payloads.load(PROJECT, stored[3]) == LARGE + "3"
@@ -168,14 +182,16 @@ async def test_the_cache_is_bounded(payloads: Payloads, tmp_path: Path, monkeypa
         await payloads.load(PROJECT, stored[0])
 
 
-def test_each_reference_is_named_once() -> None:
+def test_references_stand_alone_or_in_a_map() -> None:
     reference = Reference("a" * 64, 1, "string", "")
-    assert references({"a": reference.to_json(), "b": [reference.to_json()]}) == [reference]
+    assert references(reference.to_json()) == (reference,)
+    assert references({"a": reference.to_json(), "b": 1, "c": reference.to_json()}) == [reference, reference]
+    assert not references([reference.to_json()])
     assert not references({"$blob": {"sha256": "../../etc/passwd", "bytes": 1, "type": "string", "preview": ""}})
 
 
 async def test_a_desk_tells_what_is_missing_and_then_has_it(payloads: Payloads) -> None:
-    stored = {"a": await payloads.store(PROJECT, LARGE), "b": await payloads.store(PROJECT, [LARGE])}
+    stored = {"a": await keep(payloads, LARGE), "b": await keep(payloads, [LARGE])}
     desk = payloads.desk(PROJECT)
     with pytest.raises(NotAtHand) as missing:
         desk.load(stored)
@@ -186,23 +202,23 @@ async def test_a_desk_tells_what_is_missing_and_then_has_it(payloads: Payloads) 
 
 async def test_a_desk_writes_what_a_decision_made(payloads: Payloads, tmp_path: Path) -> None:
     desk = payloads.desk(PROJECT)
-    assert desk.store({"a": 1}) == {"a": 1}
+    assert desk.store({"a": 1}).value == {"a": 1}
     with pytest.raises(NotAtHand) as missing:
         desk.store({"a": LARGE})
     assert not files(tmp_path), "nothing is written while a decision is made"
     await desk.provide(missing.value)
-    assert await fresh(tmp_path).load(PROJECT, desk.store({"a": LARGE})) == {"a": LARGE}
+    assert await fresh(tmp_path).load(PROJECT, desk.store({"a": LARGE}).value) == {"a": LARGE}
 
 
 async def test_a_decision_is_made_again_until_everything_is_there(payloads: Payloads) -> None:
-    stored = [await payloads.store(PROJECT, LARGE + str(n)) for n in range(3)]
+    stored = [await keep(payloads, LARGE + str(n)) for n in range(3)]
     desk = payloads.desk(PROJECT)
     tries = 0
 
     async def act() -> Json:
         nonlocal tries
         tries += 1
-        return desk.store([desk.load(each) for each in stored])
+        return desk.store([desk.load(each) for each in stored]).value
 
     result = await desk.decide(act)
     assert await payloads.load(PROJECT, result) == [LARGE + str(n) for n in range(3)]
@@ -210,7 +226,7 @@ async def test_a_decision_is_made_again_until_everything_is_there(payloads: Payl
 
 
 async def test_a_desk_keeps_a_loss_for_the_decision(payloads: Payloads, tmp_path: Path) -> None:
-    stored = await payloads.store(PROJECT, LARGE)
+    stored = await keep(payloads, LARGE)
     files(tmp_path)[0].unlink()
     desk = fresh(tmp_path).desk(PROJECT)
 

@@ -57,9 +57,3 @@ def test_what_has_ended_counts_no_more() -> None:
     made.remove(last.claim.lease)
     made.remove(last.claim.lease)
     assert (made.full, made.claimable, len(made.all())) == ([], 1, 8)
-
-
-def test_a_step_that_must_run_alone_leaves_no_room() -> None:
-    made = slots(10)
-    made.add(held(FLOOD, isolate=True))
-    assert (made.free, made.claimable) == (0, 0)

@@ -142,7 +142,7 @@ async def begun_run(door: Door, principal: Principal, project: str, run_id: UUID
         paused_by=None,
         source=None,
         created_at=begun.created_at,
-        started_at=begun.created_at,
+        started_at=begun.started_at,
         finished_at=None,
         cancel_requested_at=None,
         cost_micros=0,

@@ -1,12 +1,13 @@
 """Values that are too large for a row: they lie in object storage, and the row holds a reference.
 
-A *plain* value is what a workflow works with. A *stored* value is what a row holds: in it, at whatever depth, a map
-of this shape is a reference to a plain value:
+A *plain* value is what a workflow works with. A *stored* value is what a row holds: a plain value, a reference to
+one, or a map of which some values are references, as the outputs of several steps put together are. A reference is
 
     {"$blob": {"sha256": …, "bytes": 81234, "type": "object" | "array" | "string", "preview": "[{\\"day\\": …"}}
 
 Nobody can forge one: a plain value that has a key `$blob` itself goes to object storage whatever its size, and what
-lies there is never searched for references. Stored values may be put together to larger ones as they are.
+lies there is never searched for references. References deeper than within the map at the top there are none: what
+is put together any further is made plain first, so that looking for them costs nothing.
 
 Objects lie under their project's prefix by the SHA-256 of their canonical JSON, which is also the digest of the value.
 They are written before the transaction that refers to them, so that a crash in between leaves an object that nobody
@@ -21,7 +22,7 @@ written within the last day (a reference may be about to be committed), and `_WR
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Protocol, TypeVar
@@ -34,7 +35,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from sparkops.core.blobs import Blobs, Damaged
 from sparkops.core.errors import NotFound, SparkOpsError, TooLarge, Unavailable
 from sparkops.core.failpoints import failpoint
-from sparkops.core.json import Json, canonical, dumps, loads
+from sparkops.core.json import Json, Part, as_part, canonical, dumps, loads
 
 INLINE_BYTES = 65_536
 """Up to here a value lies in its row."""
@@ -94,30 +95,23 @@ class Reference:
 
 
 def references(stored: Json) -> Sequence[Reference]:
-    """Return what a stored value refers to, each once. Costs next to nothing where there is none."""
-    if stored is None or isinstance(stored, str | int | float) or _MARK not in dumps(stored):
+    """Return what a stored value refers to, as often as it does. Costs next to nothing where there is nothing."""
+    if not isinstance(stored, dict):
         return ()
-    return list({found.sha256: found for found in _find(stored)}.values())
+    whole = Reference.of(stored)
+    if whole is not None:
+        return (whole,)
+    parts = (Reference.of(part) for part in stored.values() if isinstance(part, dict))
+    return [part for part in parts if part is not None]
 
 
-def _find(part: Json) -> Iterator[Reference]:
-    found = Reference.of(part)
-    if found is not None:
-        yield found
-    elif isinstance(part, dict | list):
-        for item in part.values() if isinstance(part, dict) else part:
-            yield from _find(item)
-
-
-def _put_together(part: Json, plain: Mapping[str, Json]) -> Json:
-    found = Reference.of(part)
-    if found is not None:
-        return plain[found.sha256]
-    if isinstance(part, dict):
-        return {key: _put_together(item, plain) for key, item in part.items()}
-    if isinstance(part, list):
-        return [_put_together(item, plain) for item in part]
-    return part
+def _put_together(stored: Json, plain: Mapping[str, Json]) -> Json:
+    whole = Reference.of(stored)
+    if whole is not None:
+        return plain[whole.sha256]
+    assert isinstance(stored, dict), "only a map can hold references"
+    parts = ((key, part, Reference.of(part)) for key, part in stored.items())
+    return {key: part if found is None else plain[found.sha256] for key, part, found in parts}
 
 
 def refers_to(column: InstrumentedAttribute[Any], sha256: str) -> ColumnElement[bool]:
@@ -133,13 +127,21 @@ class Packed:
     data: bytes
 
 
-def pack(value: Json, limit: int = MAX_BYTES) -> Packed | None:
-    """Return a plain value packed for object storage; None: it is stored as it is.
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A stored value, and its JSON, serialised once: a document for the database takes it as it is."""
+
+    value: Json
+    text: Part
+
+
+def pack(value: Json, data: bytes, limit: int | None = None) -> Packed | None:
+    """Return a plain value, whose JSON is `data`, packed for object storage; None: it is stored as it is.
 
     Raises:
-        ValueTooLarge: its JSON has more than `limit` bytes.
+        ValueTooLarge: its JSON has more than `limit` bytes; None: than any value may have.
     """
-    data = dumps(value)
+    limit = MAX_BYTES if limit is None else limit
     if len(data) > limit:
         raise ValueTooLarge(
             f"The value has {len(data):,} bytes as JSON; at most {limit:,} are allowed.", limit_bytes=limit
@@ -152,6 +154,11 @@ def pack(value: Json, limit: int = MAX_BYTES) -> Packed | None:
     return Packed(Reference(sha256(data).hexdigest(), len(data), kind, preview), data)
 
 
+def _refer(packed: Packed) -> Stored:
+    value = packed.reference.to_json()
+    return Stored(value, as_part(dumps(value)))
+
+
 class Values(Protocol):
     """What a pure decision needs in order to work on stored values."""
 
@@ -159,7 +166,7 @@ class Values(Protocol):
         """Return the plain form."""
         ...
 
-    def store(self, value: Json) -> Json:
+    def store(self, value: Json) -> Stored:
         """Return the stored form."""
         ...
 
@@ -170,8 +177,8 @@ class PlainValues:
     def load(self, stored: Json) -> Json:
         return stored
 
-    def store(self, value: Json) -> Json:
-        return value
+    def store(self, value: Json) -> Stored:
+        return Stored(value, as_part(dumps(value)))
 
 
 PLAIN: Values = PlainValues()
@@ -187,18 +194,23 @@ class Payloads:
         self._blobs = blobs
         self._cache = _Cache()
 
-    async def store(self, project_id: UUID, value: Json, *, limit: int = MAX_BYTES) -> Json:
+    async def store(
+        self, project_id: UUID, value: Json, *, limit: int | None = None, text: bytes | None = None
+    ) -> Stored:
         """Return the stored form of a plain value; if it is large, its bytes are safe when this returns.
+
+        `text`: its JSON, if somebody has it already.
 
         Raises:
             ValueTooLarge: it has more than `limit` bytes.
             Unavailable: the object storage did not take it.
         """
-        packed = pack(value, limit)
+        data = dumps(value) if text is None else text
+        packed = pack(value, data, limit)
         if packed is None:
-            return value
+            return Stored(value, as_part(data))
         await self.write(project_id, packed)
-        return packed.reference.to_json()
+        return _refer(packed)
 
     async def write(self, project_id: UUID, packed: Packed) -> None:
         """Make the bytes of a packed value safe; repeating it changes nothing.
@@ -225,7 +237,8 @@ class Payloads:
         if not found:
             return stored
         check_loadable(found)
-        return _put_together(stored, {each.sha256: await self.read(project_id, each) for each in found})
+        distinct = {each.sha256: each for each in found}
+        return _put_together(stored, {name: await self.read(project_id, each) for name, each in distinct.items()})
 
     async def read(self, project_id: UUID, reference: Reference) -> Json:
         """Return the plain value that a reference leads to. Raises ValueLost and Unavailable as `load` does."""
@@ -252,13 +265,13 @@ class Payloads:
             raise Unavailable("This process has no object storage, so it cannot read or write large values.")
         return self._blobs.under(f"projects/{project_id}")
 
-    def desk(self, project_id: UUID) -> "Desk":
-        """Return an empty desk for one decision."""
+    def desk(self, project_id: UUID | None = None) -> "Desk":
+        """Return an empty desk for one decision about what is this project's; None: the decision will tell."""
         return Desk(self, project_id)
 
 
 def check_loadable(found: Sequence[Reference]) -> None:
-    """Do nothing if all these values fit into memory together.
+    """Do nothing if all these values fit into memory together, each as often as it is there.
 
     Raises:
         ValueTooLarge: they do not.
@@ -287,12 +300,12 @@ class Desk:
     """The large values of one decision: it may be made under locks, while reading and writing them may not.
 
     The decision takes what lies here; what is missing it learns as `NotAtHand`. It must be one that comes to the same
-    result when it is made again.
+    result when it is made again. `project_id` may be set by the decision, which reads it under its lock.
     """
 
-    def __init__(self, payloads: Payloads, project_id: UUID) -> None:
+    def __init__(self, payloads: Payloads, project_id: UUID | None) -> None:
+        self.project_id = project_id
         self._payloads = payloads
-        self._project_id = project_id
         self._plain: dict[str, Json] = {}
         self._lost: dict[str, ValueLost] = {}
         self._written: set[str] = set()
@@ -312,24 +325,25 @@ class Desk:
         for each in found:
             if each.sha256 in self._lost:
                 raise self._lost[each.sha256]
-        missing = [each for each in found if each.sha256 not in self._plain]
+        missing = {each.sha256: each for each in found if each.sha256 not in self._plain}
         if missing:
-            raise NotAtHand(to_read=missing)
+            raise NotAtHand(to_read=list(missing.values()))
         return _put_together(stored, self._plain)
 
-    def store(self, value: Json) -> Json:
+    def store(self, value: Json) -> Stored:
         """Return the stored form of a plain value.
 
         Raises:
             NotAtHand: it has to be written first.
             ValueTooLarge: it is larger than any value may be.
         """
-        packed = pack(value)
+        data = dumps(value)
+        packed = pack(value, data)
         if packed is None:
-            return value
+            return Stored(value, as_part(data))
         if packed.reference.sha256 not in self._written:
             raise NotAtHand(to_write=[packed])
-        return packed.reference.to_json()
+        return _refer(packed)
 
     async def provide(self, missing: NotAtHand) -> None:
         """Read and write what a decision was missing. Never call it with a transaction open.
@@ -337,13 +351,14 @@ class Desk:
         Raises:
             Unavailable: the object storage does not answer.
         """
+        assert self.project_id is not None, "the decision has said whose values it needs"
         for reference in missing.to_read:
             try:
-                self._plain[reference.sha256] = await self._payloads.read(self._project_id, reference)
+                self._plain[reference.sha256] = await self._payloads.read(self.project_id, reference)
             except ValueLost as lost:
                 self._lost[reference.sha256] = lost
         for packed in missing.to_write:
-            await self._payloads.write(self._project_id, packed)
+            await self._payloads.write(self.project_id, packed)
             self._written.add(packed.reference.sha256)
 
     async def decide(self, act: Callable[[], Awaitable[_T]]) -> _T:

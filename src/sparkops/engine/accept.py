@@ -14,7 +14,7 @@ from sparkops.core.errors import Conflict, Invalid, NotFound, TooLarge, Unavaila
 from sparkops.core.expressions import ExpressionError
 from sparkops.core.ids import new_id
 from sparkops.core.json import Json, digest
-from sparkops.core.payloads import MAX_INPUT_BYTES, Values, ValueTooLarge
+from sparkops.core.payloads import MAX_INPUT_BYTES, Desk, Stored, ValueTooLarge
 from sparkops.core.principal import Principal
 from sparkops.domains.runs.state import RunStatus, SourceKind, StepStatus
 from sparkops.domains.workflows.definition import validate_input
@@ -35,6 +35,7 @@ from sparkops.engine.decide import (
 from sparkops.engine.displace import DISPLACES, displace
 from sparkops.engine.graph import Graph, Node
 from sparkops.engine.params import render_concurrency_key
+from sparkops.engine.rows import Named, step_row
 
 _VERSION = """
 SELECT v.id, v.version, v.workflow_id, r.id AS first_run, r.idem_hash,
@@ -49,6 +50,11 @@ SELECT v.id, v.version, v.workflow_id, r.id AS first_run, r.idem_hash,
 _AGENTS = """
 SELECT a.name, v.id FROM agents a JOIN agent_versions v ON v.agent_id = a.id AND v.version = a.latest_version
  WHERE a.project_id = $1 AND a.name = ANY ($2)
+"""
+_WORKFLOWS = """
+SELECT n.name, n.version, v.id FROM unnest($2::text[], $3::bigint[]) AS n (name, version)
+  JOIN workflows w ON w.project_id = $1 AND w.name = n.name
+  JOIN workflow_versions v ON v.workflow_id = w.id AND v.version = coalesce(n.version, w.latest_version)
 """
 
 
@@ -104,6 +110,7 @@ class Begun:
     pins: Mapping[str, Mapping[str, str]]
     limit_micros: int
     created_at: datetime
+    started_at: datetime
     steps_by_status: Mapping[StepStatus, int]
     last_seq: int
 
@@ -170,10 +177,11 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
         # Before the input is looked at: the workflow may have changed since this very request was accepted.
         return repeated(found["first_run"], found["idem_hash"], _request_hash(request))
     graph = await engine.graphs.get(pool, found["id"])
+    inputs = await store_input(engine, request.project_id, validate_input(graph.definition, request.input))
     document = await run_document(
         engine,
         graph,
-        validate_input(graph.definition, request.input),
+        inputs,
         {
             "project_id": str(request.project_id),
             "workflow_id": str(found["workflow_id"]),
@@ -190,14 +198,34 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
         limited=found["limited"],
     )
     answer = await _write(engine, graph, document)
-    begun = _begun(graph, found["version"], document, answer) if answer["created"] else None
+    begun = _begun(graph, found["version"], inputs, document, answer) if answer["created"] else None
     return Accepted(UUID(answer["run_id"]), answer["created"], begun)
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The input of a run: what expressions read, and what its row holds."""
+
+    values: Mapping[str, Json]
+    stored: Stored
+
+
+async def store_input(engine: Engine, project_id: UUID, values: Mapping[str, Json]) -> Inputs:
+    """Bring an input into its stored form; a large one is safe in object storage before any row names it.
+
+    Raises:
+        InputTooLarge, Unavailable: as `accept_run` says.
+    """
+    try:
+        return Inputs(values, await engine.payloads.store(project_id, dict(values), limit=MAX_INPUT_BYTES))
+    except ValueTooLarge as error:
+        raise InputTooLarge(error.detail, limit_bytes=MAX_INPUT_BYTES) from None
 
 
 async def run_document(
     engine: Engine,
     graph: Graph,
-    values: Mapping[str, Json],
+    inputs: Inputs,
     run: Mapping[str, Any],
     *,
     limit_micros: int,
@@ -210,23 +238,22 @@ async def run_document(
     `limited`: some limit may keep it back, or the caller does not know; it is then counted.
 
     Raises:
-        InputTooLarge, Unavailable: as `accept_run` says.
+        Unavailable: a large value could not be read or written.
     """
     run_id = new_id()
-    project_id = UUID(run["project_id"])
-    stored = await _stored_input(engine, project_id, dict(values))
-    desk = engine.payloads.desk(project_id)
+    desk = engine.payloads.desk(UUID(run["project_id"]))
 
     async def first_steps() -> dict[str, Any]:
-        return _first_steps(graph, stored, run_id, origin, desk)
+        return _first_steps(graph, inputs.stored.value, run_id, origin, desk)
 
     return {
         "run": {
             "priority": graph.definition.priority,
             **run,
             "id": str(run_id),
-            "input": stored,
-            **_concurrency(graph, values),
+            "input": inputs.stored.text,
+            "has_undo": graph.has_undo,
+            **_concurrency(graph, inputs.values),
         },
         "budget_id": str(new_id()),
         "limit_micros": limit_micros,
@@ -250,8 +277,9 @@ async def accept_document(engine: Engine, graph: Graph, document: Mapping[str, A
 
 async def _write(engine: Engine, graph: Graph, document: Mapping[str, Any]) -> Mapping[str, Any]:
     try:
-        # What has to be counted takes the locks of its limits, first and in their order: it goes alone.
-        limited = "when_full" in document
+        # What has to be counted takes the locks of its limits, first and in their order, and what belongs to a step
+        # takes that of the step: it goes alone.
+        limited = "when_full" in document or "parent" in document
         writing = call(engine.database.pool, "accept", document) if limited else engine.accepts.add(document)
         answer: Mapping[str, Any] = await writing
     except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError):
@@ -277,7 +305,9 @@ async def _write(engine: Engine, graph: Graph, document: Mapping[str, Any]) -> M
     return answer
 
 
-def _begun(graph: Graph, version: int, document: Mapping[str, Any], answer: Mapping[str, Any]) -> Begun | None:
+def _begun(
+    graph: Graph, version: int, inputs: Inputs, document: Mapping[str, Any], answer: Mapping[str, Any]
+) -> Begun | None:
     if answer["status"] != RunStatus.RUNNING:
         return None
     run = document["run"]
@@ -287,10 +317,11 @@ def _begun(graph: Graph, version: int, document: Mapping[str, Any], answer: Mapp
         trigger=run["trigger"],
         priority=run["priority"],
         graph=graph,
-        input=run["input"],
+        input=inputs.stored.value,
         pins=run["pins"],
         limit_micros=document["limit_micros"],
         created_at=datetime.fromisoformat(answer["created_at"]),
+        started_at=datetime.fromisoformat(answer["started_at"]),
         steps_by_status=Counter(StepStatus(row["status"]) for row in document["steps"]),
         last_seq=answer["rings"][0]["seq"],
     )
@@ -330,14 +361,6 @@ async def _make_room(engine: Engine, graph: Graph, project_id: UUID, run_id: UUI
     await admit_after(engine, [project_id])
 
 
-async def _stored_input(engine: Engine, project_id: UUID, values: Json) -> Json:
-    """Return the input in its stored form; a large one is safe in object storage before any row names it."""
-    try:
-        return await engine.payloads.store(project_id, values, limit=MAX_INPUT_BYTES)
-    except ValueTooLarge as error:
-        raise InputTooLarge(error.detail, limit_bytes=MAX_INPUT_BYTES) from None
-
-
 def _request_hash(request: RunRequest) -> str:
     stated = [] if request.priority is None else [request.priority]
     return digest([request.workflow, request.version, request.input, request.budget_micros, *stated])
@@ -369,12 +392,31 @@ def limit_of(engine: Engine, graph: Graph, asked: int | None) -> int:
 
 
 async def pin_names(pool: "asyncpg.Pool", project_id: UUID, graph: Graph) -> dict[str, Any]:
-    """Return the versions that the names in this graph mean from now on.
+    """Return the versions that the names in this graph mean from now on: `{"agents": {name: version id}, "workflows":
+    {reference: version id}}`, where the reference of a workflow is as `workflow_ref` says.
 
     Raises:
-        Invalid: the project no longer has an agent that the graph names.
+        Invalid: the project no longer has an agent or a workflow that the graph names.
     """
-    return {"agents": await _pin_agents(pool, project_id, graph)}
+    pins: dict[str, Any] = {"agents": await _pin_agents(pool, project_id, graph)}
+    if graph.workflows:
+        pins["workflows"] = await _pin_workflows(pool, project_id, graph)
+    return pins
+
+
+def workflow_ref(name: str, version: int | None) -> str:
+    """Return under what a workflow is pinned: `name`, or `name@version` where the step states one."""
+    return name if version is None else f"{name}@{version}"
+
+
+async def _pin_workflows(pool: "asyncpg.Pool", project_id: UUID, graph: Graph) -> dict[str, str]:
+    wanted = sorted(graph.workflows, key=lambda each: workflow_ref(*each))
+    rows = await pool.fetch(_WORKFLOWS, project_id, [name for name, _ in wanted], [version for _, version in wanted])
+    pins = {workflow_ref(row["name"], row["version"]): str(row["id"]) for row in rows}
+    missing = [ref for ref in (workflow_ref(*each) for each in wanted) if ref not in pins]
+    if missing:
+        raise Invalid(f"The workflow starts workflows that this project does not have: {', '.join(missing)}.")
+    return pins
 
 
 async def _pin_agents(pool: "asyncpg.Pool", project_id: UUID, graph: Graph) -> dict[str, str]:
@@ -388,46 +430,31 @@ async def _pin_agents(pool: "asyncpg.Pool", project_id: UUID, graph: Graph) -> d
     return pins
 
 
-def _first_steps(graph: Graph, inputs: Any, run_id: UUID, origin: Origin | None, values: Values) -> dict[str, Any]:
+def _first_steps(graph: Graph, inputs: Any, run_id: UUID, origin: Origin | None, desk: Desk) -> dict[str, Any]:
     """Compile the graph into step rows, each in the status that can be decided before anything has run."""
     kept = origin.kept if origin else {}
     states = {node.key: StepState(StepStatus.PENDING, None, None) for node in graph.nodes}
     states |= {key: StepState(one.status, one.output) for key, one in kept.items()}
-    commands = decide(graph, states, inputs, str(run_id), values=values)
-    first = {key: {"status": one.status, "copied_from": str(one.step_id)} for key, one in kept.items()}
-    first |= {
-        command.key: _first_status(command) for command in commands if not isinstance(command, FinishRun | Compensate)
-    }
+    commands = decide(graph, states, inputs, str(run_id), values=desk)
     ids = {node.key: new_id() for node in graph.nodes}
 
     def named(keys: Sequence[str]) -> list[str]:
         return [str(ids[key]) for key in keys]
 
+    first = {key: {"status": one.status, "copied_from": str(one.step_id)} for key, one in kept.items()}
+    first |= {
+        command.key: _first_status(command, named)
+        for command in commands
+        if not isinstance(command, FinishRun | Compensate)
+    }
+
     rows: list[Mapping[str, Any]] = [
         {
             "id": str(ids[node.key]),
-            "node_key": node.key,
-            "type": node.type,
-            "position": position,
-            "queue": "run",
-            "inline": node.inline,
-            "mechanical": node.mechanical,
-            "hands_over": _hands_over(graph, node),
-            "needs": named(node.needs),
-            "dependents": named(node.dependents),
-            "reads": named(node.reads),
-            "reads_input": node.reads_input,
-            "effect_class": node.effect_class,
-            "timeout": f"{node.timeout.total_seconds()} seconds" if node.timeout else None,
-            "max_attempts": node.retry.attempts,
-            "backoff": f"{node.retry.backoff.total_seconds()} seconds",
-            "max_backoff": f"{node.retry.max_backoff.total_seconds()} seconds",
-            "jitter": node.retry.jitter,
-            "retries_timeouts": node.retry.covers("timeout"),
-            "deadline": f"{node.deadline.total_seconds()} seconds" if node.deadline else None,
+            **step_row(node, named, hands_over=_hands_over(graph, node)),
             **first.get(node.key, {"status": StepStatus.PENDING}),
         }
-        for position, node in enumerate(graph.nodes)
+        for node in graph.nodes
     ]
     finish = [to_json(command) for command in commands if isinstance(command, FinishRun)]
     skipped = {command.key: command.reason for command in commands if isinstance(command, Skip)}
@@ -449,21 +476,23 @@ def _taken_over(origin: Origin, ids: Mapping[str, UUID]) -> dict[str, Any]:
 def _hands_over(graph: Graph, node: Node) -> bool:
     """Say whether the database alone can apply the success of this step, the end of the run included.
 
-    Where the run's output has to be evaluated, a step may not be the last to end: another must surely follow it.
+    Where the run's output has to be evaluated, or its failure undone, a step may not be the last to end: another must
+    surely follow it.
     """
-    if not node.hands_over or graph.simple_end:
+    if not node.hands_over or (graph.simple_end and not graph.has_undo):
         return node.hands_over
     return any(graph.by_key[key].needs == (node.key,) for key in node.dependents)
 
 
-def _first_status(command: Command) -> dict[str, Any]:
+def _first_status(command: Command, named: Named) -> dict[str, Any]:
     match command:
         case MakeReady():
-            return {"status": StepStatus.READY}
+            reads = {} if command.reads is None else {"reads": named(command.reads)}
+            return {"status": StepStatus.READY, **reads}
         case Skip():
             return {"status": StepStatus.SKIPPED}
         case FinishInline():
-            return {"status": StepStatus.SUCCEEDED, "output": command.output}
+            return {"status": StepStatus.SUCCEEDED, "output": command.written}
         case FailInline():
             return {"status": StepStatus.FAILED, "error": command.error}
         case _:

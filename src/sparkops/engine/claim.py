@@ -25,14 +25,16 @@ class Lease:
 class Claim:
     """A step in the hands of this worker, with all that is needed to execute it.
 
-    `context` holds the run's input (if an expression reads it) and the outputs of the steps that are read.
-    `journal` is what earlier attempts recorded; empty on the first.
+    `input` and `steps` hold what its expressions read: the run's input, outputs and statuses of steps; `frame` what it
+    sees of the frames around it. Each is None, or without steps, where nothing is read. `journal` is what earlier
+    attempts recorded; empty on the first.
     """
 
     lease: Lease
     run_id: UUID
     project_id: UUID
     key: str
+    path: str
     type: str
     failures: int
     hands_over: bool
@@ -46,6 +48,7 @@ class Claim:
     requested_by: UUID | None
     input: Any
     steps: Mapping[str, Mapping[str, Any]]
+    frame: Mapping[str, Any] | None
     journal: Sequence[Mapping[str, Any]]
 
     @property
@@ -62,6 +65,7 @@ def read_claim(data: Mapping[str, Any]) -> Claim:
         run_id=UUID(data["run_id"]),
         project_id=UUID(data["project_id"]),
         key=data["key"],
+        path=data["path"],
         type=data["type"],
         failures=data["failures"],
         hands_over=data["hands_over"],
@@ -74,6 +78,7 @@ def read_claim(data: Mapping[str, Any]) -> Claim:
         requested_by=UUID(requested_by) if requested_by else None,
         input=data["input"],
         steps=data["steps"],
+        frame=data["frame"],
         journal=data["journal"],
     )
 

@@ -7,13 +7,16 @@ from typing import Any
 from uuid import UUID
 
 from sparkops.core.failpoints import failpoint
-from sparkops.core.payloads import Values
+from sparkops.core.json import Part
+from sparkops.core.payloads import Desk
 from sparkops.domains.runs.state import AttemptOutcome, StepStatus
 from sparkops.engine.admission import admit_after
-from sparkops.engine.advance import Advanced, advance_locked, lock_run
+from sparkops.engine.advance import advance_locked, go_on, lock_run
+from sparkops.engine.advancing import Advanced
 from sparkops.engine.claim import Claim, read_claim
 from sparkops.engine.context import Engine, Ring, Worker, call
 from sparkops.engine.errors import Fenced, JudgedAnew
+from sparkops.engine.wake import wake_parents
 
 _STALE = "SELECT engine.stale(ARRAY[$1::uuid], ARRAY[$2::jsonb]) <> '{}'"
 
@@ -23,7 +26,7 @@ class Ended:
     """How one attempt ended. `ready` as a status means: try again after `retry_in`.
 
     `results` are outcomes of prepared calls that are recorded along with it. `noted` are whole calls of tools that
-    touch nothing outside the process, judged under `policy_version`.
+    touch nothing outside the process, judged under `policy_version`. `text` is the output serialised, if it was.
     """
 
     claim: Claim
@@ -34,6 +37,12 @@ class Ended:
     results: Sequence[Mapping[str, Any]] = ()
     noted: Sequence[Mapping[str, Any]] = ()
     policy_version: int | None = None
+    text: Part | None = None
+
+    @property
+    def written(self) -> Any:
+        """The output for a document: not serialised again if it was."""
+        return self.output if self.text is None else self.text
 
     @property
     def mechanical(self) -> bool:
@@ -46,7 +55,7 @@ class Ended:
             **self.claim.lease.to_json(),
             "run_id": str(self.claim.run_id),
             "status": self.status,
-            "output": self.output,
+            "output": self.written,
             "error": self.error,
             "outcome": AttemptOutcome.SUCCEEDED if succeeded else AttemptOutcome.FAILED,
             "retry_seconds": self.retry_in.total_seconds() if self.retry_in is not None else None,
@@ -85,7 +94,7 @@ async def complete(engine: Engine, worker: Worker, ended: Sequence[Ended], *, cl
         [end.claim.lease.attempt for end in ended],
         [end.claim.lease.token for end in ended],
         [end.claim.run_id for end in ended],
-        [end.output for end in ended],
+        [{"output": end.written} for end in ended],  # a bare list would be read as a further dimension of the array
         [end.calls() for end in ended],
         worker.session_id,
         engine.lease,
@@ -95,7 +104,9 @@ async def complete(engine: Engine, worker: Worker, ended: Sequence[Ended], *, cl
     engine.bell.log_grew(answer["rings"])
     if answer["ready"] > 0:
         engine.bell.work("run")
-    await admit_after(engine, answer["freed"])
+    await wake_parents(engine, answer["parents"])
+    left = [await go_on(engine, UUID(run_id), Advanced(unfinished=True)) for run_id in answer["left"]]
+    await admit_after(engine, [*answer["freed"], *filter(None, left)])
     return Completion(
         frozenset(map(UUID, answer["closed"])),
         [read_claim(data) for data in answer["claims"]],
@@ -112,13 +123,15 @@ async def end_attempt(engine: Engine, worker: Worker, ended: Ended, *, claim: in
         Unavailable: a large value is needed and the object storage does not answer; nothing was written.
     """
     failpoint("before_complete")
-    desk = engine.payloads.desk(ended.claim.project_id)
+    desk = engine.payloads.desk()
     done = await desk.decide(lambda: _end(engine, worker, ended, desk, claim))
     failpoint("after_complete")
     engine.bell.log_grew(done.rings)
     if len(done.advanced.ready) > len(done.claims):
         engine.bell.work("run")
-    if done.advanced.ended and done.limited:
+    await wake_parents(engine, done.advanced.parents)
+    freed = await go_on(engine, ended.claim.run_id, done.advanced)
+    if freed or (done.advanced.ended and done.limited):
         await admit_after(engine, [ended.claim.project_id])
     return Completion(frozenset({ended.claim.lease.step_id}), [read_claim(data) for data in done.claims])
 
@@ -133,7 +146,7 @@ class _Done:
     limited: bool
 
 
-async def _end(engine: Engine, worker: Worker, ended: Ended, values: Values, claim: int) -> _Done:
+async def _end(engine: Engine, worker: Worker, ended: Ended, desk: Desk, claim: int) -> _Done:
     async with engine.database.pool.acquire() as connection, connection.transaction():
         run = await lock_run(connection, ended.claim.run_id)
         if ended.noted and await connection.fetchval(_STALE, ended.claim.lease.step_id, ended.calls()):
@@ -142,8 +155,8 @@ async def _end(engine: Engine, worker: Worker, ended: Ended, values: Values, cla
         if not closed["closed"]:
             raise Fenced(f"Step {ended.claim.key} was taken over.")
         retrying = closed["closed"][0]["status"] == StepStatus.READY
-        focus = None if retrying else [ended.claim.key]
-        advanced = await advance_locked(engine, connection, run, values, focus=focus)
+        focus = ended.claim.path
+        advanced = Advanced() if retrying else await advance_locked(engine, connection, run, desk, focus=focus)
         taken = (
             await call(connection, "take", advanced.ready, claim, worker.session_id, engine.lease)
             if advanced.ready and claim

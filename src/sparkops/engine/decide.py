@@ -152,7 +152,8 @@ class _Decision:
             if not evaluate_condition(node, context):
                 return Skip(node.key, SKIPPED_BY_CONDITION)
             if node.inline:
-                return FinishInline(node.key, self.known.values.store(evaluate_inline(node, context)))
+                stored = self.known.values.store(evaluate_inline(node, context))
+                return FinishInline(node.key, stored.value, stored.text)
         except _EVALUATION_FAILED as error:
             return FailInline(node.key, _error(error))
         return MakeReady(node.key)
@@ -190,7 +191,8 @@ class _Decision:
         if self.graph.simple_end:  # as the database does it: outputs are put together in their stored form
             return FinishRun(RunStatus.SUCCEEDED, render_output(self.graph, context))
         try:
-            return FinishRun(RunStatus.SUCCEEDED, self.known.values.store(render_output(self.graph, context)))
+            stored = self.known.values.store(render_output(self.graph, context))
+            return FinishRun(RunStatus.SUCCEEDED, stored.value, text=stored.text)
         except _EVALUATION_FAILED as error:
             return self._fail(_error(error))
 

@@ -10,8 +10,10 @@ from sparkops.core.errors import Conflict, Invalid, NotFound, TooLarge
 from sparkops.core.json import Json, canonical
 from sparkops.core.principal import Principal
 from sparkops.core.storable import storable, storable_text
-from sparkops.engine.advance import Advanced, advance_locked, lock_run
+from sparkops.engine.advance import advance_locked, go_on, lock_run
+from sparkops.engine.advancing import Advanced
 from sparkops.engine.context import Engine, Ring, call
+from sparkops.engine.wake import wake_parents
 
 MAX_RESPONSE_BYTES = 64_000
 """What a person may hand in as the response of a call; more belongs into a file that the response names."""
@@ -82,10 +84,10 @@ async def resolve_step(
         "user_id": str(principal.user_id),
         "answer": resolution.answer,
         "call_id": str(resolution.call_id) if resolution.call_id else None,
-        "response": await engine.payloads.store(project_id, storable(resolution.output)),
+        "response": (await engine.payloads.store(project_id, storable(resolution.output))).text,
         "evidence": storable_text(resolution.evidence),
     }
-    desk = engine.payloads.desk(project_id)
+    desk = engine.payloads.desk()
 
     async def act() -> tuple[Mapping[str, Any], Advanced, Sequence[Ring]]:
         async with engine.database.pool.acquire() as connection, connection.transaction():
@@ -99,6 +101,8 @@ async def resolve_step(
     engine.bell.log_grew(rings)
     if resolved["status"] == "ready" or advanced.ready:
         engine.bell.work("run")
+    await wake_parents(engine, advanced.parents)
+    await go_on(engine, run_id, advanced)
 
 
 def _check_output(resolution: Resolution) -> None:

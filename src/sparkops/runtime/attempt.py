@@ -2,123 +2,71 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping
 from random import SystemRandom
-from typing import Any, Protocol
-from uuid import UUID
+from typing import Any, Final
 
 import asyncpg
 import structlog
 
-from sparkops.core.blobs import Blobs
-from sparkops.core.config import Settings
-from sparkops.core.durations import parse_duration
 from sparkops.core.errors import SparkOpsError, Unavailable
 from sparkops.core.expressions import ExpressionError
-from sparkops.core.ids import new_id
-from sparkops.core.json import Json, digest
-from sparkops.core.payloads import ValueLost, ValueTooLarge
-from sparkops.core.schemas import schema_errors
-from sparkops.domains.agents.definition import AgentDefinition
-from sparkops.domains.approvals.state import ApprovalStatus
+from sparkops.core.json import Json
+from sparkops.core.payloads import Stored, ValueLost, ValueTooLarge
 from sparkops.domains.runs.state import StepStatus
 from sparkops.engine.advance import advance_run
 from sparkops.engine.claim import Claim
 from sparkops.engine.complete import Ended
-from sparkops.engine.context import Engine
 from sparkops.engine.decide import OUTPUT_TOO_LARGE
 from sparkops.engine.errors import CancelRequested, Fenced, Halted, NonDeterministic
-from sparkops.engine.graph import Graph, Node
-from sparkops.engine.params import Context, StepView, render_with
+from sparkops.engine.expand import TooManySteps
+from sparkops.engine.graph import Node
+from sparkops.engine.params import Context, FrameView, StepView
 from sparkops.engine.put_back import put_back
 from sparkops.engine.retry import next_attempt
-from sparkops.engine.wait import ask, wait_for_approvals
-from sparkops.runtime.agent import Toolbox, run_agent, tool_effect
-from sparkops.runtime.effects import CallFailed, Dispatch, StepFailed
+from sparkops.engine.wait import wait_for_approvals
+from sparkops.runtime.effects import CallFailed, StepFailed
 from sparkops.runtime.gate import Parked, RecordedGate
-from sparkops.runtime.llm.effect import OnCallText, Speaker, failure, perform_anew
-from sparkops.runtime.llm.registry import Models
-from sparkops.runtime.llm_step import parse_parameters, run_llm
-from sparkops.runtime.policies import PolicyCache
-from sparkops.runtime.tools.base import Tool, ToolContext
+from sparkops.runtime.steps.approval import run_approval
+from sparkops.runtime.steps.base import Attempt, LetGo, Runtime, Viewer, Waiting
+from sparkops.runtime.steps.loop import run_loop
+from sparkops.runtime.steps.map import run_map
+from sparkops.runtime.steps.model import run_agent_step, run_llm_step
+from sparkops.runtime.steps.tool import run_tool
+from sparkops.runtime.steps.wait import run_wait
+from sparkops.runtime.steps.workflow import run_workflow
 from sparkops.runtime.trust import Trust
+
+__all__ = ["Runtime", "Viewer", "Waiting", "execute"]
 
 log = structlog.get_logger()
 _jitter = SystemRandom()
 
 _BUG = {"code": "internal-error", "message": "The platform broke down in this step; the worker's log says why."}
+_REFUSED = (CancelRequested, NonDeterministic, ExpressionError, TooManySteps, ValueTooLarge)
+_UNREADABLE = (Unavailable, ValueLost)
+"""A large value cannot be read or written; it may be back when the step is tried again."""
 
-DEFAULT_QUESTION_SECONDS = 24 * 3600
-
-_AGENT = "SELECT definition FROM agent_versions WHERE id = $1"
-
-
-class Viewer(Protocol):
-    """Where the text of a model's answer is shown while it comes. Losing a piece loses nothing."""
-
-    async def text(self, run_id: UUID, step_id: UUID, call_id: UUID, offset: int, text: str) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Runtime:
-    """What attempts of this process share."""
-
-    engine: Engine
-    settings: Settings
-    blobs: Blobs
-    models: Models
-    tools: Mapping[str, Tool]
-    policies: PolicyCache
-    viewer: Viewer
-    agents: dict[UUID, AgentDefinition] = field(default_factory=dict)
-    """Agent versions never change, so each is read once."""
+_KINDS: Final[Mapping[str, Callable[[Attempt], Awaitable[Json]]]] = {
+    "tool": run_tool,
+    "llm": run_llm_step,
+    "agent": run_agent_step,
+    "approval": run_approval,
+    "wait": run_wait,
+    "workflow": run_workflow,
+    "map": run_map,
+    "loop": run_loop,
+}
 
 
-@dataclass(frozen=True, slots=True)
-class _Attempt:
-    """One attempt and what it works with."""
-
-    runtime: Runtime
-    claim: Claim
-    graph: Graph
-    node: Node
-    params: Mapping[str, Any]
-    gate: RecordedGate
-
-    def context_for(self, dispatch: Dispatch) -> ToolContext:
-        return ToolContext(
-            project_id=self.claim.project_id,
-            run_id=self.claim.run_id,
-            step_id=self.claim.lease.step_id,
-            call_id=dispatch.call_id,
-            database=self.runtime.engine.database,
-            blobs=self.runtime.blobs,
-            settings=self.runtime.settings,
-            deadline=dispatch.deadline,
-        )
-
-    def listener(self) -> OnCallText:
-        """Return what shows a model's text on the page, with the offset of each piece within its call."""
-        shown: dict[UUID, int] = {}
-
-        async def show(call_id: UUID, text: str) -> None:
-            offset = shown.get(call_id, 0)
-            shown[call_id] = offset + len(text)
-            claim = self.claim
-            await self.runtime.viewer.text(claim.run_id, claim.lease.step_id, call_id, offset, text)
-
-        return show
-
-
-async def execute(runtime: Runtime, claim: Claim, trust: Trust) -> Ended | None:
-    """Run one attempt to its end, or return None when the step was parked or given back and needs no worker.
+async def execute(runtime: Runtime, claim: Claim, trust: Trust) -> Ended | Waiting:
+    """Run one attempt to its end, or until the step was parked or given back and needs no worker.
 
     Raises:
         Fenced: another worker has the step; nothing more may be written.
     """
     graph = await runtime.engine.graphs.get(runtime.engine.database.pool, claim.workflow_version_id)
-    node = graph.by_key[claim.key]
+    node = graph.find(claim.key)
     deadline = time.monotonic() + claim.seconds if claim.seconds is not None else None
     gate = RecordedGate(
         runtime.engine,
@@ -130,32 +78,32 @@ async def execute(runtime: Runtime, claim: Claim, trust: Trust) -> Ended | None:
         rides_along=node.type in ("tool", "llm"),
     )
     try:
-        params = render_with(node, await _context(runtime, claim))
         async with asyncio.timeout(claim.seconds) as limit:
-            output = await _perform(_Attempt(runtime, claim, graph, node, params, gate))
+            context = await _context(runtime, claim)
+            output = await _perform(Attempt(runtime, claim, graph, node, context, gate))
         stored = await _stored(runtime, claim, output)
+    except LetGo as waits:
+        return waits.waiting
     except Parked as parked:
         await _park(runtime, claim, parked)
-        return None
+        return Waiting()
     except Halted:
         await put_back(runtime.engine, claim, gate.unrecorded)
-        return None
+        return Waiting()
     except TimeoutError:
         if not limit.expired():
             raise  # the database's, not the step's
         return _timed_out(claim, node, gate)
     except (StepFailed, CallFailed) as failed:
         return _failed(claim, node, gate, dict(failed.error), retryable=failed.retryable)
-    except (CancelRequested, NonDeterministic, ExpressionError) as refused:
-        return _failed(claim, node, gate, _error(refused), retryable=False)
-    except (Unavailable, ValueLost) as unreadable:  # of a large value; it may be back when the step is tried again
-        return _failed(claim, node, gate, _error(unreadable), retryable=True)
+    except (*_REFUSED, *_UNREADABLE) as refused:
+        return _failed(claim, node, gate, _error(refused), retryable=isinstance(refused, _UNREADABLE))
     except (Fenced, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
         raise  # another worker has the step, or the database does not answer: that says nothing about the step
     except Exception:  # a bug must cost its step an attempt, not a lease and the blame for a crash
         log.exception("step.broke", step_id=str(claim.lease.step_id), attempt=claim.lease.attempt)
         return _failed(claim, node, gate, _BUG, retryable=True)
-    return _ended(claim, gate, StepStatus.SUCCEEDED, output=stored)
+    return _ended(claim, gate, StepStatus.SUCCEEDED, output=stored.value, text=stored.text)
 
 
 async def _context(runtime: Runtime, claim: Claim) -> Context:
@@ -171,100 +119,26 @@ async def _context(runtime: Runtime, claim: Claim) -> Context:
 
     try:
         steps = {key: StepView(await plain(step["output"]), step["status"]) for key, step in claim.steps.items()}
-        return Context(await plain(claim.input) or {}, steps, str(claim.run_id))
+        seen = {name: await plain(value) for name, value in (claim.frame or {}).items()}
+        frame = None if claim.frame is None else FrameView(**seen)
+        return Context(await plain(claim.input) or {}, steps, str(claim.run_id), frame)
     except ValueTooLarge as error:
         raise StepFailed("input-too-large", error.detail) from None
 
 
-async def _stored(runtime: Runtime, claim: Claim, output: Json) -> Json:
-    """Return an output, or what a step shows to a person, as its row keeps it."""
+async def _stored(runtime: Runtime, claim: Claim, output: Json) -> Stored:
+    """Return an output as its row keeps it."""
     try:
         return await runtime.engine.payloads.store(claim.project_id, output)
     except ValueTooLarge as error:
         raise StepFailed(OUTPUT_TOO_LARGE, error.detail) from None
 
 
-async def _perform(attempt: _Attempt) -> Json:
-    match attempt.node.type:
-        case "tool":
-            return await _tool(attempt)
-        case "llm":
-            return await _llm(attempt)
-        case "agent":
-            return await _agent(attempt)
-        case "approval":
-            return await _approval(attempt)
-        case other:
-            raise StepFailed("unknown-type", f"This release cannot execute steps of type {other}.")
-
-
-async def _tool(attempt: _Attempt) -> Json:
-    tool = attempt.runtime.tools[attempt.node.name or ""]
-    wrong = schema_errors(tool.validator, dict(attempt.params))
-    if wrong:
-        raise StepFailed("invalid-arguments", "The arguments do not fit: " + "; ".join(wrong))
-    outcome = await perform_anew(attempt.gate, tool_effect(tool, attempt.params, attempt.context_for))
-    if outcome.status != "done":
-        raise failure(outcome)
-    return outcome.response
-
-
-async def _llm(attempt: _Attempt) -> Json:
-    parameters = parse_parameters(attempt.params)
-    speaker = Speaker(parameters.model, attempt.runtime.models.resolve(parameters), attempt.listener())
-    return (await run_llm(parameters, gate=attempt.gate, speaker=speaker)).output
-
-
-async def _agent(attempt: _Attempt) -> Json:
-    name = attempt.node.name or ""
-    definition = await _agent_definition(attempt.runtime, UUID(attempt.claim.pins["agents"][name]))
-    toolbox = Toolbox({tool: attempt.runtime.tools[tool] for tool in definition.tools}, attempt.context_for)
-    speaker = Speaker(definition.model, attempt.runtime.models.resolve(definition), attempt.listener())
-    result = await run_agent(
-        definition,
-        attempt.params["prompt"],
-        name=name,
-        gate=attempt.gate,
-        speaker=speaker,
-        toolbox=toolbox,
-        max_turns=attempt.params.get("max_turns"),
-    )
-    return {"text": result.text, "turns": result.turns, "model": result.model, "usage": result.usage.to_json()}
-
-
-async def _agent_definition(runtime: Runtime, version_id: UUID) -> AgentDefinition:
-    known = runtime.agents.get(version_id)
-    if known is None:
-        document = await runtime.engine.database.pool.fetchval(_AGENT, version_id)
-        known = runtime.agents[version_id] = AgentDefinition.model_validate(document)
-    return known
-
-
-async def _approval(attempt: _Attempt) -> Json:
-    """Ask once; wait until a person has answered; then go on with the answer, or fail with a refusal."""
-    request = {"title": attempt.params["title"], "show": attempt.params.get("show")}
-    expires = attempt.params.get("expires")
-    seconds = parse_duration(expires).total_seconds() if expires else DEFAULT_QUESTION_SECONDS
-    answer = await ask(
-        attempt.runtime.engine,
-        attempt.claim,
-        {
-            "approval_id": str(new_id()),
-            "title": request["title"],
-            "request": {**request, "show": await _stored(attempt.runtime, attempt.claim, request["show"])},
-            "request_hash": digest(request),
-            "seconds": seconds,
-        },
-    )
-    match ApprovalStatus(answer["status"]):
-        case ApprovalStatus.PENDING:
-            raise Parked([UUID(answer["approval_id"])])
-        case ApprovalStatus.APPROVED:
-            return {"approved": True, "by": answer["decided_by"], "comment": answer["comment"]}
-        case ApprovalStatus.REJECTED:
-            raise StepFailed("rejected", f"A person rejected this: {answer['comment'] or 'no reason given'}")
-        case _:
-            raise StepFailed("approval-expired", "Nobody answered in time.")
+async def _perform(attempt: Attempt) -> Json:
+    kind = _KINDS.get(attempt.node.type)
+    if kind is None:
+        raise StepFailed("unknown-type", f"This release cannot execute steps of type {attempt.node.type}.")
+    return await kind(attempt)
 
 
 async def _park(runtime: Runtime, claim: Claim, parked: Parked) -> None:

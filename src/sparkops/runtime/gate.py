@@ -16,8 +16,8 @@ import structlog
 from sparkops.core.errors import Unavailable
 from sparkops.core.failpoints import failpoint
 from sparkops.core.ids import new_id
-from sparkops.core.json import Json, digest
-from sparkops.core.payloads import ValueTooLarge
+from sparkops.core.json import Json, Part, canonical, digest, digest_of
+from sparkops.core.payloads import Stored, ValueTooLarge
 from sparkops.domains.effects.state import CallStatus, EffectClass
 from sparkops.engine.claim import Claim
 from sparkops.engine.context import Engine
@@ -52,6 +52,14 @@ class Parked(Exception):
     def __init__(self, approvals: Sequence[UUID] = ()) -> None:
         super().__init__("the step is parked")
         self.approvals = tuple(approvals)
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A request as its row keeps it, and the digest of the request itself."""
+
+    text: Part
+    hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,22 +192,24 @@ class RecordedGate:
                 self.policies.forget(self.claim.project_id)
         raise CallFailed("policy-unstable", "The policy of the project kept changing.", retryable=True)
 
-    async def _stored_request(self, effect: Effect) -> Json:
+    async def _stored_request(self, effect: Effect) -> _Request:
         """Return the request as its row keeps it; a large one is safe in object storage when this returns."""
+        text = canonical(effect.request)
         try:
-            return await self.engine.payloads.store(self.claim.project_id, effect.request)
+            stored = await self.engine.payloads.store(self.claim.project_id, effect.request, text=text)
+            return _Request(stored.text, digest_of(text))
         except ValueTooLarge as error:
             raise CallFailed("request-too-large", error.detail, retryable=False) from None
 
-    def _proposal(self, seq: int, effect: Effect, request: Json, decision: Mapping[str, Any]) -> dict[str, Any]:
+    def _proposal(self, seq: int, effect: Effect, request: _Request, decision: Mapping[str, Any]) -> dict[str, Any]:
         return {
             "id": str(new_id()),
             "seq": seq,
             "kind": effect.kind,
             "name": effect.name,
             "tool_hash": effect.tool_hash,
-            "request": request,
-            "request_hash": digest(effect.request),
+            "request": request.text,
+            "request_hash": request.hash,
             "effect_class": effect.effect_class,
             "bound_micros": effect.bound_micros,
             "approval_id": str(new_id()),
@@ -240,7 +250,7 @@ class RecordedGate:
             return _failed(call_id, error, True, None, None)
         return _done(call_id, receipt, response)
 
-    async def _stored_response(self, effect: Effect, receipt: Receipt) -> Json:
+    async def _stored_response(self, effect: Effect, receipt: Receipt) -> Stored:
         """Return the response as its row keeps it; one that cannot be kept is as good as lost."""
         try:
             return await self.engine.payloads.store(self.claim.project_id, receipt.response)
@@ -277,7 +287,12 @@ _STATUSES: Mapping[str, OutcomeStatus] = {
 
 
 def _result(
-    call_id: UUID, status: CallStatus, response: Json, error: ErrorInfo | None, usage: Any, cost_micros: int | None
+    call_id: UUID,
+    status: CallStatus,
+    response: Part | None,
+    error: ErrorInfo | None,
+    usage: Any,
+    cost_micros: int | None,
 ) -> dict[str, Any]:
     return {
         "call_id": str(call_id),
@@ -289,8 +304,8 @@ def _result(
     }
 
 
-def _done(call_id: UUID, receipt: Receipt, stored: Json) -> _Sent:
-    result = _result(call_id, CallStatus.DONE, stored, None, receipt.usage, receipt.cost_micros)
+def _done(call_id: UUID, receipt: Receipt, stored: Stored) -> _Sent:
+    result = _result(call_id, CallStatus.DONE, stored.text, None, receipt.usage, receipt.cost_micros)
     return _Sent(result, Outcome(call_id, "done", receipt.response, None, replayed=False))
 
 

@@ -23,8 +23,10 @@ from sparkops.engine.context import Engine, Worker
 from sparkops.engine.errors import Fenced, JudgedAnew, WrongEpoch
 from sparkops.engine.give_back import release_session
 from sparkops.engine.sweep import sweep
-from sparkops.runtime.attempt import Runtime, execute
+from sparkops.engine.wake import wake_due
+from sparkops.runtime.attempt import Runtime, Waiting, execute
 from sparkops.runtime.trust import Trust
+from sparkops.worker.alarms import Alarms
 from sparkops.worker.completer import Completer
 from sparkops.worker.slots import Held, Slots, Stop
 
@@ -95,6 +97,7 @@ class WorkerLoop:
         self._slots = Slots(slots)
         self._completer = Completer(self._engine, worker, self._room)
         self._wake = asyncio.Event()
+        self._alarms = Alarms(self._wake_due)
         self._draining = asyncio.Event()
         self._companions = companions
         self._watchdog_seconds = watchdog_seconds
@@ -116,6 +119,7 @@ class WorkerLoop:
         keepers = [
             asyncio.create_task(self._every(self._engine.lease.total_seconds() / 3, self._beat), name="heartbeat"),
             asyncio.create_task(self._every(SWEEP_SECONDS, self._sweep), name="sweep"),
+            asyncio.create_task(self._alarms.run(), name="alarms"),
             asyncio.create_task(self._every(PARTITION_SECONDS, self._make_partitions), name="partitions"),
         ]
         beside = [asyncio.create_task(each.run(self._draining)) for each in self._companions]
@@ -172,16 +176,19 @@ class WorkerLoop:
         next_claims: Sequence[Claim] = ()
         sent = time.monotonic()
         try:
-            while (ended := await self._execute(held)) is not None:
+            while isinstance(ended := await self._execute(held), Ended):
                 failpoint("after_execute")
                 held.ending = True
                 sent = time.monotonic()
                 try:
                     next_claims = await self._record(held, ended)
+                    self._alarms.set(ended.retry_in)
                     break
                 except JudgedAnew:
                     held.ending = False
                     self._runtime.policies.forget(held.claim.project_id)
+            else:
+                self._alarms.set(ended.due_in)
         except Fenced:
             self.fenced += 1
             log.info("step.fenced", step_id=str(held.claim.lease.step_id), attempt=held.claim.lease.attempt)
@@ -197,7 +204,7 @@ class WorkerLoop:
         else:
             self._wake.set()
 
-    async def _execute(self, held: Held) -> Ended | None:
+    async def _execute(self, held: Held) -> Ended | Waiting:
         try:
             return await execute(self._runtime, held.claim, held.trust)
         except asyncio.CancelledError:
@@ -257,6 +264,12 @@ class WorkerLoop:
         for each in self._slots.all():
             if not each.trust.holds():
                 each.end(Stop.LOST)
+
+    async def _wake_due(self) -> None:
+        """A wait or a pause before a retry is over."""
+        with contextlib.suppress(*LOST_CONNECTION):
+            await wake_due(self._engine)
+        self._wake.set()
 
     async def _look_for_projects(self) -> None:
         self._slots.shared = await self._engine.database.pool.fetchval(_MORE_THAN_ONE_PROJECT)

@@ -26,13 +26,14 @@ BEGIN
     INSERT INTO step_attempts (run_id, step_id, attempt, project_id, claim_token, worker_session)
     SELECT t.run_id, t.id, t.attempt, t.project_id, t.claim_token, p_session FROM taken t)
   SELECT jsonb_agg(jsonb_build_object(
-           'step_id', t.id, 'run_id', t.run_id, 'project_id', t.project_id, 'key', t.node_key, 'type', t.type,
-           'attempt', t.attempt, 'token', t.claim_token, 'failures', t.failures, 'hands_over', t.hands_over,
+           'step_id', t.id, 'run_id', t.run_id, 'project_id', t.project_id, 'key', t.node_key,
+           'path', t.path, 'type', t.type, 'attempt', t.attempt, 'token', t.claim_token, 'failures', t.failures, 'hands_over', t.hands_over,
            'isolate', t.isolate, 'timeout_seconds', extract(epoch FROM t.timeout)::float8,
            'deadline_seconds', extract(epoch FROM t.fails_at - clock_timestamp())::float8,
            'workflow_id', r.workflow_id, 'workflow_version_id', r.workflow_version_id, 'pins', r.pins,
            'requested_by', r.created_by,
            'input', CASE WHEN t.reads_input THEN r.input END,
+           'frame', CASE WHEN t.reads_frame THEN engine.frame_view(t.parent_id, t.frame_no) END,
            'steps', CASE WHEN t.reads = '{}' THEN '{}' ELSE (
              SELECT coalesce(jsonb_object_agg(n.node_key,
                       jsonb_build_object('status', n.status, 'output', n.output)), '{}')

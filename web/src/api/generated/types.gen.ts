@@ -702,6 +702,27 @@ export type NewAgentVersion = {
 };
 
 /**
+ * NewEvent
+ *
+ * What has happened. The same `id` means the same event, however often it is sent.
+ */
+export type NewEvent = {
+    data?: JsonValue;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Project
+     */
+    project: string;
+};
+
+/**
  * NewHalt
  *
  * What to halt, and why: `project` for the scope project, `workflow_id` for the scope workflow.
@@ -1144,6 +1165,45 @@ export type Readiness = {
      * Status
      */
     status: 'ok' | 'degraded' | 'unavailable';
+};
+
+/**
+ * ReceivedEvent
+ *
+ * An event as it was received. `id` is the sender's.
+ */
+export type ReceivedEvent = {
+    data: JsonValue;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Received At
+     */
+    received_at: string;
+    /**
+     * Received Id
+     */
+    received_id: string;
+};
+
+/**
+ * ReceivedEventList
+ */
+export type ReceivedEventList = {
+    /**
+     * Items
+     */
+    items: Array<ReceivedEvent>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
 };
 
 /**
@@ -2719,6 +2779,107 @@ export type SignOutResponses = {
 };
 
 export type SignOutResponse = SignOutResponses[keyof SignOutResponses];
+
+export type ListReceivedEventsData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * Name
+         *
+         * Only events of this name.
+         */
+        name?: string | null;
+        /**
+         * Project
+         *
+         * The project's slug.
+         */
+        project: string;
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/events';
+};
+
+export type ListReceivedEventsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListReceivedEventsError = ListReceivedEventsErrors[keyof ListReceivedEventsErrors];
+
+export type ListReceivedEventsResponses = {
+    /**
+     * Successful Response
+     */
+    200: ReceivedEventList;
+};
+
+export type ListReceivedEventsResponse = ListReceivedEventsResponses[keyof ListReceivedEventsResponses];
+
+export type SendEventData = {
+    body: NewEvent;
+    path?: never;
+    query?: never;
+    url: '/api/v1/events';
+};
+
+export type SendEventErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Request Entity Too Large
+     */
+    413: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type SendEventError = SendEventErrors[keyof SendEventErrors];
+
+export type SendEventResponses = {
+    /**
+     * OK
+     */
+    200: ReceivedEvent;
+    /**
+     * Successful Response
+     */
+    201: ReceivedEvent;
+};
+
+export type SendEventResponse = SendEventResponses[keyof SendEventResponses];
 
 export type ListHaltsData = {
     body?: never;
