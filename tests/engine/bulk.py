@@ -8,6 +8,7 @@ from sparkops.core.json import Json
 from sparkops.core.money import Micros
 from sparkops.core.payloads import INLINE_BYTES
 from sparkops.domains.effects.state import EffectClass
+from sparkops.runtime.effects import CallFailed
 from sparkops.runtime.tools.base import Tool, ToolContext, ToolResult
 from tests.engine.conftest import World
 
@@ -28,11 +29,20 @@ def making(value: Json) -> Tool:
     return Tool("large", "Makes it.", {"type": "object"}, EffectClass.PURE, run, bound_micros=Micros(5))
 
 
-def echo(sent: list[Any]) -> Tool:
-    """A tool that answers with its argument, which it adds to the list."""
+def echo(sent: list[Any], *, cost: int = 2) -> Tool:
+    """A tool that answers with its argument, which it adds to the list, and costs so many micros."""
 
     async def run(arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         sent.append(arguments["value"])
-        return ToolResult({"value": arguments["value"]}, Micros(2))
+        return ToolResult({"value": arguments["value"]}, Micros(cost))
 
-    return Tool("echo", "Echoes.", {"type": "object"}, EffectClass.PURE, run, bound_micros=Micros(5))
+    return Tool("echo", "Echoes.", {"type": "object"}, EffectClass.PURE, run, bound_micros=Micros(cost))
+
+
+def broken() -> Tool:
+    """A tool that fails for good."""
+
+    async def run(arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
+        raise CallFailed("broken", "it is broken", retryable=False)
+
+    return Tool("broken", "Fails.", {"type": "object"}, EffectClass.PURE, run)
