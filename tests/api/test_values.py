@@ -65,6 +65,15 @@ async def test_an_input_of_ten_mebibytes_is_taken_and_a_byte_more_is_not(ann: Pe
     assert answer.json()["limit_bytes"] == MAX_INPUT_BYTES
 
 
+async def test_a_run_is_made_again_with_a_large_input(ann: Person) -> None:
+    run = await start(ann, "small")
+    assert (await ann.client.post(f"/api/v1/runs/{run['id']}/cancel")).status_code < 300
+    text = "x" * (3 << 20)
+    answer = await ann.client.post(f"/api/v1/runs/{run['id']}/rerun", json={"input": {"text": text}})
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["input"]["$blob"]["sha256"] == digest({"text": text})
+
+
 @pytest.fixture
 async def things(ann: Person, door: Door) -> Things:
     return await make_things(ann, door)

@@ -134,16 +134,21 @@ class World:
         return await open_worker(self.engine, new_id(), ["run"], slots)
 
     async def work(
-        self, until: Callable[[], Awaitable[bool]], *, slots: int = 10, runtime: Runtime | None = None
+        self,
+        until: Callable[[], Awaitable[bool]],
+        *,
+        slots: int = 10,
+        runtime: Runtime | None = None,
+        seconds: float = LIMIT_SECONDS,
     ) -> None:
-        """Run a worker until the condition holds, for half a minute at most."""
+        """Run a worker until the condition holds, for half a minute at most where nothing else is said."""
         runtime = runtime or self.runtime()
         loop = WorkerLoop(
             runtime, await self.worker(slots), slots=slots, drain_seconds=1, companions=[IsolationHere(runtime)]
         )
         running = asyncio.create_task(loop.run())
         try:
-            async with asyncio.timeout(LIMIT_SECONDS):
+            async with asyncio.timeout(seconds):
                 while not await until():
                     assert not running.done(), "the worker stopped"
                     await asyncio.sleep(0.02)
@@ -151,14 +156,16 @@ class World:
             loop.drain()
             await running
 
-    async def work_until(self, run_id: UUID, *statuses: str, runtime: Runtime | None = None) -> None:
+    async def work_until(
+        self, run_id: UUID, *statuses: str, runtime: Runtime | None = None, seconds: float = LIMIT_SECONDS
+    ) -> None:
         """Run a worker until the run has one of these statuses, or any final one."""
         wanted = set(statuses) or {"succeeded", "failed", "cancelled", "denied"}
 
         async def reached() -> bool:
             return (await self.status(run_id)) in wanted
 
-        await self.work(reached, runtime=runtime)
+        await self.work(reached, runtime=runtime, seconds=seconds)
 
     async def claims(self, worker: Worker, limit: int = 1) -> list[Claim]:
         """Claim as a process for isolated steps does, one after the other, and what is left as any worker does."""

@@ -12,7 +12,7 @@ from sparkops.core.blobs import Blobs
 from sparkops.core.errors import Unavailable
 from sparkops.core.ids import new_id
 from sparkops.core.json import digest
-from sparkops.core.payloads import INLINE_BYTES, Payloads, references
+from sparkops.core.payloads import INLINE_BYTES, Desk, NotAtHand, Payloads, references
 from sparkops.domains.runs.state import SourceKind
 from sparkops.engine.accept import RunRequest, accept_run
 from sparkops.engine.draft import Rerun
@@ -121,7 +121,7 @@ async def test_ten_thousand_items_give_their_large_results_in_order(world: World
     items = [f"row {n}" for n in range(10_000)]
     body = '[{id: say, type: transform, with: {value: ["${{ index }}", "${{ item }}"]}}]'
     run_id = await world.run(await world.workflow(each(body)), input={"rows": items})
-    await world.work_until(run_id)
+    await world.work_until(run_id, seconds=100)
     row, wanted = await world.row(run_id), [[n, item] for n, item in enumerate(items)]
     assert row["status"] == "succeeded", row["error"]
     assert is_reference(row["input"], {"rows": items})
@@ -163,10 +163,12 @@ async def test_outputs_of_several_leaves_of_an_item_are_put_together_by_referenc
     assert (await plain(world, row["output"]))["items"] == wanted
 
 
+@pytest.mark.parametrize("output", [[LARGE], LARGE[:60_000]], ids=["one object many times", "in rows"])
 async def test_items_whose_outputs_are_too_large_together_fail_the_map(
-    world: World, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+    world: World, sent: list[Any], monkeypatch: pytest.MonkeyPatch, output: Any
 ) -> None:
-    """Each is the same object, so that it is little to store and much to put together."""
+    """Little to store, and much to put together."""
+    world.tools["large"] = making(output)
     monkeypatch.setattr(bounds, "MAX_BYTES", 1_000_000)
     monkeypatch.setattr("sparkops.runtime.steps.map.MAX_BYTES", 1_000_000)
     body = "[{id: make, type: tool, tool: large}]"
@@ -175,6 +177,27 @@ async def test_items_whose_outputs_are_too_large_together_fail_the_map(
     step = (await world.steps(run_id))["each"]
     assert (step["status"], step["error"]["code"]) == ("failed", "output-too-large")
     assert "at most 1,000,000" in step["error"]["message"]
+
+
+async def test_inline_steps_of_many_items_are_decided_together(
+    world: World, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that the items of one transaction need is read and written at once, and not one rollback for each."""
+    tries = 0
+    real = Desk.provide
+
+    async def provide(self: Desk, missing: NotAtHand) -> None:
+        nonlocal tries
+        tries += 1
+        await real(self, missing)
+
+    monkeypatch.setattr(Desk, "provide", provide)
+    items = [LARGE + str(n) for n in range(20)]
+    body = '[{id: say, type: transform, with: {value: ["${{ item }}"]}}]'
+    run_id = await world.run(await world.workflow(each(body)), input={"rows": items})
+    await world.work_until(run_id)
+    assert await plain(world, (await world.row(run_id))["output"]) == {"items": [[item] for item in items], "size": 20}
+    assert tries < 10
 
 
 async def test_a_loop_hands_large_outputs_from_pass_to_pass(world: World, sent: list[Any]) -> None:

@@ -24,7 +24,7 @@ MAX_RUN_BODY_BYTES = 16 << 20
 """An input of 10 MiB, with room for the spaces and escapes that clients write."""
 MAX_WORKFLOW_BODY_BYTES = 3 << 20
 """A definition of 1 MiB, likewise."""
-_RUNS_PATH = "/api/v1/runs"
+_INPUT_PATHS = re.compile(r"/api/v1/runs(/[^/]+/(fork|rerun))?")
 _WORKFLOWS_PATH = "/api/v1/workflows"
 
 HEADERS = {
@@ -150,7 +150,7 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 
 
 def _limit(path: str) -> int:
-    if path == _RUNS_PATH:
+    if _INPUT_PATHS.fullmatch(path):
         return MAX_RUN_BODY_BYTES
     return MAX_WORKFLOW_BODY_BYTES if path.startswith(_WORKFLOWS_PATH) else MAX_BODY_BYTES
 

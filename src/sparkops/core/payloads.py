@@ -296,6 +296,37 @@ class NotAtHand(Exception):
         self.to_write = to_write
 
 
+class Gathering:
+    """What several decisions of one transaction are missing, so that it is made again once and not for each of them."""
+
+    def __init__(self) -> None:
+        self._to_read: list[Reference] = []
+        self._to_write: list[Packed] = []
+        self._size = 0
+
+    def add(self, missing: NotAtHand) -> None:
+        """Remember what a decision is missing.
+
+        Raises:
+            NotAtHand: what was gathered is as much as should be held at once.
+        """
+        self._to_read += missing.to_read
+        self._to_write += missing.to_write
+        self._size += sum(each.size for each in missing.to_read)
+        self._size += sum(each.reference.size for each in missing.to_write)
+        if self._size > CACHE_BYTES:
+            self.settle()
+
+    def settle(self) -> None:
+        """Do nothing if nothing is missing.
+
+        Raises:
+            NotAtHand: something is.
+        """
+        if self._to_read or self._to_write:
+            raise NotAtHand(to_read=self._to_read, to_write=self._to_write)
+
+
 class Desk:
     """The large values of one decision: it may be made under locks, while reading and writing them may not.
 
@@ -352,7 +383,7 @@ class Desk:
             Unavailable: the object storage does not answer.
         """
         assert self.project_id is not None, "the decision has said whose values it needs"
-        for reference in missing.to_read:
+        for reference in {each.sha256: each for each in missing.to_read}.values():
             try:
                 self._plain[reference.sha256] = await self._payloads.read(self.project_id, reference)
             except ValueLost as lost:

@@ -1,6 +1,6 @@
 """Steps of type `map`: the same steps for each item."""
 
-from sparkops.core.json import Json
+from sparkops.core.json import Json, dumps
 from sparkops.core.payloads import MAX_BYTES, references
 from sparkops.engine.decide import OUTPUT_TOO_LARGE
 from sparkops.engine.expand import Standing, expand_map, first_failed, frames_from, standing
@@ -45,6 +45,8 @@ async def _outputs(attempt: Attempt) -> list[Json]:
     outputs: list[Json] = []
     size = 0
     while page := await frames_from(attempt.engine, attempt.step_id, len(outputs)):
+        # Page by page: ten thousand outputs just below the bound of a row would fill the memory of the worker.
+        size += len(dumps([frame.output for frame in page]))
         size += sum(each.size for frame in page for each in references(frame.output))
         if size > MAX_BYTES:
             raise StepFailed(
