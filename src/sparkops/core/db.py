@@ -22,6 +22,14 @@ from sparkops.core.errors import ConfigError
 APP_ROLE = "sparkops_app"
 """May read and write rows, owns nothing: row-level security can be switched on for it."""
 
+NO_ANSWER = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InterfaceError,
+    ConnectionError,
+)
+"""The database went away, or is not there: nobody knows whether it still did what it was asked for."""
+
 FORGETFUL = """
 SELECT name AS subject, reset_val AS setting FROM pg_settings
  WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND reset_val = 'off' ORDER BY name

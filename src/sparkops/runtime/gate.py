@@ -187,10 +187,23 @@ class RecordedGate:
                 for (seq, effect), request in zip(numbered, requests, strict=True)
             ]
             try:
-                return await prepare(self.engine, self.claim.lease, calls, policy_version=rules.version)
+                return await self._write_down(calls, rules.version)
             except PolicyChanged:
                 self.policies.forget(self.claim.project_id)
         raise CallFailed("policy-unstable", "The policy of the project kept changing.", retryable=True)
+
+    async def _write_down(self, calls: Sequence[Mapping[str, Any]], policy_version: int) -> list[Mapping[str, Any]]:
+        """Prepare the calls, also where the database goes away and comes back: nothing has been sent meanwhile."""
+        lease = self.claim.lease
+
+        async def act(again: bool) -> list[Mapping[str, Any]]:
+            return await prepare(self.engine, lease, calls, policy_version=policy_version, again=again)
+
+        return await self.trust.insist(act)
+
+    async def _record(self, results: Sequence[Mapping[str, Any]]) -> None:
+        """Record what came back, also where the database goes away and comes back: an answer is not lost lightly."""
+        await self.trust.insist(lambda _: record(self.engine, self.claim.lease, results))
 
     async def _stored_request(self, effect: Effect) -> _Request:
         """Return the request as its row keeps it; a large one is safe in object storage when this returns."""
@@ -230,7 +243,7 @@ class RecordedGate:
         if self.rides_along and all(result["status"] != CallStatus.UNKNOWN for result in results):
             self.unrecorded.extend(results)
         else:
-            await record(self.engine, self.claim.lease, results)
+            await self._record(results)
         if any(result["status"] == CallStatus.UNKNOWN for result in results):
             raise Parked
         return {verdict["seq"]: each.outcome for (_, verdict), each in zip(allowed, sent, strict=True)}
