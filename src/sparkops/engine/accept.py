@@ -10,10 +10,11 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from sparkops.core.errors import Conflict, Invalid, NotFound, Unavailable
+from sparkops.core.errors import Conflict, Invalid, NotFound, TooLarge, Unavailable
 from sparkops.core.expressions import ExpressionError
 from sparkops.core.ids import new_id
 from sparkops.core.json import Json, digest
+from sparkops.core.payloads import MAX_INPUT_BYTES, Desk, Stored, ValueTooLarge
 from sparkops.core.principal import Principal
 from sparkops.domains.runs.state import RunStatus, SourceKind, StepStatus
 from sparkops.domains.workflows.definition import validate_input
@@ -71,6 +72,10 @@ class ConcurrencyFull(Conflict):
 
 class IdempotencyMismatch(Invalid):
     code, title = "idempotency-mismatch", "The idempotency key was used for another request"
+
+
+class InputTooLarge(TooLarge):
+    code, title = "input-too-large", "The input of the run is larger than allowed"
 
 
 class AlreadyRetried(Conflict):
@@ -156,9 +161,10 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
     Raises:
         NotFound: no such workflow or version in a project of this person.
         Invalid: the input does not fit the workflow's schema, or names an agent that is gone.
+        InputTooLarge: put what is large where the steps can read it, and give its address as input.
         IdempotencyMismatch: the key was used for another request.
         ConcurrencyFull: the workflow rejects what would have to queue; nothing was written.
-        Unavailable: the outcome is unknown; the same key finds out.
+        Unavailable: the outcome is unknown, or a large input could not be written; try again with the same key.
     """
     pool = engine.database.pool
     found = await pool.fetchrow(
@@ -171,9 +177,11 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
         # Before the input is looked at: the workflow may have changed since this very request was accepted.
         return repeated(found["first_run"], found["idem_hash"], _request_hash(request))
     graph = await engine.graphs.get(pool, found["id"])
-    document = run_document(
+    inputs = await store_input(engine, request.project_id, validate_input(graph.definition, request.input))
+    document = await run_document(
+        engine,
         graph,
-        validate_input(graph.definition, request.input),
+        inputs,
         {
             "project_id": str(request.project_id),
             "workflow_id": str(found["workflow_id"]),
@@ -190,13 +198,34 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
         limited=found["limited"],
     )
     answer = await _write(engine, graph, document)
-    begun = _begun(graph, found["version"], document, answer) if answer["created"] else None
+    begun = _begun(graph, found["version"], inputs, document, answer) if answer["created"] else None
     return Accepted(UUID(answer["run_id"]), answer["created"], begun)
 
 
-def run_document(
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The input of a run: what expressions read, and what its row holds."""
+
+    values: Mapping[str, Json]
+    stored: Stored
+
+
+async def store_input(engine: Engine, project_id: UUID, values: Mapping[str, Json]) -> Inputs:
+    """Bring an input into its stored form; a large one is safe in object storage before any row names it.
+
+    Raises:
+        InputTooLarge, Unavailable: as `accept_run` says.
+    """
+    try:
+        return Inputs(values, await engine.payloads.store(project_id, dict(values), limit=MAX_INPUT_BYTES))
+    except ValueTooLarge as error:
+        raise InputTooLarge(error.detail, limit_bytes=MAX_INPUT_BYTES) from None
+
+
+async def run_document(
+    engine: Engine,
     graph: Graph,
-    values: Any,
+    inputs: Inputs,
     run: Mapping[str, Any],
     *,
     limit_micros: int,
@@ -207,23 +236,31 @@ def run_document(
     """Return what `engine.accept` takes: the run with all its steps. `run` holds the columns that the caller knows.
 
     `limited`: some limit may keep it back, or the caller does not know; it is then counted.
+
+    Raises:
+        Unavailable: a large value could not be read or written.
     """
     run_id = new_id()
+    desk = engine.payloads.desk(UUID(run["project_id"]))
+
+    async def first_steps() -> dict[str, Any]:
+        return _first_steps(graph, inputs.stored.value, run_id, origin, desk)
+
     return {
         "run": {
             "priority": graph.definition.priority,
             **run,
             "id": str(run_id),
-            "input": values,
+            "input": inputs.stored.text,
             "has_undo": graph.has_undo,
-            **_concurrency(graph, values),
+            **_concurrency(graph, inputs.values),
         },
         "budget_id": str(new_id()),
         "limit_micros": limit_micros,
         "deadline_seconds": _seconds(graph.definition.timeout),
         "actor": actor,
         **_admission(graph, limited=limited),
-        **_first_steps(graph, values, run_id, origin),
+        **await desk.decide(first_steps),
     }
 
 
@@ -268,7 +305,9 @@ async def _write(engine: Engine, graph: Graph, document: Mapping[str, Any]) -> M
     return answer
 
 
-def _begun(graph: Graph, version: int, document: Mapping[str, Any], answer: Mapping[str, Any]) -> Begun | None:
+def _begun(
+    graph: Graph, version: int, inputs: Inputs, document: Mapping[str, Any], answer: Mapping[str, Any]
+) -> Begun | None:
     if answer["status"] != RunStatus.RUNNING:
         return None
     run = document["run"]
@@ -278,7 +317,7 @@ def _begun(graph: Graph, version: int, document: Mapping[str, Any], answer: Mapp
         trigger=run["trigger"],
         priority=run["priority"],
         graph=graph,
-        input=run["input"],
+        input=inputs.stored.value,
         pins=run["pins"],
         limit_micros=document["limit_micros"],
         created_at=datetime.fromisoformat(answer["created_at"]),
@@ -391,12 +430,12 @@ async def _pin_agents(pool: "asyncpg.Pool", project_id: UUID, graph: Graph) -> d
     return pins
 
 
-def _first_steps(graph: Graph, values: Any, run_id: UUID, origin: Origin | None) -> dict[str, Any]:
+def _first_steps(graph: Graph, inputs: Any, run_id: UUID, origin: Origin | None, desk: Desk) -> dict[str, Any]:
     """Compile the graph into step rows, each in the status that can be decided before anything has run."""
     kept = origin.kept if origin else {}
     states = {node.key: StepState(StepStatus.PENDING, None, None) for node in graph.nodes}
     states |= {key: StepState(one.status, one.output) for key, one in kept.items()}
-    commands = decide(graph, states, values, str(run_id))
+    commands = decide(graph, states, inputs, str(run_id), values=desk)
     ids = {node.key: new_id() for node in graph.nodes}
 
     def named(keys: Sequence[str]) -> list[str]:
@@ -453,7 +492,7 @@ def _first_status(command: Command, named: Named) -> dict[str, Any]:
         case Skip():
             return {"status": StepStatus.SKIPPED}
         case FinishInline():
-            return {"status": StepStatus.SUCCEEDED, "output": command.output}
+            return {"status": StepStatus.SUCCEEDED, "output": command.written}
         case FailInline():
             return {"status": StepStatus.FAILED, "error": command.error}
         case _:

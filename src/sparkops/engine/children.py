@@ -10,7 +10,7 @@ from sparkops.core.failpoints import failpoint
 from sparkops.core.json import Json
 from sparkops.domains.runs.state import RunStatus
 from sparkops.domains.workflows.definition import validate_input
-from sparkops.engine.accept import accept_document, limit_of, pin_names, run_document
+from sparkops.engine.accept import accept_document, limit_of, pin_names, run_document, store_input
 from sparkops.engine.claim import Claim
 from sparkops.engine.context import Engine
 
@@ -28,7 +28,7 @@ class TooDeep(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """The run of a sub-workflow."""
+    """The run of a sub-workflow; `output` in its stored form."""
 
     run_id: UUID
     status: RunStatus
@@ -49,8 +49,9 @@ async def accept_child(engine: Engine, claim: Claim, version_id: UUID, inputs: J
 
     Raises:
         Invalid: the input does not fit, an agent or a workflow that it names is gone, or it would be too deep.
+        InputTooLarge: as for any run.
         ConcurrencyFull: its workflow rather rejects a run than let it queue.
-        Unavailable: the database did not confirm; another attempt finds out.
+        Unavailable: the database did not confirm, or a large input could not be written; another attempt finds out.
         Fenced, CancelRequested: no run was started.
     """
     pool = engine.database.pool
@@ -58,9 +59,10 @@ async def accept_child(engine: Engine, claim: Claim, version_id: UUID, inputs: J
         raise TooDeep(f"This run has {MAX_DEPTH} runs above it, and may not start another.")
     version = await pool.fetchrow(_VERSION, version_id)
     graph = await engine.graphs.get(pool, version["id"])
-    document = run_document(
+    document = await run_document(
+        engine,
         graph,
-        validate_input(graph.definition, inputs),
+        await store_input(engine, claim.project_id, validate_input(graph.definition, inputs)),
         {
             "project_id": str(claim.project_id),
             "workflow_id": str(version["workflow_id"]),

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from uuid import UUID
 
+from sparkops.core.payloads import Gathering, NotAtHand
 from sparkops.domains.runs.state import RunStatus, StepStatus
 from sparkops.engine.advancing import Advancing, split
 from sparkops.engine.context import call
@@ -81,13 +82,18 @@ async def start_frames(run: Advancing, path: str, step_id: UUID, limit: int = ST
 
 async def _start(run: Advancing, levels: list[Level], step_id: UUID) -> list[tuple[Level, FinishRun]]:
     """Let the first steps of these frames go; return the frames that have ended with that."""
-    commands, ended = [], []
+    commands, ended, missing = [], [], Gathering()
     for level in levels:
         states = {node.key: StepState(StepStatus.PENDING) for node in level.graph.nodes}
-        more, end = split(level, await run.decide(level, states, parent_id=step_id))
+        try:
+            more, end = split(level, await run.decide(level, states, parent_id=step_id))
+        except NotAtHand as lack:
+            missing.add(lack)
+            continue
         commands += more
         if isinstance(end, FinishRun):
             ended.append((level, end))
+    missing.settle()
     await run.apply(commands)
     return ended
 
@@ -97,7 +103,7 @@ async def _close(run: Advancing, step_id: UUID, ended: list[tuple[Level, FinishR
         {
             "no": level.frame_no,
             "status": "succeeded" if end.status is RunStatus.SUCCEEDED else "failed",
-            "output": end.output,
+            "output": end.written,
             "error": end.error,
         }
         for level, end in ended

@@ -15,6 +15,7 @@ from sparkops.engine.accept import (
     pin_names,
     repeated,
     run_document,
+    store_input,
 )
 from sparkops.engine.context import Engine
 from sparkops.engine.draft import Draft, Rerun, draft_run, find_source
@@ -51,7 +52,7 @@ async def start_rerun(engine: Engine, principal: Principal, run_id: UUID, reques
         AlreadyRetried: another retry is going on or has succeeded; `run_id` names it.
         Invalid: the request does not fit the kind, names no step of the version, or its input does not fit.
         IdempotencyMismatch: the key was used for another request.
-        Unavailable: the outcome is unknown; the same key finds out.
+        Unavailable: the outcome is unknown, or a large value could not be read or written; try the same key again.
     """
     source = await find_source(engine, principal, run_id, request.idem_key)
     idem_hash = _request_hash(run_id, request)
@@ -64,9 +65,10 @@ async def start_rerun(engine: Engine, principal: Principal, run_id: UUID, reques
     retry = request.kind is SourceKind.RETRY
     pins = source["pins"] if retry else await pin_names(engine.database.pool, source["project_id"], draft.graph)
     asked = source["limit_micros"] if request.budget_micros is None else request.budget_micros
-    document = run_document(
+    document = await run_document(
+        engine,
         draft.graph,
-        draft.values,
+        await store_input(engine, source["project_id"], draft.values),
         {
             "project_id": str(source["project_id"]),
             "workflow_id": str(source["workflow_id"]),

@@ -1,6 +1,6 @@
 """T_RESOLVE: a person says what became of an effect whose outcome nobody knows, and the step goes on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -11,14 +11,15 @@ from sparkops.core.json import Json, canonical
 from sparkops.core.principal import Principal
 from sparkops.core.storable import storable, storable_text
 from sparkops.engine.advance import advance_locked, go_on, lock_run
-from sparkops.engine.context import Engine, call
+from sparkops.engine.advancing import Advanced
+from sparkops.engine.context import Engine, Ring, call
 from sparkops.engine.wake import wake_parents
 
 MAX_RESPONSE_BYTES = 64_000
 """What a person may hand in as the response of a call; more belongs into a file that the response names."""
 
 _VISIBLE = """
-SELECT s.id FROM steps s JOIN memberships m ON m.project_id = s.project_id AND m.user_id = $3
+SELECT s.project_id FROM steps s JOIN memberships m ON m.project_id = s.project_id AND m.user_id = $3
  WHERE s.run_id = $1 AND s.id = $2
 """
 
@@ -66,9 +67,11 @@ async def resolve_step(
         Invalid: an output for something else than `happened`.
         TooLarge: the output has more than `MAX_RESPONSE_BYTES`.
         NotUncertain: it has been answered, cancelled, or was never in doubt; `status_now` says how it stands.
+        Unavailable: a large value is needed and the object storage does not answer; nothing was written.
     """
     _check_output(resolution)
-    if await engine.database.pool.fetchval(_VISIBLE, run_id, step_id, principal.user_id) is None:
+    project_id = await engine.database.pool.fetchval(_VISIBLE, run_id, step_id, principal.user_id)
+    if project_id is None:
         raise NotFound("There is no such step in your projects.")
     document = {
         "run_id": str(run_id),
@@ -76,15 +79,20 @@ async def resolve_step(
         "user_id": str(principal.user_id),
         "answer": resolution.answer,
         "call_id": str(resolution.call_id),
-        "response": storable(resolution.output),
+        "response": (await engine.payloads.store(project_id, storable(resolution.output))).text,
         "evidence": storable_text(resolution.evidence),
     }
-    async with engine.database.pool.acquire() as connection, connection.transaction():
-        run = await lock_run(connection, run_id)
-        resolved = await call(connection, "resolve", document)
-        _refuse(resolved)
-        advanced = await advance_locked(engine, connection, run)
-        rings = await call(connection, "emit", [*resolved["events"], *advanced.events])
+    desk = engine.payloads.desk()
+
+    async def act() -> tuple[Mapping[str, Any], Advanced, Sequence[Ring]]:
+        async with engine.database.pool.acquire() as connection, connection.transaction():
+            run = await lock_run(connection, run_id)
+            resolved = await call(connection, "resolve", document)
+            _refuse(resolved)
+            advanced = await advance_locked(engine, connection, run, desk)
+            return resolved, advanced, await call(connection, "emit", [*resolved["events"], *advanced.events])
+
+    resolved, advanced, rings = await desk.decide(act)
     engine.bell.log_grew(rings)
     if resolved["status"] == "ready" or advanced.ready:
         engine.bell.work("run")

@@ -13,10 +13,11 @@ import uvloop
 from celery import Celery, bootsteps
 from redis.asyncio import BlockingConnectionPool, Redis
 
-from sparkops.core.blobs import Blobs
+from sparkops.core.blobs import open_blobs
 from sparkops.core.config import Settings
 from sparkops.core.db import open_database
 from sparkops.core.errors import ConfigError
+from sparkops.core.payloads import Payloads
 from sparkops.engine.context import Engine
 from sparkops.messenger.app import QUEUES, make_app
 from sparkops.messenger.bell import RedisBell
@@ -55,8 +56,9 @@ async def open_runtime(
     url, role = settings.app_login
     async with open_database(url, role=role, name=name) as database, Models(settings) as models:
         bell = RedisBell(app, redis, on_work=on_work)
-        engine = Engine(database, bell, settings.lease, settings.run_budget_micros)
-        blobs = Blobs.in_directory(settings.blob_dir)
+        blobs = open_blobs(settings)
+        payloads = Payloads(blobs)
+        engine = Engine(database, bell, settings.lease, settings.run_budget_micros, payloads=payloads)
         try:
             yield Runtime(engine, settings, blobs, models, builtin_tools(), PolicyCache(database), bell)
         finally:

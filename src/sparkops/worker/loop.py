@@ -14,7 +14,7 @@ import asyncpg
 import structlog
 
 from sparkops import __version__
-from sparkops.core.errors import SparkOpsError
+from sparkops.core.errors import SparkOpsError, Unavailable
 from sparkops.core.failpoints import failpoint
 from sparkops.domains.runs.state import StepStatus
 from sparkops.engine.claim import Claim, claim, heartbeat
@@ -227,7 +227,7 @@ class WorkerLoop:
                 return (
                     await end_attempt(self._engine, self._worker, ended, claim=self._room([ended.claim.project_id]))
                 ).claims
-            except LOST_CONNECTION as error:
+            except (*LOST_CONNECTION, Unavailable) as error:  # unavailable: a large value that an expression needs
                 if not held.trust.holds():
                     raise Fenced("The lease ran out while the database did not answer.") from error
                 log.warning("complete.failed", step_id=str(held.claim.lease.step_id), error=str(error))

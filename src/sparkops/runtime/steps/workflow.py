@@ -5,7 +5,7 @@ from uuid import UUID
 from sparkops.core.errors import Invalid, Unavailable
 from sparkops.core.json import Json
 from sparkops.domains.runs.state import RunStatus
-from sparkops.engine.accept import ConcurrencyFull, workflow_ref
+from sparkops.engine.accept import ConcurrencyFull, InputTooLarge, workflow_ref
 from sparkops.engine.children import Child, accept_child, child_of
 from sparkops.engine.wait import wait_for_child
 from sparkops.runtime.effects import StepFailed
@@ -25,7 +25,7 @@ async def run_workflow(attempt: Attempt) -> Json:
     went_on(await wait_for_child(attempt.engine, attempt.claim))
     ended = await child_of(attempt.engine, attempt.step_id)
     assert ended is not None, "it was waited for"
-    return _output(attempt, ended)
+    return await _output(attempt, ended)
 
 
 async def _start(attempt: Attempt) -> None:
@@ -34,16 +34,16 @@ async def _start(attempt: Attempt) -> None:
         await accept_child(
             attempt.engine, attempt.claim, UUID(attempt.claim.pins["workflows"][ref]), dict(attempt.params)
         )
-    except Invalid as invalid:
+    except (Invalid, InputTooLarge) as invalid:
         raise StepFailed(invalid.code, invalid.detail) from None
     except (ConcurrencyFull, Unavailable) as later:
         raise StepFailed(later.code, later.detail, retryable=True) from None
 
 
-def _output(attempt: Attempt, child: Child) -> Json:
+async def _output(attempt: Attempt, child: Child) -> Json:
     match child.status:
         case RunStatus.SUCCEEDED:
-            return child.output
+            return await attempt.engine.payloads.load(attempt.claim.project_id, child.output)
         case RunStatus.CANCELLED:
             raise StepFailed("child-cancelled", f"Run {child.run_id} of {attempt.node.name} was cancelled.")
         case _:
