@@ -13,9 +13,9 @@ from sparkops.core.errors import NotFound, Unavailable
 from sparkops.core.json import digest
 from sparkops.core.payloads import Payloads, Reference
 from sparkops.domains.runs.state import StepStatus
-from sparkops.engine.accept import InputTooLarge
 from sparkops.engine.advance import advance_run
 from sparkops.engine.complete import Ended, complete, end_attempt
+from sparkops.engine.document import InputTooLarge
 from sparkops.engine.give_back import reap
 from sparkops.engine.sweep import sweep
 from sparkops.runtime.attempt import Waiting, execute
@@ -187,7 +187,7 @@ async def test_the_same_large_input_under_one_key_is_one_run(world: World, sent:
 async def test_an_input_that_is_too_large_is_refused_in_words(
     world: World, sent: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sparkops.engine.accept.MAX_INPUT_BYTES", 1_000)
+    monkeypatch.setattr("sparkops.engine.document.MAX_INPUT_BYTES", 1_000)
     with pytest.raises(InputTooLarge, match="1,011 bytes as JSON; at most 1,000") as refused:
         await world.accept(await world.workflow(ECHO), input={"text": "x" * 1_000})
     assert refused.value.code == "input-too-large"

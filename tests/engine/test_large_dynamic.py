@@ -231,7 +231,7 @@ async def test_a_sub_run_whose_input_is_too_large_is_not_started(
 ) -> None:
     await world.workflow(CHILD)
     run_id = await world.run(await world.workflow(PARENT), input={"text": LARGE})
-    monkeypatch.setattr("sparkops.engine.accept.MAX_INPUT_BYTES", 1_000)
+    monkeypatch.setattr("sparkops.engine.document.MAX_INPUT_BYTES", 1_000)
     await world.work_until(run_id)
     step = (await world.steps(run_id))["sub"]
     assert (step["status"], step["error"]["code"], step["attempt"]) == ("failed", "input-too-large", 1)

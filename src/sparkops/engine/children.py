@@ -10,9 +10,11 @@ from sparkops.core.failpoints import failpoint
 from sparkops.core.json import Json
 from sparkops.domains.runs.state import RunStatus
 from sparkops.domains.workflows.definition import validate_input
-from sparkops.engine.accept import accept_document, limit_of, pin_names, run_document, store_input
+from sparkops.engine.accept import accept_document
 from sparkops.engine.claim import Claim
 from sparkops.engine.context import Engine
+from sparkops.engine.document import limit_of, run_document, store_input
+from sparkops.engine.pins import pin_names
 
 MAX_DEPTH = 10
 """Runs above a run. A workflow that starts itself without end stops here."""

@@ -6,19 +6,11 @@ from sparkops.core.errors import Conflict
 from sparkops.core.json import digest
 from sparkops.core.principal import Principal
 from sparkops.domains.runs.state import SourceKind
-from sparkops.engine.accept import (
-    Accepted,
-    Kept,
-    Origin,
-    accept_document,
-    limit_of,
-    pin_names,
-    repeated,
-    run_document,
-    store_input,
-)
+from sparkops.engine.accept import Accepted, accept_document, repeated
 from sparkops.engine.context import Engine
+from sparkops.engine.document import Kept, Origin, limit_of, run_document, store_input
 from sparkops.engine.draft import Draft, Rerun, draft_run, find_source
+from sparkops.engine.pins import pin_names
 
 _OUTPUTS = "SELECT id, output FROM steps WHERE id = ANY ($1)"
 _DOUBTFUL = """

@@ -5,8 +5,10 @@ from uuid import UUID
 from sparkops.core.errors import Invalid, Unavailable
 from sparkops.core.json import Json
 from sparkops.domains.runs.state import RunStatus
-from sparkops.engine.accept import ConcurrencyFull, InputTooLarge, workflow_ref
+from sparkops.engine.accept import ConcurrencyFull
 from sparkops.engine.children import Child, accept_child, child_of
+from sparkops.engine.document import InputTooLarge
+from sparkops.engine.pins import workflow_ref
 from sparkops.engine.wait import wait_for_child
 from sparkops.runtime.effects import StepFailed
 from sparkops.runtime.steps.base import Attempt, reason_of, went_on
