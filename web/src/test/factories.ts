@@ -29,6 +29,11 @@ export const aRun = (given: Partial<Run> = {}): Run => ({
   last_seq: 0,
   scripted: false,
   source: null,
+  deadline_at: null,
+  ends_as: null,
+  parent: null,
+  concurrency: null,
+  queued_behind: null,
   ...given,
 })
 
@@ -51,6 +56,16 @@ export const aStep = (given: Partial<Step> = {}): Step => ({
   error: null,
   cost_micros: 0,
   name: 'sql.query',
+  parent_id: null,
+  frame_no: null,
+  undo_of: null,
+  held: false,
+  not_before: AT,
+  fails_at: null,
+  wake_at: null,
+  chosen: null,
+  frames: null,
+  child: null,
   ...given,
 })
 

@@ -370,6 +370,20 @@ export type CallList = {
 export type CallStatus = 'proposed' | 'denied' | 'waiting_approval' | 'expired' | 'prepared' | 'done' | 'failed' | 'unknown';
 
 /**
+ * ChildRun
+ *
+ * The run of a sub-workflow.
+ */
+export type ChildRun = {
+    /**
+     * Run Id
+     */
+    run_id: string;
+    status: RunStatus;
+    workflow: WorkflowRef;
+};
+
+/**
  * Consequence
  *
  * What one answer would do.
@@ -539,6 +553,84 @@ export type Fork = {
      * Version
      */
     version?: number | null;
+};
+
+/**
+ * Frame
+ *
+ * One item of a map or one pass of a loop. `value` is the beginning of the JSON text of what its steps are given:
+ * the item, or the output of the pass before.
+ */
+export type Frame = {
+    error: Failure | null;
+    /**
+     * Finished At
+     */
+    finished_at: string | null;
+    /**
+     * No
+     */
+    no: number;
+    /**
+     * Status
+     */
+    status: 'waiting' | 'open' | 'succeeded' | 'failed' | 'cancelled';
+    /**
+     * Value
+     */
+    value: string | null;
+};
+
+/**
+ * FrameCounts
+ *
+ * How far a map or loop is that has begun. `total` of None: a loop, whose passes come one by one.
+ */
+export type FrameCounts = {
+    /**
+     * Concurrency
+     */
+    concurrency: number;
+    /**
+     * Ended
+     */
+    ended: number;
+    /**
+     * Expanded
+     */
+    expanded: number;
+    /**
+     * Failed
+     */
+    failed: number;
+    /**
+     * Started
+     */
+    started: number;
+    /**
+     * Stop On Error
+     */
+    stop_on_error: boolean;
+    /**
+     * Total
+     */
+    total: number | null;
+};
+
+/**
+ * FrameList
+ *
+ * `next_cursor` is the `after` to go on with.
+ */
+export type FrameList = {
+    /**
+     * Items
+     */
+    items: Array<Frame>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
 };
 
 /**
@@ -1382,6 +1474,7 @@ export type Run = {
      * Cancel Requested At
      */
     cancel_requested_at: string | null;
+    concurrency: RunConcurrency | null;
     /**
      * Cost Micros
      */
@@ -1391,6 +1484,14 @@ export type Run = {
      */
     created_at: string;
     created_by: Ref | null;
+    /**
+     * Deadline At
+     */
+    deadline_at: string | null;
+    /**
+     * Ends As
+     */
+    ends_as: 'failed' | 'cancelled' | null;
     error: Failure | null;
     /**
      * Finished At
@@ -1406,6 +1507,7 @@ export type Run = {
      */
     last_seq: number;
     output: JsonValue;
+    parent: RunParent | null;
     /**
      * Paused At
      */
@@ -1419,6 +1521,10 @@ export type Run = {
      * Project
      */
     project: string;
+    /**
+     * Queued Behind
+     */
+    queued_behind: 'pause' | 'project' | 'workflow' | 'concurrency' | null;
     /**
      * Scripted
      */
@@ -1468,6 +1574,22 @@ export type RunBudget = {
 };
 
 /**
+ * RunConcurrency
+ *
+ * What a run counts with: so many runs of its workflow with this key go on at once.
+ */
+export type RunConcurrency = {
+    /**
+     * Key
+     */
+    key: string;
+    /**
+     * Limit
+     */
+    limit: number;
+};
+
+/**
  * RunList
  */
 export type RunList = {
@@ -1479,6 +1601,26 @@ export type RunList = {
      * Next Cursor
      */
     next_cursor: string | null;
+};
+
+/**
+ * RunParent
+ *
+ * The step that started a run as its sub-workflow, and waits for it.
+ */
+export type RunParent = {
+    /**
+     * Run Id
+     */
+    run_id: string;
+    /**
+     * Step Id
+     */
+    step_id: string;
+    /**
+     * Step Key
+     */
+    step_key: string;
 };
 
 /**
@@ -1601,12 +1743,19 @@ export type SourceKind = 'retry' | 'fork' | 'rerun';
  * Step
  *
  * One step of a run, without its output.
+ *
+ * A step of a body has `parent_id`, its map or loop, and `frame_no`, which item (from 0) or which pass (from 1).
  */
 export type Step = {
     /**
      * Attempt
      */
     attempt: number;
+    child: ChildRun | null;
+    /**
+     * Chosen
+     */
+    chosen: Array<string> | null;
     /**
      * Copied From
      */
@@ -1621,6 +1770,10 @@ export type Step = {
     crashes: number;
     error: Failure | null;
     /**
+     * Fails At
+     */
+    fails_at: string | null;
+    /**
      * Failures
      */
     failures: number;
@@ -1628,6 +1781,15 @@ export type Step = {
      * Finished At
      */
     finished_at: string | null;
+    /**
+     * Frame No
+     */
+    frame_no: number | null;
+    frames: FrameCounts | null;
+    /**
+     * Held
+     */
+    held: boolean;
     /**
      * Id
      */
@@ -1644,6 +1806,14 @@ export type Step = {
      * Needs
      */
     needs: Array<string>;
+    /**
+     * Not Before
+     */
+    not_before: string;
+    /**
+     * Parent Id
+     */
+    parent_id: string | null;
     /**
      * Path
      */
@@ -1666,11 +1836,19 @@ export type Step = {
      */
     type: string;
     /**
+     * Undo Of
+     */
+    undo_of: string | null;
+    /**
      * Waiting For
      */
     waiting_for: {
         [key: string]: JsonValue;
     } | null;
+    /**
+     * Wake At
+     */
+    wake_at: string | null;
 };
 
 /**
@@ -1687,6 +1865,11 @@ export type StepDetail = {
      * Attempts
      */
     attempts: Array<Attempt>;
+    child: ChildRun | null;
+    /**
+     * Chosen
+     */
+    chosen: Array<string> | null;
     /**
      * Copied From
      */
@@ -1701,6 +1884,10 @@ export type StepDetail = {
     crashes: number;
     error: Failure | null;
     /**
+     * Fails At
+     */
+    fails_at: string | null;
+    /**
      * Failures
      */
     failures: number;
@@ -1708,6 +1895,15 @@ export type StepDetail = {
      * Finished At
      */
     finished_at: string | null;
+    /**
+     * Frame No
+     */
+    frame_no: number | null;
+    frames: FrameCounts | null;
+    /**
+     * Held
+     */
+    held: boolean;
     /**
      * Id
      */
@@ -1724,7 +1920,15 @@ export type StepDetail = {
      * Needs
      */
     needs: Array<string>;
+    /**
+     * Not Before
+     */
+    not_before: string;
     output: JsonValue;
+    /**
+     * Parent Id
+     */
+    parent_id: string | null;
     /**
      * Path
      */
@@ -1738,6 +1942,10 @@ export type StepDetail = {
      */
     ready_at: string | null;
     /**
+     * Skipped Because
+     */
+    skipped_because: string | null;
+    /**
      * Started At
      */
     started_at: string | null;
@@ -1747,11 +1955,19 @@ export type StepDetail = {
      */
     type: string;
     /**
+     * Undo Of
+     */
+    undo_of: string | null;
+    /**
      * Waiting For
      */
     waiting_for: {
         [key: string]: JsonValue;
     } | null;
+    /**
+     * Wake At
+     */
+    wake_at: string | null;
 };
 
 /**
@@ -3506,6 +3722,12 @@ export type ListRunsData = {
          */
         q?: string | null;
         /**
+         * Source
+         *
+         * Only retries, forks and re-runs of this run.
+         */
+        source?: string | null;
+        /**
          * Project
          *
          * The project's slug.
@@ -4178,6 +4400,24 @@ export type ListStepsData = {
          * Cursor
          */
         cursor?: string | null;
+        /**
+         * Bodies
+         *
+         * False: without the steps in bodies of maps and loops.
+         */
+        bodies?: boolean;
+        /**
+         * Parent
+         *
+         * Only the steps in the body of this map or loop.
+         */
+        parent?: string | null;
+        /**
+         * Frame
+         *
+         * With `parent`: only of this item or pass.
+         */
+        frame?: number | null;
     };
     url: '/api/v1/runs/{run_id}/steps';
 };
@@ -4249,6 +4489,65 @@ export type GetStepResponses = {
 };
 
 export type GetStepResponse = GetStepResponses[keyof GetStepResponses];
+
+export type ListFramesData = {
+    body?: never;
+    path: {
+        /**
+         * Run Id
+         */
+        run_id: string;
+        /**
+         * Step Id
+         */
+        step_id: string;
+    };
+    query?: {
+        /**
+         * Status
+         *
+         * Only those that stand so.
+         */
+        status?: 'waiting' | 'open' | 'succeeded' | 'failed' | 'cancelled' | null;
+        /**
+         * After
+         *
+         * The last number that the caller has.
+         */
+        after?: number | null;
+        /**
+         * Limit
+         */
+        limit?: number;
+    };
+    url: '/api/v1/runs/{run_id}/steps/{step_id}/frames';
+};
+
+export type ListFramesErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListFramesError = ListFramesErrors[keyof ListFramesErrors];
+
+export type ListFramesResponses = {
+    /**
+     * Successful Response
+     */
+    200: FrameList;
+};
+
+export type ListFramesResponse = ListFramesResponses[keyof ListFramesResponses];
 
 export type ResolveStepData = {
     body: Resolve;
