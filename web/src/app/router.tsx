@@ -35,6 +35,7 @@ export const router = createBrowserRouter([
                   { path: 'runs', lazy: page(() => import('./routes/runs')) },
                   { path: 'runs/:runId', element: <Navigate to="timeline" replace /> },
                   { path: 'runs/:runId/:tab', lazy: page(() => import('./routes/run')) },
+                  { path: 'runs/:runId/again/:kind', lazy: page(() => import('./routes/again')) },
                   { path: 'approvals', lazy: page(() => import('./routes/approvals')) },
                   { path: 'workflows', lazy: page(() => import('./routes/workflows')) },
                   { path: 'workflows/new', lazy: page(() => import('./routes/new-workflow')) },

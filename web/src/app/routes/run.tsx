@@ -47,7 +47,7 @@ export default function RunPage() {
         <ApprovalBar
           approvals={open}
           userId={session.phase === 'in' ? session.user.id : undefined}
-          onShowStep={(stepId) => select({ stepId, callId: null })}
+          onShowStep={(stepId) => select({ stepId, callId: null, item: null })}
         />
         <TabNav
           label="Run"

@@ -1,0 +1,94 @@
+import type { PlannedStep, StepStatus } from '@/api/generated/types.gen'
+import { type Column, DataTable } from '@/components/data-table'
+import { STEP_FACE } from '@/components/faces'
+import { Glyph, Status } from '@/components/glyph'
+import { Money } from '@/components/money'
+import { formatCount } from '@/lib/format'
+
+const COLUMNS: ReadonlyArray<Column<PlannedStep>> = [
+  {
+    id: 'fate',
+    header: 'Now',
+    width: '112px',
+    cell: (step) =>
+      step.kept ? (
+        <span className="text-ink-3">Kept</span>
+      ) : (
+        <b className="font-semibold text-tx-running">Runs again</b>
+      ),
+  },
+  {
+    id: 'step',
+    header: 'Step',
+    width: '24%',
+    cell: (step) => (
+      <span className="flex items-baseline gap-2">
+        <span className="truncate font-medium">{step.key}</span>
+        <span className="truncate font-mono text-meta text-ink-3">
+          {step.name ? `${step.type} ${step.name}` : step.type}
+        </span>
+      </span>
+    ),
+  },
+  {
+    id: 'why',
+    header: 'Why',
+    cell: (step) => (
+      <span title={step.explanation} className={step.kept ? 'text-ink-3' : undefined}>
+        {step.explanation}
+      </span>
+    ),
+  },
+  { id: 'last', header: 'Last time', width: '132px', cell: (step) => <Last status={step.last_status} /> },
+  {
+    id: 'repeats',
+    header: 'Repeats',
+    width: '92px',
+    align: 'end',
+    cell: (step) =>
+      step.repeats === 0 ? (
+        ''
+      ) : (
+        <span className="inline-flex items-center gap-1.5 font-medium text-tx-waiting">
+          <Glyph tone="waiting" />
+          {step.repeats}
+        </span>
+      ),
+  },
+  {
+    id: 'calls',
+    header: 'Calls',
+    width: '64px',
+    align: 'end',
+    wideOnly: true,
+    cell: (step) => (step.calls === 0 ? '' : step.calls),
+  },
+  {
+    id: 'tokens',
+    header: 'Tokens',
+    width: '72px',
+    align: 'end',
+    wideOnly: true,
+    cell: (step) => (step.tokens ? formatCount(step.tokens.input + step.tokens.output) : ''),
+  },
+  {
+    id: 'cost',
+    header: 'Cost then',
+    width: '92px',
+    align: 'end',
+    cell: (step) => (step.cost_micros === 0 ? '' : <Money micros={step.cost_micros} />),
+  },
+]
+
+function Last({ status }: { status: StepStatus | null }) {
+  return status === null ? (
+    <span className="text-ink-3">New</span>
+  ) : (
+    <Status face={STEP_FACE[status]} className="font-normal" />
+  )
+}
+
+/** Every step of the new run: kept or done again, why, and what it cost last time. */
+export function PlanTable({ steps }: { steps: readonly PlannedStep[] }) {
+  return <DataTable label="Plan" columns={COLUMNS} rows={steps} keyOf={(step) => step.key} />
+}
