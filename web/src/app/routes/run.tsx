@@ -8,6 +8,7 @@ import { ProblemPanel } from '@/components/problem-panel'
 import { TabNav } from '@/components/ui/tab-nav'
 import { openApprovalsQuery } from '@/features/approvals/api'
 import { ApprovalBar } from '@/features/approvals/approval-bar'
+import { WorkflowHalts } from '@/features/control/halt-banner'
 import { artifactsQuery, runQuery, stepsQuery } from '@/features/runs/api'
 import { callsQuery, MOST_CALLS } from '@/features/runs/calls-api'
 import { RunHeader } from '@/features/runs/run-header'
@@ -44,6 +45,9 @@ export default function RunPage() {
     <Page title={`${run.data.workflow.name} run`}>
       <div className="absolute inset-0 flex flex-col bg-surface">
         <RunHeader run={run.data} waiting={open.length > 0} />
+        {isOver(run.data.status) ? null : (
+          <WorkflowHalts project={project} workflowId={run.data.workflow.id} />
+        )}
         <ApprovalBar
           approvals={open}
           userId={session.phase === 'in' ? session.user.id : undefined}

@@ -3,13 +3,13 @@ import { type Column, DataTable } from '@/components/data-table'
 import { STEP_FACE } from '@/components/faces'
 import { Glyph, Status } from '@/components/glyph'
 import { Money } from '@/components/money'
-import { formatCount } from '@/lib/format'
+import { formatCount, plural } from '@/lib/format'
 
 const COLUMNS: ReadonlyArray<Column<PlannedStep>> = [
   {
     id: 'fate',
     header: 'Now',
-    width: '112px',
+    width: '100px',
     cell: (step) =>
       step.kept ? (
         <span className="text-ink-3">Kept</span>
@@ -39,11 +39,11 @@ const COLUMNS: ReadonlyArray<Column<PlannedStep>> = [
       </span>
     ),
   },
-  { id: 'last', header: 'Last time', width: '132px', cell: (step) => <Last status={step.last_status} /> },
+  { id: 'last', header: 'Last time', width: '116px', cell: (step) => <Last status={step.last_status} /> },
   {
     id: 'repeats',
     header: 'Repeats',
-    width: '92px',
+    width: '72px',
     align: 'end',
     cell: (step) =>
       step.repeats === 0 ? (
@@ -56,29 +56,30 @@ const COLUMNS: ReadonlyArray<Column<PlannedStep>> = [
       ),
   },
   {
-    id: 'calls',
-    header: 'Calls',
-    width: '64px',
-    align: 'end',
-    wideOnly: true,
-    cell: (step) => (step.calls === 0 ? '' : step.calls),
-  },
-  {
-    id: 'tokens',
-    header: 'Tokens',
-    width: '72px',
-    align: 'end',
-    wideOnly: true,
-    cell: (step) => (step.tokens ? formatCount(step.tokens.input + step.tokens.output) : ''),
-  },
-  {
     id: 'cost',
-    header: 'Cost then',
-    width: '92px',
+    header: 'It took then',
+    width: '176px',
     align: 'end',
-    cell: (step) => (step.cost_micros === 0 ? '' : <Money micros={step.cost_micros} />),
+    cell: (step) => <Past step={step} />,
   },
 ]
+
+function Past({ step }: { step: PlannedStep }) {
+  const { calls, tokens, cost_micros } = step
+  if (calls === 0) return null
+  const words = [plural(calls, 'call'), tokens ? `${formatCount(tokens.input + tokens.output)} tokens` : null]
+  return (
+    <span className="text-ink-2">
+      {words.filter(Boolean).join(', ')}
+      {cost_micros === 0 ? null : (
+        <>
+          {', '}
+          <Money micros={cost_micros} />
+        </>
+      )}
+    </span>
+  )
+}
 
 function Last({ status }: { status: StepStatus | null }) {
   return status === null ? (

@@ -13,7 +13,19 @@ import { frameName, frameWords } from './step-words'
 
 const ROW_HEIGHT = 40
 const LIST_HEIGHT = 320
-const FILTERS: readonly FrameStatus[] = ['failed', 'open', 'waiting', 'succeeded', 'cancelled']
+
+/** How many items stand how, as far as the counters tell; what never started is cancelled with the step. */
+function countsOf({ frames, finished_at }: Step): ReadonlyArray<readonly [FrameStatus, number]> {
+  if (!frames) return []
+  const rest = frames.expanded - frames.started
+  const all: ReadonlyArray<readonly [FrameStatus, number]> = [
+    ['failed', frames.failed],
+    ['open', frames.started - frames.ended],
+    [finished_at === null ? 'waiting' : 'cancelled', rest],
+    ['succeeded', frames.ended - frames.failed],
+  ]
+  return all.filter(([, count]) => count > 0)
+}
 
 type FramesPartProps = { runId: string; step: Step; onOpen: (no: number) => void }
 
@@ -27,7 +39,7 @@ export function FramesPart({ runId, step, onOpen }: FramesPartProps) {
     <Part title={title} action={<span className="text-dense text-ink-2">{frameWords(step)}</span>}>
       {step.type === 'map' ? <Meter frames={frames} /> : null}
       <div role="group" aria-label={`Which ${title.toLowerCase()}`} className="mt-2 flex flex-wrap gap-1">
-        {[null, ...FILTERS].map((one) => (
+        {[[null, frames.expanded] as const, ...countsOf(step)].map(([one, count]) => (
           <Button
             key={one ?? 'all'}
             size="sm"
@@ -38,6 +50,7 @@ export function FramesPart({ runId, step, onOpen }: FramesPartProps) {
           >
             {one ? <Glyph tone={FRAME_FACE[one].tone} /> : null}
             {one ? FRAME_FACE[one].label : 'All'}
+            <span className="font-normal text-ink-3">{count.toLocaleString('en-US')}</span>
           </Button>
         ))}
       </div>

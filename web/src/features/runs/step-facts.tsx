@@ -3,6 +3,7 @@ import { Duration, Moment } from '@/components/moment'
 import { Money } from '@/components/money'
 import { Fact } from './part'
 import { isPause } from './step-words'
+import { queuedFrom } from './timeline-layout'
 
 /** The plain facts of a step: what it is, how long it took, how often it was tried. */
 export function StepFacts({ step, attempts }: { step: Step; attempts: number | null }) {
@@ -14,7 +15,7 @@ export function StepFacts({ step, attempts }: { step: Step; attempts: number | n
         {step.type} {step.name ? <code className="font-mono text-dense">{step.name}</code> : null}
       </Fact>
       <Fact name="Needs">{step.needs.length === 0 ? 'Nothing' : step.needs.join(', ')}</Fact>
-      {step.ready_at ? (
+      {queuedFrom(step) !== null ? (
         <Fact name="Queued for">
           <Duration from={step.ready_at} to={started ?? finished} />
         </Fact>

@@ -22,7 +22,7 @@ export function frameWords({ type, frames }: Pick<Step, 'type' | 'frames'>): str
   const failed = frames.failed > 0 ? `, ${frames.failed.toLocaleString('en-US')} failed` : ''
   if (type === 'loop') return `${plural(frames.ended, 'pass', 'passes')} done${failed}`
   const total = frames.total ?? frames.expanded
-  return `${frames.ended.toLocaleString('en-US')} of ${plural(total, 'item')}${failed}`
+  return `${frames.ended.toLocaleString('en-US')} of ${total.toLocaleString('en-US')}${failed}`
 }
 
 /** What a `wait` step waits for; null: it does not wait now. */

@@ -51,10 +51,24 @@ describe('rows', () => {
   })
 
   test('a map that works on its items is at work, and says how far it is', () => {
-    const frames = { total: 4, concurrency: 2, stop_on_error: true, expanded: 4, started: 3, ended: 2, failed: 1 }
-    const map = { type: 'map', name: null, status: 'waiting' as const, waiting_for: { kind: 'frames' }, frames }
+    const frames = {
+      total: 4,
+      concurrency: 2,
+      stop_on_error: true,
+      expanded: 4,
+      started: 3,
+      ended: 2,
+      failed: 1,
+    }
+    const map = {
+      type: 'map',
+      name: null,
+      status: 'waiting' as const,
+      waiting_for: { kind: 'frames' },
+      frames,
+    }
     expect(only(rowsOf(map))).toMatchObject({
-      about: 'map 2 of 4 items, 1 failed',
+      about: 'map 2 of 4, 1 failed',
       tone: 'running',
       waits: false,
       progress: { ended: 0.5, failed: 0.25 },

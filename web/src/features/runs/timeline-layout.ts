@@ -63,7 +63,7 @@ function stepRow(step: Step, expanded: boolean | null): Row {
     about: stepAbout(step),
     tone: face.tone,
     label: face.label,
-    queuedFrom: time(step.ready_at),
+    queuedFrom: queuedFrom(step),
     from: time(step.started_at),
     to: time(step.finished_at),
     growing: AT_WORK.has(step.status),
@@ -73,6 +73,13 @@ function stepRow(step: Step, expanded: boolean | null): Row {
     costMicros: step.cost_micros,
     expanded,
   }
+}
+
+/** A step that was woken or is tried again became ready once more after it had begun: that is no queueing before it. */
+export function queuedFrom({ ready_at, started_at }: Pick<Step, 'ready_at' | 'started_at'>): number | null {
+  const ready = time(ready_at)
+  const started = time(started_at)
+  return ready !== null && started !== null && ready > started ? null : ready
 }
 
 function progressOf({ frames }: Step): Row['progress'] {
