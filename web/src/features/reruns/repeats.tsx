@@ -47,7 +47,7 @@ export function Repeats({ effects, total, agreed, onAgree }: RepeatsProps) {
       ) : null}
       <label className="mt-2 flex items-center gap-2">
         <input type="checkbox" checked={agreed} onChange={(event) => onAgree(event.target.checked)} />
-        They may happen again
+        {total === 1 ? 'It may' : 'They may'} happen again
       </label>
     </section>
   )

@@ -108,7 +108,14 @@ export function Timeline({ run, steps, calls, selection, onSelect }: TimelinePro
   }
 
   const total = fitAxis(rows, now)
-  const facts = `${plural(steps.length, 'step')}, ${formatDuration(total ? total.to - total.from : null)}`
+  const inside = Math.max(0, run.steps_total - steps.length)
+  const facts = [
+    plural(steps.length, 'step'),
+    inside > 0 ? `${inside.toLocaleString('en-US')} inside` : null,
+    formatDuration(total ? total.to - total.from : null),
+  ]
+    .filter(Boolean)
+    .join(', ')
   const shownTicks = axis ? ticks(axis, origin, TICKS.length) : []
   return (
     <div className="flex min-h-0 min-w-0 flex-1 flex-col">
