@@ -30,7 +30,8 @@ steps:
   - {id: other, type: tool, tool: noop, needs: [pick]}
   - id: each
     type: map
-    needs: [pick]
+    needs: [pick, other]
+    join: {at_least: 1}
     with: {over: 3, concurrency: 2, on_item_error: continue}
     steps: [{id: work, type: tool, tool: noop}]
 """
@@ -116,8 +117,9 @@ async def test_items_of_somebody_elses_run_are_not_shown(ann: Person, eve: Perso
 
 async def test_a_branch_says_what_it_chose_and_a_skipped_step_why(ann: Person, door: Door, worker: Worker) -> None:
     run_id, _ = await expanded(ann, door, worker, [1])
-    pick, other, _ = (await get(ann, f"/runs/{run_id}/steps", bodies=False))["items"]
+    pick, other, each = (await get(ann, f"/runs/{run_id}/steps", bodies=False))["items"]
     assert (pick["chosen"], other["chosen"]) == (["each"], None)
+    assert [(step["join"], step["join_count"]) for step in (pick, each)] == [("all", None), ("at_least", 1)]
     detail = await get(ann, f"/runs/{run_id}/steps/{other['id']}")
     assert (detail["status"], detail["skipped_because"]) == ("skipped", "branch")
 

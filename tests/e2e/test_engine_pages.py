@@ -185,6 +185,7 @@ async def test_the_kill_switch_is_thrown_with_a_reason_shown_everywhere_and_rele
         await seen(row(page, "^first, .*Queued"))
         await picture(page, "run-stopped-light")
         await banner.get_by_role("button", name="Release").click()
+        await page.get_by_role("dialog", name="Release the stop?").get_by_role("button", name="Release now").click()
         await seen(row(page, "^second, .*Succeeded"))
         await expect(banner).to_have_count(0)
 

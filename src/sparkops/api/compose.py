@@ -49,6 +49,7 @@ from sparkops.domains.runs.models import Expansion, Run, Step
 from sparkops.domains.runs.queries import queued_behind, runs_by_id, step_counts, step_keys
 from sparkops.domains.runs.state import RunStatus, SourceKind, StepStatus
 from sparkops.domains.workflows.definition import StepType
+from sparkops.domains.workflows.options import JoinRule
 from sparkops.domains.workflows.queries import VersionName, names_of_workflows, version_names
 from sparkops.engine.accept import Begun
 from sparkops.engine.graph import Graph
@@ -273,7 +274,7 @@ def _frame_counts(expansion: Expansion | None) -> FrameCounts | None:
 
 
 def _step_view(step: Step, around: _Around) -> StepView:
-    chosen = around.choices.get(step.id)
+    node, chosen = around.graph.find(step.node_key), around.choices.get(step.id)
     return StepView(
         id=step.id,
         key=step.node_key,
@@ -281,7 +282,9 @@ def _step_view(step: Step, around: _Around) -> StepView:
         type=step.type,
         position=step.position,
         needs=[around.keys[need] for need in step.needs],
-        name=around.graph.find(step.node_key).name,
+        join=node.join.rule,
+        join_count=node.join.count if node.join.rule is JoinRule.AT_LEAST else None,
+        name=node.name,
         status=StepStatus(step.status),
         attempt=step.attempt,
         failures=step.failures,

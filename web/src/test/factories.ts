@@ -54,6 +54,8 @@ export const aStep = (given: Partial<Step> = {}): Step => ({
   type: 'tool',
   position: 0,
   needs: [],
+  join: 'all',
+  join_count: null,
   status: 'running',
   attempt: 1,
   failures: 0,

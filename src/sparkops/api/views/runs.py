@@ -9,6 +9,7 @@ from pydantic import Field, JsonValue
 from sparkops.api.views.base import Body, Ref, Slug, View
 from sparkops.domains.effects.state import CallKind, CallStatus, EffectClass
 from sparkops.domains.runs.state import AttemptOutcome, RunStatus, SourceKind, StepStatus
+from sparkops.domains.workflows.options import JoinRule
 
 MAX_MICROS = 2**53 - 1
 """What a JavaScript number can hold exactly."""
@@ -169,6 +170,9 @@ class Step(View):
     type: str
     position: int
     needs: list[str]
+    join: JoinRule
+    join_count: int | None
+    """How its needs count, and for `at_least` how many."""
     name: str | None
     """The tool, the agent or the model that it uses."""
     status: StepStatus

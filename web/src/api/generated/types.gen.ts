@@ -680,6 +680,13 @@ export type HaltList = {
     next_cursor: string | null;
 };
 
+/**
+ * JoinRule
+ *
+ * When a step with needs starts; `engine/decide.py` says what counts as met.
+ */
+export type JoinRule = 'all' | 'any' | 'at_least' | 'none_failed' | 'ended';
+
 export type JsonValue = unknown;
 
 /**
@@ -1794,6 +1801,11 @@ export type Step = {
      * Id
      */
     id: string;
+    join: JoinRule;
+    /**
+     * Join Count
+     */
+    join_count: number | null;
     /**
      * Key
      */
@@ -1908,6 +1920,11 @@ export type StepDetail = {
      * Id
      */
     id: string;
+    join: JoinRule;
+    /**
+     * Join Count
+     */
+    join_count: number | null;
     /**
      * Key
      */

@@ -1,10 +1,12 @@
 import { useQuery } from '@tanstack/react-query'
 import { OctagonX, Pause } from 'lucide-react'
+import { useState } from 'react'
 import type { Halt } from '@/api/generated/types.gen'
 import { asProblem } from '@/api/problem'
 import { useSession } from '@/api/use-session'
 import { Moment } from '@/components/moment'
 import { Button } from '@/components/ui/button'
+import { Dialog, DialogActions, DialogBody } from '@/components/ui/dialog'
 import { toast } from '@/components/ui/toast'
 import { cn } from '@/lib/cn'
 import { haltsQuery, useReleaseHalt } from './api'
@@ -39,9 +41,13 @@ export function HaltBar({ halt }: { halt: Halt }) {
   const release = useReleaseHalt()
   const stop = halt.kind === 'stop'
   const mayRelease = halt.scope !== 'installation' || (session.phase === 'in' && session.user.is_admin)
+  const [asking, setAsking] = useState(false)
   const act = () =>
     release.mutate(halt.id, {
-      onSuccess: () => toast('Released: work goes on'),
+      onSuccess: () => {
+        setAsking(false)
+        toast('Released: work goes on')
+      },
       onError: (error) => toast(asProblem(error).detail, { bad: true }),
     })
   const Icon = stop ? OctagonX : Pause
@@ -62,12 +68,27 @@ export function HaltBar({ halt }: { halt: Halt }) {
         <Moment at={halt.ordered_at} />. {stop ? 'No call leaves, nothing starts.' : 'Nothing new starts.'}
       </span>
       {mayRelease ? (
-        <Button size="sm" disabled={release.isPending} onClick={act}>
+        <Button size="sm" disabled={release.isPending} onClick={stop ? () => setAsking(true) : act}>
           Release
         </Button>
       ) : (
         <span className="text-dense text-ink-3">An administrator can release it.</span>
       )}
+      <Dialog open={asking} onOpenChange={setAsking} title="Release the stop?">
+        <DialogBody>
+          <p>
+            What it held goes on at once: queued runs start, steps are attempted, and calls leave again. Make
+            sure that its reason is dealt with{halt.reason ? ': ' : '.'}
+            {halt.reason ? <q>{halt.reason}</q> : null}
+          </p>
+        </DialogBody>
+        <DialogActions>
+          <Button onClick={() => setAsking(false)}>Keep it stopped</Button>
+          <Button variant="primary" disabled={release.isPending} onClick={act}>
+            Release now
+          </Button>
+        </DialogActions>
+      </Dialog>
     </section>
   )
 }

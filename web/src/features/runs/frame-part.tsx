@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { ArrowLeft, ChevronLeft, ChevronRight } from 'lucide-react'
 import type { Step } from '@/api/generated/types.gen'
+import { usePolling } from '@/api/use-live'
 import { FRAME_FACE, stepFace } from '@/components/faces'
 import { Glyph, Status } from '@/components/glyph'
 import { JsonView } from '@/components/json-view'
@@ -10,6 +11,8 @@ import { Skeleton } from '@/components/states'
 import { Button } from '@/components/ui/button'
 import { frameQuery, frameStepsQuery } from './frames-api'
 import { frameName, stepAbout } from './step-words'
+
+const POLL_MS = 3000
 
 type FramePartProps = {
   runId: string
@@ -23,8 +26,10 @@ type FramePartProps = {
 export function FramePart({ runId, step, no, onOpen, onSelect }: FramePartProps) {
   const first = step.type === 'map' ? 0 : 1
   const last = first + (step.frames?.expanded ?? 0) - 1
-  const frame = useQuery(frameQuery(runId, step.id, no))
-  const steps = useQuery(frameStepsQuery(runId, step.id, no))
+  const poll = usePolling(POLL_MS)
+  const refetchInterval = step.finished_at === null && poll
+  const frame = useQuery({ ...frameQuery(runId, step.id, no), refetchInterval })
+  const steps = useQuery({ ...frameStepsQuery(runId, step.id, no), refetchInterval })
   const name = frameName(step.type, no)
   const error = [frame, steps].find((query) => query.isError && !query.data)?.error
   return (

@@ -2,6 +2,7 @@ import { useInfiniteQuery, useQueries } from '@tanstack/react-query'
 import { useVirtualizer } from '@tanstack/react-virtual'
 import { useRef, useState } from 'react'
 import type { Frame, FrameCounts, Step } from '@/api/generated/types.gen'
+import { usePolling } from '@/api/use-live'
 import { FRAME_FACE, type FrameStatus } from '@/components/faces'
 import { Glyph } from '@/components/glyph'
 import { ProblemPanel } from '@/components/problem-panel'
@@ -11,6 +12,7 @@ import { FRAMES_A_PAGE, framesOfStatusQuery, framesPageQuery } from './frames-ap
 import { Part } from './part'
 import { frameName, frameWords } from './step-words'
 
+const POLL_MS = 3000
 const ROW_HEIGHT = 40
 const LIST_HEIGHT = 320
 
@@ -110,7 +112,11 @@ function AllFrames({ runId, step, count, onOpen }: ListProps & { count: number }
   const items = virtual.getVirtualItems()
   const pageOf = (index: number) => Math.floor(index / FRAMES_A_PAGE)
   const pages = [...new Set(items.map((item) => pageOf(item.index)))]
-  const found = useQueries({ queries: pages.map((page) => framesPageQuery(runId, step.id, first, page)) })
+  const poll = usePolling(POLL_MS)
+  const refetchInterval = step.finished_at === null && poll
+  const found = useQueries({
+    queries: pages.map((page) => ({ ...framesPageQuery(runId, step.id, first, page), refetchInterval })),
+  })
   const failed = found.find((query) => query.isError && !query.data)
   if (failed) return <ProblemPanel error={failed.error} onRetry={() => void failed.refetch()} />
   const frameAt = (index: number): Frame | undefined =>

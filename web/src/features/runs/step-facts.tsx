@@ -2,7 +2,7 @@ import type { Step } from '@/api/generated/types.gen'
 import { Duration, Moment } from '@/components/moment'
 import { Money } from '@/components/money'
 import { Fact } from './part'
-import { isPause } from './step-words'
+import { isPause, needWords } from './step-words'
 import { queuedFrom } from './timeline-layout'
 
 /** The plain facts of a step: what it is, how long it took, how often it was tried. */
@@ -14,7 +14,7 @@ export function StepFacts({ step, attempts }: { step: Step; attempts: number | n
       <Fact name="Type">
         {step.type} {step.name ? <code className="font-mono text-dense">{step.name}</code> : null}
       </Fact>
-      <Fact name="Needs">{step.needs.length === 0 ? 'Nothing' : step.needs.join(', ')}</Fact>
+      <Fact name="Needs">{needWords(step)}</Fact>
       {queuedFrom(step) !== null ? (
         <Fact name="Queued for">
           <Duration from={step.ready_at} to={started ?? finished} />

@@ -50,6 +50,24 @@ export function stepAbout(step: Step): string {
   }
 }
 
+/** What a step needs, and how much of it. */
+export function needWords({ needs, join, join_count }: Pick<Step, 'needs' | 'join' | 'join_count'>): string {
+  const names = needs.join(', ')
+  if (needs.length === 0) return 'Nothing'
+  switch (join) {
+    case 'any':
+      return `Any of ${names}`
+    case 'at_least':
+      return `At least ${join_count ?? 1} of ${names}`
+    case 'none_failed':
+      return `${names}; none of them failed`
+    case 'ended':
+      return `${names}; ended, however`
+    default:
+      return names
+  }
+}
+
 /** Why a step was skipped, as a sentence. */
 export function skipWords({ skipped_because, needs }: Pick<StepDetail, 'skipped_because' | 'needs'>): string {
   switch (skipped_because) {

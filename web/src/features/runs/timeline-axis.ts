@@ -23,7 +23,8 @@ export function fitAxis(rows: readonly Row[], now: number): Axis | null {
     const start = row.queuedFrom ?? row.from
     if (start === null) continue
     from = Math.min(from, start)
-    to = Math.max(to, row.growing ? now : (row.to ?? row.from ?? start))
+    const queues = row.from === null && row.to === null
+    to = Math.max(to, row.growing || queues ? now : (row.to ?? row.from ?? start))
   }
   return from <= to ? { from, to: Math.max(to, from + 1), gaps: [] } : null
 }
