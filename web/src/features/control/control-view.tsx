@@ -6,6 +6,7 @@ import { type Column, DataTable } from '@/components/data-table'
 import { Moment } from '@/components/moment'
 import { ProblemPanel } from '@/components/problem-panel'
 import { SkeletonRows } from '@/components/states'
+import { Undelivered } from '@/features/outbox/undelivered'
 import { haltsQuery, projectQuery, releasedQuery, useLimitProject } from './api'
 import { HaltBar } from './halt-banner'
 import { haltTarget } from './halt-words'
@@ -55,13 +56,22 @@ export function ControlView({ project }: { project: string }) {
           it must not do.
         </SwitchRow>
         <SwitchRow
+          order={{ kind: 'pause', target: { scope: 'installation' } }}
+          title="Pause the installation"
+          inForce={find('pause', 'installation')}
+          forbidden={admin ? null : 'For administrators'}
+          action="Pause everything"
+        >
+          Nothing new starts in any project; what runs goes on. For maintenance of the platform itself.
+        </SwitchRow>
+        <SwitchRow
           order={{ kind: 'stop', target: { scope: 'installation' } }}
           title="Kill switch of the installation"
           inForce={find('stop', 'installation')}
           forbidden={admin ? null : 'For administrators'}
           action="Stop everything"
         >
-          The same for every project of this installation.
+          No project starts anything or sends a further call until it is released.
         </SwitchRow>
       </Section>
       <Section title="Limit">
@@ -83,6 +93,11 @@ export function ControlView({ project }: { project: string }) {
           </p>
         )}
       </Section>
+      {admin ? (
+        <Section title="Undelivered events, of the whole installation">
+          <Undelivered />
+        </Section>
+      ) : null}
     </>
   )
 }

@@ -20,7 +20,7 @@ const COLUMNS: ReadonlyArray<Column<PlannedStep>> = [
   {
     id: 'step',
     header: 'Step',
-    width: '24%',
+    width: '26%',
     cell: (step) => (
       <span className="flex items-baseline gap-2">
         <span className="truncate font-medium">{step.key}</span>
@@ -60,6 +60,7 @@ const COLUMNS: ReadonlyArray<Column<PlannedStep>> = [
     header: 'It took then',
     width: '176px',
     align: 'end',
+    wideOnly: true,
     cell: (step) => <Past step={step} />,
   },
 ]
