@@ -1,7 +1,8 @@
 """Answers that several domains contribute to: one statement per domain for a whole page, never one per row."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any, Literal, cast
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,8 +16,21 @@ from sparkops.api.views.base import Ref
 from sparkops.api.views.catalogue import StepOutline
 from sparkops.api.views.control import Halt as HaltView
 from sparkops.api.views.runs import Call as CallView
+from sparkops.api.views.runs import (
+    ChildRun,
+    Failure,
+    FrameCounts,
+    Priority,
+    QueuedBehind,
+    RunBudget,
+    RunConcurrency,
+    RunParent,
+    RunSource,
+    RunSummary,
+    TokenCount,
+    WorkflowRef,
+)
 from sparkops.api.views.runs import Decision as DecisionView
-from sparkops.api.views.runs import Failure, Priority, RunBudget, RunSource, RunSummary, TokenCount, WorkflowRef
 from sparkops.api.views.runs import Run as RunView
 from sparkops.api.views.runs import Step as StepView
 from sparkops.core.principal import Principal
@@ -30,9 +44,12 @@ from sparkops.domains.identity.queries import names_of
 from sparkops.domains.policies.models import PolicyDecision
 from sparkops.domains.policies.queries import decisions
 from sparkops.domains.projects.queries import slugs_of
-from sparkops.domains.runs.models import Run, Step
-from sparkops.domains.runs.queries import runs_by_id, step_counts, step_keys
+from sparkops.domains.runs.frames import choices, expansions
+from sparkops.domains.runs.models import Expansion, Run, Step
+from sparkops.domains.runs.queries import queued_behind, runs_by_id, step_counts, step_keys
 from sparkops.domains.runs.state import RunStatus, SourceKind, StepStatus
+from sparkops.domains.workflows.definition import StepType
+from sparkops.domains.workflows.options import JoinRule
 from sparkops.domains.workflows.queries import VersionName, names_of_workflows, version_names
 from sparkops.engine.accept import Begun
 from sparkops.engine.graph import Graph
@@ -154,6 +171,11 @@ async def begun_run(door: Door, principal: Principal, project: str, run_id: UUID
         input=begun.input,
         output=None,
         steps_by_status=dict(begun.steps_by_status),
+        deadline_at=None,
+        ends_as=None,
+        parent=None,
+        concurrency=None,
+        queued_behind=None,
     )
 
 
@@ -161,9 +183,31 @@ async def run_whole(session: AsyncSession, principal: Principal, known: Known, r
     """Return one run with input, output and where its steps stand."""
     summary = (await run_summaries(session, principal, known, [run]))[0]
     counts = await step_counts(session, run_ids=[run.id])
+    behind = await queued_behind(session, run_id=run.id) if run.status == RunStatus.QUEUED else None
     return RunView(
-        **summary.model_dump(), input=run.input, output=run.output, steps_by_status=dict(counts.get(run.id, {}))
+        **summary.model_dump(),
+        input=run.input,
+        output=run.output,
+        steps_by_status=dict(counts.get(run.id, {})),
+        deadline_at=run.deadline_at,
+        ends_as=cast(Literal["failed", "cancelled"] | None, run.ends_as),
+        parent=await _parent(session, run),
+        concurrency=_concurrency(run),
+        queued_behind=cast(QueuedBehind | None, behind),
     )
+
+
+async def _parent(session: AsyncSession, run: Run) -> RunParent | None:
+    if run.parent_run_id is None or run.parent_step_id is None:
+        return None
+    keys = await step_keys(session, step_ids=[run.parent_step_id])
+    return RunParent(run_id=run.parent_run_id, step_id=run.parent_step_id, step_key=keys[run.parent_step_id])
+
+
+def _concurrency(run: Run) -> RunConcurrency | None:
+    if run.concurrency_key is None or run.concurrency_limit is None:
+        return None
+    return RunConcurrency(key=run.concurrency_key, limit=run.concurrency_limit)
 
 
 def _source(run: Run) -> RunSource | None:
@@ -176,26 +220,71 @@ def _named(row_id: UUID | None, names: Mapping[UUID, str]) -> Ref | None:
     return Ref(id=row_id, name=names[row_id]) if row_id and row_id in names else None
 
 
-async def step_views(session: AsyncSession, door: Door, run: Run, steps: Sequence[Step]) -> list[StepView]:
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What is shown of steps beside their own rows."""
+
+    graph: Graph
+    costs: Mapping[UUID, int]
+    keys: Mapping[UUID, str]
+    choices: Mapping[UUID, Sequence[str]]
+    expansions: Mapping[UUID, Expansion]
+    children: Mapping[UUID, ChildRun]
+
+
+async def step_views(
+    session: AsyncSession, principal: Principal, door: Door, run: Run, steps: Sequence[Step]
+) -> list[StepView]:
     """Return steps of one run, without outputs."""
+    ids = [step.id for step in steps]
     graph = await door.engine.graphs.get(door.database.pool, run.workflow_version_id)
-    costs = await cost_of_steps(session, run_id=run.id)
     keys = {step.id: step.node_key for step in steps}
     elsewhere = {need for step in steps for need in step.needs} - keys.keys()
     if elsewhere:
         keys.update(await step_keys(session, step_ids=elsewhere))
-    return [_step_view(step, graph, costs, keys) for step in steps]
+    around = _Around(
+        graph=graph,
+        costs=await cost_of_steps(session, run_id=run.id, step_ids=ids),
+        keys=keys,
+        choices=await choices(session, step_ids=[step.id for step in steps if step.type == StepType.BRANCH]),
+        expansions=await expansions(session, step_ids=[step.id for step in steps if step.type in _EXPANDING]),
+        children=await _children(session, principal, [step.child_run_id for step in steps if step.child_run_id]),
+    )
+    return [_step_view(step, around) for step in steps]
 
 
-def _step_view(step: Step, graph: Graph, costs: Mapping[UUID, int], keys: Mapping[UUID, str]) -> StepView:
+_EXPANDING = (StepType.MAP, StepType.LOOP)
+
+
+async def _children(session: AsyncSession, principal: Principal, run_ids: Collection[UUID]) -> Mapping[UUID, ChildRun]:
+    if not run_ids:
+        return {}
+    runs = await runs_by_id(session, principal, run_ids=run_ids)
+    versions = await version_names(session, version_ids={run.workflow_version_id for run in runs.values()})
+    return {
+        run.id: ChildRun(
+            run_id=run.id, workflow=workflow_ref(versions[run.workflow_version_id]), status=RunStatus(run.status)
+        )
+        for run in runs.values()
+    }
+
+
+def _frame_counts(expansion: Expansion | None) -> FrameCounts | None:
+    return FrameCounts.model_validate(expansion) if expansion else None
+
+
+def _step_view(step: Step, around: _Around) -> StepView:
+    node, chosen = around.graph.find(step.node_key), around.choices.get(step.id)
     return StepView(
         id=step.id,
         key=step.node_key,
         path=step.path,
         type=step.type,
         position=step.position,
-        needs=[keys[need] for need in step.needs],
-        name=graph.find(step.node_key).name,
+        needs=[around.keys[need] for need in step.needs],
+        join=node.join.rule,
+        join_count=node.join.count if node.join.rule is JoinRule.AT_LEAST else None,
+        name=node.name,
         status=StepStatus(step.status),
         attempt=step.attempt,
         failures=step.failures,
@@ -205,8 +294,18 @@ def _step_view(step: Step, graph: Graph, costs: Mapping[UUID, int], keys: Mappin
         finished_at=step.finished_at,
         waiting_for=step.waiting_for,
         error=failure(step.error),
-        cost_micros=costs.get(step.id, 0),
+        cost_micros=around.costs.get(step.id, 0),
         copied_from=step.copied_from,
+        parent_id=step.parent_id,
+        frame_no=step.frame_no,
+        undo_of=step.undo_of,
+        held=step.held,
+        not_before=step.not_before,
+        fails_at=step.fails_at,
+        wake_at=step.wake_at,
+        chosen=list(chosen) if chosen is not None else None,
+        frames=_frame_counts(around.expansions.get(step.id)),
+        child=around.children.get(step.child_run_id) if step.child_run_id else None,
     )
 
 

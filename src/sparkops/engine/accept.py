@@ -87,7 +87,8 @@ class Begun:
 class Accepted:
     """`created` is False when the idempotency key had been used for the same request: the run is the first one.
 
-    `begun` is None then, and where the run has not simply begun: it ended at once, or stands in a queue.
+    `begun` is None then, and where the run has not simply begun: it ended at once, stands in a queue, has a deadline or
+    counts against a limit of its workflow.
     """
 
     run_id: UUID
@@ -186,9 +187,10 @@ async def _write(engine: Engine, graph: Graph, document: Mapping[str, Any]) -> M
 def _begun(
     graph: Graph, version: int, inputs: Inputs, document: Mapping[str, Any], answer: Mapping[str, Any]
 ) -> Begun | None:
-    if answer["status"] != RunStatus.RUNNING:
-        return None
     run = document["run"]
+    more = document["deadline_seconds"] is not None or run.get("concurrency_key") is not None
+    if more or answer["status"] != RunStatus.RUNNING:
+        return None
     return Begun(
         workflow_id=UUID(run["workflow_id"]),
         version=version,

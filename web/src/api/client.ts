@@ -1,7 +1,7 @@
 import { readProblem, unreachable } from './problem'
 import { readAccessToken, refreshSession } from './session'
 
-type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 type Value = string | number | boolean | null | undefined | readonly string[]
 type Parts = { body?: unknown; path?: unknown; query?: unknown; headers?: unknown }
 /** One operation of the API as the generated types describe it. */

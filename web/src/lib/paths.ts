@@ -7,6 +7,10 @@ export const paths = {
   projects: () => '/projects',
   runs: (project: string) => `/p/${segment(project)}/runs`,
   run: (project: string, id: string, tab = 'timeline') => `/p/${segment(project)}/runs/${segment(id)}/${tab}`,
+  again: (project: string, id: string, kind: 'retry' | 'fork' | 'rerun', from?: string) =>
+    `/p/${segment(project)}/runs/${segment(id)}/again/${kind}${from ? `?from=${segment(from)}` : ''}`,
+  uncertain: (project: string) => `/p/${segment(project)}/uncertain`,
+  control: (project: string) => `/p/${segment(project)}/control`,
   approvals: (project: string) => `/p/${segment(project)}/approvals`,
   workflows: (project: string) => `/p/${segment(project)}/workflows`,
   workflow: (project: string, id: string) => `/p/${segment(project)}/workflows/${segment(id)}`,

@@ -1,4 +1,14 @@
-import type { Approval, Call, Event, Problem, Run, Step, Tokens, Workflow } from '@/api/generated/types.gen'
+import type {
+  Approval,
+  Call,
+  Event,
+  PlannedStep,
+  Problem,
+  Run,
+  Step,
+  Tokens,
+  Workflow,
+} from '@/api/generated/types.gen'
 
 // Whole objects of the API, of which a test names only what it is about.
 
@@ -29,6 +39,11 @@ export const aRun = (given: Partial<Run> = {}): Run => ({
   last_seq: 0,
   scripted: false,
   source: null,
+  deadline_at: null,
+  ends_as: null,
+  parent: null,
+  concurrency: null,
+  queued_behind: null,
   ...given,
 })
 
@@ -39,6 +54,8 @@ export const aStep = (given: Partial<Step> = {}): Step => ({
   type: 'tool',
   position: 0,
   needs: [],
+  join: 'all',
+  join_count: null,
   status: 'running',
   attempt: 1,
   failures: 0,
@@ -51,6 +68,34 @@ export const aStep = (given: Partial<Step> = {}): Step => ({
   error: null,
   cost_micros: 0,
   name: 'sql.query',
+  parent_id: null,
+  frame_no: null,
+  undo_of: null,
+  held: false,
+  not_before: AT,
+  fails_at: null,
+  wake_at: null,
+  chosen: null,
+  frames: null,
+  child: null,
+  ...given,
+})
+
+export const aPlannedStep = (given: Partial<PlannedStep> = {}): PlannedStep => ({
+  key: 'monthly',
+  type: 'tool',
+  name: 'sql.query',
+  kept: true,
+  why: null,
+  because: [],
+  explanation: 'Keeps its result.',
+  last_status: 'succeeded',
+  calls: 0,
+  cost_micros: 0,
+  tokens: null,
+  inputs: [],
+  kept_calls: 0,
+  repeats: 0,
   ...given,
 })
 

@@ -1,6 +1,6 @@
 """What lies below a run: steps, calls, events, artifacts."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 from urllib.parse import quote
 from uuid import UUID
 
@@ -20,9 +20,9 @@ from sparkops.core.principal import Principal
 from sparkops.domains.approvals.queries import approvals_refer_to
 from sparkops.domains.artifacts import queries as artifacts
 from sparkops.domains.effects.queries import calls, calls_refer_to
-from sparkops.domains.runs import queries
+from sparkops.domains.runs import frames, queries
 from sparkops.domains.runs.models import StepAttempt, WorkerSession
-from sparkops.domains.runs.state import AttemptOutcome
+from sparkops.domains.runs.state import AttemptOutcome, StepStatus
 
 router = APIRouter(prefix="/runs/{run_id}", tags=["runs"])
 files = APIRouter(prefix="/artifacts", tags=["runs"])
@@ -30,6 +30,8 @@ files = APIRouter(prefix="/artifacts", tags=["runs"])
 MAX_STEPS = 2_000
 """As many as a definition may have: without payloads they are small, and pages want them all."""
 MAX_EVENTS = 1_000
+MAX_FRAMES = 10_000
+MAX_FRAMES_A_PAGE = 200
 MAX_DOWNLOAD_BYTES = 100 << 20
 
 
@@ -41,12 +43,46 @@ async def list_steps(
     door: DoorDep,
     limit: Annotated[int, Query(ge=1, le=MAX_STEPS)] = MAX_STEPS,
     cursor: Annotated[str | None, Query(max_length=64)] = None,
+    bodies: Annotated[bool, Query(description="False: without the steps in bodies of maps and loops.")] = True,
+    parent: Annotated[UUID | None, Query(description="Only the steps in the body of this map or loop.")] = None,
+    frame: Annotated[
+        int | None, Query(ge=0, le=MAX_FRAMES, description="With `parent`: only of this item or pass.")
+    ] = None,
 ) -> views.StepList:
     """List the steps of a run, without outputs; `position` is their place in the definition."""
     run = await find_run(session, principal, run_id)
     page = PageRequest(limit, page_request(None, cursor).after)
-    found = page_of(await queries.steps(session, principal, run_id=run_id, page=page), page)
-    return views.StepList(items=await step_views(session, door, run, found.items), next_cursor=found.next_cursor)
+    where = queries.StepFilter(bodies=bodies, parent_id=parent, frame_no=frame)
+    found = page_of(await queries.steps(session, principal, run_id=run_id, where=where, page=page), page)
+    items = await step_views(session, principal, door, run, found.items)
+    return views.StepList(items=items, next_cursor=found.next_cursor)
+
+
+@router.get("/steps/{step_id}/frames", responses=problems(404))
+async def list_frames(
+    run_id: UUID,
+    step_id: UUID,
+    principal: PrincipalDep,
+    session: SessionDep,
+    status: Annotated[views.FrameStatus | None, Query(description="Only those that stand so.")] = None,
+    after: Annotated[int | None, Query(ge=0, le=MAX_FRAMES, description="The last number that the caller has.")] = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_FRAMES_A_PAGE)] = MAX_FRAMES_A_PAGE,
+) -> views.FrameList:
+    """List the items of a map or the passes of a loop, by number."""
+    if await queries.step(session, principal, run_id=run_id, step_id=step_id) is None:
+        raise NotFound("There is no such step in this run.")
+    found = await frames.frames(session, principal, step_id=step_id, status=status, after=after, limit=limit + 1)
+    items = [
+        views.Frame(
+            no=row.no,
+            status=cast(views.FrameStatus, row.status),
+            value=row.value,
+            error=failure(row.error),
+            finished_at=row.finished_at,
+        )
+        for row in found[:limit]
+    ]
+    return views.FrameList(items=items, next_cursor=str(items[-1].no) if len(found) > limit else None)
 
 
 @router.get("/steps/{step_id}", responses=problems(404))
@@ -69,9 +105,15 @@ async def step_detail(
     step = await queries.step(session, principal, run_id=run_id, step_id=step_id)
     if step is None:
         raise NotFound("There is no such step in this run.")
-    view = (await step_views(session, door, run, [step]))[0]
+    view = (await step_views(session, principal, door, run, [step]))[0]
     tries = await queries.attempts(session, principal, run_id=run_id, step_id=step_id)
-    return views.StepDetail(**view.model_dump(), output=step.output, attempts=[_attempt(*one) for one in tries])
+    skipped = step.status == StepStatus.SKIPPED
+    return views.StepDetail(
+        **view.model_dump(),
+        output=step.output,
+        attempts=[_attempt(*one) for one in tries],
+        skipped_because=await frames.skip_reason(session, run_id=run_id, step_id=step_id) if skipped else None,
+    )
 
 
 def _attempt(attempt: StepAttempt, worker: WorkerSession | None) -> views.Attempt:

@@ -97,10 +97,13 @@ async def list_runs(
     status: Annotated[list[RunStatus] | None, Query(description="Any of these.")] = None,
     workflow: Annotated[str | None, Query(max_length=100, description="The name of a workflow.")] = None,
     q: Annotated[str | None, Query(max_length=100, description="The start of an id, or a part of a name.")] = None,
+    source: Annotated[UUID | None, Query(description="Only retries, forks and re-runs of this run.")] = None,
 ) -> views.RunList:
     """List the runs of a project, newest first."""
     where = queries.RunFilter(
-        statuses=set(status) if status else None, workflow_ids=await _workflows(session, project.id, workflow)
+        statuses=set(status) if status else None,
+        workflow_ids=await _workflows(session, project.id, workflow),
+        source_run_id=source,
     )
     where = await _narrowed(session, project.id, where, (q or "").strip().lower())
     rows = await queries.runs(session, principal, project_id=project.id, where=where, page=page)

@@ -9,6 +9,7 @@ from pydantic import Field, JsonValue
 from sparkops.api.views.base import Body, Ref, Slug, View
 from sparkops.domains.effects.state import CallKind, CallStatus, EffectClass
 from sparkops.domains.runs.state import AttemptOutcome, RunStatus, SourceKind, StepStatus
+from sparkops.domains.workflows.options import JoinRule
 
 MAX_MICROS = 2**53 - 1
 """What a JavaScript number can hold exactly."""
@@ -53,6 +54,25 @@ class RunSource(View):
     kind: SourceKind
 
 
+class RunParent(View):
+    """The step that started a run as its sub-workflow, and waits for it."""
+
+    run_id: UUID
+    step_id: UUID
+    step_key: str
+
+
+class RunConcurrency(View):
+    """What a run counts with: so many runs of its workflow with this key go on at once."""
+
+    key: str
+    limit: int
+
+
+QueuedBehind = Literal["pause", "project", "workflow", "concurrency"]
+"""What leaves no room for a run: the pause of its workflow, or the limit of one of these."""
+
+
 class RunSummary(View):
     """A run as lists show it."""
 
@@ -93,6 +113,14 @@ class Run(RunSummary):
     input: JsonValue
     output: JsonValue
     steps_by_status: dict[StepStatus, int]
+    deadline_at: datetime | None
+    """When it is cancelled if it still goes on; the time that it is held is given back to it."""
+    ends_as: Literal["failed", "cancelled"] | None
+    """While it takes its effects back: what it will have ended as."""
+    parent: RunParent | None
+    concurrency: RunConcurrency | None
+    queued_behind: QueuedBehind | None
+    """Why a queued run does not go on; null: it is about to, or is not queued."""
 
 
 class NewRun(Body):
@@ -109,8 +137,32 @@ class NewRun(Body):
     model_config = Body.model_config | {"str_strip_whitespace": False}
 
 
+class FrameCounts(View):
+    """How far a map or loop is that has begun. `total` of None: a loop, whose passes come one by one."""
+
+    total: int | None
+    concurrency: int
+    stop_on_error: bool
+    expanded: int
+    """Items or passes that have their steps."""
+    started: int
+    ended: int
+    failed: int
+
+
+class ChildRun(View):
+    """The run of a sub-workflow."""
+
+    run_id: UUID
+    workflow: WorkflowRef
+    status: RunStatus
+
+
 class Step(View):
-    """One step of a run, without its output."""
+    """One step of a run, without its output.
+
+    A step of a body has `parent_id`, its map or loop, and `frame_no`, which item (from 0) or which pass (from 1).
+    """
 
     id: UUID
     key: str
@@ -118,6 +170,9 @@ class Step(View):
     type: str
     position: int
     needs: list[str]
+    join: JoinRule
+    join_count: int | None
+    """How its needs count, and for `at_least` how many."""
     name: str | None
     """The tool, the agent or the model that it uses."""
     status: StepStatus
@@ -132,6 +187,22 @@ class Step(View):
     cost_micros: int
     copied_from: UUID | None
     """The step of the source run whose result this is; it was not attempted in this run."""
+    parent_id: UUID | None
+    frame_no: int | None
+    undo_of: UUID | None
+    """The step whose effect it takes back."""
+    held: bool
+    """It may not start, because its run is paused or queued."""
+    not_before: datetime
+    """A step that is ready is not attempted earlier: the pause before another attempt."""
+    fails_at: datetime | None
+    """When its deadline is over; null: it has none, or was never ready."""
+    wake_at: datetime | None
+    """When a wait is over."""
+    chosen: list[str] | None
+    """Of a branch that has decided: the steps that it chose."""
+    frames: FrameCounts | None
+    child: ChildRun | None
 
 
 class StepList(View):
@@ -163,6 +234,29 @@ class StepDetail(Step):
 
     output: JsonValue
     attempts: list[Attempt]
+    skipped_because: str | None
+    """`condition`, `upstream`, `branch` (it chose others) or `no-error` (there was no failure to handle)."""
+
+
+FrameStatus = Literal["waiting", "open", "succeeded", "failed", "cancelled"]
+
+
+class Frame(View):
+    """One item of a map or one pass of a loop. `value` is the beginning of the JSON text of what its steps are given:
+    the item, or the output of the pass before."""
+
+    no: int
+    status: FrameStatus
+    value: str | None
+    error: Failure | None
+    finished_at: datetime | None
+
+
+class FrameList(View):
+    """`next_cursor` is the `after` to go on with."""
+
+    items: list[Frame]
+    next_cursor: str | None
 
 
 class Decision(View):

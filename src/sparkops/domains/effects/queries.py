@@ -67,11 +67,11 @@ async def usage_of_runs(session: AsyncSession, *, run_ids: Collection[UUID]) -> 
     return {row[0]: Usage(*row[1:]) for row in rows.tuples()}
 
 
-async def cost_of_steps(session: AsyncSession, *, run_id: UUID) -> Mapping[UUID, int]:
-    """Return the cost of a run's steps; a step without calls is missing."""
+async def cost_of_steps(session: AsyncSession, *, run_id: UUID, step_ids: Collection[UUID]) -> Mapping[UUID, int]:
+    """Return the cost of these steps of a run; a step without calls is missing."""
     rows = await session.execute(
         select(Call.step_id, func.sum(Call.cost_micros).cast(BigInteger))
-        .where(Call.run_id == run_id)
+        .where(Call.run_id == run_id, Call.step_id.in_(step_ids))
         .group_by(Call.step_id)
     )
     return dict(rows.tuples().all())

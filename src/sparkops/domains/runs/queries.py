@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import ARRAY, ColumnElement, Select, Text, cast, exists, func, lateral, or_, select, true
+from sqlalchemy import ARRAY, ColumnElement, Select, Text, cast, exists, func, lateral, or_, select, text, true
 from sqlalchemy.dialects.postgresql import UUID as PgUUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, defer
@@ -30,6 +30,7 @@ class RunFilter:
     workflow_ids: Collection[UUID] | None = None
     id_from: UUID | None = None
     id_to: UUID | None = None
+    source_run_id: UUID | None = None
 
 
 async def runs(
@@ -85,6 +86,8 @@ def _bounds(where: RunFilter, page: PageRequest) -> list[ColumnElement[bool]]:
         bounds.append(Run.id >= where.id_from)
     if where.id_to is not None:
         bounds.append(Run.id <= where.id_to)
+    if where.source_run_id is not None:
+        bounds.append(Run.source_run_id == where.source_run_id)
     return bounds
 
 
@@ -107,9 +110,30 @@ async def step_counts(session: AsyncSession, *, run_ids: Collection[UUID]) -> Ma
     return counts
 
 
-async def steps(session: AsyncSession, principal: Principal, *, run_id: UUID, page: PageRequest) -> Sequence[Step]:
-    """Return the steps of a run in the order of their ids, one more than the page holds; without outputs."""
+@dataclass(frozen=True, slots=True)
+class StepFilter:
+    """Which steps of a run are listed.
+
+    `bodies` False: without those in bodies of maps and loops. `parent_id`: only those in bodies of this map or loop,
+    with `frame_no` only those of one item or pass.
+    """
+
+    bodies: bool = True
+    parent_id: UUID | None = None
+    frame_no: int | None = None
+
+
+async def steps(
+    session: AsyncSession, principal: Principal, *, run_id: UUID, where: StepFilter, page: PageRequest
+) -> Sequence[Step]:
+    """Return steps of a run in the order of their ids, one more than the page holds; without outputs."""
     statement = select(Step).where(Step.run_id == run_id, visible_to(principal, Step.project_id)).options(_NO_OUTPUT)
+    if not where.bodies:
+        statement = statement.where(Step.parent_id.is_(None))
+    if where.parent_id is not None:
+        statement = statement.where(Step.parent_id == where.parent_id)
+    if where.frame_no is not None:
+        statement = statement.where(Step.frame_no == where.frame_no)
     if page.after is not None:
         statement = statement.where(Step.id > page.after)
     return (await session.scalars(statement.order_by(Step.id).limit(page.limit + 1))).all()
@@ -188,6 +212,14 @@ async def runs_by_id(session: AsyncSession, principal: Principal, *, run_ids: Co
     statement = select(Run).where(Run.id.in_(run_ids), visible_to(principal, Run.project_id)).options(*_NO_PAYLOAD)
     rows = await session.scalars(statement)
     return {row.id: row for row in rows}
+
+
+async def queued_behind(session: AsyncSession, *, run_id: UUID) -> str | None:
+    """Return what leaves no room for a run: `pause`, `project`, `workflow` or `concurrency`; None: nothing does."""
+    found: str | None = await session.scalar(
+        text("SELECT engine.blocked_by(r) FROM runs r WHERE r.id = :id AND r.status = 'queued'"), {"id": run_id}
+    )
+    return found
 
 
 async def workers_seen(session: AsyncSession, *, within_seconds: float) -> int:

@@ -370,6 +370,20 @@ export type CallList = {
 export type CallStatus = 'proposed' | 'denied' | 'waiting_approval' | 'expired' | 'prepared' | 'done' | 'failed' | 'unknown';
 
 /**
+ * ChildRun
+ *
+ * The run of a sub-workflow.
+ */
+export type ChildRun = {
+    /**
+     * Run Id
+     */
+    run_id: string;
+    status: RunStatus;
+    workflow: WorkflowRef;
+};
+
+/**
  * Consequence
  *
  * What one answer would do.
@@ -546,6 +560,84 @@ export type Fork = {
 };
 
 /**
+ * Frame
+ *
+ * One item of a map or one pass of a loop. `value` is the beginning of the JSON text of what its steps are given:
+ * the item, or the output of the pass before.
+ */
+export type Frame = {
+    error: Failure | null;
+    /**
+     * Finished At
+     */
+    finished_at: string | null;
+    /**
+     * No
+     */
+    no: number;
+    /**
+     * Status
+     */
+    status: 'waiting' | 'open' | 'succeeded' | 'failed' | 'cancelled';
+    /**
+     * Value
+     */
+    value: string | null;
+};
+
+/**
+ * FrameCounts
+ *
+ * How far a map or loop is that has begun. `total` of None: a loop, whose passes come one by one.
+ */
+export type FrameCounts = {
+    /**
+     * Concurrency
+     */
+    concurrency: number;
+    /**
+     * Ended
+     */
+    ended: number;
+    /**
+     * Expanded
+     */
+    expanded: number;
+    /**
+     * Failed
+     */
+    failed: number;
+    /**
+     * Started
+     */
+    started: number;
+    /**
+     * Stop On Error
+     */
+    stop_on_error: boolean;
+    /**
+     * Total
+     */
+    total: number | null;
+};
+
+/**
+ * FrameList
+ *
+ * `next_cursor` is the `after` to go on with.
+ */
+export type FrameList = {
+    /**
+     * Items
+     */
+    items: Array<Frame>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
  * Halt
  *
  * What holds work back: nothing new starts there, and under a `stop` no call is prepared either.
@@ -591,6 +683,13 @@ export type HaltList = {
      */
     next_cursor: string | null;
 };
+
+/**
+ * JoinRule
+ *
+ * When a step with needs starts; `engine/decide.py` says what counts as met.
+ */
+export type JoinRule = 'all' | 'any' | 'at_least' | 'none_failed' | 'ended';
 
 export type JsonValue = unknown;
 
@@ -1399,6 +1498,7 @@ export type Run = {
      * Cancel Requested At
      */
     cancel_requested_at: string | null;
+    concurrency: RunConcurrency | null;
     /**
      * Cost Micros
      */
@@ -1408,6 +1508,14 @@ export type Run = {
      */
     created_at: string;
     created_by: Ref | null;
+    /**
+     * Deadline At
+     */
+    deadline_at: string | null;
+    /**
+     * Ends As
+     */
+    ends_as: 'failed' | 'cancelled' | null;
     error: Failure | null;
     /**
      * Finished At
@@ -1423,6 +1531,7 @@ export type Run = {
      */
     last_seq: number;
     output: JsonValue;
+    parent: RunParent | null;
     /**
      * Paused At
      */
@@ -1436,6 +1545,10 @@ export type Run = {
      * Project
      */
     project: string;
+    /**
+     * Queued Behind
+     */
+    queued_behind: 'pause' | 'project' | 'workflow' | 'concurrency' | null;
     /**
      * Scripted
      */
@@ -1485,6 +1598,22 @@ export type RunBudget = {
 };
 
 /**
+ * RunConcurrency
+ *
+ * What a run counts with: so many runs of its workflow with this key go on at once.
+ */
+export type RunConcurrency = {
+    /**
+     * Key
+     */
+    key: string;
+    /**
+     * Limit
+     */
+    limit: number;
+};
+
+/**
  * RunList
  */
 export type RunList = {
@@ -1496,6 +1625,26 @@ export type RunList = {
      * Next Cursor
      */
     next_cursor: string | null;
+};
+
+/**
+ * RunParent
+ *
+ * The step that started a run as its sub-workflow, and waits for it.
+ */
+export type RunParent = {
+    /**
+     * Run Id
+     */
+    run_id: string;
+    /**
+     * Step Id
+     */
+    step_id: string;
+    /**
+     * Step Key
+     */
+    step_key: string;
 };
 
 /**
@@ -1618,12 +1767,19 @@ export type SourceKind = 'retry' | 'fork' | 'rerun';
  * Step
  *
  * One step of a run, without its output.
+ *
+ * A step of a body has `parent_id`, its map or loop, and `frame_no`, which item (from 0) or which pass (from 1).
  */
 export type Step = {
     /**
      * Attempt
      */
     attempt: number;
+    child: ChildRun | null;
+    /**
+     * Chosen
+     */
+    chosen: Array<string> | null;
     /**
      * Copied From
      */
@@ -1638,6 +1794,10 @@ export type Step = {
     crashes: number;
     error: Failure | null;
     /**
+     * Fails At
+     */
+    fails_at: string | null;
+    /**
      * Failures
      */
     failures: number;
@@ -1646,9 +1806,23 @@ export type Step = {
      */
     finished_at: string | null;
     /**
+     * Frame No
+     */
+    frame_no: number | null;
+    frames: FrameCounts | null;
+    /**
+     * Held
+     */
+    held: boolean;
+    /**
      * Id
      */
     id: string;
+    join: JoinRule;
+    /**
+     * Join Count
+     */
+    join_count: number | null;
     /**
      * Key
      */
@@ -1661,6 +1835,14 @@ export type Step = {
      * Needs
      */
     needs: Array<string>;
+    /**
+     * Not Before
+     */
+    not_before: string;
+    /**
+     * Parent Id
+     */
+    parent_id: string | null;
     /**
      * Path
      */
@@ -1683,11 +1865,19 @@ export type Step = {
      */
     type: string;
     /**
+     * Undo Of
+     */
+    undo_of: string | null;
+    /**
      * Waiting For
      */
     waiting_for: {
         [key: string]: JsonValue;
     } | null;
+    /**
+     * Wake At
+     */
+    wake_at: string | null;
 };
 
 /**
@@ -1704,6 +1894,11 @@ export type StepDetail = {
      * Attempts
      */
     attempts: Array<Attempt>;
+    child: ChildRun | null;
+    /**
+     * Chosen
+     */
+    chosen: Array<string> | null;
     /**
      * Copied From
      */
@@ -1718,6 +1913,10 @@ export type StepDetail = {
     crashes: number;
     error: Failure | null;
     /**
+     * Fails At
+     */
+    fails_at: string | null;
+    /**
      * Failures
      */
     failures: number;
@@ -1726,9 +1925,23 @@ export type StepDetail = {
      */
     finished_at: string | null;
     /**
+     * Frame No
+     */
+    frame_no: number | null;
+    frames: FrameCounts | null;
+    /**
+     * Held
+     */
+    held: boolean;
+    /**
      * Id
      */
     id: string;
+    join: JoinRule;
+    /**
+     * Join Count
+     */
+    join_count: number | null;
     /**
      * Key
      */
@@ -1741,7 +1954,15 @@ export type StepDetail = {
      * Needs
      */
     needs: Array<string>;
+    /**
+     * Not Before
+     */
+    not_before: string;
     output: JsonValue;
+    /**
+     * Parent Id
+     */
+    parent_id: string | null;
     /**
      * Path
      */
@@ -1755,6 +1976,10 @@ export type StepDetail = {
      */
     ready_at: string | null;
     /**
+     * Skipped Because
+     */
+    skipped_because: string | null;
+    /**
      * Started At
      */
     started_at: string | null;
@@ -1764,11 +1989,19 @@ export type StepDetail = {
      */
     type: string;
     /**
+     * Undo Of
+     */
+    undo_of: string | null;
+    /**
      * Waiting For
      */
     waiting_for: {
         [key: string]: JsonValue;
     } | null;
+    /**
+     * Wake At
+     */
+    wake_at: string | null;
 };
 
 /**
@@ -3523,6 +3756,12 @@ export type ListRunsData = {
          */
         q?: string | null;
         /**
+         * Source
+         *
+         * Only retries, forks and re-runs of this run.
+         */
+        source?: string | null;
+        /**
          * Project
          *
          * The project's slug.
@@ -4195,6 +4434,24 @@ export type ListStepsData = {
          * Cursor
          */
         cursor?: string | null;
+        /**
+         * Bodies
+         *
+         * False: without the steps in bodies of maps and loops.
+         */
+        bodies?: boolean;
+        /**
+         * Parent
+         *
+         * Only the steps in the body of this map or loop.
+         */
+        parent?: string | null;
+        /**
+         * Frame
+         *
+         * With `parent`: only of this item or pass.
+         */
+        frame?: number | null;
     };
     url: '/api/v1/runs/{run_id}/steps';
 };
@@ -4266,6 +4523,65 @@ export type GetStepResponses = {
 };
 
 export type GetStepResponse = GetStepResponses[keyof GetStepResponses];
+
+export type ListFramesData = {
+    body?: never;
+    path: {
+        /**
+         * Run Id
+         */
+        run_id: string;
+        /**
+         * Step Id
+         */
+        step_id: string;
+    };
+    query?: {
+        /**
+         * Status
+         *
+         * Only those that stand so.
+         */
+        status?: 'waiting' | 'open' | 'succeeded' | 'failed' | 'cancelled' | null;
+        /**
+         * After
+         *
+         * The last number that the caller has.
+         */
+        after?: number | null;
+        /**
+         * Limit
+         */
+        limit?: number;
+    };
+    url: '/api/v1/runs/{run_id}/steps/{step_id}/frames';
+};
+
+export type ListFramesErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListFramesError = ListFramesErrors[keyof ListFramesErrors];
+
+export type ListFramesResponses = {
+    /**
+     * Successful Response
+     */
+    200: FrameList;
+};
+
+export type ListFramesResponse = ListFramesResponses[keyof ListFramesResponses];
 
 export type ResolveStepData = {
     body: Resolve;

@@ -9,6 +9,7 @@ import { ProblemPanel } from '@/components/problem-panel'
 import { TabNav } from '@/components/ui/tab-nav'
 import { openApprovalsQuery } from '@/features/approvals/api'
 import { ApprovalBar } from '@/features/approvals/approval-bar'
+import { WorkflowHalts } from '@/features/control/halt-banner'
 import { artifactsQuery, runQuery, stepsQuery } from '@/features/runs/api'
 import { callsQuery, MOST_CALLS } from '@/features/runs/calls-api'
 import { RunHeader } from '@/features/runs/run-header'
@@ -46,10 +47,13 @@ export default function RunPage() {
       <ValuesRun.Provider value={runId}>
         <div className="absolute inset-0 flex flex-col bg-surface">
           <RunHeader run={run.data} waiting={open.length > 0} />
+          {isOver(run.data.status) ? null : (
+            <WorkflowHalts project={project} workflowId={run.data.workflow.id} />
+          )}
           <ApprovalBar
             approvals={open}
             userId={session.phase === 'in' ? session.user.id : undefined}
-            onShowStep={(stepId) => select({ stepId, callId: null })}
+            onShowStep={(stepId) => select({ stepId, callId: null, item: null })}
           />
           <TabNav
             label="Run"

@@ -9,6 +9,8 @@ import { ProblemPanel } from '@/components/problem-panel'
 import { SkeletonRows } from '@/components/states'
 import { Button } from '@/components/ui/button'
 import { TabNav } from '@/components/ui/tab-nav'
+import { WorkflowHalts } from '@/features/control/halt-banner'
+import { WorkflowControl } from '@/features/control/workflow-control'
 import { RunsView } from '@/features/runs/runs-view'
 import { workflowQuery } from '@/features/workflows/api'
 import { DefinitionView } from '@/features/workflows/definition-view'
@@ -38,6 +40,7 @@ export default function WorkflowPage() {
     <Page title={workflow.name}>
       <div className="absolute inset-0 flex flex-col bg-surface">
         <PageHeader title={workflow.name} facts={<Facts workflow={workflow} />} actions={run} />
+        <WorkflowHalts project={project} workflowId={workflow.id} />
         <TabNav
           label="Workflow"
           tabs={[
@@ -45,6 +48,7 @@ export default function WorkflowPage() {
             { to: to('edit'), label: 'Edit' },
             { to: to('versions'), label: 'Versions', count: workflow.latest_version },
             { to: to('runs'), label: 'Runs' },
+            { to: to('control'), label: 'Control' },
           ]}
         />
         <Tab key={workflow.id} tab={tab} workflow={workflow} start={run} definition={to('definition')} />
@@ -86,6 +90,8 @@ function Tab({ tab, workflow, start, definition }: TabProps) {
           />
         </div>
       )
+    case 'control':
+      return <WorkflowControl workflow={workflow} />
     default:
       return <NotFoundPage />
   }

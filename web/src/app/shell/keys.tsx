@@ -14,6 +14,8 @@ export function Keys() {
   useHotkeys('Everywhere', [
     { keys: 'g r', label: 'Go to runs', run: go(paths.runs(project)) },
     { keys: 'g a', label: 'Go to approvals', run: go(paths.approvals(project)) },
+    { keys: 'g d', label: 'Go to what is in doubt', run: go(paths.uncertain(project)) },
+    { keys: 'g c', label: 'Go to control', run: go(paths.control(project)) },
     { keys: 'g w', label: 'Go to workflows', run: go(paths.workflows(project)) },
     { keys: '?', label: 'Show these keys', run: () => setShown(true) },
   ])

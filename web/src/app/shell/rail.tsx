@@ -1,18 +1,25 @@
-import { useQuery } from '@tanstack/react-query'
-import { Activity, Bot, Inbox, type LucideIcon, Workflow, Wrench } from 'lucide-react'
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
+import { Activity, Bot, CircleHelp, Inbox, type LucideIcon, Power, Workflow, Wrench } from 'lucide-react'
 import { NavLink } from 'react-router'
 import { usePolling } from '@/api/use-live'
 import { openApprovalsQuery } from '@/features/approvals/api'
+import { uncertainQuery } from '@/features/uncertain/api'
 import { cn } from '@/lib/cn'
 import { paths } from '@/lib/paths'
 
-type Item = { label: string; icon: LucideIcon; to: (project: string) => string; counts?: true }
+type Item = {
+  label: string
+  icon: LucideIcon
+  to: (project: string) => string
+  counts?: 'approvals' | 'uncertain'
+}
 const GROUPS: ReadonlyArray<{ label: string; items: readonly Item[] }> = [
   {
     label: 'Operate',
     items: [
       { label: 'Runs', icon: Activity, to: paths.runs },
-      { label: 'Approvals', icon: Inbox, to: paths.approvals, counts: true },
+      { label: 'Approvals', icon: Inbox, to: paths.approvals, counts: 'approvals' },
+      { label: 'In doubt', icon: CircleHelp, to: paths.uncertain, counts: 'uncertain' },
     ],
   },
   {
@@ -23,16 +30,30 @@ const GROUPS: ReadonlyArray<{ label: string; items: readonly Item[] }> = [
       { label: 'Tools', icon: Wrench, to: paths.tools },
     ],
   },
+  {
+    label: 'Govern',
+    items: [{ label: 'Control', icon: Power, to: paths.control }],
+  },
 ]
 
 const POLL_MS = 10_000
 
-/** The ways through a project. The number of open approvals is its only colour. */
+/** How many wait for a person, as text; null: none. */
+function countOf(page: { items: readonly unknown[]; next_cursor: string | null } | undefined): string | null {
+  const count = page?.items.length ?? 0
+  if (count === 0) return null
+  return page?.next_cursor ? `${count}+` : String(count)
+}
+
+/** The ways through a project. The numbers of what waits for a person are its only colour. */
 export function Rail({ project }: { project: string }) {
   const poll = usePolling(POLL_MS)
   const open = useQuery({ ...openApprovalsQuery(project), refetchInterval: poll })
-  const count = open.data?.items.length ?? 0
-  const shown = open.data?.next_cursor ? `${count}+` : String(count)
+  const doubt = useInfiniteQuery({ ...uncertainQuery(project), refetchInterval: poll })
+  const counts = {
+    approvals: countOf(open.data),
+    uncertain: countOf(doubt.data?.pages[0]),
+  }
   return (
     <nav aria-label="Project" className="overflow-y-auto border-r border-line bg-bg px-2 py-2">
       {GROUPS.map((group) => (
@@ -42,7 +63,11 @@ export function Rail({ project }: { project: string }) {
             <NavLink
               key={item.label}
               to={item.to(project)}
-              aria-label={item.counts && count > 0 ? `${item.label}, ${shown} waiting` : item.label}
+              aria-label={
+                item.counts && counts[item.counts]
+                  ? `${item.label}, ${counts[item.counts]} waiting`
+                  : item.label
+              }
               title={item.label}
               className={({ isActive }) =>
                 cn(
@@ -53,9 +78,9 @@ export function Rail({ project }: { project: string }) {
             >
               <item.icon aria-hidden className="size-3.5 shrink-0" />
               <span className="max-lg:hidden">{item.label}</span>
-              {item.counts && count > 0 ? (
+              {item.counts && counts[item.counts] ? (
                 <span className="ml-auto rounded-sm bg-st-waiting px-1.5 text-meta font-semibold text-on-spark max-lg:absolute max-lg:-top-1 max-lg:right-0 max-lg:px-1">
-                  {shown}
+                  {counts[item.counts]}
                 </span>
               ) : null}
             </NavLink>

@@ -1,4 +1,5 @@
 import { Outlet, useParams } from 'react-router'
+import { ProjectHalts } from '@/features/control/halt-banner'
 import { keepLastProject } from '@/features/projects/last-project'
 import { Rail } from './rail'
 import { TopBar } from './top-bar'
@@ -19,9 +20,12 @@ export default function Shell() {
       </a>
       <TopBar project={project} className="col-span-2" />
       <Rail project={project} />
-      <main id="content" tabIndex={-1} className="relative overflow-auto outline-none">
-        <Outlet />
-      </main>
+      <div className="flex min-w-0 flex-col">
+        <ProjectHalts project={project} />
+        <main id="content" tabIndex={-1} className="relative min-h-0 flex-1 overflow-auto outline-none">
+          <Outlet />
+        </main>
+      </div>
     </div>
   )
 }

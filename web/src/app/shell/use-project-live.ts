@@ -3,6 +3,7 @@ import { useEffect } from 'react'
 import { live } from '@/api/use-live'
 import { approvalKeys } from '@/features/approvals/api'
 import { runKeys } from '@/features/runs/keys'
+import { uncertainKeys } from '@/features/uncertain/api'
 import { coalesce } from '@/lib/coalesce'
 
 const EVERY_MS = 1000
@@ -15,14 +16,19 @@ export function useProjectLive(project: string): void {
       coalesce(() => queryClient.invalidateQueries({ queryKey }), EVERY_MS)
     const runs = again(runKeys.listsOf(project))
     const approvals = again(approvalKeys.of(project))
+    const doubt = again(uncertainKeys.of(project))
     const leave = live.listenToProject(project, (changed) => {
-      if (changed.includes('runs')) runs.call()
+      if (changed.includes('runs')) {
+        runs.call()
+        doubt.call()
+      }
       if (changed.includes('approvals')) approvals.call()
     })
     return () => {
       leave()
       runs.stop()
       approvals.stop()
+      doubt.stop()
     }
   }, [project, queryClient])
 }

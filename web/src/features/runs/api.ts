@@ -17,6 +17,10 @@ import type {
   ListStepsData,
   ListStepsResponse,
   NewRun,
+  PauseRunData,
+  PauseRunResponse,
+  ResumeRunData,
+  ResumeRunResponse,
   RunStatus,
   Step,
 } from '@/api/generated/types.gen'
@@ -47,7 +51,7 @@ export const runQuery = (runId: string) =>
       }),
   })
 
-/** Every step of a run, in the order of the workflow. */
+/** The steps of a run in the order of the workflow, without those in bodies of maps and loops. */
 export const stepsQuery = (runId: string) =>
   queryOptions({
     queryKey: runKeys.steps(runId),
@@ -58,7 +62,7 @@ export const stepsQuery = (runId: string) =>
         const page: ListStepsResponse = await request<ListStepsData, ListStepsResponse>(
           'GET',
           '/api/v1/runs/{run_id}/steps',
-          { path: { run_id: runId }, query: { cursor }, signal },
+          { path: { run_id: runId }, query: { cursor, bodies: false }, signal },
         )
         steps.push(...page.items)
         cursor = page.next_cursor
@@ -106,6 +110,36 @@ export function useStartRun() {
     onSuccess: (run) => {
       queryClient.setQueryData(runKeys.run(run.id), run)
       return queryClient.invalidateQueries({ queryKey: runKeys.listsOf(run.project) })
+    },
+  })
+}
+
+/** The newest runs that were made from this one. */
+export const madeFromQuery = (project: string, runId: string) =>
+  queryOptions({
+    queryKey: [...runKeys.listsOf(project), 'made-from', runId],
+    queryFn: ({ signal }) =>
+      request<ListRunsData, ListRunsResponse>('GET', '/api/v1/runs', {
+        query: { project, source: runId, limit: 20 },
+        signal,
+      }),
+  })
+
+/** Lets nothing more of a run start, or lets it go on. */
+export function useHoldRun(runId: string) {
+  const queryClient = useQueryClient()
+  return useMutation({
+    mutationFn: (act: 'pause' | 'resume') =>
+      act === 'pause'
+        ? request<PauseRunData, PauseRunResponse>('POST', '/api/v1/runs/{run_id}/pause', {
+            path: { run_id: runId },
+          })
+        : request<ResumeRunData, ResumeRunResponse>('POST', '/api/v1/runs/{run_id}/resume', {
+            path: { run_id: runId },
+          }),
+    onSuccess: (run) => {
+      queryClient.setQueryData(runKeys.run(runId), run)
+      return queryClient.invalidateQueries({ queryKey: runKeys.run(runId) })
     },
   })
 }

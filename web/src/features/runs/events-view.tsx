@@ -27,6 +27,12 @@ export function EventsView({
   return <Log events={events.data} keys={new Map(steps.map((step) => [step.id, step.key]))} />
 }
 
+/** A step in a body is not among those of the page: its events name its path. */
+const pathOf = ({ data }: Event): string => {
+  const named = data.path ?? data.key
+  return typeof named === 'string' ? named : ''
+}
+
 function Log({ events, keys }: { events: readonly Event[]; keys: ReadonlyMap<string, string> }) {
   const scroller = useRef<HTMLDivElement>(null)
   const virtual = useVirtualizer({
@@ -66,7 +72,7 @@ function Log({ events, keys }: { events: readonly Event[]; keys: ReadonlyMap<str
                 {event.kind}
               </code>
               <span role="cell" className="truncate">
-                {event.step_id ? (keys.get(event.step_id) ?? '') : ''}
+                {event.step_id ? (keys.get(event.step_id) ?? pathOf(event)) : ''}
               </span>
               <code
                 role="cell"

@@ -45,7 +45,7 @@ export function RunTab({ tab, run, steps, calls, selection, onSelect, poll }: Ru
           <CallsView
             calls={calls.data}
             selectedId={selection?.callId ?? null}
-            onSelect={(call) => onSelect({ stepId: call.step_id, callId: call.id })}
+            onSelect={(call) => onSelect({ stepId: call.step_id, callId: call.id, item: null })}
           />
         </Beside>
       )
@@ -72,18 +72,18 @@ type BesideProps = {
 }
 
 function Beside({ run, steps, calls, selection, onSelect, children }: BesideProps) {
-  const step = steps.find((one) => one.id === selection?.stepId)
   return (
     <div className="relative flex min-h-0 flex-1">
       {children}
-      {step && selection ? (
+      {selection ? (
         <StepInspector
-          key={step.id}
-          runId={run.id}
-          step={step}
-          calls={calls.filter((call) => call.step_id === step.id)}
-          callId={selection.callId}
-          onClose={() => onSelect(null)}
+          key={selection.stepId}
+          run={run}
+          listed={steps.find((one) => one.id === selection.stepId)}
+          steps={steps}
+          calls={calls}
+          selection={selection}
+          onSelect={onSelect}
         />
       ) : null}
     </div>

@@ -9,7 +9,15 @@ import type { RunFilters } from './api'
 import { isFiltered } from './filters'
 
 /** The states people look for; any other may still stand in the address. */
-const OFFERED: readonly RunStatus[] = ['running', 'queued', 'succeeded', 'failed', 'cancelled']
+const OFFERED: readonly RunStatus[] = [
+  'running',
+  'queued',
+  'paused',
+  'attention',
+  'succeeded',
+  'failed',
+  'cancelled',
+]
 const NONE: RunFilters = { status: [], workflow: '', q: '' }
 
 type RunsToolbarProps = {

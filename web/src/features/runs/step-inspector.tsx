@@ -1,64 +1,84 @@
 import { useQuery } from '@tanstack/react-query'
-import { X } from 'lucide-react'
-import type { Call, Step, StepDetail } from '@/api/generated/types.gen'
+import { GitFork, X } from 'lucide-react'
+import type { ReactNode } from 'react'
+import { Link } from 'react-router'
+import type { Call, Run, Step, StepDetail } from '@/api/generated/types.gen'
 import { CopyButton } from '@/components/copy-button'
-import { STEP_FACE } from '@/components/faces'
+import { stepFace } from '@/components/faces'
 import { Status } from '@/components/glyph'
 import { JsonView, valueText } from '@/components/json-view'
-import { Duration, Moment } from '@/components/moment'
-import { Money } from '@/components/money'
 import { ProblemPanel } from '@/components/problem-panel'
 import { Skeleton } from '@/components/states'
-import { Button } from '@/components/ui/button'
+import { Button, buttonClass } from '@/components/ui/button'
+import { cn } from '@/lib/cn'
 import { shortId } from '@/lib/format'
+import { paths } from '@/lib/paths'
 import { stepQuery } from './api'
 import { CallCard } from './call-card'
+import { FramePart } from './frame-part'
+import { stepCallsQuery } from './frames-api'
+import { FramesPart } from './frames-part'
+import { Part } from './part'
 import { StepAttempts } from './step-attempts'
+import { StepFacts } from './step-facts'
+import { StepKind } from './step-kind'
+import { frameName, isContainer } from './step-words'
+import type { Selection } from './use-selection'
 
 type StepInspectorProps = {
-  runId: string
-  step: Step
+  run: Run
+  /** The step as the page lists it; undefined for one in a body, which is asked for alone. */
+  listed: Step | undefined
+  steps: readonly Step[]
+  /** The calls that the page has: all of the listed steps. */
   calls: readonly Call[]
-  callId: string | null
-  onClose: () => void
+  selection: Selection
+  onSelect: (selection: Selection | null) => void
 }
 
 /** Everything about one step. Its output and attempts are asked for only here. */
-export function StepInspector({ runId, step, calls, callId, onClose }: StepInspectorProps) {
-  const detail = useQuery(stepQuery(runId, step.id))
+export function StepInspector({ run, listed, steps, calls, selection, onSelect }: StepInspectorProps) {
+  const { stepId } = selection
+  const detail = useQuery(stepQuery(run.id, stepId))
+  const step = listed ?? detail.data
+  if (!step) {
+    return (
+      <Frame label="Step" wide={false}>
+        {detail.isError ? <ProblemPanel error={detail.error} onRetry={() => void detail.refetch()} /> : null}
+        {detail.isPending ? <Skeleton className="m-4 h-24" /> : null}
+      </Frame>
+    )
+  }
+  const open = (id: string, item: number | null = null) => onSelect({ stepId: id, callId: null, item })
   return (
-    <aside
-      aria-label={`Step ${step.key}`}
-      className="flex w-[372px] shrink-0 flex-col overflow-y-auto border-l border-line bg-surface max-lg:absolute max-lg:inset-y-0 max-lg:right-0 max-lg:z-20 max-lg:w-[min(420px,92vw)] max-lg:shadow-overlay"
-    >
-      <header className="flex items-start justify-between gap-2 border-b border-line px-4 py-3">
-        <div className="min-w-0">
-          <h2 className="truncate text-section font-semibold">{step.key}</h2>
-          <div className="flex items-center gap-3">
-            <Status face={STEP_FACE[step.status]} />
-            <code className="font-mono text-dense text-ink-3">{shortId(step.id)}</code>
-          </div>
-        </div>
-        <Button variant="ghost" size="icon" aria-label="Close step" onClick={onClose}>
-          <X aria-hidden />
-        </Button>
-      </header>
-      <Facts step={step} attempts={detail.data?.attempts.length ?? null} />
+    <Frame label={`Step ${step.key}`} wide={isContainer(step)}>
+      <Header step={step} run={run} steps={steps} onOpen={open} onClose={() => onSelect(null)} />
+      <StepKind step={step} detail={detail.data} steps={steps} project={run.project} onSelect={open} />
+      {isContainer(step) ? (
+        selection.item === null ? (
+          <FramesPart runId={run.id} step={step} onOpen={(no) => open(step.id, no)} />
+        ) : (
+          <FramePart
+            runId={run.id}
+            step={step}
+            no={selection.item}
+            onOpen={(no) => open(step.id, no)}
+            onSelect={(id) => open(id)}
+          />
+        )
+      ) : null}
+      <StepFacts step={step} attempts={detail.data?.attempts.length ?? null} />
       {step.error ? (
         <Part title="Error">
-          <p className="text-tx-failed">{step.error.message}</p>
+          <p className="break-words text-tx-failed">{step.error.message}</p>
           <code className="font-mono text-dense text-ink-2">{step.error.code}</code>
         </Part>
       ) : null}
-      {calls.length > 0 ? (
-        <Part title={`Calls ${calls.length}`}>
-          <div className="grid gap-1">
-            {calls.map((call) => (
-              <CallCard key={call.id} call={call} open={call.id === callId} />
-            ))}
-          </div>
-        </Part>
-      ) : null}
+      {listed ? (
+        <Calls calls={calls.filter((call) => call.step_id === step.id)} callId={selection.callId} />
+      ) : (
+        <OwnCalls runId={run.id} stepId={step.id} callId={selection.callId} />
+      )}
       {detail.isError ? <ProblemPanel error={detail.error} onRetry={() => void detail.refetch()} /> : null}
       {detail.isPending ? <Skeleton className="m-4 h-24" /> : null}
       {detail.data ? <Output detail={detail.data} /> : null}
@@ -67,27 +87,100 @@ export function StepInspector({ runId, step, calls, callId, onClose }: StepInspe
           <StepAttempts attempts={detail.data.attempts} />
         </Part>
       ) : null}
+    </Frame>
+  )
+}
+
+function Frame({ label, wide, children }: { label: string; wide: boolean; children: ReactNode }) {
+  return (
+    <aside
+      aria-label={label}
+      className={cn(
+        'flex w-[372px] shrink-0 flex-col overflow-y-auto border-l border-line bg-surface',
+        'max-lg:absolute max-lg:inset-y-0 max-lg:right-0 max-lg:z-20 max-lg:w-[min(420px,92vw)] max-lg:shadow-overlay',
+        wide && 'w-[440px]',
+      )}
+    >
+      {children}
     </aside>
   )
 }
 
-function Part({
-  title,
-  action,
-  children,
-}: {
-  title: string
-  action?: React.ReactNode
-  children: React.ReactNode
-}) {
+type HeaderProps = {
+  step: Step
+  run: Run
+  steps: readonly Step[]
+  onOpen: (stepId: string, item: number | null) => void
+  onClose: () => void
+}
+
+function Header({ step, run, steps, onOpen, onClose }: HeaderProps) {
+  const top = step.parent_id === null && step.undo_of === null
   return (
-    <section className="border-b border-line px-4 py-3">
-      <div className="mb-1.5 flex h-6 items-center justify-between">
-        <h3 className="text-dense font-medium text-ink-2">{title}</h3>
-        {action}
+    <header className="border-b border-line px-4 py-3">
+      <Above step={step} steps={steps} onOpen={onOpen} />
+      <div className="flex items-start justify-between gap-2">
+        <h2 className="truncate text-section font-semibold" title={step.path}>
+          {step.key}
+        </h2>
+        <Button variant="ghost" size="icon" aria-label="Close step" onClick={onClose}>
+          <X aria-hidden />
+        </Button>
       </div>
-      {children}
-    </section>
+      <div className="flex h-7 items-center gap-3">
+        <Status face={stepFace(step)} />
+        <code className="font-mono text-dense text-ink-3">{shortId(step.id)}</code>
+        {top && step.finished_at !== null ? (
+          <Link
+            to={paths.again(run.project, run.id, 'fork', step.key)}
+            className={buttonClass({ size: 'sm' }, 'ml-auto')}
+          >
+            <GitFork aria-hidden />
+            Fork from here
+          </Link>
+        ) : null}
+      </div>
+    </header>
+  )
+}
+
+/** Where a step of a body stands: its map or loop, and which item or pass. */
+function Above({ step, steps, onOpen }: Pick<HeaderProps, 'step' | 'steps' | 'onOpen'>) {
+  const { parent_id, frame_no } = step
+  if (parent_id === null || frame_no === null) return null
+  // Of a body in a body the step above is not listed; its name is the part of the path before the last number.
+  const above = step.path.slice(0, -(step.key.length + 1)).replace(/(\[\d+\]|#\d+)$/, '')
+  const type = steps.find((one) => one.id === parent_id)?.type ?? (step.path.includes('#') ? 'loop' : 'map')
+  const link = 'underline underline-offset-2 hover:text-ink'
+  return (
+    <nav aria-label="Where this step stands" className="flex gap-1.5 text-dense text-ink-2">
+      <button type="button" className={link} onClick={() => onOpen(parent_id, null)}>
+        {above}
+      </button>
+      <span aria-hidden>›</span>
+      <button type="button" className={link} onClick={() => onOpen(parent_id, frame_no)}>
+        {frameName(type, frame_no)}
+      </button>
+    </nav>
+  )
+}
+
+function OwnCalls({ runId, stepId, callId }: { runId: string; stepId: string; callId: string | null }) {
+  const found = useQuery(stepCallsQuery(runId, stepId))
+  if (found.isError && !found.data) return <ProblemPanel error={found.error} />
+  return <Calls calls={found.data?.items ?? []} callId={callId} />
+}
+
+function Calls({ calls, callId }: { calls: readonly Call[]; callId: string | null }) {
+  if (calls.length === 0) return null
+  return (
+    <Part title={`Calls ${calls.length}`}>
+      <div className="grid gap-1">
+        {calls.map((call) => (
+          <CallCard key={call.id} call={call} open={call.id === callId} />
+        ))}
+      </div>
+    </Part>
   )
 }
 
@@ -97,50 +190,5 @@ function Output({ detail }: { detail: StepDetail }) {
     <Part title="Output" action={<CopyButton label="Copy output" text={() => valueText(detail.output)} />}>
       <JsonView label="Output" value={detail.output} />
     </Part>
-  )
-}
-
-function Facts({ step, attempts }: { step: Step; attempts: number | null }) {
-  const { started_at: started, finished_at: finished } = step
-  return (
-    <dl className="grid grid-cols-[104px_1fr] gap-x-3 gap-y-1.5 border-b border-line px-4 py-3">
-      <Fact name="Type">
-        {step.type} {step.name ? <code className="font-mono text-dense">{step.name}</code> : null}
-      </Fact>
-      <Fact name="Needs">{step.needs.length === 0 ? 'Nothing' : step.needs.join(', ')}</Fact>
-      {step.ready_at ? (
-        <Fact name="Queued for">
-          <Duration from={step.ready_at} to={started ?? finished} />
-        </Fact>
-      ) : null}
-      {started ? (
-        <Fact name={finished ? 'Ran for' : 'Running for'}>
-          <Duration from={started} to={finished} />
-        </Fact>
-      ) : null}
-      {started ? (
-        <Fact name="Started">
-          <Moment at={started} />
-        </Fact>
-      ) : null}
-      <Fact name="Attempt">
-        {step.attempt}
-        {attempts !== null && attempts > step.attempt ? ` of ${attempts}` : ''}
-      </Fact>
-      {step.failures > 0 ? <Fact name="Failures">{step.failures}</Fact> : null}
-      {step.crashes > 0 ? <Fact name="Workers lost">{step.crashes}</Fact> : null}
-      <Fact name="Cost">
-        <Money micros={step.cost_micros} />
-      </Fact>
-    </dl>
-  )
-}
-
-function Fact({ name, children }: { name: string; children: React.ReactNode }) {
-  return (
-    <>
-      <dt className="text-ink-3">{name}</dt>
-      <dd className="min-w-0 break-words">{children}</dd>
-    </>
   )
 }

@@ -10,6 +10,8 @@ export type Span = { left: number; width: number }
 const FOLDED_FROM = 0.1
 /** A pause of seconds is part of the picture. */
 const FOLDED_MIN_MS = 5000
+/** With less work than this beside them, the gaps are all that there is to see. */
+const KEPT_MIN_MS = 500
 /** How much of the axis a folded gap keeps. */
 const FOLDED_TO = 0.04
 
@@ -21,7 +23,8 @@ export function fitAxis(rows: readonly Row[], now: number): Axis | null {
     const start = row.queuedFrom ?? row.from
     if (start === null) continue
     from = Math.min(from, start)
-    to = Math.max(to, row.growing ? now : (row.to ?? row.from ?? start))
+    const queues = row.from === null && row.to === null
+    to = Math.max(to, row.growing || queues ? now : (row.to ?? row.from ?? start))
   }
   return from <= to ? { from, to: Math.max(to, from + 1), gaps: [] } : null
 }
@@ -40,7 +43,8 @@ export function foldGaps(axis: Axis, rows: readonly Row[], now: number): Axis {
     idleFrom = Math.max(idleFrom, work.to)
   }
   idleUntil(axis.to)
-  return { ...axis, gaps }
+  const left = axis.to - axis.from - gaps.reduce((sum, gap) => sum + gap.to - gap.from, 0)
+  return { ...axis, gaps: left < KEPT_MIN_MS ? [] : gaps }
 }
 
 /** When something was at work, in the order of beginning. A step with calls works while its calls do. */

@@ -18,6 +18,7 @@ const SHAPE = {
   solid: 'rounded-[2px]',
   open: 'rounded-l-[2px] border-r-2 border-ink',
   outlined: 'rounded-[2px] border-[1.5px] bg-st-waiting/20',
+  dotted: 'rounded-[2px] border-[1.5px] border-dashed border-line-strong bg-transparent',
   hatched: 'rounded-[2px] hatched',
   hollow: 'rounded-[2px] border-[1.5px]',
 } satisfies Record<BarShape, string>
@@ -45,9 +46,24 @@ export function TimelineBar({ row, axis, now }: { row: Row; axis: Axis; now: num
             SHAPE[row.shape],
           )}
           style={{ left: `min(${bar.left}%, 100% - 2px)`, width: `${bar.width}%` }}
-        />
+        >
+          {row.progress && row.growing ? <Progress {...row.progress} /> : null}
+        </div>
       ) : null}
     </div>
+  )
+}
+
+/** The items of a map that have ended, laid over its bar. */
+function Progress({ ended, failed }: { ended: number; failed: number }) {
+  return (
+    <>
+      <div
+        className="absolute inset-y-0 left-0 bg-surface/55"
+        style={{ left: `${ended * 100}%`, right: 0 }}
+      />
+      <div className="absolute inset-y-0 left-0 bg-st-failed" style={{ width: `${failed * 100}%` }} />
+    </>
   )
 }
 

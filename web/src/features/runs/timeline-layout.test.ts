@@ -40,9 +40,39 @@ describe('rows', () => {
 
   test('what happens to a step shows in the shape of its bar', () => {
     const shapes = (['succeeded', 'running', 'waiting', 'failed', 'uncertain'] as const).map(
-      (status) => only(rowsOf({ status })).shape,
+      (status) => only(rowsOf({ status, waiting_for: { kind: 'approval' } })).shape,
     )
     expect(shapes).toEqual(['solid', 'open', 'outlined', 'hatched', 'outlined'])
+  })
+
+  test('what waits for a time is not at work, and waits for no person', () => {
+    const wait = { type: 'wait', status: 'waiting' as const, waiting_for: { kind: 'timer' } }
+    expect(only(rowsOf(wait))).toMatchObject({ shape: 'dotted', tone: 'queued', waits: true })
+  })
+
+  test('a map that works on its items is at work, and says how far it is', () => {
+    const frames = {
+      total: 4,
+      concurrency: 2,
+      stop_on_error: true,
+      expanded: 4,
+      started: 3,
+      ended: 2,
+      failed: 1,
+    }
+    const map = {
+      type: 'map',
+      name: null,
+      status: 'waiting' as const,
+      waiting_for: { kind: 'frames' },
+      frames,
+    }
+    expect(only(rowsOf(map))).toMatchObject({
+      about: 'map 2 of 4, 1 failed',
+      tone: 'running',
+      waits: false,
+      progress: { ended: 0.5, failed: 0.25 },
+    })
   })
 
   test('a denied call was never sent: its bar is the moment of the decision', () => {

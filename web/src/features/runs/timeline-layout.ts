@@ -1,9 +1,11 @@
 import type { Call, CallStatus, Step, StepStatus } from '@/api/generated/types.gen'
-import { CALL_FACE, STEP_FACE } from '@/components/faces'
+import { CALL_FACE, stepFace } from '@/components/faces'
 import type { Tone } from '@/components/glyph'
+import { isPause, stepAbout } from './step-words'
 
-/** How a bar is drawn: `open` is under way, `hollow` waits for a person or was denied, `hatched` failed. */
-export type BarShape = 'solid' | 'open' | 'outlined' | 'hatched' | 'hollow'
+/** How a bar is drawn: `open` is under way, `outlined` waits for a person, `dotted` for a time or an event,
+ * `hollow` was denied, `hatched` failed. */
+export type BarShape = 'solid' | 'open' | 'outlined' | 'dotted' | 'hatched' | 'hollow'
 
 /** One row of the timeline. Times are milliseconds of the epoch; null: has not come yet. */
 export type Row = {
@@ -21,8 +23,10 @@ export type Row = {
   to: number | null
   /** Whether the bar grows with the clock. */
   growing: boolean
-  /** Whether it is a person who is waited for, and nothing is at work. */
+  /** Whether something is waited for, and nothing is at work. */
   waits: boolean
+  /** Of a map that has begun: which parts of its items have ended and failed, from 0 to 1. */
+  progress: { ended: number; failed: number } | null
   shape: BarShape
   costMicros: number
   expanded: boolean | null
@@ -49,25 +53,38 @@ function shapeOf(tone: Tone): BarShape {
 }
 
 function stepRow(step: Step, expanded: boolean | null): Row {
-  const face = STEP_FACE[step.status]
+  const face = stepFace(step)
   return {
     id: step.id,
     kind: 'step',
     stepId: step.id,
     level: 1,
     name: step.key,
-    about: step.name === null ? step.type : `${step.type} ${step.name}`,
+    about: stepAbout(step),
     tone: face.tone,
     label: face.label,
-    queuedFrom: time(step.ready_at),
+    queuedFrom: queuedFrom(step),
     from: time(step.started_at),
     to: time(step.finished_at),
     growing: AT_WORK.has(step.status),
-    waits: step.type === 'approval' || face.tone === 'waiting',
-    shape: shapeOf(face.tone),
+    waits: isPause(step) || face.tone === 'waiting',
+    progress: progressOf(step),
+    shape: isPause(step) && face.tone !== 'waiting' && face.tone !== 'failed' ? 'dotted' : shapeOf(face.tone),
     costMicros: step.cost_micros,
     expanded,
   }
+}
+
+/** A step that was woken or is tried again became ready once more after it had begun: that is no queueing before it. */
+export function queuedFrom({ ready_at, started_at }: Pick<Step, 'ready_at' | 'started_at'>): number | null {
+  const ready = time(ready_at)
+  const started = time(started_at)
+  return ready !== null && started !== null && ready > started ? null : ready
+}
+
+function progressOf({ frames }: Step): Row['progress'] {
+  if (!frames?.total) return null
+  return { ended: frames.ended / frames.total, failed: frames.failed / frames.total }
 }
 
 function callRow(call: Call): Row {
@@ -89,6 +106,7 @@ function callRow(call: Call): Row {
     to: time(call.finished_at) ?? (atWork ? null : sent),
     growing: atWork,
     waits: face.tone === 'waiting',
+    progress: null,
     shape: shapeOf(face.tone),
     costMicros: call.cost_micros,
     expanded: null,

@@ -11,7 +11,7 @@ const WORDS = {
   waiting: 'waiting for a person',
   failed: 'failed',
   denied: 'denied',
-  queued: 'queued',
+  queued: 'queued or waiting',
   cancelled: 'cancelled',
   skipped: 'skipped',
 } satisfies Record<Tone, string>

@@ -36,7 +36,7 @@ test('rows say what they are and how they stand', () => {
 test('a click selects a step, or a call of it', async () => {
   const onSelect = open()
   await userEvent.click(screen.getByRole('row', { name: /^scripted/ }))
-  expect(onSelect).toHaveBeenLastCalledWith({ stepId: 'b', callId: 'x' })
+  expect(onSelect).toHaveBeenLastCalledWith({ stepId: 'b', callId: 'x', item: null })
 })
 
 test('keys walk the rows, fold and select', async () => {
@@ -46,7 +46,7 @@ test('keys walk the rows, fold and select', async () => {
   expect(names()).not.toContain('scripted, llm, Done')
   expect(screen.getByRole('row', { name: /^analyse/ })).toHaveAttribute('aria-expanded', 'false')
   await userEvent.keyboard('{Enter}')
-  expect(onSelect).toHaveBeenLastCalledWith({ stepId: 'b', callId: null })
+  expect(onSelect).toHaveBeenLastCalledWith({ stepId: 'b', callId: null, item: null })
 })
 
 test('a large run is a few rows at a time', () => {

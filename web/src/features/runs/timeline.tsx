@@ -1,7 +1,7 @@
 import { useVirtualizer } from '@tanstack/react-virtual'
 import { type KeyboardEvent, useEffect, useMemo, useRef, useState } from 'react'
 import type { Call, Run, Step } from '@/api/generated/types.gen'
-import { isOver, STEP_FACE } from '@/components/faces'
+import { isOver, stepFace } from '@/components/faces'
 import { TONE_TEXT, type Tone } from '@/components/glyph'
 import { useNow } from '@/lib/clock'
 import { formatDuration, formatOffset, plural } from '@/lib/format'
@@ -42,7 +42,7 @@ export function Timeline({ run, steps, calls, selection, onSelect }: TimelinePro
     const needle = text.trim().toLowerCase()
     const wanted = steps.filter(
       (step) =>
-        (tone === null || STEP_FACE[step.status].tone === tone) &&
+        (tone === null || stepFace(step).tone === tone) &&
         `${step.key} ${step.type} ${step.name ?? ''}`.toLowerCase().includes(needle),
     )
     return layoutRows(wanted, callsByStep(calls), (step) => unfolded !== toggled.has(step.id))
@@ -77,7 +77,7 @@ export function Timeline({ run, steps, calls, selection, onSelect }: TimelinePro
     const row = rows[index]
     if (!row) return
     setCursor(index)
-    onSelect({ stepId: row.stepId, callId: row.kind === 'call' ? row.id : null })
+    onSelect({ stepId: row.stepId, callId: row.kind === 'call' ? row.id : null, item: null })
   }
   const toggle = (stepId: string) =>
     setToggled((old) => {
@@ -108,7 +108,14 @@ export function Timeline({ run, steps, calls, selection, onSelect }: TimelinePro
   }
 
   const total = fitAxis(rows, now)
-  const facts = `${plural(steps.length, 'step')}, ${formatDuration(total ? total.to - total.from : null)}`
+  const inside = Math.max(0, run.steps_total - steps.length)
+  const facts = [
+    plural(steps.length, 'step'),
+    inside > 0 ? `${inside.toLocaleString('en-US')} inside` : null,
+    formatDuration(total ? total.to - total.from : null),
+  ]
+    .filter(Boolean)
+    .join(', ')
   const shownTicks = axis ? ticks(axis, origin, TICKS.length) : []
   return (
     <div className="flex min-h-0 min-w-0 flex-1 flex-col">
@@ -204,7 +211,7 @@ function NoRow({ tone, filtered }: { tone: Tone | null; filtered: boolean }) {
 function countTones(steps: readonly Step[]): ReadonlyMap<Tone, number> {
   const counts = new Map<Tone, number>()
   for (const step of steps) {
-    const { tone } = STEP_FACE[step.status]
+    const { tone } = stepFace(step)
     counts.set(tone, (counts.get(tone) ?? 0) + 1)
   }
   return counts

@@ -1,0 +1,39 @@
+import { type ReactNode, useState } from 'react'
+import type { Halt } from '@/api/generated/types.gen'
+import { Button } from '@/components/ui/button'
+import { HaltDialog } from './halt-dialog'
+import type { Switch } from './halt-words'
+
+type SwitchRowProps = {
+  order: Switch
+  title: string
+  /** The halt that is in force already, if there is one. */
+  inForce: Halt | undefined
+  /** Why this person may not use it; null: they may. */
+  forbidden?: string | null
+  action: string
+  children: ReactNode
+}
+
+/** One switch: what it holds, and the button that asks before it does. */
+export function SwitchRow({ order, title, inForce, forbidden = null, action, children }: SwitchRowProps) {
+  const [open, setOpen] = useState(false)
+  return (
+    <div className="flex flex-wrap items-start gap-x-8 gap-y-2 border-b border-line px-4 py-3">
+      <div className="min-w-0 flex-1">
+        <h3 className="font-semibold">{title}</h3>
+        <p className="max-w-2xl text-ink-2">{children}</p>
+      </div>
+      {inForce ? (
+        <span className="pt-1 font-medium">In force</span>
+      ) : forbidden ? (
+        <span className="pt-1 text-ink-3">{forbidden}</span>
+      ) : (
+        <Button variant={order.kind === 'stop' ? 'danger' : 'secondary'} onClick={() => setOpen(true)}>
+          {action}
+        </Button>
+      )}
+      <HaltDialog order={order} open={open} onOpenChange={setOpen} />
+    </div>
+  )
+}
