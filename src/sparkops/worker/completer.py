@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
-import asyncpg
 import structlog
 
 from sparkops.engine.claim import Claim
@@ -45,7 +44,7 @@ class Completer:
             ends = [ended for ended, _ in batch]
             try:
                 done = await complete(self._engine, self._worker, ends, claim=self._room(len(ends)))
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            except Exception as error:  # whatever it is: nobody may wait for an end that is never told
                 _refuse(batch, error)
             else:
                 _deliver(batch, done)
