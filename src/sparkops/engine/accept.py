@@ -9,6 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from sparkops.core.errors import Invalid, NotFound, Unavailable
+from sparkops.core.failpoints import failpoint
 from sparkops.core.ids import new_id
 from sparkops.core.json import digest
 from sparkops.core.principal import Principal
@@ -107,6 +108,7 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
         "actor": f"user:{principal.user_id}",
         **_first_steps(graph, values, run_id),
     }
+    failpoint("before_accept")
     try:
         answer = await call(pool, "accept", document)
     except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError):
@@ -114,6 +116,7 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
             "The database did not confirm. Send the same request with the same Idempotency-Key again.",
             retry_after_seconds=1,
         ) from None
+    failpoint("after_accept")
     if not answer["same"]:
         raise _mismatch()
     engine.bell.log_grew(answer["rings"])

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
+from sparkops.core.failpoints import failpoint
 from sparkops.domains.runs.state import TERMINAL_RUN, RunStatus, StepStatus
 from sparkops.engine.context import Connection, Engine, call
 from sparkops.engine.decide import StepState, decide, decide_cancelled, to_json
@@ -70,10 +71,13 @@ def _attention(
 
 async def advance_run(engine: Engine, run_id: UUID) -> None:
     """Advance one run in a transaction of its own: for reapers, waits that were cancelled, and the sweep's repair."""
+    failpoint("before_advance")
     async with engine.database.pool.acquire() as connection, connection.transaction():
         run = await lock_run(connection, run_id)
         advanced = await advance_locked(engine, connection, run)
         rings = await call(connection, "emit", advanced.events) if advanced.events else []
+        failpoint("mid_advance")
+    failpoint("after_advance")
     engine.bell.log_grew(rings)
     if advanced.ready:
         engine.bell.work("run")

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from sparkops.core.errors import NotFound
+from sparkops.core.failpoints import failpoint
 from sparkops.core.principal import Principal
 from sparkops.engine.context import Engine, call
 
@@ -19,7 +20,9 @@ async def cancel_run(engine: Engine, principal: Principal, run_id: UUID) -> None
     """
     if await engine.database.pool.fetchval(_VISIBLE, run_id, principal.user_id) is None:
         raise NotFound("There is no such run in your projects.")
+    failpoint("before_cancel")
     answer = await call(engine.database.pool, "cancel", run_id, principal.user_id, None)
+    failpoint("after_cancel")
     engine.bell.log_grew(answer["rings"])
 
 

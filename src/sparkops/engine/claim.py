@@ -78,6 +78,7 @@ async def claim(engine: Engine, worker: Worker, *, limit: int, idle: bool) -> li
     Raises:
         WrongEpoch: the worker must stop.
     """
+    failpoint("before_claim")
     answer = await call(
         engine.database.pool,
         "claim",
@@ -107,6 +108,7 @@ class Kept:
 
 async def heartbeat(engine: Engine, worker: Worker, leases: Sequence[Lease]) -> Kept:
     """Extend the leases of all steps that this process holds, in one statement, and say that it is alive."""
+    failpoint("before_heartbeat")
     answer = await call(
         engine.database.pool,
         "heartbeat",
@@ -116,5 +118,6 @@ async def heartbeat(engine: Engine, worker: Worker, leases: Sequence[Lease]) -> 
         [lease.token for lease in leases],
         engine.lease,
     )
+    failpoint("after_heartbeat")
     kept, extended, cancel = (frozenset(map(UUID, answer[name])) for name in ("kept", "extended", "cancel"))
     return Kept(kept, extended, cancel)

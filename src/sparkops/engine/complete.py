@@ -102,6 +102,7 @@ async def end_attempt(engine: Engine, worker: Worker, ended: Ended, *, claim: in
             else {"claims": [], "events": []}
         )
         rings = await call(connection, "emit", [*closed["events"], *advanced.events, *taken["events"]])
+        failpoint("mid_complete")
     failpoint("after_complete")
     engine.bell.log_grew(rings)
     if len(advanced.ready) > len(taken["claims"]):

@@ -27,6 +27,7 @@ async def prepare(
         PolicyChanged: nothing was written.
         Fenced, NonDeterministic, CancelRequested: nothing was written.
     """
+    failpoint("before_prepare")
     answer = await call(
         engine.database.pool, "prepare", {**lease.to_json(), "policy_version": policy_version, "calls": list(calls)}
     )

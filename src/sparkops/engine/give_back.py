@@ -27,6 +27,7 @@ async def release_session(engine: Engine, session_id: UUID, *, crashed: bool) ->
 
 
 async def _give_back(engine: Engine, session_id: UUID | None, *, crashed: bool, limit: int) -> int:
+    failpoint("before_give_back")
     answer = await call(engine.database.pool, "give_back", session_id, crashed, limit)
     failpoint("after_give_back")
     engine.bell.log_grew(answer["rings"])

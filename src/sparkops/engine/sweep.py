@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from sparkops.core.failpoints import failpoint
 from sparkops.engine.advance import advance_run
 from sparkops.engine.cancel import cancel_overdue
 from sparkops.engine.context import Engine, call
@@ -39,8 +40,10 @@ class Swept:
 
 async def sweep(engine: Engine, queues: tuple[str, ...]) -> Swept:
     """Give back lapsed steps, repair runs that nobody advanced, expire questions, ring for work that waits."""
+    failpoint("before_sweep")
     reaped = await reap(engine)
     expired = await call(engine.database.pool, "expire_approvals", APPROVAL_BATCH)
+    failpoint("after_expire")
     engine.bell.log_grew(expired["rings"])
     overdue = await cancel_overdue(engine, OVERDUE_BATCH)
     stuck: list[UUID] = [row["id"] for row in await engine.database.pool.fetch(_STUCK_RUNS, REPAIR_BATCH)]

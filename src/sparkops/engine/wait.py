@@ -22,6 +22,7 @@ async def wait_for_approvals(engine: Engine, claim: Claim, approvals: Sequence[U
         "wait",
         {**claim.lease.to_json(), "approvals": [str(approval) for approval in approvals]},
     )
+    failpoint("after_wait")
     engine.bell.log_grew(answer["rings"])
     if answer["status"] == "ready":
         engine.bell.work("run")
@@ -37,6 +38,8 @@ async def ask(engine: Engine, claim: Claim, question: Mapping[str, Any]) -> Mapp
     Raises:
         Fenced, CancelRequested, NonDeterministic: nothing was written.
     """
+    failpoint("before_ask")
     answer: Mapping[str, Any] = await call(engine.database.pool, "ask", {**claim.lease.to_json(), **question})
+    failpoint("after_ask")
     engine.bell.log_grew(answer["rings"])
     return answer

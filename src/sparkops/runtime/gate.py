@@ -156,6 +156,7 @@ class RecordedGate:
             return {}
         if not self.trust.holds():
             raise Fenced(f"The lease of step {self.claim.key} is too old to start a call.")
+        failpoint("before_send")
         sent = await asyncio.gather(*(self._send(effect, verdict) for effect, verdict in allowed))
         failpoint("after_send")
         results = [each.result for each in sent]

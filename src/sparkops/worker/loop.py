@@ -50,6 +50,7 @@ async def open_worker(engine: Engine, session_id: UUID, queues: Sequence[str], s
     """Register this process, so that people see it, and learn the epoch of the database."""
     pool = engine.database.pool
     await pool.execute(_REGISTER, session_id, socket.gethostname(), os.getpid(), list(queues), slots, __version__)
+    failpoint("after_register")
     await pool.execute("SELECT ensure_partitions(2)")
     epoch: UUID = await pool.fetchval("SELECT epoch FROM system")
     return Worker(session_id, epoch, tuple(queues))
@@ -211,6 +212,8 @@ class WorkerLoop:
                 await act()
             except (*LOST_CONNECTION, SparkOpsError) as error:
                 log.warning(f"{act.__name__.strip('_')}.failed", error=str(error) or type(error).__name__)
+            except Exception:  # outermost: a worker without its heartbeat or its sweep would look alive and be none
+                log.exception(f"{act.__name__.strip('_')}.broke")
 
     async def _finish_or_give_back(self) -> None:
         """Let running steps end within the grace, then give the rest back without blaming anybody."""
@@ -222,5 +225,6 @@ class WorkerLoop:
         rest = [task for task in tasks if not task.done()]
         if rest:
             await asyncio.wait(rest, timeout=1)
+        failpoint("before_release")
         with contextlib.suppress(*LOST_CONNECTION):
             await release_session(self._engine, self._worker.session_id, crashed=False)
