@@ -14,8 +14,9 @@ import asyncpg
 
 from benchmarks.limits import measure_limits
 from benchmarks.report import Report
+from benchmarks.throughput import w3, w5
 from benchmarks.weight import measure_weight
-from benchmarks.workloads import WORKLOADS, Bench
+from benchmarks.workloads import Bench, w1, w2, w4
 from sparkops import __version__
 from sparkops.core.config import load_settings
 from sparkops.core.errors import SparkOpsError
@@ -24,6 +25,7 @@ from sparkops.local.example.people import administrator
 from sparkops.local.supervisor import Supervisor
 
 PROJECT = "bench"
+WORKLOADS = {"W1": w1, "W2": w2, "W3": w3, "W4": w4, "W5": w5}
 ALL = (*WORKLOADS, "W6", "limits")
 
 
@@ -43,7 +45,7 @@ async def measure(wanted: Sequence[str], workers: int) -> None:
                     await measure_weight(report, os.getpid(), stack.data.root)
                 for name in wanted:
                     if name in WORKLOADS:
-                        await WORKLOADS[name](Bench(client, owner, PROJECT, report))
+                        await WORKLOADS[name](Bench(client, owner, PROJECT, report, os.getpid()))
                 if "limits" in wanted:
                     await measure_limits(report, stack.embedded)
             await owner.close()

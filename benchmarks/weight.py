@@ -51,8 +51,8 @@ def pss_mib(pids: Iterable[int]) -> float:
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """Return the processor time that these processes have used, in user and system mode."""
-    ticks = sum(int(field) for pid in pids for field in _stat(pid)[11:13])
+    """Return the processor time that these processes and their ended children have used, in user and system mode."""
+    ticks = sum(int(field) for pid in pids for field in _stat(pid)[11:15])
     return ticks / os.sysconf("SC_CLK_TCK")
 
 

@@ -62,6 +62,8 @@ class Bench:
     database: "asyncpg.Connection"
     project: str
     report: Report
+    root: int
+    """The process whose descendants are the stack."""
 
     async def create(self, source: str) -> None:
         await self.client.post("/workflows", {"project": self.project, "source": source})
@@ -116,6 +118,3 @@ async def w4(bench: Bench) -> None:
         times.append(await bench.run("single"))
     for place, metric in enumerate(("submit_to_answer", "submit_to_start", "submit_to_done")):
         bench.report.spread("W4", metric, [one[place] * 1000 for one in times], "ms")
-
-
-WORKLOADS = {"W1": w1, "W2": w2, "W4": w4}

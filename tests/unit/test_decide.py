@@ -14,6 +14,7 @@ from sparkops.domains.workflows.definition import Definition
 from sparkops.domains.workflows.scope import Context, StepView
 from sparkops.engine.decide import (
     Command,
+    Compensate,
     FailInline,
     FinishInline,
     FinishRun,
@@ -69,6 +70,7 @@ class Run:
             elif isinstance(command, FinishInline):
                 self.move(command.key, StepStatus.SUCCEEDED, command.output)
             else:
+                assert not isinstance(command, Compensate)
                 self.move(command.key, _BECOMES[type(command)])
 
     def ready(self) -> list[str]:
@@ -182,7 +184,7 @@ def test_a_run_does_not_end_while_a_step_is_open(open_status: StepStatus) -> Non
     run = Run(graph_of([tool("a"), tool("b")]))
     run.states |= {"a": StepState(StepStatus.FAILED), "b": StepState(open_status)}
     assert run.decide() == []
-    assert decide_cancelled(state.status for state in run.states.values()) == []
+    assert decide_cancelled(run.graph, run.states) == []
 
 
 def test_a_failed_run_says_which_step_failed_first_in_the_definition() -> None:
@@ -220,8 +222,11 @@ def test_an_output_that_breaks_fails_the_run() -> None:
 
 
 def test_a_cancelled_run_ends_once_its_last_step_has() -> None:
-    assert decide_cancelled([StepStatus.CANCELLED, StepStatus.SUCCEEDED]) == [FinishRun(RunStatus.CANCELLED)]
-    assert decide_cancelled([StepStatus.CANCELLED, StepStatus.RUNNING]) == []
+    run = Run(graph_of([tool("a"), tool("b")]))
+    run.states |= {"a": StepState(StepStatus.CANCELLED), "b": StepState(StepStatus.SUCCEEDED)}
+    assert decide_cancelled(run.graph, run.states) == [FinishRun(RunStatus.CANCELLED)]
+    run.states["b"] = StepState(StepStatus.RUNNING)
+    assert decide_cancelled(run.graph, run.states) == []
 
 
 def test_commands_are_written_as_the_database_takes_them() -> None:

@@ -149,7 +149,14 @@ BROKEN: dict[str, tuple[str, str, list[Told]]] = {
     "missing type": (
         "    type: agent\n",
         "",
-        [("id: analyst", "steps[1].type", "type is missing", "one of agent, llm, tool, transform, approval")],
+        [
+            (
+                "id: analyst",
+                "steps[1].type",
+                "type is missing",
+                "one of agent, llm, tool, transform, approval, branch, map, loop, workflow, wait",
+            )
+        ],
     ),
     "missing parameter": (
         '{prompt: "Look at ${{ steps.monthly.output }}", max_turns: 5}',
@@ -208,7 +215,14 @@ BROKEN: dict[str, tuple[str, str, list[Told]]] = {
     "retry where nothing is tried again": (
         "    with:\n      template:",
         "    retry: {attempts: 2}\n    with:\n      template:",
-        [("retry: {attempts: 2", "steps[3].retry", "unknown key retry", "known here: id, needs, if, type, with")],
+        [
+            (
+                "retry: {attempts: 2",
+                "steps[3].retry",
+                "unknown key retry",
+                "known here: id, needs, join, if, on_error, type, with",
+            )
+        ],
     ),
     "bad id": (
         "id: monthly",

@@ -67,7 +67,10 @@ def _add_routes(app: FastAPI, pages: Path) -> None:
     everyone = APIRouter(prefix=PREFIX, responses=documented(422))
     everyone.include_router(auth.public)
     members = APIRouter(prefix=PREFIX, dependencies=[Depends(get_principal)], responses=documented(401, 422))
+    # Routes are tried in this order: first what is asked most.
     for router in (
+        runs.router,
+        run_parts.router,
         auth.router,
         me.router,
         projects.router,
@@ -75,8 +78,6 @@ def _add_routes(app: FastAPI, pages: Path) -> None:
         tools.router,
         workflows.router,
         workflows.schemas,
-        runs.router,
-        run_parts.router,
         run_parts.files,
         approvals.router,
         live.router,

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from sparkops.api.views.approvals import Approval as ApprovalView
 from sparkops.api.views.approvals import SubjectKind
@@ -31,6 +31,9 @@ from sparkops.domains.runs.models import Run, Step
 from sparkops.domains.runs.queries import last_seqs, runs_by_id, step_counts, step_keys
 from sparkops.domains.runs.state import RunStatus, StepStatus
 from sparkops.domains.workflows.queries import VersionName, definition_of, version_names
+from sparkops.engine.accept import Begun
+
+SessionMaker = async_sessionmaker[AsyncSession]
 
 
 def failure(error: Mapping[str, Any] | None) -> Failure | None:
@@ -98,6 +101,39 @@ async def run_summaries(session: AsyncSession, principal: Principal, runs: Seque
         )
 
     return [summary(run) for run in runs]
+
+
+async def begun_run(
+    door_session: SessionMaker, principal: Principal, project: str, run_id: UUID, begun: Begun
+) -> RunView:
+    """Return a run that was accepted just now, from what is known of it: what nobody has changed needs no reading."""
+    agents = [UUID(version) for version in begun.pins.get("agents", {}).values()]
+    scripted = begun.graph.scripted
+    if agents and not scripted:
+        async with door_session.begin() as session:
+            scripted = bool(await scripted_versions(session, version_ids=agents))
+    return RunView(
+        id=run_id,
+        project=project,
+        workflow=WorkflowRef(id=begun.workflow_id, name=begun.graph.definition.name, version=begun.version),
+        status=RunStatus.RUNNING,
+        trigger=begun.trigger,
+        error=None,
+        created_by=Ref(id=principal.user_id, name=principal.name),
+        created_at=begun.created_at,
+        started_at=begun.created_at,
+        finished_at=None,
+        cancel_requested_at=None,
+        cost_micros=0,
+        tokens=TokenCount(input=0, output=0),
+        budget=RunBudget(limit_micros=begun.limit_micros, spent_micros=0, reserved_micros=0),
+        steps_total=sum(begun.steps_by_status.values()),
+        last_seq=begun.last_seq,
+        scripted=scripted,
+        input=begun.input,
+        output=None,
+        steps_by_status=dict(begun.steps_by_status),
+    )
 
 
 async def run_whole(session: AsyncSession, principal: Principal, run: Run) -> RunView:

@@ -50,7 +50,7 @@ def door_of(connection: HTTPConnection) -> Door:
     return cast(Door, connection.app.state.door)
 
 
-def get_door(request: Request) -> Door:
+async def get_door(request: Request) -> Door:
     """Return what this process holds."""
     return door_of(request)
 
@@ -87,7 +87,7 @@ async def get_principal(
 PrincipalDep = Annotated[Principal, Depends(get_principal)]
 
 
-def get_page(
+async def get_page(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT,
     cursor: Annotated[str | None, Query(max_length=64, description="`next_cursor` of the page before.")] = None,
 ) -> PageRequest:
@@ -148,7 +148,7 @@ def check_origin(origin: str | None, host: str | None, settings: Settings) -> No
         raise ForeignOrigin()
 
 
-def same_origin(
+async def same_origin(
     door: DoorDep,
     origin: Annotated[str | None, Header(include_in_schema=False)] = None,
     host: Annotated[str | None, Header(include_in_schema=False)] = None,
@@ -177,7 +177,7 @@ class Audit:
         )
 
 
-def get_audit(request: Request, session: SessionDep, principal: PrincipalDep) -> Audit:
+async def get_audit(request: Request, session: SessionDep, principal: PrincipalDep) -> Audit:
     """Return the way to note what the caller does."""
     return Audit(session, principal, request.state.request_id)
 

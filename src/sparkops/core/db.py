@@ -90,6 +90,13 @@ async def _set_codecs(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     )
 
 
+async def _keep(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Leave a connection as it is when it returns to the pool: nothing here changes a session's state.
+
+    The driver has rolled back what was open; its own reset would cost every statement a second round trip.
+    """
+
+
 def async_url(url: str) -> str:
     """Return the SQLAlchemy form of a PostgreSQL URL, for the asyncpg driver."""
     return make_url(url).set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
@@ -118,7 +125,7 @@ async def open_database(
         json_deserializer=orjson.loads,
     )
     pool = await asyncpg.create_pool(
-        url, min_size=1, max_size=pool_size, timeout=5, server_settings=settings, init=_set_codecs
+        url, min_size=1, max_size=pool_size, timeout=5, server_settings=settings, init=_set_codecs, reset=_keep
     )
     database = Database(engine, async_sessionmaker(engine, expire_on_commit=False), pool)
     try:

@@ -1,8 +1,9 @@
 """T_ACCEPT: after it a run exists with all its steps, and is never lost."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,11 +14,12 @@ from sparkops.core.failpoints import failpoint
 from sparkops.core.ids import new_id
 from sparkops.core.json import digest
 from sparkops.core.principal import Principal
-from sparkops.domains.runs.state import StepStatus
+from sparkops.domains.runs.state import RunStatus, StepStatus
 from sparkops.domains.workflows.definition import validate_input
-from sparkops.engine.context import Engine, call
+from sparkops.engine.context import Engine
 from sparkops.engine.decide import (
     Command,
+    Compensate,
     FailInline,
     FinishInline,
     FinishRun,
@@ -30,7 +32,7 @@ from sparkops.engine.decide import (
 from sparkops.engine.graph import Graph, Node
 
 _VERSION = """
-SELECT v.id, v.workflow_id, r.id AS first_run, r.idem_hash FROM workflows w
+SELECT v.id, v.version, v.workflow_id, r.id AS first_run, r.idem_hash FROM workflows w
   JOIN memberships m ON m.project_id = w.project_id AND m.user_id = $2
   JOIN workflow_versions v ON v.workflow_id = w.id AND v.version = coalesce($4, w.latest_version)
   LEFT JOIN runs r ON r.project_id = w.project_id AND r.idem_key = $5
@@ -60,11 +62,31 @@ class RunRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Begun:
+    """A run as it stood when it was accepted."""
+
+    workflow_id: UUID
+    version: int
+    trigger: str
+    graph: Graph
+    input: Any
+    pins: Mapping[str, Mapping[str, str]]
+    limit_micros: int
+    created_at: datetime
+    steps_by_status: Mapping[StepStatus, int]
+    last_seq: int
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
-    """`created` is False when the idempotency key had been used for the same request: the run is the first one."""
+    """`created` is False when the idempotency key had been used for the same request: the run is the first one.
+
+    `begun` is None then, and where the run has not simply begun: it ended at once, or stands in a queue.
+    """
 
     run_id: UUID
     created: bool
+    begun: Begun | None = None
 
 
 async def accept_run(engine: Engine, principal: Principal, request: RunRequest) -> Accepted:
@@ -110,7 +132,7 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
     }
     failpoint("before_accept")
     try:
-        answer = await call(pool, "accept", document)
+        answer = await engine.accepts.add(document)
     except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError):
         raise Unavailable(
             "The database did not confirm. Send the same request with the same Idempotency-Key again.",
@@ -120,9 +142,29 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
     if not answer["same"]:
         raise _mismatch()
     engine.bell.log_grew(answer["rings"])
-    if answer["created"]:
-        engine.bell.work("run")
-    return Accepted(UUID(answer["run_id"]), answer["created"])
+    if not answer["created"]:
+        return Accepted(UUID(answer["run_id"]), created=False)
+    engine.bell.work("run")
+    return Accepted(run_id, created=True, begun=_begun(found, graph, document, answer))
+
+
+def _begun(
+    found: "asyncpg.Record", graph: Graph, document: Mapping[str, Any], answer: Mapping[str, Any]
+) -> Begun | None:
+    if answer["status"] != RunStatus.RUNNING:
+        return None
+    return Begun(
+        workflow_id=found["workflow_id"],
+        version=found["version"],
+        trigger=document["run"]["trigger"],
+        graph=graph,
+        input=document["run"]["input"],
+        pins=document["run"]["pins"],
+        limit_micros=document["limit_micros"],
+        created_at=datetime.fromisoformat(answer["created_at"]),
+        steps_by_status=Counter(StepStatus(row["status"]) for row in document["steps"]),
+        last_seq=answer["rings"][0]["seq"],
+    )
 
 
 def _request_hash(request: RunRequest) -> str:
@@ -165,7 +207,9 @@ def _first_steps(graph: Graph, values: Any, run_id: UUID) -> dict[str, Any]:
     """Compile the graph into step rows, each in the status that can be decided before anything has run."""
     pending = {node.key: StepState(StepStatus.PENDING, None, None) for node in graph.nodes}
     commands = decide(graph, pending, values, str(run_id))
-    first = {command.key: _first_status(command) for command in commands if not isinstance(command, FinishRun)}
+    first = {
+        command.key: _first_status(command) for command in commands if not isinstance(command, FinishRun | Compensate)
+    }
     ids = {node.key: new_id() for node in graph.nodes}
 
     def named(keys: Sequence[str]) -> list[str]:

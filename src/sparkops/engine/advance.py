@@ -42,12 +42,10 @@ async def advance_locked(
         row["path"]: StepState(StepStatus(row["status"]), row["output"], row["error"])
         for row in await on.fetch(_STATES, run["id"])
     }
+    graph = await engine.graphs.get(on, run["workflow_version_id"])
     if status is RunStatus.CANCELLING:
-        commands: list[Mapping[str, Any]] = [
-            to_json(command) for command in decide_cancelled([state.status for state in states.values()])
-        ]
+        commands: list[Mapping[str, Any]] = [to_json(command) for command in decide_cancelled(graph, states)]
     else:
-        graph = await engine.graphs.get(on, run["workflow_version_id"])
         commands = [to_json(command) for command in decide(graph, states, run["input"], str(run["id"]), focus=focus)]
         commands += _attention(status, states.values(), commands)
     if not commands:

@@ -11,14 +11,17 @@ from sparkops.domains.runs.state import AttemptOutcome, StepStatus
 from sparkops.engine.advance import advance_locked, lock_run
 from sparkops.engine.claim import Claim, read_claim
 from sparkops.engine.context import Engine, Worker, call
-from sparkops.engine.errors import Fenced
+from sparkops.engine.errors import Fenced, JudgedAnew
+
+_STALE = "SELECT engine.stale(ARRAY[$1::uuid], ARRAY[$2::jsonb]) <> '{}'"
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How one attempt ended. `results` are outcomes of calls that are recorded along with it.
+    """How one attempt ended. `ready` as a status means: try again after `retry_in`.
 
-    `ready` as a status means: try again after `retry_in`.
+    `results` are outcomes of prepared calls that are recorded along with it. `noted` are whole calls of tools that
+    touch nothing outside the process, judged under `policy_version`.
     """
 
     claim: Claim
@@ -27,6 +30,8 @@ class Ended:
     error: Mapping[str, Any] | None = None
     retry_in: timedelta | None = None
     results: Sequence[Mapping[str, Any]] = ()
+    noted: Sequence[Mapping[str, Any]] = ()
+    policy_version: int | None = None
 
     @property
     def mechanical(self) -> bool:
@@ -43,16 +48,26 @@ class Ended:
             "error": self.error,
             "outcome": AttemptOutcome.SUCCEEDED if succeeded else AttemptOutcome.FAILED,
             "retry_seconds": self.retry_in.total_seconds() if self.retry_in is not None else None,
-            "results": list(self.results),
+            **self.calls(),
         }
+
+    def calls(self) -> dict[str, Any]:
+        """Return what the end says of calls, as the database functions take it."""
+        noted = {"policy_version": self.policy_version, "calls": list(self.noted)} if self.noted else {}
+        return noted | ({"results": list(self.results)} if self.results else {})
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """Which ends were recorded (the others were fenced), and the steps that this worker has next."""
+    """Which ends were recorded, and the steps that this worker has next.
+
+    An end that is in neither set was fenced. A `stale` one noted calls that were judged under rules which have changed
+    since: nothing of it was written, and the attempt must be made again.
+    """
 
     closed: frozenset[UUID]
     claims: Sequence[Claim]
+    stale: frozenset[UUID] = frozenset()
 
 
 async def complete(engine: Engine, worker: Worker, ended: Sequence[Ended], *, claim: int) -> Completion:
@@ -64,20 +79,24 @@ async def complete(engine: Engine, worker: Worker, ended: Sequence[Ended], *, cl
     answer = await call(
         engine.database.pool,
         "complete",
-        {
-            "items": [end.to_json() for end in ended],
-            "session": str(worker.session_id),
-            "lease_seconds": engine.lease.total_seconds(),
-            "claim": claim,
-        },
+        [end.claim.lease.step_id for end in ended],
+        [end.claim.lease.attempt for end in ended],
+        [end.claim.lease.token for end in ended],
+        [end.claim.run_id for end in ended],
+        [end.output for end in ended],
+        [end.calls() for end in ended],
+        worker.session_id,
+        engine.lease,
+        claim,
     )
     failpoint("after_complete")
     engine.bell.log_grew(answer["rings"])
     if answer["ready"] > 0:
         engine.bell.work("run")
     return Completion(
-        frozenset(UUID(closed["step_id"]) for closed in answer["closed"]),
+        frozenset(map(UUID, answer["closed"])),
         [read_claim(data) for data in answer["claims"]],
+        frozenset(map(UUID, answer["stale"])),
     )
 
 
@@ -86,10 +105,13 @@ async def end_attempt(engine: Engine, worker: Worker, ended: Ended, *, claim: in
 
     Raises:
         Fenced: another attempt has the step; nothing was written.
+        JudgedAnew: the rules have changed; nothing was written.
     """
     failpoint("before_complete")
     async with engine.database.pool.acquire() as connection, connection.transaction():
         run = await lock_run(connection, ended.claim.run_id)
+        if ended.noted and await connection.fetchval(_STALE, ended.claim.lease.step_id, ended.calls()):
+            raise JudgedAnew("The rules have changed since the step's call was judged.")
         closed = await call(connection, "close_steps", [ended.to_json()])
         if not closed["closed"]:
             raise Fenced(f"Step {ended.claim.key} was taken over.")

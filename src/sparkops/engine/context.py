@@ -1,15 +1,20 @@
 """What the engine works with: the database, the doorbell, and how long a lease lasts. Doors build it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol, TypedDict
 from uuid import UUID
 
+import asyncpg
+
+from sparkops.core.batching import Batcher
 from sparkops.core.config import DEFAULT_RUN_BUDGET_MICROS
 from sparkops.core.db import Database
 from sparkops.engine.errors import Refusals
 from sparkops.engine.versions import GraphCache
+
+ACCEPT_BATCH = 100
 
 
 class Ring(TypedDict):
@@ -49,6 +54,24 @@ class Engine:
     lease: timedelta = timedelta(seconds=15)
     run_budget_micros: int = DEFAULT_RUN_BUDGET_MICROS
     graphs: GraphCache = field(default_factory=GraphCache)
+    accepts: "Batcher[Mapping[str, Any], Mapping[str, Any]]" = field(init=False, repr=False, compare=False)
+    """Runs on their way into the database: what is asked for meanwhile shares the next transaction."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "accepts", Batcher(self._accept, limit=ACCEPT_BATCH))
+
+    async def _accept(self, documents: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any] | BaseException]:
+        try:
+            answers: Sequence[Mapping[str, Any]] = await call(self.database.pool, "accept_all", list(documents))
+        except asyncpg.PostgresConnectionError:
+            raise
+        except asyncpg.PostgresError as error:
+            # Nothing was written. One document that the database refuses must not refuse its neighbours.
+            return [error] if len(documents) == 1 else [await self._accept_alone(document) for document in documents]
+        return answers
+
+    async def _accept_alone(self, document: Mapping[str, Any]) -> Mapping[str, Any] | BaseException:
+        return (await self._accept([document]))[0]
 
 
 @dataclass(frozen=True, slots=True)

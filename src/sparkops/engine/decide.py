@@ -1,134 +1,110 @@
-"""What has to happen next in a run: a pure function of the graph, the statuses and the outputs.
+"""What has to happen next in a run, or in one frame of a map or loop: a pure function of the graph, the statuses and
+the outputs.
 
-The join rule: a step starts when every step it needs has succeeded. It is skipped as soon as one of them can no
-longer succeed, without waiting for the others: nothing that they do could still start it, and a person sees early
-what will not run. A run ends when no step is open; it has failed if any step has.
+A step starts, or is skipped, as soon as its join rule can be answered (`engine/joins.py`), without waiting for needs
+that could not change the answer: a person sees early what will not run. A run ends when no step is open; it has failed
+if a step has whose failure is not tolerated.
 
 One call follows a change as far as it goes: an inline step's result or a skip counts for the steps behind it. Called
 again after its commands were applied, it has nothing to say.
 """
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, assert_never
+from collections.abc import Collection, Mapping
 
 from sparkops.core.errors import SparkOpsError
 from sparkops.core.expressions import ExpressionError
 from sparkops.core.json import Json
 from sparkops.core.text_templates import TemplateError
 from sparkops.domains.runs.state import TERMINAL_STEP, RunStatus, StepStatus
-from sparkops.engine.graph import Graph, Node
-from sparkops.engine.params import Context, StepView, evaluate_condition, evaluate_inline, render_output
+from sparkops.engine.commands import (
+    Command,
+    Compensate,
+    Error,
+    FailInline,
+    FinishInline,
+    FinishRun,
+    MakeReady,
+    Missing,
+    Skip,
+    StepCommand,
+    StepState,
+    to_json,
+)
+from sparkops.engine.compensate import decide_cancelled, decide_compensating, end_unhappily
+from sparkops.engine.graph import Graph, Mentions, Node
+from sparkops.engine.joins import Verdict, judge, starts
+from sparkops.engine.knowledge import Knowledge
+from sparkops.engine.params import Context, FrameView, evaluate_condition, evaluate_inline, render_output
+
+__all__ = [
+    "Command",
+    "Compensate",
+    "Error",
+    "FailInline",
+    "FinishInline",
+    "FinishRun",
+    "MakeReady",
+    "Missing",
+    "Skip",
+    "StepState",
+    "decide",
+    "decide_cancelled",
+    "decide_compensating",
+    "to_json",
+]
 
 SKIPPED_BY_CONDITION = "condition"
 SKIPPED_BY_UPSTREAM = "upstream"
+SKIPPED_BY_BRANCH = "branch"
+"""A branch chose other steps."""
+SKIPPED_BY_SUCCESS = "no-error"
+"""It handles the failure of a step that did not fail."""
 EXPRESSION_FAILED = "expression-failed"
-
-_LOST = frozenset({StepStatus.FAILED, StepStatus.SKIPPED, StepStatus.CANCELLED})
-
-Error = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class StepState:
-    """Where a step stands. `output` counts only once it has succeeded, `error` only once it has failed."""
-
-    status: StepStatus
-    output: Json = None
-    error: Error | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class MakeReady:
-    """Let workers claim the step."""
-
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class Skip:
-    """The step will not run: its condition does not hold, or something it needs did not succeed."""
-
-    key: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class FinishInline:
-    """The step was evaluated here and has succeeded."""
-
-    key: str
-    output: Json
-
-
-@dataclass(frozen=True, slots=True)
-class FailInline:
-    """An expression of the step failed."""
-
-    key: str
-    error: Error
-
-
-@dataclass(frozen=True, slots=True)
-class FinishRun:
-    """Nothing is open any more."""
-
-    status: RunStatus
-    output: Json = None
-    error: Error | None = None
-
-
-Command = MakeReady | Skip | FinishInline | FailInline | FinishRun
 
 
 def decide(
     graph: Graph,
     states: Mapping[str, StepState],
-    inputs: Mapping[str, Json],
+    inputs: Mapping[str, Json] | None,
     run_id: str,
     *,
     focus: Collection[str] | None = None,
+    frame: FrameView | None = None,
+    outer: Mapping[str, StepState] | None = None,
+    may_end: bool = True,
 ) -> list[Command]:
     """Return what is to be done, in an order in which it can be applied.
 
     `states` holds every step of the graph. With `focus` only the steps behind these are looked at, which is enough
     after exactly they have ended; without it the whole run is, which repairs whatever was missed. Commands for steps
-    are for pending ones only. Not for a run that is being cancelled: see `decide_cancelled`.
+    are for pending ones only. Not for a run that is being cancelled or compensates: see `decide_cancelled` and
+    `decide_compensating`. `may_end` False: the run is paused, so that it goes on but does not end.
+
+    For the body of a map or loop: `graph` is the body's, `states` the steps of one frame, `frame` what they see of it,
+    `outer` the steps around that have been loaded; `FinishRun` is then the end of the frame.
+
+    Raises:
+        Missing: outputs, the input (None) or the frame (None) were not loaded and are read.
     """
-    return _Decision(graph, states, inputs, run_id).make(focus)
-
-
-def decide_cancelled(statuses: Iterable[StepStatus]) -> list[FinishRun]:
-    """Return the end of a run that is being cancelled, once its last step has ended; nothing before."""
-    return [FinishRun(RunStatus.CANCELLED)] if all(status in TERMINAL_STEP for status in statuses) else []
-
-
-def to_json(command: Command) -> dict[str, Json]:
-    """Return a command as the database's `engine.apply` takes it."""
-    match command:
-        case MakeReady():
-            return {"op": "ready", "key": command.key}
-        case Skip():
-            return {"op": "skip", "key": command.key, "reason": command.reason}
-        case FinishInline():
-            return {"op": "succeed", "key": command.key, "output": command.output}
-        case FailInline():
-            return {"op": "fail", "key": command.key, "error": command.error}
-        case FinishRun():
-            return {"op": "finish", "status": command.status, "output": command.output, "error": command.error}
-        case _:
-            assert_never(command)
+    return _Decision(graph, Knowledge(states, outer or {}, inputs, frame, run_id)).make(focus, may_end=may_end)
 
 
 class _Decision:
-    """One call of `decide`: the states as they will be once the commands so far were applied."""
+    """One call of `decide`."""
 
-    def __init__(self, graph: Graph, states: Mapping[str, StepState], inputs: Mapping[str, Json], run_id: str) -> None:
-        self.graph, self.before, self.inputs, self.run_id = graph, states, inputs, run_id
-        self.changed: dict[str, StepState] = {}
+    def __init__(self, graph: Graph, known: Knowledge) -> None:
+        self.graph, self.known = graph, known
         self.commands: list[Command] = []
 
-    def make(self, focus: Collection[str] | None) -> list[Command]:
+    def make(self, focus: Collection[str] | None, *, may_end: bool) -> list[Command]:
+        self._decide_steps(focus)
+        if may_end and not self._is_open():
+            end = self._end()
+            self.commands += [] if end is None else [end]
+        self.known.raise_missing()
+        return self.commands
+
+    def _decide_steps(self, focus: Collection[str] | None) -> None:
         by_key = self.graph.by_key
         if focus is None:
             queue = [node.key for node in self.graph.nodes]
@@ -138,71 +114,70 @@ class _Decision:
             command = self._decide_step(by_key[key])
             if command is not None:
                 self.commands.append(command)
-                settled = self._apply(key, command)
+                settled = self.known.apply(command)
                 queue.extend(by_key[key].dependents if settled else ())
-        # From the end of the definition, where what is still open usually stands.
-        if all(self._state(node.key).status in TERMINAL_STEP for node in reversed(self.graph.nodes)):
-            self.commands.append(self._finish())
-        return self.commands
 
-    def _state(self, key: str) -> StepState:
-        return self.changed.get(key) or self.before[key]
-
-    def _decide_step(self, node: Node) -> Command | None:
-        if self._state(node.key).status is not StepStatus.PENDING:
+    def _decide_step(self, node: Node) -> StepCommand | None:
+        if self.known.state(node.key).status is not StepStatus.PENDING:
             return None
-        needs = [self._state(need).status for need in node.needs]
-        if any(status in _LOST for status in needs):
-            return Skip(node.key, SKIPPED_BY_UPSTREAM)
-        if any(status is not StepStatus.SUCCEEDED for status in needs):
-            return None
-        return self._start(node)
+        verdicts = [self._judge(self.graph.by_key[need], node) for need in node.needs]
+        match starts(node.join, verdicts):
+            case True:
+                return self._start(node)
+            case False:
+                return Skip(node.key, self._reason(node, verdicts))
+            case None:
+                return None
 
-    def _start(self, node: Node) -> Command:
+    def _judge(self, need: Node, node: Node) -> Verdict:
+        chosen = self.known.chosen(need.key) if need.key in node.chosen_by else ()
+        return Verdict.OPEN if chosen is None else judge(need, self.known.state(need.key).status, chosen, node)
+
+    def _reason(self, node: Node, verdicts: Collection[Verdict]) -> str:
+        """Say why a step is skipped, by the first of its needs that was not met."""
+        unmet = (Verdict.LOST, Verdict.FAILED)
+        first = next(need for need, verdict in zip(node.needs, verdicts, strict=True) if verdict in unmet)
+        if self.known.state(first).status is StepStatus.SUCCEEDED:
+            return SKIPPED_BY_SUCCESS if first in node.handles else SKIPPED_BY_BRANCH
+        return SKIPPED_BY_UPSTREAM
+
+    def _start(self, node: Node) -> StepCommand | None:
+        context = self.known.context(node.decides)
+        if context is None:
+            return None
         try:
-            if not evaluate_condition(node, self._context(node.reads)):
+            if not evaluate_condition(node, context):
                 return Skip(node.key, SKIPPED_BY_CONDITION)
             if node.inline:
-                return FinishInline(node.key, evaluate_inline(node, self._context(node.reads)))
+                return FinishInline(node.key, evaluate_inline(node, context))
         except (ExpressionError, TemplateError) as error:
             return FailInline(node.key, _error(error))
-        return MakeReady(node.key)
+        return MakeReady(node.key, self.known.ended(node.reads) if node.prunes_reads else None)
 
-    def _apply(self, key: str, command: Command) -> bool:
-        """Take over what the command changes; True if the step has thereby ended."""
-        match command:
-            case MakeReady():
-                self.changed[key] = StepState(StepStatus.READY)
-            case Skip():
-                self.changed[key] = StepState(StepStatus.SKIPPED)
-            case FinishInline():
-                self.changed[key] = StepState(StepStatus.SUCCEEDED, command.output)
-            case FailInline():
-                self.changed[key] = StepState(StepStatus.FAILED, None, command.error)
-            case FinishRun():
-                raise AssertionError("a run's end is no command for a step")
-            case _:
-                assert_never(command)
-        return self.changed[key].status in TERMINAL_STEP
+    def _is_open(self) -> bool:
+        # From the end of the definition, where what is still open usually stands.
+        return any(self.known.state(node.key).status not in TERMINAL_STEP for node in reversed(self.graph.nodes))
 
-    def _finish(self) -> FinishRun:
+    def _end(self) -> FinishRun | Compensate | None:
         for node in self.graph.nodes:
-            state = self._state(node.key)
-            if state.status is StepStatus.FAILED:
-                return FinishRun(RunStatus.FAILED, error=_run_error(node.key, state.error))
-        reads = self.graph.leaves if self.graph.simple_end else self.graph.output_reads
+            state = self.known.state(node.key)
+            if state.status is StepStatus.FAILED and not node.tolerates_failure:
+                return self._fail(_run_error(node.key, state.error))
+        context = self._output_context()
+        if context is None:
+            return None
         try:
-            return FinishRun(RunStatus.SUCCEEDED, render_output(self.graph, self._context(reads)))
+            return FinishRun(RunStatus.SUCCEEDED, render_output(self.graph, context))
         except ExpressionError as error:
-            return FinishRun(RunStatus.FAILED, error=_error(error))
+            return self._fail(_error(error))
 
-    def _context(self, steps: Iterable[str]) -> Context:
-        views = {}
-        for key in steps:
-            state = self._state(key)
-            succeeded = state.status is StepStatus.SUCCEEDED
-            views[key] = StepView(state.output if succeeded else None, state.status.value)
-        return Context(self.inputs, views, self.run_id)
+    def _output_context(self) -> Context | None:
+        if not self.graph.simple_end:
+            return self.known.context(self.graph.output_mentions)
+        return self.known.context(Mentions(frozenset(f"steps.{key}.output" for key in self.graph.leaves)))
+
+    def _fail(self, error: Error) -> FinishRun | Compensate:
+        return end_unhappily(self.graph, self.known.states(), RunStatus.FAILED, error)
 
 
 def _error(error: SparkOpsError) -> Error:

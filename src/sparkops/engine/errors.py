@@ -11,6 +11,12 @@ class Fenced(Conflict):
     code, title = "stale-lease", "The lease is held by another worker or has run out"
 
 
+class JudgedAnew(SparkOpsError):
+    """The end of an attempt noted calls that were judged under rules which have changed: make the attempt again."""
+
+    code, title = "rules-changed", "The rules have changed"
+
+
 class NonDeterministic(SparkOpsError):
     """A step asks for something else than what an earlier attempt recorded under the same number."""
 

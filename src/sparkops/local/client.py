@@ -15,6 +15,8 @@ class ApiClient:
     """One signed-in person."""
 
     def __init__(self, base_url: str) -> None:
+        self.url = base_url
+        self.token: str | None = None
         self._http = httpx2.AsyncClient(base_url=f"{base_url}/api/v1", timeout=TIMEOUT_SECONDS, trust_env=False)
 
     async def __aenter__(self) -> Self:
@@ -32,7 +34,8 @@ class ApiClient:
             StartError: the address or the password is wrong.
         """
         answer: Mapping[str, Any] = await self.post("/auth/sign-in", {"email": email, "password": password})
-        self._http.headers["Authorization"] = f"Bearer {answer['access_token']}"
+        self.token = answer["access_token"]
+        self._http.headers["Authorization"] = f"Bearer {self.token}"
         return answer
 
     async def get(self, path: str, **query: str) -> Any:

@@ -88,6 +88,7 @@ def tool_effect(
         tool_hash=tool.hash,
         send=send,
         facts={"tool": tool.name, "args": dict(arguments), **(facts or {})},
+        local=tool.local,
     )
 
 

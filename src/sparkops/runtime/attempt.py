@@ -147,7 +147,7 @@ async def execute(runtime: Runtime, claim: Claim, trust: Trust) -> Ended | None:
     except Exception:  # a bug must cost its step an attempt, not a lease and the blame for a crash
         log.exception("step.broke", step_id=str(claim.lease.step_id), attempt=claim.lease.attempt)
         return _failed(claim, node, gate, _BUG, retryable=True)
-    return Ended(claim, StepStatus.SUCCEEDED, output=output, results=gate.unrecorded)
+    return _ended(claim, gate, StepStatus.SUCCEEDED, output=output)
 
 
 def _context(claim: Claim) -> Context:
@@ -249,7 +249,11 @@ def _failed(claim: Claim, node: Node, gate: RecordedGate, error: Mapping[str, An
     """End the attempt as its retry policy says: try again after a while, or fail for good."""
     delay = next_attempt(node.retry, claim.failures + 1, retryable=retryable, random=_jitter)
     status = StepStatus.FAILED if delay is None else StepStatus.READY
-    return Ended(claim, status, error=error, retry_in=delay, results=gate.unrecorded)
+    return _ended(claim, gate, status, error=error, retry_in=delay)
+
+
+def _ended(claim: Claim, gate: RecordedGate, status: StepStatus, **how: Any) -> Ended:
+    return Ended(claim, status, results=gate.unrecorded, noted=gate.noted, policy_version=gate.policy_version, **how)
 
 
 def _error(refused: SparkOpsError) -> dict[str, Any]:

@@ -80,8 +80,9 @@ class Effect:
 
     `request` is journaled, and its digest is what approvals and replays bind to: it must come from recorded things
     alone, never from a clock or from chance. `bound_micros` is an upper bound of the cost, held before the send.
-    `facts` are what policies see besides the standard facts. `send` may be called only after the call is PREPARED;
-    it raises `CallFailed` or `OutcomeUnknown`.
+    `facts` are what policies see besides the standard facts. `send` may be called only after the call is PREPARED,
+    or, where it is `local` and nothing leaves the process, after it was allowed; it raises `CallFailed` or
+    `OutcomeUnknown`.
     """
 
     kind: CallKind
@@ -92,6 +93,7 @@ class Effect:
     tool_hash: str | None
     send: Send
     facts: Mapping[str, Json] = field(default_factory=dict)
+    local: bool = False
 
 
 @dataclass(frozen=True, slots=True)

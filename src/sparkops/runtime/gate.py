@@ -5,6 +5,7 @@ outcome and its true cost are committed after. Nothing else in the platform call
 """
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -62,7 +63,8 @@ class RecordedGate:
     """The gate of one attempt of one step. Effects are numbered in the order in which the step asks for them.
 
     `rides_along`: the step does one effect, whose record may be written together with the end of the step; it then
-    lies in `unrecorded`.
+    lies in `unrecorded`. An effect that does not leave the process needs no record before it either: if the rules
+    simply allow it, it lies whole in `noted`, judged under `policy_version`.
     """
 
     engine: Engine
@@ -73,6 +75,8 @@ class RecordedGate:
     deadline: float | None = None
     rides_along: bool = False
     unrecorded: list[Mapping[str, Any]] = field(default_factory=list)
+    noted: list[Mapping[str, Any]] = field(default_factory=list)
+    policy_version: int | None = None
     _seq: int = 0
 
     async def perform(self, effects: Sequence[Effect]) -> list[Outcome]:
@@ -89,6 +93,9 @@ class RecordedGate:
         recorded = self._from_journal(numbered)
         if recorded is not None:
             return recorded
+        noted = await self._note(numbered)
+        if noted is not None:
+            return noted
         verdicts = await self._prepare(numbered)
         if any(verdict["verdict"] == "uncertain" for verdict in verdicts):
             raise Parked
@@ -118,6 +125,26 @@ class RecordedGate:
             ):
                 raise NonDeterministic(f"Call {seq} of step {self.claim.key} is not what an earlier attempt recorded.")
         return [_outcome({**known[seq], "replayed": True}) for seq, _ in numbered]
+
+    async def _note(self, numbered: Sequence[tuple[int, Effect]]) -> list[Outcome] | None:
+        """Perform an effect that does not leave the process; None where it has to take the whole way."""
+        seq, effect = numbered[0]
+        known = {entry["seq"] for entry in self.claim.journal}
+        if not self.rides_along or not effect.local or len(numbered) > 1 or seq in known:
+            return None
+        rules = await self.policies.get(self.claim.project_id)
+        if rules.asks_cost:
+            return None
+        proposal = self._proposal(seq, effect, rules.decide(effect, self.facts))
+        if proposal["outcome"] != "allow" or effect.bound_micros:
+            return None
+        begun = time.monotonic()
+        sent = await self._send(effect, {"call_id": proposal["id"], "send_no": 1})
+        if sent.result["cost_micros"]:
+            raise CallFailed("cost-of-a-local-tool", f"{effect.name} is local and may not cost.", retryable=False)
+        self.policy_version = rules.version
+        self.noted.append({**proposal, **sent.result, "seconds": time.monotonic() - begun})
+        return [sent.outcome]
 
     async def _prepare(self, numbered: Sequence[tuple[int, Effect]]) -> list[Mapping[str, Any]]:
         """Judge the effects and have them written down; judge again if the rules changed meanwhile."""

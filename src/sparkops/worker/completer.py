@@ -1,14 +1,15 @@
-"""Natural batching: the ends that gather while one commit is in flight share the next."""
+"""The ends that gather while one commit is in flight share the next."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 
 import structlog
 
+from sparkops.core.batching import Batcher
+from sparkops.core.errors import SparkOpsError
 from sparkops.engine.claim import Claim
-from sparkops.engine.complete import Completion, Ended, complete
+from sparkops.engine.complete import Ended, complete
 from sparkops.engine.context import Engine, Worker
-from sparkops.engine.errors import Fenced
+from sparkops.engine.errors import Fenced, JudgedAnew
 
 log = structlog.get_logger()
 
@@ -22,52 +23,34 @@ class Completer:
         self._engine = engine
         self._worker = worker
         self._room = room
-        self._waiting: list[tuple[Ended, asyncio.Future[Sequence[Claim]]]] = []
-        self._flushing: asyncio.Task[None] | None = None
+        self._batcher: Batcher[Ended, Sequence[Claim]] = Batcher(self._complete, limit=MAX_BATCH)
 
     async def add(self, ended: Ended) -> Sequence[Claim]:
         """Record one end and return the steps that this process has next.
 
         Raises:
             Fenced: another attempt has the step.
+            JudgedAnew: the rules have changed; the attempt must be made again.
             asyncpg.PostgresError, OSError: the outcome is unknown; adding it again finds out.
         """
-        future: asyncio.Future[Sequence[Claim]] = asyncio.get_running_loop().create_future()
-        self._waiting.append((ended, future))
-        if self._flushing is None or self._flushing.done():
-            self._flushing = asyncio.create_task(self._flush())
-        return await future
+        return await self._batcher.add(ended)
 
-    async def _flush(self) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
-            ends = [ended for ended, _ in batch]
-            try:
-                done = await complete(self._engine, self._worker, ends, claim=self._room(len(ends)))
-            except Exception as error:  # whatever it is: nobody may wait for an end that is never told
-                _refuse(batch, error)
-            else:
-                _deliver(batch, done)
+    async def _complete(self, ends: Sequence[Ended]) -> Sequence[Sequence[Claim] | BaseException]:
+        """The first end that is recorded takes all the steps that come next."""
+        done = await complete(self._engine, self._worker, ends, claim=self._room(len(ends)))
+        claims: Sequence[Claim] = done.claims
+        answers: list[Sequence[Claim] | BaseException] = []
+        for ended in ends:
+            refusal = _refusal(ended, done.closed, done.stale)
+            answers.append(refusal or claims)
+            claims = claims if refusal else ()
+        if claims:
+            log.error("claims.orphaned", count=len(claims))
+        return answers
 
 
-Batch = Sequence[tuple[Ended, "asyncio.Future[Sequence[Claim]]"]]
-
-
-def _refuse(batch: Batch, error: BaseException) -> None:
-    for _, future in batch:
-        if not future.done():
-            future.set_exception(error)
-
-
-def _deliver(batch: Batch, done: Completion) -> None:
-    """Tell each end what became of it; the first that is recorded takes all the steps that come next."""
-    claims: Sequence[Claim] = done.claims
-    for ended, future in batch:
-        if ended.claim.lease.step_id not in done.closed:
-            if not future.done():
-                future.set_exception(Fenced(f"Step {ended.claim.key} was taken over."))
-        elif not future.done():
-            future.set_result(claims)
-            claims = ()
-    if claims:
-        log.error("claims.orphaned", count=len(claims))
+def _refusal(ended: Ended, closed: frozenset[object], stale: frozenset[object]) -> SparkOpsError | None:
+    step_id = ended.claim.lease.step_id
+    if step_id in stale:
+        return JudgedAnew("The rules have changed since the step's call was judged.")
+    return None if step_id in closed else Fenced(f"Step {ended.claim.key} was taken over.")

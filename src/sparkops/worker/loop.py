@@ -19,7 +19,7 @@ from sparkops.domains.runs.state import StepStatus
 from sparkops.engine.claim import Claim, claim, heartbeat
 from sparkops.engine.complete import Ended, end_attempt
 from sparkops.engine.context import Engine, Worker
-from sparkops.engine.errors import Fenced, WrongEpoch
+from sparkops.engine.errors import Fenced, JudgedAnew, WrongEpoch
 from sparkops.engine.give_back import release_session
 from sparkops.engine.sweep import sweep
 from sparkops.runtime.attempt import Runtime, execute
@@ -128,12 +128,16 @@ class WorkerLoop:
         next_claims: Sequence[Claim] = ()
         sent = time.monotonic()
         try:
-            ended = await self._execute(held)
-            failpoint("after_execute")
-            if ended is not None:
+            while (ended := await self._execute(held)) is not None:
+                failpoint("after_execute")
                 held.ending = True
                 sent = time.monotonic()
-                next_claims = await self._record(held, ended)
+                try:
+                    next_claims = await self._record(held, ended)
+                    break
+                except JudgedAnew:
+                    held.ending = False
+                    self._runtime.policies.forget(held.claim.project_id)
         except Fenced:
             self.fenced += 1
             log.info("step.fenced", step_id=str(held.claim.lease.step_id), attempt=held.claim.lease.attempt)

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Query, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from sparkops.api.compose import run_summaries, run_whole
+from sparkops.api.compose import begun_run, run_summaries, run_whole
 from sparkops.api.deps import (
     Door,
     DoorDep,
@@ -17,13 +17,13 @@ from sparkops.api.deps import (
     PrincipalDep,
     QueriedProject,
     SessionDep,
-    find_project,
 )
 from sparkops.api.responses import problems
 from sparkops.api.views import runs as views
 from sparkops.core.errors import NotFound
 from sparkops.core.paging import page_of
 from sparkops.core.principal import Principal
+from sparkops.domains.projects.queries import watched_project
 from sparkops.domains.runs import queries
 from sparkops.domains.runs.models import Run
 from sparkops.domains.runs.state import RunStatus
@@ -65,10 +65,11 @@ async def create_run(
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
 ) -> views.Run:
     """Start a run. With the same `Idempotency-Key` the same request answers 200 with the first run, however often."""
-    async with door.database.sessions.begin() as session:
-        project = await find_project(session, principal, body.project)
+    project_id = await watched_project(door.database.pool, principal, slug=body.project)
+    if project_id is None:
+        raise NotFound("There is no such project here.")
     request = RunRequest(
-        project_id=project.id,
+        project_id=project_id,
         workflow=body.workflow,
         version=body.version,
         input=body.input,
@@ -78,7 +79,9 @@ async def create_run(
     accepted = await accept_run(door.engine, principal, request)
     if not accepted.created:
         response.status_code = 200
-    return await _read(door, principal, accepted.run_id)
+    if accepted.begun is None:
+        return await _read(door, principal, accepted.run_id)
+    return await begun_run(door.database.sessions, principal, body.project, accepted.run_id, accepted.begun)
 
 
 @router.get("", responses=problems(404))

@@ -1,87 +1,136 @@
-"""Checks of a definition's expressions: each is compiled against the input and the steps that have ended before it."""
+"""Checks of a definition's expressions: each is compiled against what may be read where it stands."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from sparkops.core.expression_text import Problem, suggest
+from sparkops.core.expression_text import Problem
 from sparkops.core.expressions import ExpressionInvalid, ValueType, compile_expression
 from sparkops.core.json import Json
 from sparkops.core.templates import compile_value, shifted, unwrap
 from sparkops.domains.workflows.document import Document, Mistake, Path
-from sparkops.domains.workflows.format import LITERAL_KEYS
-from sparkops.domains.workflows.format import Step as StepFormat
-from sparkops.domains.workflows.scope import Scope, step_of
+from sparkops.domains.workflows.format import LITERAL_KEYS, BranchStep, LoopHead, MapHead, StepHead, WaitStep
+from sparkops.domains.workflows.outlines import Outline
+from sparkops.domains.workflows.scope import EVENT_NAMES, LOOP_NAMES, MAP_NAMES, Scope, step_of
+from sparkops.domains.workflows.visibility import Steps, Visibility
+
+_ONLY_IN = {
+    **dict.fromkeys(MAP_NAMES, "the body of a map"),
+    **dict.fromkeys(LOOP_NAMES, "the body and the until of a loop"),
+    "event": "the filter of a wait for an event",
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where expressions stand: what they see, and the step whose needs decide about it (None: no step's)."""
+
+    step: str | None
+    steps: Steps
+    names: Mapping[str, ValueType] = field(default_factory=dict)
+    accepting: bool = False
+    """Evaluated before the run exists: only the input is known."""
 
 
 class ExpressionChecks:
     """Compiles the expressions of one document, place by place."""
 
-    def __init__(self, document: Document, inputs: Mapping[str, ValueType], needs: Mapping[str, Sequence[str]]) -> None:
-        self.document, self.inputs, self.needs = document, inputs, needs
-        self.ancestors = _Ancestors(needs)
+    def __init__(self, document: Document, inputs: Mapping[str, ValueType], outlines: Sequence[Outline]) -> None:
+        self.document, self.inputs = document, inputs
+        self.visibility = Visibility(outlines)
 
-    def step(self, path: Path, step: StepFormat) -> Iterator[Mistake]:
-        """Yield what is wrong with a step's condition and parameters."""
-        scope = Scope(self.inputs, self.ancestors.of(step.id))
-        if step.if_ is not None:
-            yield from self._mistakes((*path, "if"), compile_condition_problems(step.if_, scope), step.id)
+    def step(self, outline: Outline) -> Iterator[Mistake]:
+        """Yield what is wrong with the expressions of a step."""
+        place = Place(outline.key, self.visibility.before(outline.key), _frame_names(outline.around))
+        if outline.step is not None:
+            if outline.step.if_ is not None:
+                yield from self._condition((*outline.path, "if"), outline.step.if_, place)
+            yield from self._parameters(outline.path, outline.step.type, place)
+            yield from self._own_conditions(outline, outline.step, place)
+        if outline.undo is not None:
+            after = Place(outline.key, place.steps.plus((outline.key,)), place.names)
+            yield from self._parameters((*outline.path, "undo"), outline.undo.type, after)
+
+    def whole(self) -> Iterator[Mistake]:
+        """Yield what is wrong with the run's output, and with the key by which its runs are limited."""
+        yield from self._value(("output",), Place(None, self.visibility.at_end()))
+        yield from self._value(("concurrency", "key"), Place(None, self.visibility.nothing(), accepting=True))
+
+    def _own_conditions(self, outline: Outline, step: StepHead, place: Place) -> Iterator[Mistake]:
+        """Yield what is wrong with the expressions of a step that are evaluated at a time of their own."""
+        base = (*outline.path, "with")
+        if isinstance(step, MapHead | LoopHead):
+            inside = Place(outline.key, self.visibility.within(outline.key), _frame_names(outline))
+            yield from self._value((*outline.path, "output"), inside)
+            if isinstance(step, LoopHead) and step.with_.until is not None:
+                yield from self._condition((*base, "until"), step.with_.until, inside)
+        elif isinstance(step, BranchStep):
+            for index, case in enumerate(step.with_.cases):
+                yield from self._condition((*base, "cases", index, "when"), case.when, place)
+        elif isinstance(step, WaitStep) and step.with_.filter is not None:
+            filtering = replace(place, names={**place.names, **EVENT_NAMES})
+            yield from self._condition((*base, "filter"), step.with_.filter, filtering)
+
+    def _parameters(self, path: Path, kind: str, place: Place) -> Iterator[Mistake]:
         base = (*path, "with")
         parameters = self.document.at(base) if base in self.document.values else {}
-        assert isinstance(parameters, dict)
-        for key, value in parameters.items():
-            if key not in LITERAL_KEYS[step.type]:
-                yield from self._mistakes((*base, key), compile_value_problems(value, scope), step.id)
+        for key in parameters if isinstance(parameters, dict) else ():
+            if key not in LITERAL_KEYS[kind]:
+                yield from self._value((*base, key), place)
 
-    def output(self) -> Iterator[Mistake]:
-        """Yield what is wrong with the run's output, which sees every step."""
-        if ("output",) in self.document.values:
-            scope = Scope(self.inputs, self.needs.keys())
-            yield from self._mistakes(("output",), compile_value_problems(self.document.at(("output",)), scope), None)
+    def _value(self, path: Path, place: Place) -> Iterator[Mistake]:
+        if path in self.document.values:
+            problems = compile_value_problems(self.document.at(path), self._scope(place))
+            yield from self._mistakes(path, problems, place)
 
-    def _mistakes(self, path: Path, problems: list[Problem], step: str | None) -> Iterator[Mistake]:
+    def _condition(self, path: Path, source: str, place: Place) -> Iterator[Mistake]:
+        yield from self._mistakes(path, compile_condition_problems(source, self._scope(place)), place)
+
+    def _scope(self, place: Place) -> Mapping[str, ValueType]:
+        return self.inputs if place.accepting else Scope(self.inputs, place.steps, place.names)
+
+    def _mistakes(self, path: Path, problems: list[Problem], place: Place) -> Iterator[Mistake]:
         for problem in problems:
-            if problem.name is not None and step is not None and self._follows_from_needs(problem.name, step):
-                continue
             message, hint = problem.message, problem.hint
             if problem.name is not None:
-                message, hint = self._explain(problem.name, step, message, hint)
+                target = step_of(problem.name)
+                if target and place.step and self.visibility.follows_from_needs(target, place.step):
+                    continue
+                message, hint = self._explain(problem.name, place, message, hint)
             yield self.document.mistake_within((*path, *problem.path), problem.offset, message, hint)
 
-    def _explain(self, name: str, step: str | None, message: str, hint: str | None) -> tuple[str, str | None]:
+    def _explain(self, name: str, place: Place, message: str, hint: str | None) -> tuple[str, str | None]:
         """Say why a name is not known here, and what to do."""
         root, *rest = name.split(".")
-        target = step_of(name)
-        if root == "steps" and target is not None:
-            return self._explain_step(name, target, step)
+        if place.accepting and root in ("steps", "run"):
+            return "only the input is known before the run begins", "name a property of it: input.customer"
         if root == "steps":
-            return "steps is no value of its own", "name a step and what you want of it: steps.fetch.output"
+            return self._explain_step(name, step_of(name), place)
         if root == "input" and rest:
             return f"the input has no {rest[0]}", hint or "declare it under input.properties"
         if root == "input":
             return "input is no value of its own", "name a property of it, declared under input.properties"
+        if root in _ONLY_IN:
+            return _explain_special(name, root, place)
         return message, hint or "expressions see input, steps and run.id"
 
-    def _follows_from_needs(self, name: str, step: str) -> bool:
-        """True if the step would perhaps be known, had a need not been wrong: that has been told already."""
-        before = (step, *self.ancestors.of(step))
-        broken = any(need not in self.needs for key in before for need in self.needs[key])
-        return broken and step_of(name) in self.needs and step_of(name) != step
-
-    def _explain_step(self, name: str, target: str, step: str | None) -> tuple[str, str | None]:
-        if target not in self.needs:
-            near = suggest(target, self.needs)
-            return f"there is no step {target}", near
-        if step is None or target in self.ancestors.of(step):
+    def _explain_step(self, name: str, target: str | None, place: Place) -> tuple[str, str | None]:
+        if target is None:
+            return "steps is no value of its own", "name a step and what you want of it: steps.fetch.output"
+        if target in place.steps:
             field = "".join(name.split(".")[2:3])
             missing = f"a step has no {field}" if field else f"steps.{target} is no value of its own"
             return missing, f"write steps.{target}.output or steps.{target}.status"
-        if target == step:
-            return f"{step} cannot read itself", None
-        if step in self.ancestors.of(target):
-            return f"the step {target} runs after {step}, so its output is not known here", None
-        return f"the step {target} need not have ended before {step}", f"add {target} to the needs of {step}"
+        return self.visibility.explain(target, place.step)
 
 
-def compile_condition_problems(source: str, scope: Scope) -> list[Problem]:
+def _explain_special(name: str, root: str, place: Place) -> tuple[str, str | None]:
+    """Explain a name that only some places have."""
+    if root == "event" and "event.id" in place.names:
+        return f"unknown name {name}", "an event has event.id, event.name and event.data"
+    return f"{root} is known only in {_ONLY_IN[root]}", None
+
+
+def compile_condition_problems(source: str, scope: Mapping[str, ValueType]) -> list[Problem]:
     """Return the problems of a condition, offsets counted in the whole string."""
     try:
         bare, offset = unwrap(source)
@@ -94,7 +143,7 @@ def compile_condition_problems(source: str, scope: Scope) -> list[Problem]:
     return []
 
 
-def compile_value_problems(value: Json, scope: Scope) -> list[Problem]:
+def compile_value_problems(value: Json, scope: Mapping[str, ValueType]) -> list[Problem]:
     """Return the problems of all expressions in a value, each with the path of its string."""
     try:
         compile_value(value, scope)
@@ -103,43 +152,10 @@ def compile_value_problems(value: Json, scope: Scope) -> list[Problem]:
     return []
 
 
-class _Ancestors:
-    """The steps that have ended before a step may start: a bit each, as 2,000 in a chain have two million."""
-
-    def __init__(self, needs: Mapping[str, Sequence[str]]) -> None:
-        self.needs = needs
-        self.bits = {key: 1 << index for index, key in enumerate(needs)}
-        self.known: dict[str, int] = {}
-
-    def of(self, key: str) -> "_Steps":
-        """Return all steps that this one needs, directly or not. A circle is walked once, not for ever."""
-        if key not in self.known:
-            self.known[key] = self._walk(key)
-        return _Steps(self.bits, self.known[key])
-
-    def _walk(self, key: str) -> int:
-        found, open_ends = 0, [key]
-        while open_ends:
-            for need in self.needs.get(open_ends.pop(), ()):
-                if need not in self.bits or found & self.bits[need]:
-                    continue
-                found |= self.bits[need] | self.known.get(need, 0)
-                if need not in self.known:
-                    open_ends.append(need)
-        return found
-
-
-class _Steps(Collection[str]):
-    """Some of the steps, by their bits."""
-
-    def __init__(self, bits: Mapping[str, int], chosen: int) -> None:
-        self.bits, self.chosen = bits, chosen
-
-    def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and bool(self.bits.get(key, 0) & self.chosen)
-
-    def __iter__(self) -> Iterator[str]:
-        return (key for key, bit in self.bits.items() if bit & self.chosen)
-
-    def __len__(self) -> int:
-        return self.chosen.bit_count()
+def _frame_names(outline: Outline | None) -> dict[str, ValueType]:
+    """Return the names that the frames of this map or loop, and of those around it, give."""
+    names: dict[str, ValueType] = {}
+    while outline is not None:
+        names |= {} if outline.step is None else MAP_NAMES if isinstance(outline.step, MapHead) else LOOP_NAMES
+        outline = outline.around
+    return names

@@ -1,110 +1,118 @@
 """The shape of a workflow definition: which keys there are and what may stand in them. Meaning is `checks.py`."""
 
 from decimal import Decimal
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import Field, TypeAdapter
 
-from sparkops.core.durations import DURATION_PATTERN, parse_duration
 from sparkops.core.json import Json
-from sparkops.core.model_spec import ModelSpec
+from sparkops.domains.workflows.format_values import (
+    MAX_STEPS,
+    Closed,
+    Concurrency,
+    Duration,
+    Ids,
+    Join,
+    Name,
+    OnError,
+    Reference,
+    Retry,
+    StepId,
+    Text,
+)
+from sparkops.domains.workflows.format_with import (
+    AgentWith,
+    ApprovalWith,
+    BranchWith,
+    LlmWith,
+    LoopWith,
+    MapWith,
+    TransformWith,
+    WaitWith,
+)
 
-MAX_STEPS = 2_000
-DEFAULT_ATTEMPTS = 3
-DEFAULT_BACKOFF = "1s"
-DEFAULT_MAX_BACKOFF = "1m"
-DEFAULT_EXPIRES = "24h"
-
-
-class Closed(BaseModel):
-    """A part of the definition: frozen, types as written, and an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, serialize_by_alias=True)
-
-
-def _duration(text: str) -> str:
-    parse_duration(text)
-    return text
-
-
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=100)]
-StepId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]
-Duration = Annotated[str, Field(pattern=DURATION_PATTERN), AfterValidator(_duration)]
-Reference = Annotated[str, Field(min_length=1, max_length=200)]
-Text = Annotated[str, Field(min_length=1)]
-
-
-class Retry(Closed):
-    """How often a failed attempt is followed by another, and how long the pauses grow."""
-
-    attempts: int = Field(default=DEFAULT_ATTEMPTS, ge=1, le=100)
-    backoff: Duration = DEFAULT_BACKOFF
-    max_backoff: Duration = DEFAULT_MAX_BACKOFF
-
-
-class AgentWith(Closed):
-    prompt: Text
-    max_turns: int | None = Field(default=None, ge=1, le=100)
-
-
-class LlmWith(ModelSpec):
-    prompt: Text
-    system: str | None = None
-    max_output_tokens: int = Field(ge=1, le=1_000_000)
-    temperature: float | None = Field(default=None, ge=0, le=2)
-    output_schema: dict[str, Any] | None = None
-
-
-class TransformWith(Closed):
-    """`value` gives the output itself; `template` gives a text, filled from `data`."""
-
-    value: Any = None
-    template: str | None = None
-    data: Any = None
-
-    @model_validator(mode="after")
-    def _one_of_two(self) -> Self:
-        if ("value" in self.model_fields_set) == (self.template is not None):
-            raise ValueError("a transform needs either value or template")
-        if self.template is None and "data" in self.model_fields_set:
-            raise ValueError("data is only for a template")
-        return self
-
-
-class ApprovalWith(Closed):
-    title: Text
-    show: Any = None
-    expires: Duration = DEFAULT_EXPIRES
+MAX_NESTING = 4
+"""How deep bodies of maps and loops may stand in each other."""
 
 
 class _Step(Closed):
     id: StepId
-    needs: tuple[str, ...] = Field(default=(), strict=False)
+    needs: Ids = ()
+    join: Join = "all"
     if_: Text | None = Field(default=None, alias="if")
+    on_error: OnError = "fail"
 
 
-class _Attempted(_Step):
-    """A step that a worker attempts: it may be tried again, and each attempt may be limited."""
+class Tried(Closed):
+    """What workers attempt: it may be tried again, and each attempt may be limited."""
 
     retry: Retry = Retry()
     timeout: Duration | None = None
 
 
-class AgentStep(_Attempted):
+class Attempted(Tried, _Step):
+    """A step that a worker attempts. `deadline` limits all of it: attempts, the pauses between them, waits."""
+
+    deadline: Duration | None = None
+
+
+class Undoable(Attempted):
+    """A step whose effect another may take back."""
+
+    undo: "Undo | None" = None
+
+
+class AgentCall(Closed):
     type: Literal["agent"]
     agent: Reference
     with_: AgentWith = Field(alias="with")
 
 
-class LlmStep(_Attempted):
+class LlmCall(Closed):
     type: Literal["llm"]
     with_: LlmWith = Field(alias="with")
 
 
-class ToolStep(_Attempted):
+class ToolCall(Closed):
     type: Literal["tool"]
     tool: Reference
     with_: dict[str, Any] = Field(default_factory=dict, alias="with")
+
+
+class WorkflowCall(Closed):
+    """`version` None: the latest when the run was accepted."""
+
+    type: Literal["workflow"]
+    workflow: Name
+    version: int | None = Field(default=None, ge=1)
+    with_: dict[str, Any] = Field(default_factory=dict, alias="with")
+
+
+class AgentUndo(AgentCall, Tried): ...
+
+
+class LlmUndo(LlmCall, Tried): ...
+
+
+class ToolUndo(ToolCall, Tried): ...
+
+
+class WorkflowUndo(WorkflowCall, Tried): ...
+
+
+Undo = Annotated[AgentUndo | LlmUndo | ToolUndo | WorkflowUndo, Field(discriminator="type")]
+
+
+class AgentStep(AgentCall, Undoable): ...
+
+
+class LlmStep(LlmCall, Undoable): ...
+
+
+class ToolStep(ToolCall, Undoable): ...
+
+
+class WorkflowStep(WorkflowCall, Undoable): ...
 
 
 class TransformStep(_Step):
@@ -112,18 +120,71 @@ class TransformStep(_Step):
     with_: TransformWith = Field(alias="with")
 
 
-class ApprovalStep(_Step):
+class BranchStep(_Step):
+    type: Literal["branch"]
+    with_: BranchWith = Field(alias="with")
+
+
+class ApprovalStep(Attempted):
     type: Literal["approval"]
     with_: ApprovalWith = Field(alias="with")
 
 
-Step = AgentStep | LlmStep | ToolStep | TransformStep | ApprovalStep
+class WaitStep(Attempted):
+    type: Literal["wait"]
+    with_: WaitWith = Field(alias="with")
+
+
+class MapHead(Undoable):
+    """A map without its body."""
+
+    type: Literal["map"]
+    with_: MapWith = Field(alias="with")
+    output: Any = None
+
+
+class MapStep(MapHead):
+    steps: "Steps"
+
+
+class LoopHead(Undoable):
+    """A loop without its body."""
+
+    type: Literal["loop"]
+    with_: LoopWith = Field(alias="with")
+    output: Any = None
+
+
+class LoopStep(LoopHead):
+    steps: "Steps"
+
+
+_Plain = AgentStep | LlmStep | ToolStep | TransformStep | ApprovalStep | BranchStep | WorkflowStep | WaitStep
+Step = _Plain | MapStep | LoopStep
+StepHead = _Plain | MapHead | LoopHead
+"""A step without the steps in its body."""
+Steps = Annotated[
+    tuple[Annotated[Step, Field(discriminator="type")], ...], Field(min_length=1, max_length=MAX_STEPS, strict=False)
+]
 STEP_FORMATS: Final[dict[str, type[Step]]] = {
     "agent": AgentStep,
     "llm": LlmStep,
     "tool": ToolStep,
     "transform": TransformStep,
     "approval": ApprovalStep,
+    "branch": BranchStep,
+    "map": MapStep,
+    "loop": LoopStep,
+    "workflow": WorkflowStep,
+    "wait": WaitStep,
+}
+HEADS: Final[dict[str, type[MapHead] | type[LoopHead]]] = {"map": MapHead, "loop": LoopHead}
+"""The types that have a body, and their formats without it."""
+UNDO_FORMATS: Final[dict[str, type[AgentUndo | LlmUndo | ToolUndo | WorkflowUndo]]] = {
+    "agent": AgentUndo,
+    "llm": LlmUndo,
+    "tool": ToolUndo,
+    "workflow": WorkflowUndo,
 }
 LITERAL_KEYS: Final[dict[str, frozenset[str]]] = {
     "agent": frozenset({"max_turns"}),
@@ -131,8 +192,16 @@ LITERAL_KEYS: Final[dict[str, frozenset[str]]] = {
     "tool": frozenset(),
     "transform": frozenset({"template"}),
     "approval": frozenset({"expires"}),
+    "branch": frozenset({"cases", "else"}),
+    "map": frozenset({"concurrency", "on_item_error"}),
+    "loop": frozenset({"max", "until", "at_max"}),
+    "workflow": frozenset(),
+    "wait": frozenset({"event", "filter", "timeout", "on_timeout"}),
 }
-"""The keys of `with` whose strings are taken as they are: `${{ }}` in them is not evaluated with the step."""
+"""The keys of `with` that are taken as they are: `${{ }}` in them is not evaluated with the step.
+
+The conditions among them (`when`, `until`, `filter`) are evaluated each at its own time.
+"""
 
 
 class Head(Closed):
@@ -144,15 +213,19 @@ class Head(Closed):
     input: dict[str, Any] | None = None
     budget_usd: Decimal | None = Field(default=None, ge=0, le=1_000_000, strict=False, allow_inf_nan=False)
     timeout: Duration | None = None
+    priority: Literal["high", "normal", "low"] = "normal"
+    concurrency: Concurrency | None = None
     output: Any = None
 
 
 class Workflow(Head):
-    """A workflow: steps that run as soon as the steps they need have succeeded."""
+    """A workflow: steps that run as soon as what they need allows it."""
 
-    steps: tuple[Annotated[Step, Field(discriminator="type")], ...] = Field(
-        min_length=1, max_length=MAX_STEPS, strict=False
-    )
+    steps: Steps
+
+
+for _model in (AgentStep, LlmStep, ToolStep, WorkflowStep, MapHead, MapStep, LoopHead, LoopStep, Workflow):
+    _model.model_rebuild()
 
 
 def workflow_schema() -> dict[str, Json]:

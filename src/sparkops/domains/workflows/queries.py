@@ -16,7 +16,7 @@ from sparkops.core.tenancy import visible_to
 from sparkops.domains.workflows.models import Workflow, WorkflowVersion
 
 WithLatest = tuple[Workflow, WorkflowVersion]
-_SCRIPTED_STEP = '$.steps[*] ? (@.type == "llm" && @.with.model == "scripted")'
+_SCRIPTED_STEP = '$.steps.** ? (@.type == "llm" && @.with.model == "scripted")'
 
 
 def _with_latest(principal: Principal) -> Select[WithLatest]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import jsonschema_rs
 
+from sparkops.core.durations import DURATION_HINT, parse_duration
 from sparkops.core.expression_text import suggest
 from sparkops.core.json import Json
 from sparkops.core.model_spec import SCRIPTED, script_errors
@@ -13,11 +14,24 @@ from sparkops.core.schemas import compile_schema
 from sparkops.core.templates import OPEN, holds_expressions, strings
 from sparkops.core.text_templates import template_problem
 from sparkops.domains.workflows.document import Document, Mistake, Path
-from sparkops.domains.workflows.format import LITERAL_KEYS, AgentStep, LlmStep, ToolStep, TransformStep
-from sparkops.domains.workflows.format import Step as StepFormat
+from sparkops.domains.workflows.format import (
+    LITERAL_KEYS,
+    AgentCall,
+    LlmCall,
+    MapHead,
+    StepHead,
+    ToolCall,
+    TransformStep,
+    Undo,
+    WaitStep,
+    WorkflowCall,
+)
+from sparkops.domains.workflows.format_with import MAX_ITEMS, WaitWith
 from sparkops.domains.workflows.inputs import schema_problem
+from sparkops.domains.workflows.instants import INSTANT_HINT, parse_instant
 
 _MAX_QUOTED = 200
+_NOT_PLAIN = frozenset({"script", "template", "cases", "until", "filter"})
 
 
 @dataclass(frozen=True)
@@ -34,24 +48,80 @@ class Known:
     agents: Collection[str] | None
     tools: Mapping[str, ToolSpec] | None
     models: Collection[str] | None
+    workflows: Collection[str] | None = None
 
 
-def check_step(document: Document, path: Path, step: StepFormat, known: Known) -> Iterator[Mistake]:
+def check_step(document: Document, path: Path, step: StepHead, known: Known) -> Iterator[Mistake]:
     """Yield what is wrong with a step of the right shape, but for its place in the graph and its expressions."""
-    yield from _literal_keys(document, path, step)
+    yield from _literal_keys(document, path, step.type)
     match step:
-        case AgentStep():
+        case TransformStep():
+            yield from _template(document, path, step)
+        case MapHead():
+            yield from _items(document, (*path, "with", "over"), step.with_.over)
+        case WaitStep():
+            yield from _time(document, (*path, "with"), step.with_)
+        case _:
+            yield from _call(document, path, step, known)
+
+
+def check_undo(document: Document, path: Path, undo: Undo, known: Known) -> Iterator[Mistake]:
+    """Yield what is wrong with an undo of the right shape, but for its expressions."""
+    yield from _literal_keys(document, path, undo.type)
+    yield from _call(document, path, undo, known)
+
+
+def _call(document: Document, path: Path, step: object, known: Known) -> Iterator[Mistake]:
+    """Check what a step calls: that it is known, and what of its arguments is literal."""
+    match step:
+        case AgentCall():
             yield from _known(document, (*path, "agent"), step.agent, known.agents)
-        case ToolStep():
+        case ToolCall():
             yield from _known(document, (*path, "tool"), step.tool, known.tools)
             if known.tools is not None and step.tool in known.tools:
                 yield from _arguments(document, (*path, "with"), step.with_, known.tools[step.tool])
-        case TransformStep():
-            yield from _template(document, path, step)
-        case LlmStep():
+        case LlmCall():
             models = None if known.models is None else [*known.models, SCRIPTED]
             yield from _known(document, (*path, "with", "model"), step.with_.model, models)
             yield from _llm(document, (*path, "with"), step)
+        case WorkflowCall():
+            yield from _workflow(document, (*path, "workflow"), step.workflow, known.workflows)
+
+
+def _workflow(document: Document, path: Path, name: str, known: Collection[str] | None) -> Iterator[Mistake]:
+    own = document.at(("name",)) if ("name",) in document.values else None
+    if name == own:
+        yield document.mistake(path, f"the workflow {name} would start itself", "repeat steps with type: loop")
+    else:
+        yield from _known(document, path, name, known)
+
+
+def _items(document: Document, path: Path, over: Json) -> Iterator[Mistake]:
+    """Check items that are stated; those of an expression are counted when the step runs."""
+    hint = "write a list, a whole number, or an expression: ${{ steps.list.output }}"
+    if isinstance(over, str):
+        if not holds_expressions(over):
+            yield document.mistake(path, "over is a text", hint)
+    elif isinstance(over, bool) or not isinstance(over, list | int):
+        yield document.mistake(path, "over must give a list or a whole number", hint)
+    elif isinstance(over, int) and over < 0:
+        yield document.mistake(path, "over must be 0 or more")
+    elif (len(over) if isinstance(over, list) else over) > MAX_ITEMS:
+        yield document.mistake(path, f"a map has {MAX_ITEMS:,} items at most")
+
+
+def _time(document: Document, path: Path, with_: WaitWith) -> Iterator[Mistake]:
+    """Check a duration or instant that is stated."""
+    for key, text, read, hint in (
+        ("for", with_.for_, parse_duration, DURATION_HINT),
+        ("until", with_.until, parse_instant, INSTANT_HINT),
+    ):
+        if text is None or holds_expressions(text):
+            continue
+        try:
+            read(text)
+        except ValueError:
+            yield document.mistake((*path, key), f"{key} is not valid", hint)
 
 
 def _known(document: Document, path: Path, name: str, known: Collection[str] | None) -> Iterator[Mistake]:
@@ -61,9 +131,10 @@ def _known(document: Document, path: Path, name: str, known: Collection[str] | N
         yield document.mistake(path, f"there is no {path[-1]} {name} here", hint)
 
 
-def _literal_keys(document: Document, path: Path, step: StepFormat) -> Iterator[Mistake]:
-    """A script has expressions of its own, a template its own language; elsewhere they would stay as they are."""
-    for key in sorted(LITERAL_KEYS[step.type] - {"script", "template"}):
+def _literal_keys(document: Document, path: Path, kind: str) -> Iterator[Mistake]:
+    """A script has expressions of its own, a template its own language, and conditions are evaluated at their own
+    time; elsewhere expressions would stay as they are."""
+    for key in sorted(LITERAL_KEYS[kind] - _NOT_PLAIN):
         base = (*path, "with", key)
         if base not in document.values:
             continue
@@ -113,7 +184,7 @@ def _template(document: Document, path: Path, step: TransformStep) -> Iterator[M
         yield document.mistake_within(where, problem.offset, problem.message, problem.hint)
 
 
-def _llm(document: Document, path: Path, step: LlmStep) -> Iterator[Mistake]:
+def _llm(document: Document, path: Path, step: LlmCall) -> Iterator[Mistake]:
     if step.with_.output_schema is not None:
         reason = schema_problem(step.with_.output_schema)
         if reason is not None:

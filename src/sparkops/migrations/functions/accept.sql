@@ -3,7 +3,7 @@ LANGUAGE plpgsql AS $$
 -- T_ACCEPT. The run, all its steps, its budget, its log and the audit line, in one transaction.
 -- p: {run: {…columns}, steps: [{…columns}], skipped: {key: reason}, budget_id, limit_micros, actor}. The first statuses of the steps were
 -- decided before; a step that is already final carries its output or error.
--- Returns {run_id, created, same, rings}: on a repeated idempotency key the run that exists, and whether the
+-- Returns {run_id, created, same, status, created_at, rings}: on a repeated idempotency key the run that exists, and whether the
 -- request was the same.
 DECLARE
   v_run runs := jsonb_populate_record(NULL::runs, p -> 'run');
@@ -17,7 +17,7 @@ BEGIN
           v_run.input, v_run.pins, v_run.idem_key, v_run.idem_hash, v_run.created_by, clock_timestamp(),
           clock_timestamp() + make_interval(secs => (p ->> 'deadline_seconds')::float8))
   ON CONFLICT (project_id, idem_key) DO NOTHING
-  RETURNING id INTO v_id;
+  RETURNING id, created_at INTO v_id, v_run.created_at;
   IF v_id IS NULL THEN
     SELECT * INTO v_other FROM runs WHERE project_id = v_run.project_id AND idem_key = v_run.idem_key;
     RETURN jsonb_build_object('run_id', v_other.id, 'created', false,
@@ -56,5 +56,8 @@ BEGIN
   IF p ? 'finish' THEN
     v_events := v_events || (engine.apply(v_id, jsonb_build_array(p -> 'finish')) -> 'events');
   END IF;
-  RETURN jsonb_build_object('run_id', v_id, 'created', true, 'same', true, 'rings', engine.emit(v_events));
+  RETURN jsonb_build_object(
+    'run_id', v_id, 'created', true, 'same', true, 'created_at', v_run.created_at,
+    'status', CASE WHEN p ? 'finish' THEN p -> 'finish' ->> 'status' ELSE 'running' END,
+    'rings', engine.emit(v_events));
 END $$;

@@ -41,7 +41,7 @@ BEGIN
   PERFORM engine.write_audit(v_run.project_id, coalesce('user:' || p_user, 'system'), 'run.cancel', 'run:' || p_run,
                              coalesce(p_error, '{}'));
 
-  v_ended := engine.hand_over('{}', ARRAY[p_run]);
+  v_ended := engine.end_runs(ARRAY[p_run]);
   RETURN jsonb_build_object('status', (SELECT status FROM runs WHERE id = p_run),
-                            'rings', engine.emit(v_events || (v_ended -> 'events')));
+                            'rings', engine.emit(v_events || v_ended));
 END $$;

@@ -2,13 +2,14 @@ CREATE OR REPLACE FUNCTION engine.close_steps(p_items jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- Ends attempts by compare and set on the token. The caller holds the locks of their runs.
 -- p_items: [{step_id, attempt, token, status: succeeded | failed | ready, output, error, outcome, retry_seconds,
--- results}]; `ready` is a retry. A step that was asked to stop becomes cancelled whatever it brings; one that leaves
+-- results: [as record_calls]} or {policy_version, calls: [as note_calls]}]; `ready` is a retry. A step that was asked to stop becomes cancelled whatever it brings; one that leaves
 -- an effect behind which must not be repeated and whose outcome nobody knows becomes uncertain.
 -- Returns {closed: [{step_id, run_id, status}], events}; what is missing in `closed` was fenced and changed nothing.
 DECLARE
   v_item jsonb;
   v_step steps;
   v_recorded jsonb := '[]';
+  v_calls jsonb;
   v_closed jsonb;
   v_events jsonb;
 BEGIN
@@ -25,6 +26,17 @@ BEGIN
       v_recorded := v_recorded || engine.record_calls(v_step, v_item -> 'results');
     END IF;
   END LOOP;
+  SELECT jsonb_agg(k || jsonb_build_object(
+           'run_id', s.run_id, 'project_id', s.project_id, 'step_id', s.id, 'key', s.node_key, 'attempt', s.attempt,
+           'policy_version', i -> 'policy_version'))
+    INTO v_calls
+    FROM jsonb_array_elements(p_items) i
+    JOIN steps s ON s.id = (i ->> 'step_id')::uuid AND s.attempt = (i ->> 'attempt')::bigint
+                AND s.claim_token = (i ->> 'token')::uuid AND s.status = 'running',
+         jsonb_array_elements(i -> 'calls') k;
+  IF v_calls IS NOT NULL THEN
+    v_recorded := v_recorded || engine.note_calls(v_calls);
+  END IF;
 
   WITH item AS (
     SELECT * FROM jsonb_to_recordset(p_items) AS i (

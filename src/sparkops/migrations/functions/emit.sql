@@ -4,27 +4,27 @@ LANGUAGE plpgsql AS $$
 -- Returns the rings to publish after the commit: [{run_id, project_id, seq}].
 -- Always the last thing a transaction does: the counters are the last rows that it locks, in the order of their ids.
 DECLARE
-  v_rings jsonb;
+  v_runs uuid[];
+  v_added bigint[];
+  v_projects uuid[];
+  v_from bigint[];
+  v_rings jsonb[];
+  v_counter run_counters;
 BEGIN
-  PERFORM 1 FROM run_counters c
-    WHERE c.run_id IN (SELECT (e ->> 'run_id')::uuid FROM jsonb_array_elements(p_events) e)
-    ORDER BY c.run_id FOR UPDATE;
-  WITH event AS (
-    SELECT (e ->> 'run_id')::uuid AS run_id, e ->> 'kind' AS kind, (e ->> 'step_id')::uuid AS step_id,
-           coalesce(e -> 'data', '{}') AS data, n
-      FROM jsonb_array_elements(p_events) WITH ORDINALITY AS t (e, n)),
-  grown AS (
-    SELECT run_id, count(*) AS added FROM event GROUP BY run_id),
-  counter AS (
-    UPDATE run_counters c SET last_seq = c.last_seq + g.added
-      FROM grown g WHERE c.run_id = g.run_id
-      RETURNING c.run_id, c.project_id, c.last_seq, g.added),
-  appended AS (
-    INSERT INTO events (run_id, seq, project_id, kind, step_id, data)
-    SELECT c.run_id, c.last_seq - c.added + row_number() OVER (PARTITION BY c.run_id ORDER BY e.n),
-           c.project_id, e.kind, e.step_id, e.data
-      FROM event e JOIN counter c USING (run_id))
-  SELECT jsonb_agg(jsonb_build_object('run_id', run_id, 'project_id', project_id, 'seq', last_seq))
-    INTO v_rings FROM counter;
-  RETURN coalesce(v_rings, '[]');
+  SELECT array_agg(run_id ORDER BY run_id), array_agg(added ORDER BY run_id) INTO v_runs, v_added
+    FROM (SELECT (e ->> 'run_id')::uuid AS run_id, count(*) AS added FROM jsonb_array_elements(p_events) e GROUP BY 1) g;
+  -- One by one: an update of many would lock them in an order of its own.
+  FOR i IN 1 .. coalesce(cardinality(v_runs), 0) LOOP
+    UPDATE run_counters SET last_seq = last_seq + v_added[i] WHERE run_id = v_runs[i]
+      RETURNING * INTO v_counter;
+    v_projects[i] := v_counter.project_id;
+    v_from[i] := v_counter.last_seq - v_added[i];
+    v_rings[i] := jsonb_build_object('run_id', v_runs[i], 'project_id', v_counter.project_id, 'seq', v_counter.last_seq);
+  END LOOP;
+  INSERT INTO events (run_id, seq, project_id, kind, step_id, data)
+  SELECT v_runs[r], v_from[r] + row_number() OVER (PARTITION BY r ORDER BY n), v_projects[r], kind, step_id, data
+    FROM (SELECT array_position(v_runs, (e ->> 'run_id')::uuid) AS r, e ->> 'kind' AS kind,
+                 (e ->> 'step_id')::uuid AS step_id, coalesce(e -> 'data', '{}') AS data, n
+            FROM jsonb_array_elements(p_events) WITH ORDINALITY AS t (e, n)) event;
+  RETURN coalesce(to_jsonb(v_rings), '[]');
 END $$;

@@ -4,7 +4,6 @@ LANGUAGE plpgsql AS $$
 -- random token. Never waits: a row that somebody else holds is passed over.
 -- Returns {claims: [what the worker needs to run each], events}.
 DECLARE
-  v_taken uuid[];
   v_claims jsonb;
   v_events jsonb;
 BEGIN
@@ -24,23 +23,19 @@ BEGIN
   attempts AS (
     INSERT INTO step_attempts (run_id, step_id, attempt, project_id, claim_token, worker_session)
     SELECT t.run_id, t.id, t.attempt, t.project_id, t.claim_token, p_session FROM taken t)
-  SELECT array_agg(t.id),
-         jsonb_agg(engine.step_event(t, 'step.started', jsonb_build_object('started_at', t.started_at)))
-    INTO v_taken, v_events FROM taken t;
-
   SELECT jsonb_agg(jsonb_build_object(
-      'step_id', s.id, 'run_id', s.run_id, 'project_id', s.project_id, 'key', s.node_key, 'type', s.type,
-      'attempt', s.attempt, 'token', s.claim_token, 'failures', s.failures, 'hands_over', s.hands_over,
-      'isolate', s.isolate, 'timeout_seconds', extract(epoch FROM s.timeout)::float8,
-      'workflow_id', r.workflow_id, 'workflow_version_id', r.workflow_version_id, 'pins', r.pins,
-      'requested_by', r.created_by,
-      'input', CASE WHEN s.reads_input THEN r.input END,
-      'steps', CASE WHEN s.reads = '{}' THEN '{}' ELSE (
-        SELECT coalesce(jsonb_object_agg(n.node_key,
-                 jsonb_build_object('status', n.status, 'output', n.output)), '{}')
-          FROM steps n WHERE n.id = ANY (s.reads)) END,
-      'journal', CASE WHEN s.attempt = 1 THEN '[]' ELSE engine.journal(s.run_id, s.id) END))
-    INTO v_claims
-    FROM steps s JOIN runs r ON r.id = s.run_id WHERE s.id = ANY (v_taken);
+           'step_id', t.id, 'run_id', t.run_id, 'project_id', t.project_id, 'key', t.node_key, 'type', t.type,
+           'attempt', t.attempt, 'token', t.claim_token, 'failures', t.failures, 'hands_over', t.hands_over,
+           'isolate', t.isolate, 'timeout_seconds', extract(epoch FROM t.timeout)::float8,
+           'workflow_id', r.workflow_id, 'workflow_version_id', r.workflow_version_id, 'pins', r.pins,
+           'requested_by', r.created_by,
+           'input', CASE WHEN t.reads_input THEN r.input END,
+           'steps', CASE WHEN t.reads = '{}' THEN '{}' ELSE (
+             SELECT coalesce(jsonb_object_agg(n.node_key,
+                      jsonb_build_object('status', n.status, 'output', n.output)), '{}')
+               FROM steps n WHERE n.id = ANY (t.reads)) END,
+           'journal', CASE WHEN t.attempt = 1 THEN '[]' ELSE engine.journal(t.run_id, t.id) END)),
+         jsonb_agg(engine.step_event(t, 'step.started', jsonb_build_object('started_at', t.started_at)))
+    INTO v_claims, v_events FROM taken AS t JOIN runs r ON r.id = t.run_id;
   RETURN jsonb_build_object('claims', coalesce(v_claims, '[]'), 'events', coalesce(v_events, '[]'));
 END $$;

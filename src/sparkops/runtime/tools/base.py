@@ -58,6 +58,8 @@ class Tool:
     run: Run
     bound_micros: Micros = FREE
     """What one call may cost at most."""
+    local: bool = False
+    """It touches nothing outside its process, so that its call may be written down after it, with the step's end."""
 
     @cached_property
     def hash(self) -> str:

@@ -27,4 +27,5 @@ NOOP = Tool(
     },
     effect_class=EffectClass.PURE,
     run=_run,
+    local=True,
 )

@@ -1,0 +1,137 @@
+"""W3 and W5: many runs through the API, and reading while many are stored."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from benchmarks.weight import cpu_seconds, descendants
+from benchmarks.workloads import Bench, sequence
+from sparkops.core.json import dumps, loads
+
+RUNS = 500
+CONNECTIONS = 4
+ROUNDS = 3
+READS = 200
+STORED = 100_000
+SECONDS = 300.0
+
+_COUNTERS = """
+SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn AS wal,
+       pg_current_snapshot()::text AS snapshot,
+       (SELECT sum(xact_commit) FROM pg_stat_database WHERE datname = current_database()) AS transactions
+"""
+_LEFT = "SELECT count(*) FROM runs WHERE finished_at IS NULL"
+_END = "SELECT max(finished_at) AS at, count(*) FILTER (WHERE status <> 'succeeded') AS bad FROM runs WHERE id > $1"
+_LAST = "SELECT id FROM runs ORDER BY id DESC LIMIT 1"
+
+
+def roles(root: int) -> Mapping[str, Sequence[int]]:
+    """Return the stack's processes by what they are: api, worker, postgres, valkey."""
+    found: dict[str, list[int]] = {}
+    for pid in descendants(root):
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+        words = ("sparkops.api", "sparkops.worker", "postgres", "valkey")
+        role = next((word.rpartition(".")[2] for word in words if word in command), None)
+        if role is not None:
+            found.setdefault(role, []).append(pid)
+    return found
+
+
+async def w3(bench: Bench) -> None:
+    """Runs of three steps, submitted over four connections as fast as the API takes them, until all are done."""
+    await bench.create(sequence("three", 3))
+    await _flood(bench, 50)
+    for _ in range(ROUNDS):
+        before, cpu = await _counters(bench), _cpu(bench.root)
+        last = await bench.database.fetchval(_LAST)
+        sent = await _flood(bench, RUNS)
+        end = await bench.database.fetchrow(_END, last)
+        if end["bad"]:
+            raise RuntimeError(f"{end['bad']} runs did not succeed")
+        after, used = await _counters(bench), _cpu(bench.root)
+        took = end["at"].timestamp() - sent["begun"]
+        bench.report.line("W3", "throughput", RUNS / took, "runs/s", runs=RUNS, connections=CONNECTIONS)
+        bench.report.spread("W3", "submit", sent["latencies_ms"], "ms")
+        for role, seconds in used.items():
+            bench.report.line("W3", f"cpu_{role}", (seconds - cpu[role]) / RUNS * 1000, "ms/run")
+        total = sum(used.values()) - sum(cpu.values())
+        bench.report.line("W3", "cpu_all", total / RUNS * 1000, "ms/run")
+        bench.report.line("W3", "commits", (after["commits"] - before["commits"]) / RUNS, "/run")
+        bench.report.line("W3", "wal", (after["wal"] - before["wal"]) / RUNS / 1024, "kB/run")
+
+
+def _cpu(root: int) -> dict[str, float]:
+    return {role: cpu_seconds(pids) for role, pids in roles(root).items()}
+
+
+async def _counters(bench: Bench) -> Mapping[str, int]:
+    """Return positions of the log and of the counter of transactions that wrote."""
+    row = await bench.database.fetchrow(_COUNTERS)
+    return {"wal": int(row["wal"]), "commits": int(row["snapshot"].split(":")[1])}
+
+
+async def _flood(bench: Bench, runs: int) -> Mapping[str, Any]:
+    """Submit this many runs and wait until every one has ended; return what the client says."""
+    given = {
+        "port": urlsplit(bench.client.url).port,
+        "token": bench.client.token,
+        "project": bench.project,
+        "workflow": "three",
+        "runs": runs,
+        "connections": CONNECTIONS,
+    }
+    client = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benchmarks.client", dumps(given).decode()), stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await client.communicate()
+    if client.returncode != 0:
+        raise RuntimeError("the client failed")
+    async with asyncio.timeout(SECONDS):
+        while await bench.database.fetchval(_LEFT):
+            await asyncio.sleep(0.02)
+    said: Mapping[str, Any] = loads(out)
+    return said
+
+
+_STORE = """
+WITH source AS (SELECT * FROM runs WHERE workflow_id = (SELECT id FROM workflows WHERE name = 'three') LIMIT 1),
+copied AS (
+  INSERT INTO runs (id, project_id, workflow_id, workflow_version_id, status, input, output, created_by, created_at,
+                    started_at, finished_at)
+  SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7000' || 'a000'
+          || lpad(to_hex(n), 12, '0'))::uuid, s.project_id, s.workflow_id, s.workflow_version_id,
+         (ARRAY['succeeded', 'failed', 'cancelled'])[1 + n % 3], s.input, s.output, s.created_by, at, at, at
+    FROM source s, generate_series(1, $1) n, LATERAL (SELECT now() - make_interval(secs => n) AS at) t
+  RETURNING id, project_id)
+INSERT INTO steps (id, run_id, project_id, node_key, path, type, position, effect_class, status, finished_at)
+SELECT gen_random_uuid(), c.id, c.project_id, 's' || i, 's' || i, 'tool', i, 'pure', 'succeeded', now()
+  FROM copied c, generate_series(0, 2) i
+"""
+
+
+async def w5(bench: Bench) -> None:
+    """The latest 50 runs, and one run with its steps, with few and with many runs stored."""
+    for stored in (RUNS, STORED):
+        if stored > RUNS:
+            await bench.database.execute(_STORE, stored, timeout=300)
+            await bench.database.execute("VACUUM ANALYZE runs, steps", timeout=300)
+        run = (await bench.client.get("/runs", project=bench.project, limit="1"))["items"][0]["id"]
+        listed = [await _timed(bench, "/runs", project=bench.project, limit="50") for _ in range(READS)]
+        bench.report.spread("W5", "list", listed, "ms", stored=stored)
+        for status in ("failed", "waiting"):
+            times = [
+                await _timed(bench, "/runs", project=bench.project, limit="50", status=status) for _ in range(READS)
+            ]
+            bench.report.spread("W5", f"list_{status}", times, "ms", stored=stored)
+        one = [await _timed(bench, f"/runs/{run}") + await _timed(bench, f"/runs/{run}/steps") for _ in range(READS)]
+        bench.report.spread("W5", "run_with_steps", one, "ms", stored=stored)
+
+
+async def _timed(bench: Bench, path: str, **query: str) -> float:
+    begun = time.perf_counter()
+    await bench.client.get(path, **query)
+    return (time.perf_counter() - begun) * 1000
