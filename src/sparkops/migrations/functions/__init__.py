@@ -19,19 +19,20 @@ SELECT p.oid::regprocedure::text FROM pg_proc p
 
 def install_functions(connection: Connection) -> None:
     """Make the functions of schema `engine` exactly those of this program, within the caller's transaction."""
-    sources = _sources()
-    mark = "functions " + sha256("\n".join(sources.values()).encode()).hexdigest()
+    texts = sources()
+    mark = "functions " + sha256("\n".join(texts.values()).encode()).hexdigest()
     if connection.scalar(text(_INSTALLED)) == mark:
         return
     # In place, so that sessions which have prepared a call keep it; bodies may name functions that come later.
     connection.exec_driver_sql("SET LOCAL check_function_bodies = off")
-    for source in sources.values():
+    for source in texts.values():
         connection.exec_driver_sql(source)
     for (signature,) in connection.execute(text(_STALE)).all():
         connection.exec_driver_sql(f"DROP FUNCTION {signature} CASCADE")
     connection.exec_driver_sql(f"COMMENT ON SCHEMA engine IS '{mark}'")
 
 
-def _sources() -> Mapping[str, str]:
+def sources() -> Mapping[str, str]:
+    """Return the text of every function by the name of its file, in the order of the names."""
     found = (entry for entry in files(__name__).iterdir() if entry.name.endswith(".sql"))
     return {entry.name: entry.read_text(encoding="utf-8") for entry in sorted(found, key=lambda entry: entry.name)}
