@@ -1,145 +1,22 @@
-"""The engine's brain: against a plain interpreter on random graphs, and case by case."""
-
-from collections.abc import Collection
-from random import Random
-from typing import Any
+"""The engine's brain, case by case."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from sparkops.core.json import Json
-from sparkops.domains.runs.state import STEP_MACHINE, TERMINAL_STEP, RunStatus, StepStatus
-from sparkops.domains.workflows.definition import Definition
+from sparkops.domains.runs.state import RunStatus, StepStatus
 from sparkops.domains.workflows.scope import Context, StepView
 from sparkops.engine.decide import (
     Command,
-    Compensate,
     FailInline,
     FinishInline,
     FinishRun,
     MakeReady,
     Skip,
     StepState,
-    decide,
     decide_cancelled,
     to_json,
 )
-from sparkops.engine.graph import Graph, compile_graph
 from sparkops.engine.params import render_with
-from tests.unit.reference import (
-    CONDITIONS,
-    ENDINGS,
-    PENDING,
-    WORKS,
-    Fate,
-    Plan,
-    document,
-    plan,
-    random_plans,
-    run_status,
-    settle,
-)
-
-INPUT: dict[str, Json] = {"yes": True}
-_BECOMES = {MakeReady: StepStatus.READY, Skip: StepStatus.SKIPPED, FailInline: StepStatus.FAILED}
-
-
-class Run:
-    """A run in memory: applies commands as the database does, and lets workers end steps."""
-
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-        self.states = {node.key: StepState(StepStatus.PENDING) for node in graph.nodes}
-        self.finish: FinishRun | None = None
-
-    def decide(self, focus: Collection[str] | None = None) -> list[Command]:
-        return decide(self.graph, self.states, INPUT, "run-1", focus=focus)
-
-    def move(self, key: str, status: StepStatus, output: Json = None) -> None:
-        assert status in STEP_MACHINE[self.states[key].status]
-        error = {"code": "x", "message": "broke"} if status is StepStatus.FAILED else None
-        self.states[key] = StepState(status, output, error)
-
-    def apply(self, commands: list[Command]) -> None:
-        for command in commands:
-            if isinstance(command, FinishRun):
-                assert self.finish is None
-                assert all(state.status in TERMINAL_STEP for state in self.states.values())
-                self.finish = command
-            elif isinstance(command, FinishInline):
-                self.move(command.key, StepStatus.SUCCEEDED, command.output)
-            else:
-                assert not isinstance(command, Compensate)
-                self.move(command.key, _BECOMES[type(command)])
-
-    def ready(self) -> list[str]:
-        return [key for key, state in self.states.items() if state.status is StepStatus.READY]
-
-    def fates(self) -> dict[str, Fate]:
-        return {key: Fate(state.status.value, state.output) for key, state in self.states.items()}
-
-
-def graph_of(steps: list[dict[str, Any]], **head: Any) -> Graph:
-    return compile_graph(Definition.from_document({"version": 1, "name": "x", "steps": steps, **head}))
-
-
-def tool(key: str, *needs: str, **more: Any) -> dict[str, Any]:
-    return {"id": key, "type": "tool", "tool": "noop", "needs": list(needs), **more}
-
-
-def transform(key: str, *needs: str, **more: Any) -> dict[str, Any]:
-    return {"id": key, "type": "transform", "needs": list(needs), "with": {"value": 1}, **more}
-
-
-def run_randomly(random: Random, plans: list[Plan]) -> None:
-    """Let a random graph run in a random order and compare every moment with the plain interpreter."""
-    run, by_key = Run(compile_graph(Definition.from_document(document(plans)))), {plan.key: plan for plan in plans}
-    run.apply(run.decide())
-    expected = settle(plans, {plan.key: PENDING for plan in plans})
-    assert run.fates() == expected
-    while run.finish is None:
-        key = random.choice(run.ready())
-        run.move(key, StepStatus.RUNNING)
-        if random.random() < 0.1:
-            run.move(key, StepStatus.WAITING)
-            assert run.decide() == []
-            run.move(key, StepStatus.READY)
-            continue
-        plan = by_key[key]
-        succeeded = plan.ending == "succeeded"
-        run.move(key, StepStatus(plan.ending), {"n": plan.number} if succeeded else None)
-        focused, whole = run.decide([key]), run.decide()
-        assert sorted(map(repr, focused)) == sorted(map(repr, whole))
-        run.apply(focused)
-        expected = settle(plans, {**expected, key: Fate(plan.ending, run.states[key].output)})
-        assert run.fates() == expected
-        assert [command for command in run.decide() if not isinstance(command, FinishRun)] == []
-    assert run_status(expected) == run.finish.status
-
-
-DRAWN_STEPS = st.tuples(
-    st.lists(st.integers(0, 59), max_size=3),
-    st.sampled_from(CONDITIONS),
-    st.sampled_from(WORKS),
-    st.sampled_from(ENDINGS),
-    st.integers(0, 3),
-)
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.lists(DRAWN_STEPS, min_size=1, max_size=60), st.integers())
-def test_random_graphs_run_as_the_plain_interpreter_says(steps: list[Any], seed: int) -> None:
-    plans = [plan(index, *step) for index, step in enumerate(steps)]
-    random = Random(seed)
-    random.shuffle(plans)
-    run_randomly(random, plans)
-
-
-@pytest.mark.parametrize("seed", range(100))
-def test_many_more_random_graphs(seed: int) -> None:
-    random = Random(seed)
-    run_randomly(random, random_plans(random, 60))
+from tests.unit.in_memory import Run, graph_of, tool, transform
 
 
 def test_a_repair_finds_what_was_missed_anywhere() -> None:

@@ -98,6 +98,7 @@ class _Decision:
 
     def make(self, focus: Collection[str] | None, *, may_end: bool) -> list[Command]:
         self._decide_steps(focus)
+        self.commands = [self._complete(command) for command in self.commands]
         if may_end and not self._is_open():
             end = self._end()
             self.commands += [] if end is None else [end]
@@ -120,26 +121,20 @@ class _Decision:
     def _decide_step(self, node: Node) -> StepCommand | None:
         if self.known.state(node.key).status is not StepStatus.PENDING:
             return None
-        verdicts = [self._judge(self.graph.by_key[need], node) for need in node.needs]
-        match starts(node.join, verdicts):
+        match starts(node.join, self._verdicts(node)):
             case True:
                 return self._start(node)
             case False:
-                return Skip(node.key, self._reason(node, verdicts))
+                return Skip(node.key, SKIPPED_BY_UPSTREAM)
             case None:
                 return None
+
+    def _verdicts(self, node: Node) -> list[Verdict]:
+        return [self._judge(self.graph.by_key[need], node) for need in node.needs]
 
     def _judge(self, need: Node, node: Node) -> Verdict:
         chosen = self.known.chosen(need.key) if need.key in node.chosen_by else ()
         return Verdict.OPEN if chosen is None else judge(need, self.known.state(need.key).status, chosen, node)
-
-    def _reason(self, node: Node, verdicts: Collection[Verdict]) -> str:
-        """Say why a step is skipped, by the first of its needs that was not met."""
-        unmet = (Verdict.LOST, Verdict.FAILED)
-        first = next(need for need, verdict in zip(node.needs, verdicts, strict=True) if verdict in unmet)
-        if self.known.state(first).status is StepStatus.SUCCEEDED:
-            return SKIPPED_BY_SUCCESS if first in node.handles else SKIPPED_BY_BRANCH
-        return SKIPPED_BY_UPSTREAM
 
     def _start(self, node: Node) -> StepCommand | None:
         context = self.known.context(node.decides)
@@ -152,7 +147,25 @@ class _Decision:
                 return FinishInline(node.key, evaluate_inline(node, context))
         except (ExpressionError, TemplateError) as error:
             return FailInline(node.key, _error(error))
-        return MakeReady(node.key, self.known.ended(node.reads) if node.prunes_reads else None)
+        return MakeReady(node.key)
+
+    def _complete(self, command: Command) -> Command:
+        """Add what a command tells beside: looked at when all is decided, so that the order does not matter."""
+        match command:
+            case MakeReady() if (node := self.graph.by_key[command.key]).prunes_reads:
+                return MakeReady(command.key, self.known.ended(node.reads))
+            case Skip() if command.reason == SKIPPED_BY_UPSTREAM:
+                return Skip(command.key, self._reason(self.graph.by_key[command.key]))
+            case _:
+                return command
+
+    def _reason(self, node: Node) -> str:
+        """Say why a step is skipped, by the first of its needs that was not met."""
+        verdicts = zip(node.needs, self._verdicts(node), strict=True)
+        unmet = next(need for need, verdict in verdicts if verdict in (Verdict.LOST, Verdict.FAILED))
+        if self.known.state(unmet).status is StepStatus.SUCCEEDED:
+            return SKIPPED_BY_SUCCESS if unmet in node.handles else SKIPPED_BY_BRANCH
+        return SKIPPED_BY_UPSTREAM
 
     def _is_open(self) -> bool:
         # From the end of the definition, where what is still open usually stands.

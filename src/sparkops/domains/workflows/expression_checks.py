@@ -156,6 +156,7 @@ def _frame_names(outline: Outline | None) -> dict[str, ValueType]:
     """Return the names that the frames of this map or loop, and of those around it, give."""
     names: dict[str, ValueType] = {}
     while outline is not None:
-        names |= {} if outline.step is None else MAP_NAMES if isinstance(outline.step, MapHead) else LOOP_NAMES
+        # The nearest of its kind wins, but all of one kind have the same types.
+        names |= MAP_NAMES if outline.type == "map" else LOOP_NAMES
         outline = outline.around
     return names

@@ -30,6 +30,8 @@ class Outline:
 
     path: Path
     key: str
+    type: str | None
+    """None if there is no such type."""
     needs: tuple[str, ...]
     step: StepHead | None
     """None if its shape has mistakes."""
@@ -75,7 +77,7 @@ class Outlines:
         if raw.get("id") in KEYWORDS:
             message = f"{raw['id']} is a word of the expression language"
             self.mistakes.append(self.document.mistake((*path, "id"), message, "choose another id"))
-        outline = Outline(path, str(raw.get("id", "")), _texts(raw.get("needs")), step, undo, around)
+        outline = Outline(path, str(raw.get("id", "")), kind, _texts(raw.get("needs")), step, undo, around)
         if isinstance(raw.get("id"), str):
             self.found.append(outline)
         if kind in HEADS:

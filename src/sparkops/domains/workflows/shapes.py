@@ -42,8 +42,14 @@ def read_shape(
     try:
         return model.model_validate(raw), []
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False)
-        return None, [_mistake(document, known or model, base, dict(item)) for item in found]
+        found = [dict(item) for item in error.errors(include_url=False, include_input=False)]
+        return None, [_mistake(document, known or model, base, item) for item in found if not _follows(item, found)]
+
+
+def _follows(item: Mapping[str, Any], found: list[dict[str, Any]]) -> bool:
+    """True for a list that is too short only because its items were not valid."""
+    loc = item["loc"]
+    return item["type"] == "too_short" and any(other["loc"][: len(loc)] == loc != other["loc"] for other in found)
 
 
 def _mistake(document: Document, model: type[BaseModel], base: Path, item: dict[str, Any]) -> Mistake:
@@ -60,6 +66,10 @@ def _mistake(document: Document, model: type[BaseModel], base: Path, item: dict[
         case "string_pattern_mismatch" | "literal_error":
             hint = _HINTS.get(name)
             return document.mistake(path, f"{name} is not valid" if hint else _sentence(item), hint)
+        case "too_short":
+            return document.mistake(path, f"{name} must have at least {item['ctx']['min_length']} item")
+        case "too_long":
+            return document.mistake(path, f"{name} may have {item['ctx']['max_length']:,} items at most")
         case kind if kind in _KINDS:
             return document.mistake(path, *_KINDS[kind])
         case _:
