@@ -88,6 +88,17 @@ async def test_a_step_that_somebody_holds_is_not_taken(world: World) -> None:
     assert (await world.steps(run_id))["only"]["claim_token"] == held.lease.token
 
 
+async def test_a_step_that_is_held_back_is_not_taken(world: World) -> None:
+    run_id, step_id = await one(world)
+    await world.sql("UPDATE steps SET held = true")
+    worker = await world.worker()
+    assert (await call(world.database.pool, "take", [step_id], 1, worker.session_id, world.engine.lease))[
+        "claims"
+    ] == []
+    assert await world.claims(worker) == []
+    assert (await world.steps(run_id))["only"]["status"] == "ready"
+
+
 async def test_only_a_step_that_waits_is_woken(world: World) -> None:
     run_id, _ = await one(world)
     await world.claimed(run_id)

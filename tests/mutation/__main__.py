@@ -5,39 +5,47 @@ With words only guards whose name has one of them. Prints a line a guard; the ex
 
 import argparse
 import asyncio
-import os
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import asyncpg
 
 from sparkops.local.postgres import OWNER_ROLE
 from sparkops.local.stack import EmbeddedServers
 from sparkops.migrations import runner
-from tests.lent import ENV, LentServers
+from tests.lent import LentServers
+from tests.mutation.child import test
 from tests.mutation.guards import GUARDS, Guard
 
-ROOT = Path(__file__).parents[2]
 TEMPLATE = "template_sparkops"
 SIDE_BY_SIDE = 2
-LIMIT_SECONDS = 600
+LIMIT_SECONDS = 900
 KILLED, SURVIVED = 1, 0
 """Exit codes of pytest: a test failed; all passed."""
+
+REST = ("tests/engine", "tests/crash/interleavings")
+"""Where a guard may be noticed besides the tests that should."""
+
+# One process imports everything once; those that run tests are forked from it.
+CONTEXT = get_context("forkserver")
+CONTEXT.set_forkserver_preload(["tests.mutation.child"])
 
 
 @dataclass(frozen=True)
 class Verdict:
     guard: Guard
-    code: int
+    code: int | None
     """Of pytest; anything but 0 and 1 means that the tests could not be run."""
     by: str
     seconds: float
 
     def __str__(self) -> str:
-        word = {KILLED: "killed  ", SURVIVED: "SURVIVED"}.get(self.code, f"BROKEN {self.code}")
+        word = {KILLED: "killed  ", SURVIVED: "SURVIVED"}.get(-1 if self.code is None else self.code, "BROKEN  ")
         return f"{word} {self.seconds:5.1f} s  {self.guard.name}  {self.by}"
 
 
@@ -58,15 +66,14 @@ async def main(words: Sequence[str]) -> int:
 
 async def _work(servers: EmbeddedServers, queue: "asyncio.Queue[Guard]", verdicts: list[Verdict]) -> None:
     while not queue.empty():
-        guard = queue.get_nowait()
-        verdict = await _try(servers, guard, f"mutant_{GUARDS.index(guard)}")
+        verdict = await _try(servers, queue.get_nowait())
         verdicts.append(verdict)
         _say(str(verdict))
 
 
-async def _try(servers: EmbeddedServers, guard: Guard, database: str) -> Verdict:
-    """Run the tests against a database without this guard, those first that should notice."""
-    began = time.monotonic()
+async def _try(servers: EmbeddedServers, guard: Guard) -> Verdict:
+    """Run the tests against a database without this guard: first those that should notice, then all others."""
+    began, database = time.monotonic(), f"mutant_{GUARDS.index(guard)}"
     await _superuser(servers, f"CREATE DATABASE {database} TEMPLATE {TEMPLATE} OWNER {OWNER_ROLE}")
     connection = await asyncpg.connect(servers.url(database=database))
     try:
@@ -74,25 +81,29 @@ async def _try(servers: EmbeddedServers, guard: Guard, database: str) -> Verdict
             await connection.execute(text)
     finally:
         await connection.close()
-    first = ROOT / "tests" / "engine" / f"test_{guard.tests}.py"
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "pytest", "-x", "--tb=no", "--hypothesis-profile=hasty", "-p", "no:xdist"),
-        *(str(first), "tests/engine", "tests/crash/interleavings"),
-        cwd=ROOT,
-        env={**os.environ, ENV: LentServers.of(servers, database).to_json()},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        output, _ = await asyncio.wait_for(process.communicate(), LIMIT_SECONDS)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        return Verdict(guard, -1, "", time.monotonic() - began)
+    lent = LentServers.of(servers, database).to_json()
+    code, by = await _run(lent, [f"tests/engine/test_{guard.tests}.py"])
+    if code == SURVIVED:
+        code, by = await _run(lent, REST)
     await _superuser(servers, f"DROP DATABASE {database} WITH (FORCE)")
-    lines = output.decode().splitlines()
-    by = next((line for line in lines if line.startswith(("FAILED", "ERROR"))), lines[-1] if lines else "")
-    return Verdict(guard, process.returncode or 0, by.split(" - ")[0], time.monotonic() - began)
+    return Verdict(guard, code, by, time.monotonic() - began)
+
+
+async def _run(lent: str, tests: Sequence[str]) -> tuple[int | None, str]:
+    """Return the exit code of pytest, and the first test that failed."""
+    with TemporaryDirectory() as directory:
+        said = Path(directory) / "said"
+        process = CONTEXT.Process(target=test, args=(lent, list(tests), str(said)))
+        process.start()
+        await asyncio.to_thread(process.join, LIMIT_SECONDS)
+        if process.exitcode is None:
+            process.kill()
+            return None, "it does not end"
+        lines = said.read_text(encoding="utf-8").splitlines() if said.exists() else []
+    by = next((line for line in lines if line.startswith(("FAILED", "ERROR"))), None)
+    if process.exitcode == KILLED and by is None:
+        return None, lines[-1] if lines else "it said nothing"
+    return process.exitcode, (by or "").split(" - ")[0]
 
 
 async def _superuser(servers: EmbeddedServers, statement: str) -> None:

@@ -142,8 +142,8 @@ GUARDS: Sequence[Guard] = (
         ("claim", "CASE WHEN v_alone THEN v_candidates[1:1] ELSE v_candidates END", "v_candidates"),
     ),
     _guard("claim: projects in turn", "claim", ("claim", "isolate DESC, turn, priority", "isolate DESC, priority")),
-    _guard("take: only what is ready", "claim", ("take", " AND s.status = 'ready'", "")),
-    _guard("take: what is held back", "claim", ("take", " AND NOT s.held", "")),
+    _guard("take: only what is ready", "direct", ("take", " AND s.status = 'ready'", "")),
+    _guard("take: what is held back", "direct", ("take", " AND NOT s.held", "")),
     _guard("take: never waits", "claim", ("take", "\n     FOR UPDATE SKIP LOCKED", "\n     FOR UPDATE")),
     _guard(
         "take: a fresh token", "claim", ("take", "claim_token = gen_random_uuid()", "claim_token = coalesce(s.run_id)")
@@ -250,7 +250,7 @@ GUARDS: Sequence[Guard] = (
     ),
     _guard(
         "answer: the run is locked",
-        "wait",
+        "direct",
         ("answer", "PERFORM 1 FROM runs WHERE id = v_approval.run_id FOR UPDATE;", ""),
     ),
     _guard(
