@@ -363,7 +363,7 @@ def stage(world: World, url: str) -> Iterator[Stage]:
 
 def test_the_database_and_the_reference_agree_after_every_act(world: World, clone: Clone) -> None:
     with stage(world, clone.app_url) as shared:
-        run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        run_state_machine_as_test(
             type("Lives", (Lives,), {"stage": shared}),
             settings=settings(
                 max_examples=EXAMPLES,

@@ -4,8 +4,8 @@ A guard is a condition without which something would go wrong that a test can se
 fail; `python -m tests.mutation` tries them all. A refactored function that no longer has the text breaks the table
 loudly (`test_guards.py`), and then needs its guards listed anew.
 
-What is not here, because taking it out changes nothing that can be seen: the attempt number beside the random token
-(the token alone decides), and locks that only keep an order among locks.
+What is not here, because taking it out changes nothing that can be seen: the attempt number and the status beside the
+random token (the token alone decides, and a CHECK ties it to the status), and locks that only keep an order of locks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -55,7 +55,6 @@ GUARDS: Sequence[Guard] = (
             "s.id = p_step AND ",
         ),
     ),
-    _guard("hold_lease: still running", "claim", ("hold_lease", " AND s.status = 'running'", "")),
     _guard("hold_lease: the row is locked", "cancel", ("hold_lease", "\n    FOR UPDATE;", ";")),
     _guard(
         "heartbeat: token and attempt",
@@ -81,7 +80,6 @@ GUARDS: Sequence[Guard] = (
             "s.id = i.step_id AND s",
         ),
     ),
-    _guard("complete: still running", "claim", ("complete", "i.token AND s.status = 'running'", "i.token")),
     _guard("complete: not asked to stop", "cancel", ("complete", "NOT s.cancel_requested AND ", "")),
     _guard("complete: judged under the rules of today", "gate", ("complete", " AND s.id <> ALL (v_stale)", "")),
     _guard(
@@ -97,11 +95,6 @@ GUARDS: Sequence[Guard] = (
             "JOIN item i ON s.id = i.step_id AND s.attempt = i.attempt AND s.claim_token = i.token\n",
             "JOIN item i ON s.id = i.step_id\n",
         ),
-    ),
-    _guard(
-        "close_steps: still running",
-        "claim",
-        ("close_steps", "     WHERE s.status = 'running' ORDER BY s.id", "     ORDER BY s.id"),
     ),
     _guard(
         "close_steps: results only of who holds the step",

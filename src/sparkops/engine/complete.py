@@ -114,7 +114,7 @@ async def end_attempt(engine: Engine, worker: Worker, ended: Ended, *, claim: in
             raise JudgedAnew("The rules have changed since the step's call was judged.")
         closed = await call(connection, "close_steps", [ended.to_json()])
         if not closed["closed"]:
-            raise Fenced(f"Step {ended.claim.key} was taken over.")
+            raise Fenced(f"Step {ended.claim.key} was taken over.", where="complete")
         retrying = closed["closed"][0]["status"] == StepStatus.READY
         focus = None if retrying else [ended.claim.key]
         advanced = await advance_locked(engine, connection, run, focus=focus)

@@ -138,9 +138,10 @@ class WorkerLoop:
                 except JudgedAnew:
                     held.ending = False
                     self._runtime.policies.forget(held.claim.project_id)
-        except Fenced:
+        except Fenced as fenced:
             self.fenced += 1
-            log.info("step.fenced", step_id=str(held.claim.lease.step_id), attempt=held.claim.lease.attempt)
+            lease = held.claim.lease
+            log.info("step.fenced", step_id=str(lease.step_id), attempt=lease.attempt, **fenced.members)
         except asyncio.CancelledError:
             log.info("step.dropped", step_id=str(held.claim.lease.step_id), why=held.stop)
         except Exception:
@@ -176,7 +177,7 @@ class WorkerLoop:
                 return (await end_attempt(self._engine, self._worker, ended, claim=self._room(1))).claims
             except LOST_CONNECTION as error:
                 if not held.trust.holds():
-                    raise Fenced("The lease ran out while the database did not answer.") from error
+                    raise Fenced("The lease ran out while the database did not answer.", where="trust") from error
                 log.warning("complete.failed", step_id=str(held.claim.lease.step_id), error=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
 
