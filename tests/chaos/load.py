@@ -23,6 +23,8 @@ AGENT = {
     "script": {
         "turns": [
             {"tool_calls": [{"tool": "sink.send", "arguments": {"n": 1}}, {"tool": "sink.send"}], "usage": USAGE},
+            {"tool_calls": [{"tool": "sink.send", "arguments": {"n": 2}}], "usage": USAGE},
+            {"tool_calls": [{"tool": "sink.send", "arguments": {"n": 3}}], "usage": USAGE},
             {"text": "done", "usage": USAGE},
         ]
     },
@@ -36,11 +38,12 @@ WORKFLOWS: Mapping[str, str] = {
     "chain": """
 version: 1
 name: chain
+input: {properties: {n: {type: integer}}}
 steps:
   - {id: a, type: tool, tool: noop}
   - {id: b, type: tool, tool: sink.send, needs: [a], with: {n: "${{ input.n }}"}}
   - {id: c, type: tool, tool: noop, needs: [b]}
-  - {id: d, type: tool, tool: sink.send, needs: [c], with: {text: "${{ steps.b.output.answer }}"}}
+  - {id: d, type: tool, tool: sink.send, needs: [c], with: {text: "${{ steps.b.output }}"}}
 """,
     "fan": FAN,
     "once": """
@@ -57,7 +60,7 @@ steps:
   - {id: a, type: tool, tool: sink.send, with: {n: 1}}
   - {id: ask, type: approval, needs: [a], with: {title: "Go on?"}}
   - {id: b, type: tool, tool: sink.once, needs: [ask], if: "${{ steps.ask.output.approved }}"}
-  - {id: c, type: transform, needs: [b], with: {value: "${{ steps.b.output.answer }}"}}
+  - {id: c, type: transform, needs: [b], with: {value: "${{ steps.b.output }}"}}
 output: {said: "${{ steps.c.output }}"}
 """,
     "agent": """
@@ -65,7 +68,7 @@ version: 1
 name: agent
 steps:
   - {id: think, type: agent, agent: scout, with: {prompt: go}}
-  - {id: after, type: tool, tool: sink.send, needs: [think], with: {text: "${{ steps.think.output.text }}"}}
+  - {id: after, type: tool, tool: sink.send, needs: [think], with: {text: "${{ steps.think.output }}"}}
 """,
 }
 
@@ -100,7 +103,8 @@ class Clients:
     async def start_run(self) -> None:
         """Ask with one key until the answer comes; every repeat is counted."""
         workflow = self.random.choice(list(WORKFLOWS))
-        body = {"project": PROJECT, "workflow": workflow, "input": {"n": self.random.randrange(9)}}
+        given = {"n": self.random.randrange(9)} if workflow == "chain" else {}
+        body = {"project": PROJECT, "workflow": workflow, "input": given}
         key = str(uuid4())
         while True:
             try:

@@ -84,6 +84,7 @@ class _Line:
         if kind == b"P":  # parse: name, text
             name, text, _ = body.split(b"\0", 2)
             self._statements[name] = text.decode(errors="replace")
+            self._calling = None  # its answer comes without an end of its own
         elif kind == b"B":  # bind: portal, name
             self._calling = self._statements.get(body.split(b"\0", 2)[1])
         elif kind == b"Q":

@@ -11,6 +11,7 @@ from sparkops.engine.cancel import cancel_run
 from sparkops.engine.complete import Ended, complete
 from sparkops.engine.context import call
 from sparkops.engine.errors import CancelRequested, NonDeterministic
+from sparkops.engine.give_back import reap, release_session
 from sparkops.engine.wait import ask, wait_for_approvals
 from tests.engine.acts import ONE_STEP, prepared, proposal, recorded, result
 from tests.engine.conftest import World
@@ -113,6 +114,28 @@ async def test_a_worker_records_nothing_for_the_step_of_another(world: World) ->
     with pytest.raises(asyncpg.PostgresError):
         await recorded(world, mine, result(verdict["call_id"]))
     assert [row["status"] for row in await world.calls(run_id)] == ["prepared"]
+
+
+async def test_a_superseded_holder_does_not_record_what_its_calls_came_to(world: World) -> None:
+    run_id, step_id = await one(world)
+    worker, held = await world.claimed(run_id)
+    (verdict,) = await prepared(world, held, proposal())
+    await world.lapse(step_id)
+    await reap(world.engine)
+    await world.claimed(run_id)
+    end = Ended(held, StepStatus.SUCCEEDED, results=[result(verdict["call_id"])])
+    assert (await complete(world.engine, worker, [end], claim=0)).closed == frozenset()
+    assert [row["status"] for row in await world.calls(run_id)] == ["prepared"]
+
+
+async def test_a_session_that_ends_gives_back_what_it_holds_and_not_what_it_has_finished(world: World) -> None:
+    run_id = await world.run(await world.workflow(JOIN))
+    worker = await world.worker()
+    finished, _ = await world.claims(worker, 2)
+    await complete(world.engine, worker, [Ended(finished, StepStatus.SUCCEEDED)], claim=0)
+    assert await release_session(world.engine, worker.session_id, crashed=True) == 1
+    statuses = {key: step["status"] for key, step in (await world.steps(run_id)).items()}
+    assert statuses == {finished.key: "succeeded", "a" if finished.key == "b" else "b": "ready", "c": "pending"}
 
 
 async def test_a_step_that_was_asked_to_stop_asks_nobody(world: World) -> None:

@@ -98,7 +98,7 @@ GUARDS: Sequence[Guard] = (
     ),
     _guard(
         "close_steps: results only of who holds the step",
-        "claim",
+        "direct",
         (
             "close_steps",
             "\n        AND s.claim_token = (v_item ->> 'token')::uuid AND s.status = 'running' FOR UPDATE;",
@@ -127,7 +127,7 @@ GUARDS: Sequence[Guard] = (
         ("take", "\n       AND s.not_before <= clock_timestamp()", ""),
     ),
     _guard(
-        "claim: what is to run alone, only by who is idle", "recovery", ("claim", " AND (p_idle OR NOT s.isolate)", "")
+        "claim: what is to run alone, only by who is idle", "claim", ("claim", " AND (p_idle OR NOT s.isolate)", "")
     ),
     _guard(
         "claim: what is to run alone, alone",
@@ -154,7 +154,7 @@ GUARDS: Sequence[Guard] = (
         "recovery",
         ("give_back", "ELSE s.worker_session = p_session END", "ELSE true END"),
     ),
-    _guard("give_back: only what runs", "recovery", ("give_back", "s.status = 'running'\n       AND CASE", "CASE")),
+    _guard("give_back: only what runs", "direct", ("give_back", "s.status = 'running'\n       AND CASE", "CASE")),
     _guard(
         "give_back: never waits",
         "claim",

@@ -24,6 +24,10 @@ STATEMENT_TIMEOUT_MS = 5_000
 LOCK_TIMEOUT_MS = 2_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 5_000
 
+SILENCE_SECONDS = 10.0
+"""A server that is there answers sooner, if only that a statement took too long; beyond this the line is dead, which
+nothing else would tell a worker whose heartbeat goes over another one."""
+
 
 class Base(DeclarativeBase):
     """The declarative base of every table; names of constraints are predictable so that migrations can name them."""
@@ -120,12 +124,19 @@ async def open_database(
         max_overflow=0,
         pool_timeout=5,
         pool_pre_ping=True,
-        connect_args={"server_settings": settings, "timeout": 5},
+        connect_args={"server_settings": settings, "timeout": 5, "command_timeout": SILENCE_SECONDS},
         json_serializer=lambda value: orjson.dumps(value).decode(),
         json_deserializer=orjson.loads,
     )
     pool = await asyncpg.create_pool(
-        url, min_size=1, max_size=pool_size, timeout=5, server_settings=settings, init=_set_codecs, reset=_keep
+        url,
+        min_size=1,
+        max_size=pool_size,
+        timeout=5,
+        command_timeout=SILENCE_SECONDS,
+        server_settings=settings,
+        init=_set_codecs,
+        reset=_keep,
     )
     database = Database(engine, async_sessionmaker(engine, expire_on_commit=False), pool)
     try:
