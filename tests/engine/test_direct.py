@@ -12,6 +12,7 @@ from sparkops.engine.complete import Ended, complete
 from sparkops.engine.context import call
 from sparkops.engine.errors import CancelRequested, NonDeterministic
 from sparkops.engine.give_back import reap, release_session
+from sparkops.engine.sweep import sweep
 from sparkops.engine.wait import ask, wait_for_approvals
 from tests.engine.acts import ONE_STEP, prepared, proposal, recorded, result
 from tests.engine.conftest import World
@@ -23,6 +24,13 @@ steps:
   - {id: a, type: tool, tool: noop}
   - {id: b, type: tool, tool: noop}
   - {id: c, type: tool, tool: noop, needs: [a, b]}
+"""
+CONDITION = """
+version: 1
+name: condition
+steps:
+  - {id: a, type: tool, tool: noop}
+  - {id: b, type: tool, tool: noop, needs: [a], if: "${{ false }}"}
 """
 QUESTION = {"title": "?", "request": {}, "request_hash": "h", "seconds": 60}
 
@@ -136,6 +144,24 @@ async def test_a_session_that_ends_gives_back_what_it_holds_and_not_what_it_has_
     assert await release_session(world.engine, worker.session_id, crashed=True) == 1
     statuses = {key: step["status"] for key, step in (await world.steps(run_id)).items()}
     assert statuses == {finished.key: "succeeded", "a" if finished.key == "b" else "b": "ready", "c": "pending"}
+
+
+async def test_an_uncertain_step_keeps_its_open_question(world: World) -> None:
+    run_id, _ = await one(world)
+    worker, held = await world.claimed(run_id)
+    await prepared(world, held, proposal(effect_class="unsafe"), proposal(2, outcome="require_approval"))
+    await release_session(world.engine, worker.session_id, crashed=True)
+    assert [row["status"] for row in await world.calls(run_id)] == ["unknown", "waiting_approval"]
+    assert await world.database.pool.fetchval("SELECT status FROM approvals") == "pending"
+
+
+async def test_the_database_alone_starts_nothing_that_has_a_condition(world: World) -> None:
+    run_id = await world.run(await world.workflow(CONDITION))
+    worker, held = await world.claimed(run_id)
+    await complete(world.engine, worker, [Ended(held, StepStatus.SUCCEEDED)], claim=1)
+    assert (await world.steps(run_id))["b"]["status"] == "pending"
+    await sweep(world.engine, ("run",))
+    assert (await world.steps(run_id))["b"]["status"] == "skipped"
 
 
 async def test_a_step_that_was_asked_to_stop_asks_nobody(world: World) -> None:

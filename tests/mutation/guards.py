@@ -202,7 +202,7 @@ GUARDS: Sequence[Guard] = (
     ),
     _guard(
         "abandon_calls: an uncertain step keeps its questions",
-        "wait",
+        "direct",
         ("abandon_calls", "IF p_step.status <> 'uncertain' THEN", "IF true THEN"),
     ),
     # Advancing
@@ -210,7 +210,7 @@ GUARDS: Sequence[Guard] = (
     _guard("apply: a run that has ended", "direct", ("apply", "r.finished_at IS NULL AND ", "")),
     _guard("apply: a run that stands there already", "direct", ("apply", " AND r.status <> c.target", "")),
     _guard("hand_over: only what is pending", "direct", ("hand_over", " AND s.status = 'pending'", "")),
-    _guard("hand_over: only what needs no expression", "advance", ("hand_over", " AND s.mechanical", "")),
+    _guard("hand_over: only what needs no expression", "direct", ("hand_over", " AND s.mechanical", "")),
     _guard(
         "hand_over: everything needed has succeeded",
         "advance",
