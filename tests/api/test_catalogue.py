@@ -164,6 +164,18 @@ async def test_a_model_that_no_setting_names_is_found_when_the_workflow_is_saved
     assert [error["path"] for error in answer.json()["errors"]] == ["steps[0].with.model"]
 
 
+async def test_a_sub_workflow_has_to_be_there_when_the_workflow_is_saved(ann: Person) -> None:
+    source = "version: 1\nname: outer\nsteps:\n  - {id: a, type: workflow, workflow: inner}\n"
+    body = {"project": "weather", "source": source}
+    refused = await ann.client.post("/api/v1/workflows", json=body)
+    assert (refused.status_code, refused.json()["errors"][0]["path"]) == (422, "steps[0].workflow")
+    inner = source.replace("outer", "inner").replace("type: workflow, workflow: inner", "type: tool, tool: noop")
+    assert (await ann.client.post("/api/v1/workflows", json={**body, "source": inner})).status_code == 201
+    saved = await ann.client.post("/api/v1/workflows", json=body)
+    assert saved.status_code == 201
+    assert saved.json()["latest"]["steps"][0]["name"] == "inner"
+
+
 async def test_validating_stores_nothing(ann: Person, door: Door) -> None:
     body = {"project": "weather", "source": SOURCE.format(name="report")}
     answer = await ann.client.post("/api/v1/workflows/validate", json=body)

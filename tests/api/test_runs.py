@@ -127,13 +127,14 @@ def counted(door: Door) -> Iterator[list[str]]:
 
 async def test_a_page_of_runs_takes_as_many_statements_as_one_run(ann: Person, door: Door, workflow: str) -> None:
     await start(ann)
+    await listed(ann)  # what never changes is read once
     with counted(door) as few:
         assert len(await listed(ann)) == 1
     for _ in range(9):
         await start(ann)
     with counted(door) as many:
         assert len(await listed(ann)) == 10
-    assert len(few) == len(many) <= 12
+    assert len(few) == len(many) <= 3
 
 
 async def test_steps_calls_and_files_of_a_run(ann: Person, door: Door) -> None:
@@ -198,7 +199,11 @@ async def test_a_run_that_a_script_may_answer_says_so(ann: Person, app: FastAPI)
         "version: 1\nname: tells\nsteps:\n  - id: tell\n    type: llm\n"
         "    with: {model: scripted, prompt: Hello, max_output_tokens: 100, script: {turns: [{text: hi}]}}\n"
     )
-    for source in (by_agent, by_step):
+    in_body = (
+        "version: 1\nname: tells-all\nsteps:\n  - id: each\n    type: map\n    with: {over: 2}\n    steps:\n    "
+        + by_step.partition("steps:\n")[2].replace("\n", "\n    ")
+    )
+    for source in (by_agent, by_step, in_body):
         answer = await ann.client.post("/api/v1/workflows", json={"project": "weather", "source": source})
         assert answer.status_code == 201, answer.text
     assert (await start(ann, "asks"))["scripted"] is True
@@ -207,6 +212,8 @@ async def test_a_run_that_a_script_may_answer_says_so(ann: Person, app: FastAPI)
     steps = (await ann.client.get(f"/api/v1/runs/{runs[1]['id']}/steps")).json()["items"]
     assert [run["scripted"] for run in runs] == [True, True]
     assert steps[0]["name"] == "analyst"
+    assert (await start(ann, "tells-all"))["scripted"] is True
+    assert (await ann.client.get("/api/v1/runs?project=weather")).json()["items"][0]["scripted"] is True
 
 
 async def test_questions_are_listed_by_state(ann: Person, bob: Person, door: Door) -> None:

@@ -13,7 +13,17 @@ from tests.api.things import AGENT, make_things
 
 OPEN = {"signIn", "refresh", "live", "ready"}
 """Routes that nobody needs to be signed in for."""
-OF_NO_PROJECT = {*OPEN, "signOut", "getMe", "listProjects", "createProject", "createLiveTicket", "getWorkflowSchema"}
+FOR_ADMINISTRATORS = {"listOutbox", "redriveOutboxEntry"}
+OF_NO_PROJECT = {
+    *OPEN,
+    *FOR_ADMINISTRATORS,
+    "signOut",
+    "getMe",
+    "listProjects",
+    "createProject",
+    "createLiveTicket",
+    "getWorkflowSchema",
+}
 BODIES: dict[str, dict[str, Any]] = {
     "addMember": {"email": "eve@example.com"},
     "putPolicy": {"rules": []},
@@ -23,9 +33,16 @@ BODIES: dict[str, dict[str, Any]] = {
     "createWorkflowVersion": {"source": SOURCE.format(name="report")},
     "validateWorkflow": {"project": "weather", "source": SOURCE.format(name="spy")},
     "createRun": {"project": "weather", "workflow": "report"},
+    "updateProject": {"max_running_runs": 1},
+    "updateWorkflow": {"max_running_runs": 1},
+    "orderHalt": {"kind": "pause", "scope": "project", "project": "weather", "reason": "maintenance"},
+    "sendEvent": {"project": "weather", "id": "e-1", "name": "payment.received", "data": {}},
     "approve": {},
     "reject": {"reason": "no"},
+    "resolveStep": {"answer": "fail", "evidence": "asked"},
+    "forkRun": {"from": "first"},
 }
+QUERIES: dict[str, dict[str, str]] = {"getRerunPlan": {"kind": "fork", "from": "first"}}
 Operation = tuple[str, str, dict[str, Any]]
 
 
@@ -40,7 +57,9 @@ async def send(client: AsyncClient, operation: Operation, values: dict[str, str]
     body = BODIES.get(described["operationId"])
     if body and "project" in body:
         body = body | {"project": project}
-    query = {"project": project} if any(one["name"] == "project" for one in described.get("parameters", [])) else None
+    query = dict(QUERIES.get(described["operationId"], {}))
+    if any(one["name"] == "project" for one in described.get("parameters", [])):
+        query["project"] = project
     return await client.request(method, path.format(**values), params=query, json=body)
 
 
@@ -49,7 +68,10 @@ async def test_every_route_but_the_open_ones_refuses_an_unauthenticated_caller(
 ) -> None:
     refused = set()
     for method, path, operation in operations(app):
-        values = {name: str(uuid4()) for name in ("agent_id", "approval_id", "artifact_id", "run_id", "step_id")}
+        values = {
+            name: str(uuid4())
+            for name in ("agent_id", "approval_id", "artifact_id", "entry_id", "halt_id", "run_id", "step_id")
+        }
         values |= {"tool_id": str(uuid4()), "workflow_id": str(uuid4()), "slug": "weather", "version": "1"}
         answer = await send(anonymous, (method, path, operation), values)
         if operation["operationId"] in OPEN:
@@ -87,6 +109,18 @@ def told(answer: Response) -> dict[str, Any]:
     return {key: value for key, value in answer.json().items() if key not in ("instance", "request_id")}
 
 
+async def test_what_concerns_the_installation_is_refused_to_all_but_its_administrators(
+    app: FastAPI, ann: Person
+) -> None:
+    tried = set()
+    for operation in operations(app):
+        if operation[2]["operationId"] in FOR_ADMINISTRATORS:
+            answer = await send(ann.client, operation, {"entry_id": str(uuid4())})
+            assert answer.status_code == 403, answer.text
+            tried.add(operation[2]["operationId"])
+    assert tried == FOR_ADMINISTRATORS
+
+
 async def test_a_member_sees_what_the_owner_sees(app: FastAPI, door: Door, ann: Person, bob: Person) -> None:
     things = await make_things(ann, door)
     values = {name: str(getattr(things, name)) for name in things.__dataclass_fields__} | {
@@ -94,7 +128,7 @@ async def test_a_member_sees_what_the_owner_sees(app: FastAPI, door: Door, ann: 
         "version": "1",
     }
     for method, path, operation in operations(app):
-        if method != "get" or operation["operationId"] in OPEN:
+        if method != "get" or operation["operationId"] in OPEN | FOR_ADMINISTRATORS:
             continue
         answer = await send(bob.client, (method, path, operation), values)
         assert answer.status_code == 200, (path, answer.text)

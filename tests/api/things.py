@@ -28,6 +28,7 @@ class Things:
     approval_id: UUID
     artifact_id: UUID
     call_id: UUID
+    halt_id: UUID
 
 
 AGENT = {
@@ -56,7 +57,17 @@ async def make_things(ann: Person, door: Door) -> Things:
         approval_id=rows[0],
         artifact_id=rows[1],
         call_id=rows[2],
+        halt_id=await make_halt(ann),
     )
+
+
+async def make_halt(ann: Person) -> UUID:
+    """A halt that was in force for a moment."""
+    order = {"kind": "pause", "scope": "project", "project": "weather", "reason": "maintenance"}
+    halt = await ann.client.post("/api/v1/halts", json=order)
+    assert halt.status_code == 201, halt.text
+    await ann.client.post(f"/api/v1/halts/{halt.json()['id']}/release")
+    return UUID(halt.json()["id"])
 
 
 async def add_rows(ann: Person, door: Door, run_id: UUID, step_id: UUID) -> tuple[UUID, UUID, UUID]:

@@ -22,7 +22,7 @@ from sparkops.engine.cancel import cancel_run
 from sparkops.engine.give_back import reap, release_session
 from sparkops.worker.loop import WorkerLoop
 from tests.conftest import Clone
-from tests.crash.worker_child import LEASE_SECONDS, Given, begin, end, ended, killed
+from tests.crash.hit_child import LEASE_SECONDS, Given, begin, end, ended, killed
 from tests.engine.acts import prepared, proposal
 from tests.engine.conftest import World
 from tests.engine.sink import Sink, listening, sending
@@ -298,7 +298,7 @@ async def test_what_must_not_be_repeated_leaves_once_at_most(
 def test_every_named_point_is_hit() -> None:
     named = {
         name
-        for path in [*SOURCES.rglob("*.py"), Path(__file__).with_name("worker_child.py")]
+        for path in [*SOURCES.rglob("*.py"), Path(__file__).with_name("hit_child.py")]
         for name in re.findall(r'failpoint\("([a-z_]+)"\)', path.read_text(encoding="utf-8"))
     }
     assert named == set(POINTS)

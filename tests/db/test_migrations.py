@@ -8,6 +8,7 @@ from sparkops.core.db import Database
 from sparkops.core.transitions import Machine, pairs
 from sparkops.domains.approvals.state import APPROVAL_MACHINE
 from sparkops.domains.budgets.state import RESERVATION_MACHINE
+from sparkops.domains.bus.state import OUTBOX_MACHINE
 from sparkops.domains.effects.state import CALL_MACHINE
 from sparkops.domains.runs.state import RUN_MACHINE, STEP_MACHINE
 from sparkops.migrations import runner
@@ -18,6 +19,7 @@ MACHINES: dict[str, Machine[Any]] = {
     "calls": CALL_MACHINE,
     "approvals": APPROVAL_MACHINE,
     "reservations": RESERVATION_MACHINE,
+    "outbox": OUTBOX_MACHINE,
 }
 
 

@@ -1,6 +1,8 @@
 """What workers do, one transaction at a time, so that tests can stop between any two of them."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +13,8 @@ from sparkops.engine.claim import Claim
 from sparkops.engine.complete import Completion, Ended, complete, end_attempt
 from sparkops.engine.context import Engine, Worker
 from sparkops.engine.effects import prepare, record
+from sparkops.runtime.attempt import Waiting, execute
+from sparkops.runtime.trust import Trust
 from tests.engine.conftest import World
 
 ONE_STEP = """
@@ -80,3 +84,51 @@ async def fail(world: World | Engine, worker: Worker, claim: Claim, code: str = 
     engine = world.engine if isinstance(world, World) else world
     error = {"code": code, "message": f"it is {code}"}
     return await end_attempt(engine, worker, Ended(claim, StepStatus.FAILED, error=error), claim=0)
+
+
+async def rows(world: World, run_id: UUID) -> dict[str, str]:
+    """The status of each step of a run, bodies included, by its path."""
+    found = await world.database.pool.fetch("SELECT path, status FROM steps WHERE run_id = $1", run_id)
+    return {row["path"]: row["status"] for row in found}
+
+
+@dataclass
+class Hands:
+    """A worker that does the steps of one run by hand."""
+
+    world: World
+    run_id: UUID
+    worker: Worker
+    held: dict[str, Claim] = field(default_factory=dict)
+
+    async def take(self) -> set[str]:
+        """Claim what is ready; returns the paths of all that is held."""
+        for claim in await self.world.claims(self.worker, 50):
+            self.held[claim.path] = claim
+        return set(self.held)
+
+    async def attempt(self, path: str) -> Ended | Waiting:
+        """Execute a step that was taken, as a worker does; what it ends with is recorded."""
+        claim = self.held.pop(path)
+        ended = await execute(self.world.runtime(), claim, Trust.since(monotonic(), 60))
+        if isinstance(ended, Ended):
+            await (
+                complete(self.world.engine, self.worker, [ended], claim=0)
+                if ended.mechanical
+                else end_attempt(self.world.engine, self.worker, ended, claim=0)
+            )
+        return ended
+
+    async def end(self, path: str, output: Any = None) -> None:
+        """End a step that was taken, well."""
+        await succeed(self.world, self.worker, self.held.pop(path), output)
+
+    async def fail(self, path: str) -> None:
+        await fail(self.world, self.worker, self.held.pop(path))
+
+    async def status(self, path: str) -> str:
+        return (await rows(self.world, self.run_id))[path]
+
+
+async def hands(world: World, run_id: UUID) -> Hands:
+    return Hands(world, run_id, await world.worker())

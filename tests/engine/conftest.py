@@ -25,7 +25,7 @@ from sparkops.domains.projects.models import Project
 from sparkops.domains.workflows.definition import parse_definition
 from sparkops.domains.workflows.models import Workflow, WorkflowVersion
 from sparkops.engine.accept import Accepted, RunRequest, accept_run
-from sparkops.engine.claim import Claim, claim
+from sparkops.engine.claim import Claim, claim, claim_isolated, isolated_steps_wait
 from sparkops.engine.context import Connection, Engine, SilentBell, Worker
 from sparkops.engine.invariants import audit
 from sparkops.runtime.attempt import Runtime
@@ -33,6 +33,7 @@ from sparkops.runtime.llm.registry import Models
 from sparkops.runtime.policies import PolicyCache
 from sparkops.runtime.tools.base import Tool
 from sparkops.runtime.tools.registry import builtin_tools
+from sparkops.worker.isolated import IsolatedLoop
 from sparkops.worker.loop import WorkerLoop, open_worker
 
 LIMIT_SECONDS = 30.0
@@ -135,7 +136,10 @@ class World:
         self, until: Callable[[], Awaitable[bool]], *, slots: int = 10, runtime: Runtime | None = None
     ) -> None:
         """Run a worker until the condition holds, for half a minute at most."""
-        loop = WorkerLoop(runtime or self.runtime(), await self.worker(slots), slots=slots, drain_seconds=1)
+        runtime = runtime or self.runtime()
+        loop = WorkerLoop(
+            runtime, await self.worker(slots), slots=slots, drain_seconds=1, companions=[IsolationHere(runtime)]
+        )
         running = asyncio.create_task(loop.run())
         try:
             async with asyncio.timeout(LIMIT_SECONDS):
@@ -155,9 +159,12 @@ class World:
 
         await self.work(reached, runtime=runtime)
 
-    async def claims(self, worker: Worker, limit: int = 1, *, idle: bool = False) -> list[Claim]:
-        """Claim as a worker does, on a connection of the pool."""
-        return await claim(self.engine, worker, limit=limit, idle=idle)
+    async def claims(self, worker: Worker, limit: int = 1) -> list[Claim]:
+        """Claim as a process for isolated steps does, one after the other, and what is left as any worker does."""
+        claims: list[Claim] = []
+        while len(claims) < limit and (alone := await claim_isolated(self.engine, worker)):
+            claims += alone
+        return claims + (await claim(self.engine, worker, limit=limit - len(claims)) if len(claims) < limit else [])
 
     async def claimed(self, run_id: UUID) -> tuple[Worker, Claim]:
         """Claim the one ready step there is, and check that it belongs to this run."""
@@ -225,6 +232,27 @@ class World:
         rows = await self.database.pool.fetch("SELECT seq, kind FROM events WHERE run_id = $1 ORDER BY seq", run_id)
         assert [row["seq"] for row in rows] == list(range(1, len(rows) + 1)), "the log has a gap"
         return [row["kind"] for row in rows]
+
+
+@dataclass(frozen=True)
+class IsolationHere:
+    """Runs isolated steps one at a time in this process, where production starts one for them."""
+
+    runtime: Runtime
+
+    async def run(self, draining: asyncio.Event) -> None:
+        engine = self.runtime.engine
+        worker = Worker(new_id(), await engine.database.pool.fetchval("SELECT epoch FROM system"), ("run",))
+        while not draining.is_set():
+            if await isolated_steps_wait(engine, worker):
+                await self._drained_with(draining, IsolatedLoop(self.runtime, worker, drain_seconds=1))
+            await asyncio.sleep(0.05)
+
+    async def _drained_with(self, draining: asyncio.Event, alone: IsolatedLoop) -> None:
+        told = asyncio.create_task(draining.wait())
+        told.add_done_callback(lambda _: alone.drain())
+        await alone.run()
+        told.cancel()
 
 
 _WAITS_FOR_LOCK = """

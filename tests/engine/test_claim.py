@@ -11,7 +11,7 @@ from sqlalchemy import insert
 from sparkops.core.ids import new_id
 from sparkops.domains.identity.models import Membership
 from sparkops.domains.projects.models import Project
-from sparkops.engine.claim import Claim, claim, heartbeat
+from sparkops.engine.claim import Claim, claim, claim_isolated, heartbeat, isolated_steps_wait
 from sparkops.engine.context import Worker
 from sparkops.engine.errors import Fenced, WrongEpoch
 from sparkops.engine.give_back import reap, release_session
@@ -46,7 +46,7 @@ async def test_two_claimers_never_wait_for_each_other_nor_share_a_step(world: Wo
     second = await world.run(await world.workflow(FAN))
     one, two = await world.worker(), await world.worker()
     async with world.transaction() as open_claim:
-        (head,) = await claim(open_claim, one, limit=1, idle=False)
+        (head,) = await claim(open_claim, one, limit=1)
         # Without SKIP LOCKED this would wait for the open transaction, and the lock timeout would end it.
         rest = await world.claims(two, 16)
     assert head.run_id == first
@@ -56,7 +56,7 @@ async def test_two_claimers_never_wait_for_each_other_nor_share_a_step(world: Wo
 async def test_a_claim_that_is_rolled_back_leaves_the_step_to_others(world: World) -> None:
     run_id = await world.run(await world.workflow(ONE_STEP))
     async with world.transaction(commit=False) as engine:
-        assert await claim(engine, await world.worker(), limit=1, idle=False)
+        assert await claim(engine, await world.worker(), limit=1)
     _, held = await world.claimed(run_id)
     assert held.lease.attempt == 1
 
@@ -87,15 +87,31 @@ async def test_a_worker_of_another_epoch_gets_nothing(world: World) -> None:
         await world.claims(Worker(worker.session_id, new_id(), worker.queues))
 
 
-async def test_a_step_that_must_run_alone_is_given_to_an_idle_worker_and_alone(world: World) -> None:
+async def test_steps_that_must_run_alone_are_taken_one_at_a_time_and_only_by_who_was_started_for_them(
+    world: World,
+) -> None:
     run_id = await world.run(await world.workflow(FAN))
     worker = await world.worker()
-    alone = (await world.steps(run_id))["s4"]["id"]
-    await world.sql("UPDATE steps SET isolate = true WHERE id = $1", alone)
-    busy = await world.claims(worker, 3, idle=False)
-    assert alone not in {each.lease.step_id for each in busy}
-    (only,) = await world.claims(worker, 8, idle=True)
-    assert (only.lease.step_id, only.isolate) == (alone, True)
+    steps = await world.steps(run_id)
+    alone = {steps["s3"]["id"], steps["s4"]["id"]}
+    await world.sql("UPDATE steps SET isolate = true WHERE id = ANY ($1)", list(alone))
+    ordinary = await claim(world.engine, worker, limit=16)
+    assert {each.lease.step_id for each in ordinary} == {step["id"] for step in steps.values()} - alone
+    taken = [(await claim_isolated(world.engine, worker))[0] for _ in alone]
+    assert {each.lease.step_id for each in taken} == alone
+    assert all(each.isolate for each in taken)
+    assert await claim_isolated(world.engine, worker) == []
+
+
+async def test_an_isolated_step_that_is_held_or_not_due_is_left_alone(world: World) -> None:
+    await world.run(await world.workflow(ONE_STEP))
+    worker = await world.worker()
+    for state in ("held = true", "held = false, not_before = clock_timestamp() + interval '1 hour'"):
+        await world.sql(f"UPDATE steps SET isolate = true, {state}")
+        assert not await isolated_steps_wait(world.engine, worker)
+        assert await claim_isolated(world.engine, worker) == []
+    await world.sql("UPDATE steps SET not_before = clock_timestamp()")
+    assert await isolated_steps_wait(world.engine, worker)
 
 
 async def test_a_heartbeat_keeps_a_step_and_reports_one_that_is_lost(world: World) -> None:

@@ -176,14 +176,30 @@ async def test_rules_that_change_between_decision_and_prepare_are_asked_again(wo
     assert await world.calls(run_id) == []
 
 
-async def test_a_worker_that_knows_old_rules_obeys_the_new_ones(world: World) -> None:
-    name = await world.workflow(ONE_STEP)
-    first = await world.run(name)
+@pytest.mark.parametrize("behind", ["", "  - {id: then, type: tool, tool: noop, needs: [only], if: 'true'}\n"])
+async def test_a_worker_that_knows_old_rules_obeys_the_new_ones(world: World, behind: str) -> None:
+    """Both ways in which a step ends: by the database alone, and where a condition has to be evaluated."""
+    first = await world.run(await world.workflow(ONE_STEP + behind))
     runtime = world.runtime()
     await runtime.policies.get(world.project_id)
     await world.rules(DENY_NOOP)
     await world.work_until(first, runtime=runtime)
-    assert (await world.calls(first))[0]["status"] == "denied"
+    assert [call["status"] for call in await world.calls(first)] == ["denied"]
+
+
+async def test_a_call_that_stays_in_its_process_is_on_record_whole_with_the_end_of_its_step(world: World) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    await world.work_until(run_id)
+    (call,) = await world.calls(run_id)
+    assert (call["status"], call["prepared_at"], call["request"]) == ("done", None, {"tool": "noop", "arguments": {}})
+    decision = await world.database.pool.fetchrow("SELECT * FROM policy_decisions WHERE id = $1", call["decision_id"])
+    assert (decision["outcome"], decision["subject_id"], decision["request_hash"]) == (
+        "allow",
+        call["id"],
+        call["request_hash"],
+    )
+    kinds = await world.kinds(run_id)
+    assert kinds.index("call.done") < kinds.index("step.succeeded")
 
 
 # Lost answers

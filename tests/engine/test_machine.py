@@ -143,7 +143,7 @@ class Lives(RuleBasedStateMachine):
     @rule(place=st.integers(0, 1), limit=st.integers(1, 4))
     def claim(self, place: int, limit: int) -> None:
         ready = {(id(run), key): step for run, key, step in in_status(self.runs, "ready")}
-        taken = self.do(claim(self.world.engine, self.workers[place], limit=limit, idle=True))
+        taken = self.do(claim(self.world.engine, self.workers[place], limit=limit))
         alone = any(step.isolate for step in ready.values())
         assert len(taken) == (1 if alone else min(limit, len(ready)))
         for each in taken:

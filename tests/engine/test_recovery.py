@@ -9,7 +9,8 @@ import pytest
 
 from sparkops.core.ids import new_id
 from sparkops.domains.effects.state import EffectClass
-from sparkops.engine.claim import Claim
+from sparkops.engine.advance import lock_run
+from sparkops.engine.claim import Claim, claim_isolated
 from sparkops.engine.context import call
 from sparkops.engine.give_back import reap, release_session
 from sparkops.engine.sweep import sweep
@@ -101,6 +102,64 @@ async def test_a_quiet_sweep_changes_nothing(world: World) -> None:
     assert (swept.reaped, swept.repaired, swept.overdue, await world.kinds(run_id)) == (0, 0, 0, before)
 
 
+# The reaper waits for nobody
+
+
+async def test_the_reaper_passes_over_a_step_that_somebody_holds(world: World) -> None:
+    run_id = await world.run(await world.workflow(BRANCHES))
+    worker = await world.worker()
+    claims = {each.key: each for each in await world.claims(worker, 2)}
+    await expire_leases(world)
+    async with world.transaction() as engine:
+        lease = claims["a"].lease
+        await engine.database.pool.fetchval(
+            "SELECT engine.hold_lease($1, $2, $3) IS NULL", lease.step_id, lease.attempt, lease.token
+        )
+        assert await reap(world.engine) == 1
+    assert {key: step["status"] for key, step in (await world.steps(run_id)).items()} == {
+        "a": "running",
+        "b": "ready",
+        "c": "pending",
+    }
+
+
+async def test_a_transaction_that_stands_still_keeps_the_reaper_from_its_own_run_only(world: World) -> None:
+    name = await world.workflow(ONE_STEP)
+    held, free = [await world.run(name) for _ in range(2)]
+    await world.claims(await world.worker(), 2)
+    await expire_leases(world)
+    async with world.transaction() as engine:
+        await engine.database.pool.execute("SELECT 1 FROM run_counters WHERE run_id = $1 FOR UPDATE", held)
+        assert await reap(world.engine) == 1
+        assert [(await only(world, run_id))["status"] for run_id in (held, free)] == ["running", "ready"]
+    assert await reap(world.engine) == 1
+    assert (await only(world, held))["status"] == "ready"
+
+
+async def test_the_reaper_gives_back_while_somebody_holds_the_run(world: World) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    await world.claimed(run_id)
+    await expire_leases(world)
+    async with world.transaction() as engine:
+        await lock_run(engine.database.pool, run_id)
+        async with asyncio.timeout(1):
+            assert await reap(world.engine) == 1
+    assert (await only(world, run_id))["status"] == "ready"
+
+
+async def test_a_run_that_somebody_holds_for_long_does_not_keep_the_reaper_from_the_others(world: World) -> None:
+    name = await world.workflow(ONE_STEP)
+    runs = [await world.run(name) for _ in range(2)]
+    await world.claims(await world.worker(), 2)
+    await world.sql("UPDATE steps SET step_deadline_at = '-infinity', max_attempts = 1")
+    async with world.transaction() as engine:
+        await lock_run(engine.database.pool, runs[0])
+        await reap(world.engine)
+        assert [await world.status(run_id) for run_id in runs] == ["running", "failed"]
+    await sweep(world.engine, ("run",))
+    assert await world.status(runs[0]) == "failed"
+
+
 # Who is to blame
 
 
@@ -145,21 +204,23 @@ async def crash(world: World, run_id: UUID, times: int) -> Claim | None:
     """Let this many processes die with the step; return the last claim, if there was one."""
     held = None
     for _ in range(times):
-        claims = await world.claims(worker := await world.worker(), 1, idle=True)
+        claims = await world.claims(worker := await world.worker())
         held = claims[0] if claims else None
         await release_session(world.engine, worker.session_id, crashed=True)
     return held
 
 
-async def test_a_step_that_kills_its_workers_is_isolated_and_then_given_up(world: World) -> None:
+async def test_a_step_that_kills_its_workers_is_isolated_by_the_first_death_and_given_up_by_the_third(
+    world: World,
+) -> None:
     run_id = await world.run(await world.workflow(ONE_STEP))
     isolated = []
-    for _ in range(4):
+    for _ in range(3):
         held = await crash(world, run_id, 1)
         isolated.append(held.isolate if held else None)
     step = await only(world, run_id)
-    assert isolated == [False, False, True, True]
-    assert (step["status"], step["error"]["code"]) == ("failed", "poison")
+    assert isolated == [False, True, True]
+    assert (step["status"], step["error"]["code"], step["crashes"]) == ("failed", "poison", 3)
     assert await world.status(run_id) == "failed"
 
 
@@ -173,6 +234,31 @@ async def test_a_bystander_of_many_crashes_is_never_given_up(world: World) -> No
     assert (await only(world, run_id))["status"] == "ready"
 
 
+async def test_the_last_death_must_have_been_alone(world: World) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    await world.sql("UPDATE steps SET crashes = 5")
+    await crash(world, run_id, 1)
+    assert (await only(world, run_id))["status"] == "ready", "it may have been a bystander each time"
+    await crash(world, run_id, 1)
+    assert (await only(world, run_id))["error"]["code"] == "poison"
+
+
+async def test_what_a_process_for_isolated_steps_held_when_its_parent_died_is_blamed_on_nobody(world: World) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    await crash(world, run_id, 1)
+    parent = await world.worker()
+    child = await open_worker(world.engine, new_id(), ["run"], 1, parent_id=parent.session_id)
+    assert len(await claim_isolated(world.engine, child)) == 1
+    await release_session(world.engine, parent.session_id, crashed=True)
+    step = await only(world, run_id)
+    assert (step["status"], step["crashes"], step["isolate"]) == ("ready", 1, True)
+    open_sessions = await world.database.pool.fetchval(
+        "SELECT count(*) FROM worker_sessions WHERE id = ANY ($1) AND ended_at IS NULL",
+        [parent.session_id, child.session_id],
+    )
+    assert open_sessions == 0
+
+
 async def test_a_lost_step_without_a_time_limit_is_reaped(world: World) -> None:
     run_id = await world.run(await world.workflow(ONE_STEP))
     await world.claimed(run_id)
@@ -180,6 +266,45 @@ async def test_a_lost_step_without_a_time_limit_is_reaped(world: World) -> None:
     assert (await sweep(world.engine, ("run",))).reaped == 1
     step = await only(world, run_id)
     assert (step["status"], step["crashes"], step["failures"]) == ("ready", 1, 0)
+
+
+async def test_a_worker_whose_claims_stand_still_stops_looking_alive_and_its_steps_go_to_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = world.with_lease(seconds=1)
+    async with listening() as sink:
+        sink.open.clear()
+        short.tools["send"] = sending(sink.port, EffectClass.IDEMPOTENT)
+        run_id = await short.run(await short.workflow(TIMED.replace("300ms", "30s")))
+        worker = await short.worker()
+        loop = WorkerLoop(short.runtime(), worker, slots=2, drain_seconds=0.1, watchdog_seconds=0.5)
+        hang = asyncio.Event()
+
+        async def hangs(room: int, full: object) -> list[Claim]:
+            await hang.wait()
+            return []
+
+        running = asyncio.create_task(loop.run())
+        await sink.reached.wait()
+        monkeypatch.setattr(loop, "_claim", hangs)
+        await world.reaches(lambda: lapsed(short))
+        silent_for = "SELECT clock_timestamp() - seen_at > interval '0.9 seconds' FROM worker_sessions WHERE id = $1"
+        assert await world.database.pool.fetchval(silent_for, worker.session_id)
+        assert await reap(short.engine) <= 1
+        sink.open.set()
+        await short.work_until(run_id)
+        hang.set()
+        loop.drain()
+        await running
+    assert await world.status(run_id) == "succeeded"
+
+
+async def lapsed(world: World) -> bool:
+    return bool(
+        await world.database.pool.fetchval(
+            "SELECT attempt = 1 AND lease_expires_at < clock_timestamp() OR attempt > 1 OR status = 'ready' FROM steps"
+        )
+    )
 
 
 # Time limits and retries

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 S = TypeVar("S", bound=Hashable)
+T = TypeVar("T")
 
 MAX_STATES = 500_000
 
@@ -30,13 +31,22 @@ class Model(Protocol[S]):
 
 @dataclass
 class Report(Generic[S]):
-    """How many states there are, and for each broken invariant the shortest way to break it."""
+    """How many states there are, and for each broken invariant the shortest way to break it.
+
+    `seen` names all transitions that were taken: a promise kept because its danger never came is worth nothing.
+    """
 
     states: int = 0
     broken: dict[str, list[str]] = field(default_factory=dict)
+    seen: set[str] = field(default_factory=set)
 
 
 NEVER_ENDS = "INV2 the run can never end"
+
+
+def put(values: tuple[T, ...], place: int, value: T) -> tuple[T, ...]:
+    """Return the tuple with another value at this place."""
+    return (*values[:place], value, *values[place + 1 :])
 
 
 def explore(model: Model[S], *, until: str | None = None) -> Report[S]:
@@ -73,6 +83,7 @@ class _Search(Generic[S]):
             yield state
             for name, after in self.model.transitions(state):
                 self.before.setdefault(after, []).append(state)
+                self.report.seen.add(name)
                 if after not in self.came_from:
                     self.came_from[after] = (state, name)
                     queue.append(after)

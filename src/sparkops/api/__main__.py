@@ -1,5 +1,6 @@
 """`python -m sparkops.api`: serves the API and the pages from one process, on one event loop."""
 
+import asyncio
 import signal
 import sys
 from types import FrameType
@@ -9,6 +10,7 @@ import uvicorn
 from sparkops.api.app import check_settings, create_app
 from sparkops.core import log
 from sparkops.core.config import Settings, load_settings
+from sparkops.core.db import check_durable
 from sparkops.core.errors import ConfigError
 
 SHUTDOWN_SECONDS = 5
@@ -46,6 +48,8 @@ def main() -> int:
         settings = load_settings()
         check_settings(settings)
         log.configure(level=settings.log_level, fmt=settings.log_format, role="api")
+        if settings.require_durable:
+            asyncio.run(check_durable(settings.app_login[0]))
         server = uvicorn.Server(server_config(settings))
     except ConfigError as error:
         sys.stderr.write(f"{error.detail}\n")

@@ -20,7 +20,24 @@ from sparkops.api.live import Hub
 from sparkops.api.middleware import REQUEST_ID, BodyMiddleware, RequestMiddleware
 from sparkops.api.pages import PAGES, pages_router
 from sparkops.api.responses import problems as documented
-from sparkops.api.routes import agents, approvals, auth, health, live, me, projects, run_parts, runs, tools, workflows
+from sparkops.api.routes import (
+    agents,
+    approvals,
+    auth,
+    events,
+    halts,
+    health,
+    live,
+    me,
+    outbox,
+    projects,
+    reruns,
+    run_parts,
+    runs,
+    tools,
+    uncertain,
+    workflows,
+)
 from sparkops.api.tasks import stop
 from sparkops.api.throttle import SignInThrottle
 from sparkops.api.tokens import Signer
@@ -79,7 +96,12 @@ def _add_routes(app: FastAPI, pages: Path) -> None:
         workflows.router,
         workflows.schemas,
         run_parts.files,
+        reruns.router,
         approvals.router,
+        events.router,
+        outbox.router,
+        halts.router,
+        uncertain.router,
         live.router,
     ):
         members.include_router(router)

@@ -4,22 +4,25 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from sparkops.api.deps import Door
+from sparkops.api.known import Known
+from sparkops.api.run_facts import Facts, facts_of_runs
 from sparkops.api.views.approvals import Approval as ApprovalView
 from sparkops.api.views.approvals import SubjectKind
 from sparkops.api.views.base import Ref
 from sparkops.api.views.catalogue import StepOutline
+from sparkops.api.views.control import Halt as HaltView
 from sparkops.api.views.runs import Call as CallView
 from sparkops.api.views.runs import Decision as DecisionView
-from sparkops.api.views.runs import Failure, RunBudget, RunSummary, TokenCount, WorkflowRef
+from sparkops.api.views.runs import Failure, Priority, RunBudget, RunSource, RunSummary, TokenCount, WorkflowRef
 from sparkops.api.views.runs import Run as RunView
 from sparkops.api.views.runs import Step as StepView
 from sparkops.core.principal import Principal
-from sparkops.domains.agents.queries import scripted_versions
 from sparkops.domains.approvals.models import Approval
 from sparkops.domains.approvals.state import ApprovalStatus
-from sparkops.domains.budgets.queries import budgets_of_runs
+from sparkops.domains.control.models import Halt
 from sparkops.domains.effects.models import Call
 from sparkops.domains.effects.queries import Usage, cost_of_steps, usage_of_runs
 from sparkops.domains.effects.state import CallKind, CallStatus, EffectClass
@@ -28,12 +31,14 @@ from sparkops.domains.policies.models import PolicyDecision
 from sparkops.domains.policies.queries import decisions
 from sparkops.domains.projects.queries import slugs_of
 from sparkops.domains.runs.models import Run, Step
-from sparkops.domains.runs.queries import last_seqs, runs_by_id, step_counts, step_keys
-from sparkops.domains.runs.state import RunStatus, StepStatus
-from sparkops.domains.workflows.queries import VersionName, definition_of, version_names
+from sparkops.domains.runs.queries import runs_by_id, step_counts, step_keys
+from sparkops.domains.runs.state import RunStatus, SourceKind, StepStatus
+from sparkops.domains.workflows.queries import VersionName, names_of_workflows, version_names
 from sparkops.engine.accept import Begun
+from sparkops.engine.graph import Graph
+from sparkops.engine.halts import Kind, Scope
 
-SessionMaker = async_sessionmaker[AsyncSession]
+_PRIORITY_NAMES: Mapping[int, Priority] = {-1: "high", 0: "normal", 1: "low"}
 
 
 def failure(error: Mapping[str, Any] | None) -> Failure | None:
@@ -53,10 +58,11 @@ def _used_by(step: Mapping[str, Any]) -> str | None:
     if step["type"] == "llm":
         model = step.get("with", {}).get("model")
         return model if isinstance(model, str) else None
-    return step.get("tool") or step.get("agent")
+    return step.get("tool") or step.get("agent") or step.get("workflow")
 
 
-def _workflow_ref(version: VersionName) -> WorkflowRef:
+def workflow_ref(version: VersionName) -> WorkflowRef:
+    """Return what is shown of the version that a run executes."""
     return WorkflowRef(id=version.workflow_id, name=version.name, version=version.version)
 
 
@@ -64,54 +70,65 @@ def _agent_versions(run: Run) -> list[UUID]:
     return [UUID(version) for version in run.pins.get("agents", {}).values()]
 
 
-async def run_summaries(session: AsyncSession, principal: Principal, runs: Sequence[Run]) -> list[RunSummary]:
+async def run_summaries(
+    session: AsyncSession, principal: Principal, known: Known, runs: Sequence[Run]
+) -> list[RunSummary]:
     """Return runs as lists show them, in the order given."""
-    ids = [run.id for run in runs]
-    slugs = await slugs_of(session, principal, project_ids={run.project_id for run in runs})
-    versions = await version_names(session, version_ids={run.workflow_version_id for run in runs})
-    people = await names_of(session, user_ids={run.created_by for run in runs if run.created_by})
-    scripted = await scripted_versions(session, version_ids={one for run in runs for one in _agent_versions(run)})
-    usage = await usage_of_runs(session, run_ids=ids)
-    budgets = await budgets_of_runs(session, run_ids=ids)
-    counts = await step_counts(session, run_ids=ids)
-    seqs = await last_seqs(session, run_ids=ids)
+    slugs = await known.slugs(session, principal, {run.project_id for run in runs})
+    versions = await known.versions(session, {run.workflow_version_id for run in runs})
+    scripted = await known.scripted(session, {one for run in runs for one in _agent_versions(run)})
+    facts = await facts_of_runs(session, run_ids=[run.id for run in runs])
 
     def summary(run: Run) -> RunSummary:
-        version = versions[run.workflow_version_id]
-        used = usage.get(run.id, Usage())
-        budget = budgets.get(run.id)
+        version, more = versions[run.workflow_version_id], facts[run.id]
         return RunSummary(
             id=run.id,
             project=slugs[run.project_id],
-            workflow=_workflow_ref(version),
+            workflow=workflow_ref(version),
             status=RunStatus(run.status),
             trigger=run.trigger,
             error=failure(run.error),
-            created_by=_person(run.created_by, people),
+            created_by=_ref(run.created_by, more["creator"]),
             created_at=run.created_at,
             started_at=run.started_at,
             finished_at=run.finished_at,
+            priority=_PRIORITY_NAMES[run.priority],
+            paused_at=run.paused_at,
+            paused_by=_ref(run.paused_by, more["pauser"]),
             cancel_requested_at=run.cancel_requested_at,
-            cost_micros=used.cost_micros,
-            tokens=TokenCount(input=used.input_tokens, output=used.output_tokens),
-            budget=RunBudget.model_validate(budget) if budget else None,
-            steps_total=sum(counts.get(run.id, {}).values()),
-            last_seq=seqs.get(run.id, 0),
-            scripted=version.scripted or not scripted.isdisjoint(_agent_versions(run)),
+            cost_micros=more["cost_micros"],
+            tokens=TokenCount(input=more["input_tokens"], output=more["output_tokens"]),
+            budget=_budget(more),
+            steps_total=run.step_count,
+            last_seq=more["last_seq"] or 0,
+            scripted=version.scripted or any(scripted[one] for one in _agent_versions(run)),
+            source=_source(run),
         )
 
     return [summary(run) for run in runs]
 
 
-async def begun_run(
-    door_session: SessionMaker, principal: Principal, project: str, run_id: UUID, begun: Begun
-) -> RunView:
+def _ref(row_id: UUID | None, name: str | None) -> Ref | None:
+    return Ref(id=row_id, name=name) if row_id and name else None
+
+
+def _budget(facts: Facts) -> RunBudget | None:
+    if facts["limit_micros"] is None:
+        return None
+    return RunBudget(
+        limit_micros=facts["limit_micros"],
+        spent_micros=facts["spent_micros"],
+        reserved_micros=facts["reserved_micros"],
+    )
+
+
+async def begun_run(door: Door, principal: Principal, project: str, run_id: UUID, begun: Begun) -> RunView:
     """Return a run that was accepted just now, from what is known of it: what nobody has changed needs no reading."""
     agents = [UUID(version) for version in begun.pins.get("agents", {}).values()]
     scripted = begun.graph.scripted
     if agents and not scripted:
-        async with door_session.begin() as session:
-            scripted = bool(await scripted_versions(session, version_ids=agents))
+        async with door.database.sessions.begin() as session:
+            scripted = any((await door.known.scripted(session, agents)).values())
     return RunView(
         id=run_id,
         project=project,
@@ -120,8 +137,12 @@ async def begun_run(
         trigger=begun.trigger,
         error=None,
         created_by=Ref(id=principal.user_id, name=principal.name),
+        priority=_PRIORITY_NAMES[begun.priority],
+        paused_at=None,
+        paused_by=None,
+        source=None,
         created_at=begun.created_at,
-        started_at=begun.created_at,
+        started_at=begun.started_at,
         finished_at=None,
         cancel_requested_at=None,
         cost_micros=0,
@@ -136,31 +157,37 @@ async def begun_run(
     )
 
 
-async def run_whole(session: AsyncSession, principal: Principal, run: Run) -> RunView:
+async def run_whole(session: AsyncSession, principal: Principal, known: Known, run: Run) -> RunView:
     """Return one run with input, output and where its steps stand."""
-    summary = (await run_summaries(session, principal, [run]))[0]
+    summary = (await run_summaries(session, principal, known, [run]))[0]
     counts = await step_counts(session, run_ids=[run.id])
     return RunView(
         **summary.model_dump(), input=run.input, output=run.output, steps_by_status=dict(counts.get(run.id, {}))
     )
 
 
-def _person(user_id: UUID | None, names: Mapping[UUID, str]) -> Ref | None:
-    return Ref(id=user_id, name=names[user_id]) if user_id and user_id in names else None
+def _source(run: Run) -> RunSource | None:
+    if run.source_run_id is None or run.source_kind is None:
+        return None
+    return RunSource(run_id=run.source_run_id, kind=SourceKind(run.source_kind))
 
 
-async def step_views(session: AsyncSession, principal: Principal, run: Run, steps: Sequence[Step]) -> list[StepView]:
+def _named(row_id: UUID | None, names: Mapping[UUID, str]) -> Ref | None:
+    return Ref(id=row_id, name=names[row_id]) if row_id and row_id in names else None
+
+
+async def step_views(session: AsyncSession, door: Door, run: Run, steps: Sequence[Step]) -> list[StepView]:
     """Return steps of one run, without outputs."""
-    definition = await definition_of(session, principal, version_id=run.workflow_version_id)
-    names = {one.id: one.name for one in outline(definition)} if definition else {}
+    graph = await door.engine.graphs.get(door.database.pool, run.workflow_version_id)
     costs = await cost_of_steps(session, run_id=run.id)
-    keys = await step_keys(session, step_ids={need for step in steps for need in step.needs})
-    return [_step_view(step, names, costs, keys) for step in steps]
+    keys = {step.id: step.node_key for step in steps}
+    elsewhere = {need for step in steps for need in step.needs} - keys.keys()
+    if elsewhere:
+        keys.update(await step_keys(session, step_ids=elsewhere))
+    return [_step_view(step, graph, costs, keys) for step in steps]
 
 
-def _step_view(
-    step: Step, names: Mapping[str, str | None], costs: Mapping[UUID, int], keys: Mapping[UUID, str]
-) -> StepView:
+def _step_view(step: Step, graph: Graph, costs: Mapping[UUID, int], keys: Mapping[UUID, str]) -> StepView:
     return StepView(
         id=step.id,
         key=step.node_key,
@@ -168,7 +195,7 @@ def _step_view(
         type=step.type,
         position=step.position,
         needs=[keys[need] for need in step.needs],
-        name=names.get(step.node_key),
+        name=graph.find(step.node_key).name,
         status=StepStatus(step.status),
         attempt=step.attempt,
         failures=step.failures,
@@ -179,6 +206,7 @@ def _step_view(
         waiting_for=step.waiting_for,
         error=failure(step.error),
         cost_micros=costs.get(step.id, 0),
+        copied_from=step.copied_from,
     )
 
 
@@ -236,7 +264,7 @@ async def approval_views(
             project=slugs[one.project_id],
             run_id=one.run_id,
             step_id=one.step_id,
-            workflow=_workflow_ref(versions[runs[one.run_id].workflow_version_id]),
+            workflow=workflow_ref(versions[runs[one.run_id].workflow_version_id]),
             step_key=keys[one.step_id],
             subject_kind=cast(SubjectKind, one.subject_kind),
             title=one.title,
@@ -244,16 +272,43 @@ async def approval_views(
             rule=one.rule,
             proposed_request=one.proposed_request,
             status=ApprovalStatus(one.status),
-            requested_by=_person(one.requested_by, people),
+            requested_by=_named(one.requested_by, people),
             requested_at=one.requested_at,
             expires_at=one.expires_at,
-            decided_by=_person(one.decided_by, people),
+            decided_by=_named(one.decided_by, people),
             decided_at=one.decided_at,
             comment=one.comment,
             money_micros=usage.get(one.run_id, Usage()).cost_micros,
         )
 
     return [view(one) for one in approvals]
+
+
+async def halt_views(session: AsyncSession, principal: Principal, halts: Sequence[Halt]) -> list[HaltView]:
+    """Return halts with the names of what they halt, and of whom."""
+    slugs = await slugs_of(session, principal, project_ids={one.project_id for one in halts if one.project_id})
+    workflows = await names_of_workflows(
+        session, workflow_ids={one.scope_id for one in halts if one.scope == Scope.WORKFLOW}
+    )
+    people = await names_of(
+        session, user_ids={who for one in halts for who in (one.created_by, one.released_by) if who}
+    )
+
+    def view(one: Halt) -> HaltView:
+        return HaltView(
+            id=one.id,
+            kind=Kind(one.kind),
+            scope=Scope(one.scope),
+            project=slugs[one.project_id] if one.project_id else None,
+            workflow=_named(one.scope_id, workflows),
+            reason=one.reason,
+            ordered_by=_named(one.created_by, people),
+            ordered_at=one.created_at,
+            released_by=_named(one.released_by, people),
+            released_at=one.released_at,
+        )
+
+    return [view(one) for one in halts]
 
 
 def _people(approvals: Collection[Approval]) -> set[UUID]:

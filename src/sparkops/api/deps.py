@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, cast
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -14,13 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import HTTPConnection
 
 from sparkops.api.errors import ForeignOrigin
+from sparkops.api.known import Known
 from sparkops.api.live import Hub
 from sparkops.api.throttle import SignInThrottle
 from sparkops.api.tokens import Signer
 from sparkops.core.blobs import Blobs
 from sparkops.core.config import Settings
 from sparkops.core.db import Database
-from sparkops.core.errors import NotFound, Unauthenticated
+from sparkops.core.errors import Forbidden, NotFound, Unauthenticated
 from sparkops.core.json import Json
 from sparkops.core.paging import DEFAULT_LIMIT, MAX_LIMIT, PageRequest, page_request
 from sparkops.core.principal import Principal
@@ -43,6 +44,7 @@ class Door:
     signer: Signer
     throttle: SignInThrottle
     hub: Hub
+    known: Known = field(default_factory=Known)
 
 
 def door_of(connection: HTTPConnection) -> Door:
@@ -85,6 +87,16 @@ async def get_principal(
 
 
 PrincipalDep = Annotated[Principal, Depends(get_principal)]
+
+
+async def administrators_only(principal: PrincipalDep) -> None:
+    """Guard what concerns the whole installation.
+
+    Raises:
+        Forbidden: the caller is no administrator of it.
+    """
+    if not principal.is_admin:
+        raise Forbidden("Only administrators of the installation may do this.")
 
 
 async def get_page(

@@ -55,10 +55,12 @@ DATABASE_IS_AWAY = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
     ConnectionError,
     TimeoutError,
 )
-"""It does not answer, shuts down, is out of connections, or took longer than a statement may."""
+"""It does not answer, shuts down, is out of connections, or a statement or a lock took longer than it may."""
 
 
 def status_of(error: SparkOpsError) -> int:

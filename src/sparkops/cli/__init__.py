@@ -3,7 +3,9 @@
 import click
 
 from sparkops import __version__
+from sparkops.cli.doctor import doctor
 from sparkops.cli.doors import api, demo, up, worker
+from sparkops.cli.recover import recover
 from sparkops.cli.schema import migrate
 from sparkops.cli.users import users
 
@@ -20,3 +22,5 @@ main.add_command(api)
 main.add_command(worker)
 main.add_command(users)
 main.add_command(migrate)
+main.add_command(doctor)
+main.add_command(recover)

@@ -51,7 +51,7 @@ def worker(queues: str | None, slots: int | None) -> None:
     """Run one worker, on servers given by variables or on those of a running `sparkops up`."""
     from sparkops.cli.target import server_variables
 
-    named = tuple(queue.strip() for queue in (queues or "").split(",") if queue.strip())
+    named = ("--queues", queues) if queues else ()
     with refusals():
         become("sparkops.worker", named, server_variables() | _stated({"SPARKOPS_SLOTS": slots}))
 

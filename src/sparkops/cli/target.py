@@ -61,18 +61,19 @@ def owner_url(settings: Settings) -> str:
         ConfigError: the settings have none.
     """
     if settings.database_url is None:
-        raise ConfigError("SPARKOPS_DATABASE_URL is missing: only the role that owns the schema can change it.")
+        raise ConfigError("SPARKOPS_DATABASE_URL is missing: only the role that owns the schema can do this.")
     return settings.database_url.get_secret_value()
 
 
 @asynccontextmanager
-async def open_target(settings: Settings) -> AsyncIterator[Database]:
-    """Open the database as API and workers do.
+async def open_target(settings: Settings, *, owner: bool = False) -> AsyncIterator[Database]:
+    """Open the database as API and workers do, or as the owner of its schema.
 
     Raises:
         Unavailable: it cannot be reached, or refuses the login.
+        ConfigError: the settings do not say how the owner gets in.
     """
-    url, role = settings.app_login
+    url, role = (owner_url(settings), None) if owner else settings.app_login
     try:
         async with open_database(url, role=role, name="sparkops", pool_size=1) as database:
             yield database

@@ -82,6 +82,8 @@ class Settings(_Closed):
     app_database_url: PostgresUrl = None
     """What API and workers use; None: `database_url`, under the role `sparkops_app`."""
     redis_url: RedisUrl = None
+    require_durable: bool = True
+    """API and workers refuse a database that may lose what it has confirmed. Off: for development and tests."""
     secret_key: SecretStr | None = Field(default=None, min_length=32)
     """Signs access tokens. `sparkops up` makes one in the data directory."""
 
@@ -103,6 +105,8 @@ class Settings(_Closed):
     admin_password: SecretStr | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: LogFormat = "json"
+    event_log: Literal["off", "file", "stdout"] = "off"
+    """Where workers write every event of every run as a JSON line: `file` is `logs/events.jsonl` below `data_dir`."""
 
     run_budget_micros: int = Field(default=DEFAULT_RUN_BUDGET_MICROS, ge=0)
     """What a run may spend when neither the request nor the workflow says."""
@@ -119,6 +123,11 @@ class Settings(_Closed):
     def blob_dir(self) -> Path:
         """Where the bytes of artifacts lie, by their digest."""
         return self.data_dir / "objects"
+
+    @property
+    def event_log_file(self) -> Path:
+        """Where the events of runs are written, if the setting says so."""
+        return self.data_dir / "logs" / "events.jsonl"
 
     @property
     def app_login(self) -> tuple[str, str | None]:

@@ -17,8 +17,16 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
+from sparkops.core.errors import ConfigError
+
 APP_ROLE = "sparkops_app"
 """May read and write rows, owns nothing: row-level security can be switched on for it."""
+
+FORGETFUL = """
+SELECT name AS subject, reset_val AS setting FROM pg_settings
+ WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND reset_val = 'off' ORDER BY name
+"""
+"""Lists by which of its settings a server may lose what it has confirmed."""
 
 STATEMENT_TIMEOUT_MS = 5_000
 LOCK_TIMEOUT_MS = 2_000
@@ -67,6 +75,27 @@ class Database:
             await asyncio.wait_for(self.pool.close(), timeout=5)
         except TimeoutError:
             self.pool.terminate()
+
+
+async def check_durable(url: str) -> None:
+    """Do nothing if the server keeps what it confirms; nor if it cannot be asked, which whoever opens it finds out.
+
+    Raises:
+        ConfigError: it does not, by its settings or by those of this database or role.
+    """
+    try:
+        connection = await asyncpg.connect(url, timeout=5)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError):
+        return
+    try:
+        names = [row["subject"] for row in await connection.fetch(FORGETFUL)]
+    finally:
+        await connection.close()
+    if names:
+        raise ConfigError(
+            f"PostgreSQL runs with {' and '.join(names)} off and may lose what it has confirmed; turn it on. "
+            "For data that nobody keeps, set SPARKOPS_REQUIRE_DURABLE=false."
+        )
 
 
 def _server_settings(*, role: str | None, name: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 MAX_SOURCE = 2_000
 # Three bounds keep one expression from growing memory or time without end: an iteration costs at most CEL's own
@@ -40,8 +41,9 @@ _TOKEN = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
+    """One word of an expression: a tuple, as a large definition has a hundred thousand."""
+
     kind: str
     text: str
     start: int
@@ -84,8 +86,8 @@ def problem_at(source: str, offset: int, message: str, hint: str | None = None, 
 
 def tokens(source: str) -> list[Token]:
     """Return the tokens without spaces and comments; what no rule knows becomes a mark of one character."""
-    found = (Token(str(match.lastgroup), match[0], match.start()) for match in _TOKEN.finditer(source))
-    return [token for token in found if token.kind != "skip"]
+    found = (match for match in _TOKEN.finditer(source) if match.lastgroup != "skip")
+    return [Token(str(match.lastgroup), match[0], match.start()) for match in found]
 
 
 def chains(found: list[Token]) -> Iterator[Chain]:

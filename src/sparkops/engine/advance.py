@@ -1,29 +1,48 @@
 """T_ADVANCE: look at a run and apply what `decide` says. Safe to repeat; always under the run's lock."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Collection, Mapping
 from uuid import UUID
 
 import asyncpg
+import structlog
 
 from sparkops.core.failpoints import failpoint
+from sparkops.core.json import Json
 from sparkops.domains.runs.state import TERMINAL_RUN, RunStatus, StepStatus
+from sparkops.engine.advancing import Advanced, Advancing, split
+from sparkops.engine.compensation import begin_compensation, go_on_compensating
 from sparkops.engine.context import Connection, Engine, call
-from sparkops.engine.decide import StepState, decide, decide_cancelled, to_json
+from sparkops.engine.decide import Compensate, FinishRun, StepState, decide_cancelled, to_json
+from sparkops.engine.frames import abandon_frames, advance_frame, repair_frames, start_more
+from sparkops.engine.graph import Graph
+from sparkops.engine.levels import Level, key_of, level_of
+from sparkops.engine.wake import wake_parents
 
-_LOCK_RUN = "SELECT id, status, input, workflow_version_id FROM runs WHERE id = $1 FOR UPDATE"
-_STATES = "SELECT path, status, output, error FROM steps WHERE run_id = $1"
+log = structlog.get_logger()
 
-_ACTIVE = frozenset({StepStatus.READY, StepStatus.RUNNING, StepStatus.WAITING})
-
-
-@dataclass(slots=True)
-class Advanced:
-    """What advancing one run changed: steps that became ready, and lines for the logs."""
-
-    ready: list[UUID] = field(default_factory=list)
-    events: list[Mapping[str, Any]] = field(default_factory=list)
+_LOCK_RUN = """
+SELECT r.id, r.project_id, r.status, r.workflow_version_id,
+       r.concurrency_limit IS NOT NULL
+       OR EXISTS (SELECT 1 FROM projects p WHERE p.id = r.project_id AND p.max_running_runs IS NOT NULL)
+       OR EXISTS (SELECT 1 FROM workflows w WHERE w.id = r.workflow_id AND w.max_running_runs IS NOT NULL) AS limited
+  FROM runs r WHERE r.id = $1 FOR UPDATE
+"""
+_STATES = """
+SELECT node_key, status, error, finished_at, output IS NULL AS loaded FROM steps WHERE run_id = $1 AND path = ANY ($2)
+"""
+_STATES_OF_ALL = """
+SELECT node_key, status, error, finished_at, output IS NULL AS loaded FROM steps WHERE run_id = $1
+"""
+_IS_OPEN = """
+SELECT EXISTS (SELECT 1 FROM steps WHERE run_id = $1
+                  AND status IN ('pending', 'ready', 'running', 'waiting', 'uncertain'))
+"""
+_IS_STUCK = """
+SELECT EXISTS (SELECT 1 FROM steps WHERE run_id = $1 AND status = 'uncertain')
+   AND NOT EXISTS (SELECT 1 FROM steps WHERE run_id = $1
+                      AND (status IN ('ready', 'running')
+                           OR status = 'waiting' AND waiting_for ->> 'kind' IS DISTINCT FROM 'frames'))
+"""
 
 
 async def lock_run(on: Connection, run_id: UUID) -> asyncpg.Record:
@@ -31,51 +50,162 @@ async def lock_run(on: Connection, run_id: UUID) -> asyncpg.Record:
     return await on.fetchrow(_LOCK_RUN, run_id)
 
 
-async def advance_locked(
-    engine: Engine, on: Connection, run: asyncpg.Record, *, focus: Collection[str] | None = None
-) -> Advanced:
-    """Apply everything that can be decided now. With `focus` only what follows from these steps is looked at."""
-    status = RunStatus(run["status"])
-    if status in TERMINAL_RUN:
+async def advance_locked(engine: Engine, on: Connection, run: asyncpg.Record, *, focus: str | None = None) -> Advanced:
+    """Apply everything that can be decided now. With `focus`, the path of a step that has ended, only what follows
+    from that is looked at; without it the whole run is, and whatever was missed is repaired.
+    """
+    if RunStatus(run["status"]) in TERMINAL_RUN:
         return Advanced()
-    states = {
-        row["path"]: StepState(StepStatus(row["status"]), row["output"], row["error"])
-        for row in await on.fetch(_STATES, run["id"])
-    }
     graph = await engine.graphs.get(on, run["workflow_version_id"])
-    if status is RunStatus.CANCELLING:
-        commands: list[Mapping[str, Any]] = [to_json(command) for command in decide_cancelled(graph, states)]
+    advancing = Advancing(engine, on, run, graph)
+    if focus is None:
+        await _repair(advancing)
     else:
-        commands = [to_json(command) for command in decide(graph, states, run["input"], str(run["id"]), focus=focus)]
-        commands += _attention(status, states.values(), commands)
-    if not commands:
-        return Advanced()
-    applied = await call(on, "apply", run["id"], commands)
-    return Advanced([UUID(step) for step in applied["ready"]], list(applied["events"]))
+        await _follow(advancing, focus)
+    return advancing.done
 
 
-def _attention(
-    status: RunStatus, states: Collection[StepState], commands: Sequence[Mapping[str, Any]]
-) -> list[Mapping[str, Any]]:
-    """Say when a run can go on only after a person has resolved an uncertain step, and when it can again."""
-    statuses = {state.status for state in states}
-    moving = bool(statuses & _ACTIVE) or any(command["op"] in ("ready", "finish") for command in commands)
-    if status is RunStatus.RUNNING and StepStatus.UNCERTAIN in statuses and not moving:
-        return [{"op": "attention"}]
-    if status is RunStatus.ATTENTION and moving:
-        return [{"op": "resume"}]
-    return []
+async def advance_run(engine: Engine, run_id: UUID) -> UUID | None:
+    """Advance one run in transactions of their own: for reapers, waits that were cancelled, and the sweep's repair.
+
+    Returns the project in which a place has become free because the run ended, for who admits there; or None.
+    """
+    while True:
+        failpoint("before_advance")
+        async with engine.database.pool.acquire() as connection, connection.transaction():
+            run = await lock_run(connection, run_id)
+            advanced = await advance_locked(engine, connection, run)
+            rings = await call(connection, "emit", advanced.events) if advanced.events else []
+            failpoint("mid_advance")
+        failpoint("after_advance")
+        engine.bell.log_grew(rings)
+        if advanced.ready:
+            engine.bell.work("run")
+        await wake_parents(engine, advanced.parents)
+        if not (advanced.more or advanced.unfinished):
+            return run["project_id"] if advanced.ended and run["limited"] else None
 
 
-async def advance_run(engine: Engine, run_id: UUID) -> None:
-    """Advance one run in a transaction of its own: for reapers, waits that were cancelled, and the sweep's repair."""
-    failpoint("before_advance")
+async def go_on(engine: Engine, run_id: UUID, advanced: Advanced) -> UUID | None:
+    """Do in transactions of their own what did not fit into the one that advanced the run.
+
+    Never raises: what was committed before stays, and so does its answer; the sweep goes on if this could not.
+    Returns as `advance_run` does.
+    """
+    freed = None
+    try:
+        if advanced.unfinished:
+            freed = await advance_run(engine, run_id)
+        paths = sorted(advanced.more)
+        while paths:
+            failpoint("before_start_more")
+            paths = await _start_more(engine, run_id, paths)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        log.warning("advance.failed", run_id=str(run_id), error=str(error) or type(error).__name__)
+    return freed
+
+
+async def _start_more(engine: Engine, run_id: UUID, paths: list[str]) -> list[str]:
     async with engine.database.pool.acquire() as connection, connection.transaction():
         run = await lock_run(connection, run_id)
-        advanced = await advance_locked(engine, connection, run)
-        rings = await call(connection, "emit", advanced.events) if advanced.events else []
-        failpoint("mid_advance")
-    failpoint("after_advance")
+        graph = await engine.graphs.get(connection, run["workflow_version_id"])
+        advancing = Advancing(engine, connection, run, graph)
+        if advancing.status is RunStatus.RUNNING:
+            for path in paths:
+                await start_more(advancing, path)
+        rings = await call(connection, "emit", advancing.done.events) if advancing.done.events else []
     engine.bell.log_grew(rings)
-    if advanced.ready:
+    if advancing.done.ready:
         engine.bell.work("run")
+    return sorted(advancing.done.more)
+
+
+async def _follow(run: Advancing, path: str) -> None:
+    level = level_of(run.graph, path)
+    if run.status is RunStatus.CANCELLING:
+        await _end_cancelled(run)
+    elif level.parent is None:
+        if run.graph.find(key_of(path)).body is not None:
+            await abandon_frames(run)
+        await _advance_root(run, [path])
+    elif not await advance_frame(run, level, [key_of(path)]):
+        await _advance_root(run, None)
+    await _see_attention(run)
+
+
+async def _repair(run: Advancing) -> None:
+    if _has_bodies(run.graph):
+        await abandon_frames(run)
+    if run.status is RunStatus.CANCELLING:
+        await _end_cancelled(run)
+        return
+    if _has_bodies(run.graph):
+        await repair_frames(run)
+    await _advance_root(run, None)
+    await _see_attention(run)
+
+
+async def _advance_root(run: Advancing, focus: Collection[str] | None) -> None:
+    """Apply what can be decided about the steps of the workflow itself, and about its end."""
+    if run.status is RunStatus.COMPENSATING:
+        await go_on_compensating(run)
+        return
+    level = Level(run.graph)
+    states = await _states(run)
+    commands, end = split(level, await run.decide(level, states, focus=focus))
+    if run.status is RunStatus.ATTENTION and (commands or end is not None):
+        await _set_status(run, "resume")
+    await run.apply(commands)
+    if end is not None and not (_has_bodies(run.graph) and await run.on.fetchval(_IS_OPEN, run.run_id)):
+        await _end(run, end)
+
+
+async def _end_cancelled(run: Advancing) -> None:
+    if await run.on.fetchval(_IS_OPEN, run.run_id):
+        return
+    for end in decide_cancelled(run.graph, await _states(run)):
+        await _end(run, end)
+
+
+async def _end(run: Advancing, end: FinishRun | Compensate) -> None:
+    if isinstance(end, Compensate):
+        await begin_compensation(run, end)
+    else:
+        await run.apply([to_json(end)])
+
+
+async def _states(run: Advancing) -> dict[str, StepState]:
+    """Return where the steps of the workflow itself stand; outputs are left in the database."""
+    if _has_bodies(run.graph):
+        keys = [node.key for node in run.graph.nodes]
+        undo = [node.undo.key for node in run.graph.nodes if node.undo is not None]
+        rows = await run.on.fetch(_STATES, run.run_id, [*keys, *undo])
+    else:
+        rows = await run.on.fetch(_STATES_OF_ALL, run.run_id)
+    return {
+        row["node_key"]: StepState(
+            StepStatus(row["status"]), None, row["error"], loaded=row["loaded"], finished_at=row["finished_at"]
+        )
+        for row in rows
+    }
+
+
+def _has_bodies(graph: Graph) -> bool:
+    return any(node.body is not None for node in graph.nodes)
+
+
+async def _see_attention(run: Advancing) -> None:
+    """Say when a run can go on only after a person has resolved an uncertain step, and when it can again."""
+    if run.done.parents or run.status not in (RunStatus.RUNNING, RunStatus.ATTENTION):
+        return
+    stuck = not run.done.ready and await run.on.fetchval(_IS_STUCK, run.run_id)
+    if stuck and run.status is RunStatus.RUNNING:
+        await _set_status(run, "attention")
+    elif not stuck and run.status is RunStatus.ATTENTION:
+        await _set_status(run, "resume")
+
+
+async def _set_status(run: Advancing, op: str) -> None:
+    command: Mapping[str, Json] = {"op": op}
+    await run.apply([command])
+    run.status = RunStatus.ATTENTION if op == "attention" else RunStatus.RUNNING

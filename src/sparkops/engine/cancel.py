@@ -1,42 +1,104 @@
-"""T_CANCEL: nothing more starts, nothing more leaves, and what runs is asked to stop."""
+"""T_CANCEL: nothing more starts, nothing more leaves, and what runs is asked to stop; so it is for the runs below."""
 
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from sparkops.core.errors import NotFound
 from sparkops.core.failpoints import failpoint
 from sparkops.core.principal import Principal
+from sparkops.domains.runs.state import RunStatus
+from sparkops.engine.admission import admit_after
+from sparkops.engine.advance import advance_run
 from sparkops.engine.context import Engine, call
+from sparkops.engine.wake import wake_parents
+
+CHILDREN_BATCH = 100
 
 _VISIBLE = """
 SELECT r.id FROM runs r JOIN memberships m ON m.project_id = r.project_id AND m.user_id = $2 WHERE r.id = $1
 """
+_OVERDUE = """
+SELECT id, extract(epoch FROM deadline_at - started_at)::float8 AS seconds FROM runs
+ WHERE deadline_at < clock_timestamp() AND finished_at IS NULL
+   AND status NOT IN ('cancelling', 'compensating', 'paused', 'queued') ORDER BY deadline_at LIMIT $1
+"""
+_OPEN_CHILDREN = """
+SELECT id FROM runs WHERE parent_run_id = ANY ($1) AND finished_at IS NULL AND id > $2 ORDER BY id LIMIT $3
+"""
+_ORPHANS = """
+SELECT r.id FROM runs r JOIN steps s ON s.id = r.parent_step_id
+ WHERE r.status NOT IN ('succeeded', 'failed', 'cancelled', 'denied') AND r.status <> 'cancelling'
+   AND r.parent_step_id IS NOT NULL AND s.finished_at IS NOT NULL LIMIT $1
+"""
+_FIRST = UUID(int=0)
+_PARENT_ENDED = {"code": "parent-ended", "message": "The step that started this run has ended."}
 
 
 async def cancel_run(engine: Engine, principal: Principal, run_id: UUID) -> None:
-    """Ask a run to stop. From the moment this returns no further call of it is prepared; repeating changes nothing.
+    """Ask a run to stop, and all runs below it. From the moment this returns no further call of them is prepared;
+    repeating changes nothing.
 
     Raises:
         NotFound: there is no such run in a project of theirs.
     """
     if await engine.database.pool.fetchval(_VISIBLE, run_id, principal.user_id) is None:
         raise NotFound("There is no such run in your projects.")
-    failpoint("before_cancel")
-    answer = await call(engine.database.pool, "cancel", run_id, principal.user_id, None)
-    failpoint("after_cancel")
-    engine.bell.log_grew(answer["rings"])
+    await _cancel(engine, run_id, principal.user_id, None)
+    await _cancel_below(engine, run_id, principal.user_id)
 
 
-_OVERDUE = """
-SELECT id, extract(epoch FROM deadline_at - created_at)::float8 AS seconds FROM runs
- WHERE deadline_at < clock_timestamp() AND finished_at IS NULL AND status <> 'cancelling' ORDER BY deadline_at LIMIT $1
-"""
+async def stop_run(engine: Engine, run_id: UUID, error: Mapping[str, str]) -> None:
+    """Cancel a run in the name of the platform, which says why, and all runs below it."""
+    await _cancel(engine, run_id, None, error)
+    await _cancel_below(engine, run_id, None)
 
 
 async def cancel_overdue(engine: Engine, limit: int) -> int:
-    """Stop runs that have taken longer than their workflow allows. Returns how many."""
+    """Stop runs that have taken longer than their workflow allows. Returns how many.
+
+    Queued and paused runs are left alone: they are given the time back that they are held.
+    """
     overdue = await engine.database.pool.fetch(_OVERDUE, limit)
     for run in overdue:
         error = {"code": "timeout", "message": f"The run took longer than the {run['seconds']:g} s it may take."}
-        answer = await call(engine.database.pool, "cancel", run["id"], None, error)
-        engine.bell.log_grew(answer["rings"])
+        await stop_run(engine, run["id"], error)
     return len(overdue)
+
+
+async def cancel_orphans(engine: Engine) -> int:
+    """Cancel runs whose parent step has ended without them: it was cancelled, failed, or its canceller died.
+
+    Returns how many; up to one batch of each generation in one call.
+    """
+    orphans = await engine.database.pool.fetch(_ORPHANS, CHILDREN_BATCH)
+    for row in orphans:
+        await _cancel(engine, row["id"], None, _PARENT_ENDED)
+    return len(orphans)
+
+
+async def _cancel_below(engine: Engine, run_id: UUID, user_id: UUID | None) -> None:
+    """Cancel the runs below, generation by generation, each in a transaction of its own."""
+    generation = [run_id]
+    while generation:
+        below: list[UUID] = []
+        while page := await _open_children(engine, generation, below[-1] if below else _FIRST):
+            for child in page:
+                await _cancel(engine, child, user_id, _PARENT_ENDED)
+            below += page
+        generation = below
+
+
+async def _open_children(engine: Engine, parents: list[UUID], after: UUID) -> list[UUID]:
+    rows = await engine.database.pool.fetch(_OPEN_CHILDREN, parents, after, CHILDREN_BATCH)
+    return [row["id"] for row in rows]
+
+
+async def _cancel(engine: Engine, run_id: UUID, user_id: UUID | None, error: Mapping[str, Any] | None) -> None:
+    failpoint("before_cancel")
+    answer = await call(engine.database.pool, "cancel", run_id, user_id, error)
+    failpoint("after_cancel")
+    engine.bell.log_grew(answer["rings"])
+    await wake_parents(engine, answer["parents"])
+    freed = await advance_run(engine, run_id) if answer["status"] == RunStatus.CANCELLING else None
+    await admit_after(engine, answer["freed"] or [each for each in (freed,) if each])

@@ -1,6 +1,6 @@
 """T_CLAIM and T_HEARTBEAT: take ready steps under a lease, and keep them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -25,26 +25,36 @@ class Lease:
 class Claim:
     """A step in the hands of this worker, with all that is needed to execute it.
 
-    `context` holds the run's input (if an expression reads it) and the outputs of the steps that are read.
-    `journal` is what earlier attempts recorded; empty on the first.
+    `input` and `steps` hold what its expressions read: the run's input, outputs and statuses of steps; `frame` what it
+    sees of the frames around it. Each is None, or without steps, where nothing is read. `journal` is what earlier
+    attempts recorded; empty on the first.
     """
 
     lease: Lease
     run_id: UUID
     project_id: UUID
     key: str
+    path: str
     type: str
     failures: int
     hands_over: bool
     isolate: bool
     timeout_seconds: float | None
+    deadline_seconds: float | None
+    """How long the step may still take in all, counted from the claim."""
     workflow_id: UUID
     workflow_version_id: UUID
     pins: Mapping[str, Any]
     requested_by: UUID | None
     input: Any
     steps: Mapping[str, Mapping[str, Any]]
+    frame: Mapping[str, Any] | None
     journal: Sequence[Mapping[str, Any]]
+
+    @property
+    def seconds(self) -> float | None:
+        """How long this attempt may take: its timeout, or what is left of the step's deadline; None: any time."""
+        return min((each for each in (self.timeout_seconds, self.deadline_seconds) if each is not None), default=None)
 
 
 def read_claim(data: Mapping[str, Any]) -> Claim:
@@ -55,25 +65,29 @@ def read_claim(data: Mapping[str, Any]) -> Claim:
         run_id=UUID(data["run_id"]),
         project_id=UUID(data["project_id"]),
         key=data["key"],
+        path=data["path"],
         type=data["type"],
         failures=data["failures"],
         hands_over=data["hands_over"],
         isolate=data["isolate"],
         timeout_seconds=data["timeout_seconds"],
+        deadline_seconds=data["deadline_seconds"],
         workflow_id=UUID(data["workflow_id"]),
         workflow_version_id=UUID(data["workflow_version_id"]),
         pins=data["pins"],
         requested_by=UUID(requested_by) if requested_by else None,
         input=data["input"],
         steps=data["steps"],
+        frame=data["frame"],
         journal=data["journal"],
     )
 
 
-async def claim(engine: Engine, worker: Worker, *, limit: int, idle: bool) -> list[Claim]:
+async def claim(engine: Engine, worker: Worker, *, limit: int, full: Collection[UUID] = ()) -> list[Claim]:
     """Take up to `limit` ready steps of the worker's queues. Claim only what can start at once.
 
-    `idle`: the process holds nothing, so it may be given a step that must run alone.
+    Steps that must run alone are left to the processes that are started for them. `full`: the projects that hold
+    their share of this process; nothing comes from them, nor from those that are halted.
 
     Raises:
         WrongEpoch: the worker must stop.
@@ -87,11 +101,38 @@ async def claim(engine: Engine, worker: Worker, *, limit: int, idle: bool) -> li
         worker.session_id,
         worker.epoch,
         engine.lease,
-        idle,
+        list(full),
     )
+    return _claimed(engine, answer)
+
+
+async def claim_isolated(engine: Engine, worker: Worker) -> list[Claim]:
+    """Take one step that must run alone, or none. Only for a process that was started for such steps.
+
+    Raises:
+        WrongEpoch: the process must stop.
+    """
+    answer = await call(
+        engine.database.pool, "claim_isolated", list(worker.queues), worker.session_id, worker.epoch, engine.lease
+    )
+    return _claimed(engine, answer)
+
+
+def _claimed(engine: Engine, answer: Mapping[str, Any]) -> list[Claim]:
     failpoint("after_claim")
     engine.bell.log_grew(answer["rings"])
     return [read_claim(data) for data in answer["claims"]]
+
+
+_ISOLATED_WAIT = """
+SELECT EXISTS (SELECT 1 FROM steps WHERE status = 'ready' AND isolate AND NOT held AND queue = ANY ($1)
+                  AND not_before <= clock_timestamp())
+"""
+
+
+async def isolated_steps_wait(engine: Engine, worker: Worker) -> bool:
+    """Say whether a step of the worker's queues is ready that must run alone."""
+    return bool(await engine.database.pool.fetchval(_ISOLATED_WAIT, list(worker.queues)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,5 +72,5 @@ def _with_failures(undo: Mapping[str, StepState], error: Error | None) -> Error 
         return error
     words = f"Could not be undone: {', '.join(failed)}."
     before: Error = error or {"code": UNDO_FAILED}
-    message = f"{before['message']} {words}" if before.get("message") else words
+    message = f"{before['message'].rstrip('.')}. {words}" if before.get("message") else words
     return {**before, "message": message, "undo_failed": failed}

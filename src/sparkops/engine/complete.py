@@ -8,10 +8,13 @@ from uuid import UUID
 
 from sparkops.core.failpoints import failpoint
 from sparkops.domains.runs.state import AttemptOutcome, StepStatus
-from sparkops.engine.advance import advance_locked, lock_run
+from sparkops.engine.admission import admit_after
+from sparkops.engine.advance import advance_locked, go_on, lock_run
+from sparkops.engine.advancing import Advanced
 from sparkops.engine.claim import Claim, read_claim
 from sparkops.engine.context import Engine, Worker, call
 from sparkops.engine.errors import Fenced, JudgedAnew
+from sparkops.engine.wake import wake_parents
 
 _STALE = "SELECT engine.stale(ARRAY[$1::uuid], ARRAY[$2::jsonb]) <> '{}'"
 
@@ -83,7 +86,7 @@ async def complete(engine: Engine, worker: Worker, ended: Sequence[Ended], *, cl
         [end.claim.lease.attempt for end in ended],
         [end.claim.lease.token for end in ended],
         [end.claim.run_id for end in ended],
-        [end.output for end in ended],
+        [{"output": end.output} for end in ended],  # a bare list would be read as a further dimension of the array
         [end.calls() for end in ended],
         worker.session_id,
         engine.lease,
@@ -93,6 +96,9 @@ async def complete(engine: Engine, worker: Worker, ended: Sequence[Ended], *, cl
     engine.bell.log_grew(answer["rings"])
     if answer["ready"] > 0:
         engine.bell.work("run")
+    await wake_parents(engine, answer["parents"])
+    left = [await go_on(engine, UUID(run_id), Advanced(unfinished=True)) for run_id in answer["left"]]
+    await admit_after(engine, [*answer["freed"], *filter(None, left)])
     return Completion(
         frozenset(map(UUID, answer["closed"])),
         [read_claim(data) for data in answer["claims"]],
@@ -116,8 +122,7 @@ async def end_attempt(engine: Engine, worker: Worker, ended: Ended, *, claim: in
         if not closed["closed"]:
             raise Fenced(f"Step {ended.claim.key} was taken over.", where="complete")
         retrying = closed["closed"][0]["status"] == StepStatus.READY
-        focus = None if retrying else [ended.claim.key]
-        advanced = await advance_locked(engine, connection, run, focus=focus)
+        advanced = Advanced() if retrying else await advance_locked(engine, connection, run, focus=ended.claim.path)
         taken = (
             await call(connection, "take", advanced.ready, claim, worker.session_id, engine.lease)
             if advanced.ready and claim
@@ -129,4 +134,8 @@ async def end_attempt(engine: Engine, worker: Worker, ended: Ended, *, claim: in
     engine.bell.log_grew(rings)
     if len(advanced.ready) > len(taken["claims"]):
         engine.bell.work("run")
+    await wake_parents(engine, advanced.parents)
+    freed = await go_on(engine, ended.claim.run_id, advanced)
+    if freed or (advanced.ended and run["limited"]):
+        await admit_after(engine, [run["project_id"]])
     return Completion(frozenset({ended.claim.lease.step_id}), [read_claim(data) for data in taken["claims"]])

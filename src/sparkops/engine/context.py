@@ -97,7 +97,7 @@ async def call(on: Connection, function: str, *args: object) -> Any:
     """Run one database function and return its JSON. On a pool it is a transaction of its own.
 
     Raises:
-        Fenced, NonDeterministic, WrongEpoch, CancelRequested: as the function says.
+        Fenced, NonDeterministic, WrongEpoch, CancelRequested, Halted: as the function says.
     """
     marks = ", ".join(f"${position}" for position in range(1, len(args) + 1))
     with Refusals(function):

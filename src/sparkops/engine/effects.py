@@ -25,7 +25,7 @@ async def prepare(
 
     Raises:
         PolicyChanged: nothing was written.
-        Fenced, NonDeterministic, CancelRequested: nothing was written.
+        Fenced, NonDeterministic, CancelRequested, Halted: nothing was written.
     """
     failpoint("before_prepare")
     answer = await call(

@@ -35,11 +35,18 @@ class CancelRequested(SparkOpsError):
     code, title = "cancel-requested", "The run was asked to stop"
 
 
+class Halted(SparkOpsError):
+    """A stop is in force: nothing is prepared until it is released, and the step goes back to the queue."""
+
+    code, title = "halted", "A stop is in force"
+
+
 _BY_SQLSTATE: dict[str, type[SparkOpsError]] = {
     "SF001": Fenced,
     "SF003": NonDeterministic,
     "SF005": WrongEpoch,
     "SF006": CancelRequested,
+    "SF007": Halted,
 }
 
 

@@ -22,15 +22,59 @@ class Invariant:
 INVARIANTS: Sequence[Invariant] = (
     Invariant(
         "result-once",
-        "A step's result was recorded by exactly one attempt, its last.",
+        "A step's result was recorded by exactly one attempt, its last; that of a copy by none.",
         """
         SELECT s.id AS subject, s.attempt, array_agg(a.attempt) AS succeeded
           FROM steps s JOIN step_attempts a ON a.run_id = s.run_id AND a.step_id = s.id AND a.outcome = 'succeeded'
          GROUP BY s.id HAVING count(*) > 1 OR max(a.attempt) <> s.attempt OR s.status <> 'succeeded'
         UNION ALL
-        SELECT s.id, s.attempt, NULL FROM steps s WHERE s.status = 'succeeded' AND NOT s.inline
-           AND NOT EXISTS (SELECT 1 FROM step_attempts a
-                            WHERE a.run_id = s.run_id AND a.step_id = s.id AND a.outcome = 'succeeded')
+        SELECT s.id, s.attempt, NULL FROM steps s
+         WHERE s.status = 'succeeded' AND NOT s.inline AND s.copied_from IS NULL AND NOT EXISTS (
+           SELECT 1 FROM step_attempts a
+            WHERE a.run_id = s.run_id AND a.step_id = s.id AND a.outcome = 'succeeded')
+        """,
+    ),
+    Invariant(
+        "copy-true",
+        "A step that is a copy was never attempted, and ended well in the source, as the same part of the definition.",
+        """
+        SELECT s.id AS subject, s.copied_from, s.status FROM steps s JOIN runs r ON r.id = s.run_id
+         WHERE s.copied_from IS NOT NULL AND (
+           s.status NOT IN ('succeeded', 'skipped')
+           OR EXISTS (SELECT 1 FROM step_attempts a WHERE a.run_id = s.run_id AND a.step_id = s.id)
+           OR NOT EXISTS (
+             SELECT 1 FROM steps o JOIN runs q ON q.id = o.run_id
+               JOIN workflow_versions w ON w.id = q.workflow_version_id
+               JOIN workflow_versions v ON v.id = r.workflow_version_id
+              WHERE o.id = s.copied_from AND o.run_id = r.source_run_id AND o.project_id = s.project_id
+                AND o.path = s.path AND o.status = s.status AND o.output IS NOT DISTINCT FROM s.output
+                AND jsonb_path_query_first(v.definition, '$.steps[*] ? (@.id == $key)',
+                                           jsonb_build_object('key', s.node_key))
+                  = jsonb_path_query_first(w.definition, '$.steps[*] ? (@.id == $key)',
+                                           jsonb_build_object('key', s.node_key))))
+        """,
+    ),
+    Invariant(
+        "copy-whole",
+        "Everything that a copied step needs is a copy, too.",
+        """
+        SELECT s.id AS subject, n.id AS need FROM steps s JOIN steps n ON n.id = ANY (s.needs)
+         WHERE s.copied_from IS NOT NULL AND n.copied_from IS NULL
+        """,
+    ),
+    Invariant(
+        "call-copied",
+        "A call that no attempt of its run made is a final one of the same step in the source; nothing was sent.",
+        """
+        SELECT c.id AS subject, c.status, c.sends FROM calls c
+          JOIN steps s ON s.id = c.step_id JOIN runs r ON r.id = c.run_id
+         WHERE c.attempt = 0 AND (
+           c.status NOT IN ('done', 'failed', 'denied', 'expired') OR c.sends <> 0 OR c.prepared_at IS NOT NULL
+           OR c.cost_micros <> 0 OR NOT EXISTS (
+             SELECT 1 FROM steps o JOIN calls k ON k.run_id = o.run_id AND k.step_id = o.id
+              WHERE o.run_id = r.source_run_id AND o.path = s.path AND k.seq = c.seq AND k.kind = c.kind
+                AND k.name = c.name AND k.request_hash = c.request_hash AND k.status = c.status
+                AND k.response IS NOT DISTINCT FROM c.response))
         """,
     ),
     Invariant(
@@ -81,6 +125,7 @@ INVARIANTS: Sequence[Invariant] = (
         """
         SELECT c.id AS subject, c.status, c.cost_micros FROM calls c
          WHERE c.cost_micros <> (SELECT coalesce(sum(l.amount_micros), 0) FROM ledger_entries l
+                                   JOIN budgets b ON b.id = l.budget_id AND b.scope_id = c.run_id
                                   WHERE l.run_id = c.run_id AND l.call_id = c.id)
             OR c.status <> 'prepared' AND EXISTS (SELECT 1 FROM reservations v
                                                    WHERE v.call_id = c.id AND v.status = 'held')
@@ -91,7 +136,7 @@ INVARIANTS: Sequence[Invariant] = (
         "No call left without a decision that allowed it or an approval that was used for it.",
         """
         SELECT c.id AS subject, c.status FROM calls c
-         WHERE (c.prepared_at IS NOT NULL OR c.status IN ('prepared', 'done', 'unknown'))
+         WHERE c.attempt > 0 AND (c.prepared_at IS NOT NULL OR c.status IN ('prepared', 'done', 'unknown'))
            AND NOT EXISTS (SELECT 1 FROM policy_decisions d WHERE d.id = c.decision_id AND d.subject_id = c.id
                               AND d.outcome = 'allow' AND d.request_hash = c.request_hash)
            AND NOT EXISTS (SELECT 1 FROM approvals a WHERE a.id = c.approval_id AND a.status = 'consumed'
@@ -111,20 +156,22 @@ INVARIANTS: Sequence[Invariant] = (
     ),
     Invariant(
         "needs-first",
-        "A step was attempted only after everything that it needs had succeeded.",
+        "A step that the database may start alone was attempted only after everything that it needs had succeeded.",
         """
         SELECT a.step_id AS subject, n.id AS need, n.status FROM step_attempts a
-          JOIN steps s ON s.id = a.step_id
+          JOIN steps s ON s.id = a.step_id AND s.mechanical
           JOIN steps n ON n.id = ANY (s.needs)
          WHERE n.status <> 'succeeded' OR n.finished_at > a.started_at
         """,
     ),
     Invariant(
         "nothing-after-cancel",
-        "Once a run was asked to stop, no further call of it was prepared.",
+        "Once a run was asked to stop, no further call of it was prepared, but for those that take effects back.",
         """
-        SELECT c.id AS subject, c.prepared_at, r.cancel_requested_at FROM calls c JOIN runs r ON r.id = c.run_id
-         WHERE c.prepared_at > r.cancel_requested_at
+        SELECT c.id AS subject, c.prepared_at, r.cancel_requested_at FROM calls c
+          JOIN runs r ON r.id = c.run_id
+          JOIN steps s ON s.id = c.step_id
+         WHERE c.prepared_at > r.cancel_requested_at AND s.undo_of IS NULL
         """,
     ),
     Invariant(
@@ -149,6 +196,130 @@ INVARIANTS: Sequence[Invariant] = (
         """
         SELECT a.id AS subject, a.status, s.status AS step FROM approvals a JOIN steps s ON s.id = a.step_id
          WHERE a.status IN ('pending', 'approved') AND s.finished_at IS NOT NULL
+        """,
+    ),
+    Invariant(
+        "wakes",
+        "A step does not wait for what has been there for 10 s.",
+        """
+        SELECT s.id AS subject, s.waiting_for, s.wake_at FROM steps s
+         WHERE s.status = 'waiting' AND s.wake_at < clock_timestamp() - interval '10 seconds'
+        UNION ALL
+        SELECT s.id, s.waiting_for, r.finished_at FROM steps s JOIN runs r ON r.parent_step_id = s.id
+         WHERE s.status = 'waiting' AND s.waiting_for ->> 'kind' = 'run'
+           AND r.finished_at < clock_timestamp() - interval '10 seconds'
+        UNION ALL
+        SELECT s.id, s.waiting_for, f.last FROM steps s CROSS JOIN LATERAL (
+          SELECT max(finished_at) AS last FROM frames WHERE parent_id = s.id) f
+         WHERE s.status = 'waiting' AND s.waiting_for ->> 'kind' = 'frames' AND engine.frames_ended(s.id)
+           AND coalesce(f.last, '-infinity') < clock_timestamp() - interval '10 seconds'
+        """,
+    ),
+    Invariant(
+        "event-matched",
+        "An event is shown within 10 s to the steps that wait for its name.",
+        """
+        SELECT e.id AS subject, e.name, e.received_at FROM received_events e
+         WHERE e.matched_at IS NULL AND e.received_at < clock_timestamp() - interval '10 seconds'
+           AND EXISTS (SELECT 1 FROM steps s WHERE s.project_id = e.project_id AND s.status = 'waiting'
+                          AND s.waiting_for ->> 'kind' = 'event' AND s.waiting_for ->> 'event' = e.name)
+        """,
+    ),
+    Invariant(
+        "frames-counted",
+        "The counters of a map or loop say how many frames it has, and how many have started, ended and failed.",
+        """
+        SELECT e.step_id AS subject, e.expanded, e.started, e.ended, e.failed, f.* FROM expansions e
+          JOIN steps s ON s.id = e.step_id
+          CROSS JOIN LATERAL (
+            SELECT count(*) AS frames, count(*) FILTER (WHERE status = 'open') AS open,
+                   count(*) FILTER (WHERE status IN ('succeeded', 'failed')) AS done,
+                   count(*) FILTER (WHERE status = 'failed') AS broken
+              FROM frames WHERE parent_id = e.step_id) f
+         WHERE e.expanded <> f.frames OR e.ended <> f.done OR e.failed <> f.broken
+            OR s.finished_at IS NULL AND (e.started <> e.ended + f.open
+                                          OR e.started - e.ended > e.concurrency)
+        """,
+    ),
+    Invariant(
+        "frames-ended",
+        "A frame that has ended has no open step, and soon after a map or loop has ended none of its frames is open.",
+        """
+        SELECT f.parent_id AS subject, f.frame_no, f.status, p.status AS step FROM frames f
+          JOIN steps p ON p.id = f.parent_id
+         WHERE f.finished_at IS NULL AND p.finished_at < clock_timestamp() - interval '10 seconds'
+            OR f.status IN ('succeeded', 'failed') AND EXISTS (
+                 SELECT 1 FROM steps s WHERE s.parent_id = f.parent_id AND s.frame_no = f.frame_no
+                    AND s.finished_at IS NULL)
+        """,
+    ),
+    Invariant(
+        "frame-of-step",
+        "A step of a body stands in a frame of a map or loop of the same run, under its path.",
+        """
+        SELECT s.id AS subject, s.path, p.path AS parent, s.frame_no FROM steps s
+          LEFT JOIN steps p ON p.id = s.parent_id AND p.run_id = s.run_id AND p.type IN ('map', 'loop')
+          LEFT JOIN frames f ON f.parent_id = s.parent_id AND f.frame_no = s.frame_no
+         WHERE s.parent_id IS NOT NULL AND (
+           f.parent_id IS NULL OR s.path IS DISTINCT FROM p.path
+             || CASE p.type WHEN 'map' THEN '[' || s.frame_no || '].' ELSE '#' || s.frame_no || '.' END || s.node_key)
+        """,
+    ),
+    Invariant(
+        "undone-last",
+        "What takes an effect back belongs to a step that had succeeded, and runs only while its run compensates.",
+        """
+        SELECT u.id AS subject, u.status, s.status AS of, r.status AS run FROM steps u
+          JOIN runs r ON r.id = u.run_id
+          LEFT JOIN steps s ON s.id = u.undo_of AND s.run_id = u.run_id
+         WHERE u.undo_of IS NOT NULL
+           AND (s.status IS DISTINCT FROM 'succeeded' OR r.ends_as IS NULL
+                OR u.finished_at IS NULL AND r.status NOT IN ('compensating', 'cancelling'))
+        """,
+    ),
+    Invariant(
+        "lineage",
+        "The run of a sub-workflow stands below exactly the run whose step started it, in the same project.",
+        """
+        SELECT c.id AS subject, c.lineage, s.child_run_id FROM runs c
+          LEFT JOIN runs p ON p.id = c.parent_run_id
+          LEFT JOIN steps s ON s.id = c.parent_step_id
+         WHERE c.parent_run_id IS NOT NULL
+           AND (c.lineage IS DISTINCT FROM p.lineage || p.id OR s.run_id IS DISTINCT FROM p.id
+                OR s.child_run_id IS DISTINCT FROM c.id OR c.project_id IS DISTINCT FROM p.project_id)
+            OR c.parent_run_id IS NULL AND (c.lineage <> '{}' OR c.parent_step_id IS NOT NULL)
+        """,
+    ),
+    Invariant(
+        "held-while-paused",
+        "The open steps of a run are held while it is queued or paused, and no others.",
+        """
+        SELECT s.id AS subject, s.status, s.held, r.status AS run FROM steps s JOIN runs r ON r.id = s.run_id
+         WHERE s.finished_at IS NULL AND s.held <> (r.status IN ('queued', 'paused'))
+        """,
+    ),
+    Invariant(
+        "nothing-while-stopped",
+        "No call was prepared while a stop was in force for its project or the installation.",
+        """
+        SELECT c.id AS subject, c.prepared_at, h.id AS halt, h.created_at, h.released_at
+          FROM halts h JOIN calls c ON h.scope = 'installation' OR h.project_id = c.project_id
+         WHERE h.kind = 'stop' AND c.prepared_at > h.created_at
+           AND c.prepared_at < coalesce(h.released_at, 'infinity')
+        """,
+    ),
+    Invariant(
+        "queue-moves",
+        "No run queues for more than 10 s while there is room for it.",
+        """
+        SELECT r.id AS subject, r.created_at FROM (
+            SELECT DISTINCT q.project_id FROM runs q WHERE q.status = 'queued') p
+          CROSS JOIN LATERAL unnest(engine.admissible(p.project_id, 100)) AS a (run_id)
+          JOIN runs r ON r.id = a.run_id
+         WHERE clock_timestamp() - interval '10 seconds' > greatest(
+           (SELECT max(e.at) FROM events e WHERE e.run_id = r.id),
+           (SELECT max(o.finished_at) FROM runs o WHERE o.project_id = r.project_id),
+           (SELECT max(u.at) FROM audit u WHERE u.project_id = r.project_id))
         """,
     ),
     Invariant(

@@ -28,17 +28,17 @@ class Relations:
 
     def chosen_by(self, key: str) -> tuple[str, ...]:
         """Return the branches among its needs that name this step."""
-        return tuple(need for need in self.needs[key] if key in self._named(need))
+        return tuple(need for need in self.needs[key] if key in self._named.get(need, ())) if self._named else ()
 
     def handles(self, key: str) -> tuple[str, ...]:
         """Return the steps among its needs that go to this one when they fail."""
-        return tuple(need for need in self.needs[key] if self.steps[need].on_error.target == key)
+        return tuple(need for need in self.needs[key] if self._tolerated.get(need) == key) if self._tolerated else ()
 
     def is_mechanical(self, key: str, reads: Collection[str]) -> bool:
         """Return whether the database alone may make this step ready: once all its needs have succeeded."""
         step = self.steps[key]
         plain = step.join.rule is JoinRule.ALL and step.condition is None and step.type not in INLINE_TYPES
-        strict = all(self.steps[need].on_error.kind is ErrorKind.FAIL for need in self.needs[key])
+        strict = self._tolerated.keys().isdisjoint(self.needs[key])
         return plain and strict and not self.chosen_by(key) and not self.may_read_open(key, reads)
 
     def may_read_open(self, key: str, reads: Collection[str]) -> bool:
@@ -58,13 +58,21 @@ class Relations:
         return certain if self.around is None else certain.union(self.around)
 
     @cached_property
+    def _named(self) -> Mapping[str, frozenset[str]]:
+        """The steps that each branch may choose."""
+        options = {key: step.options for key, step in self.steps.items()}
+        return {key: one.named for key, one in options.items() if isinstance(one, BranchOptions)}
+
+    @cached_property
+    def _tolerated(self) -> Mapping[str, str | None]:
+        """The steps whose failure does not fail the run, each with its handler, if it has one."""
+        found = {key: step.on_error for key, step in self.steps.items()}
+        return {key: one.target for key, one in found.items() if one.kind is not ErrorKind.FAIL}
+
+    @cached_property
     def all_wait_for_all(self) -> bool:
         """True if every step of this level starts only when all its needs are met."""
         return all(step.join.rule is JoinRule.ALL for step in self.steps.values())
-
-    def _named(self, key: str) -> frozenset[str]:
-        options = self.steps[key].options
-        return options.named if isinstance(options, BranchOptions) else frozenset()
 
     def _has_ended(self, read: str, key: str) -> bool:
         if read in self._bits:

@@ -15,12 +15,16 @@ def backoff_ceiling(policy: RetryPolicy, failures: int) -> timedelta:
     return min(timedelta(seconds=min(seconds, policy.max_backoff.total_seconds())), policy.max_backoff)
 
 
-def next_attempt(policy: RetryPolicy, failures: int, *, retryable: bool, random: Random) -> timedelta | None:
+def next_attempt(
+    policy: RetryPolicy, failures: int, *, code: str | None, retryable: bool, random: Random
+) -> timedelta | None:
     """Return how long to wait before the next attempt, or None if there is none.
 
-    `failures` counts the attempts that have failed, this one included; crashes of workers are counted elsewhere. The
-    pause is drawn uniformly between nothing and the ceiling.
+    `failures` counts the attempts that have failed, this one included; crashes of workers are counted elsewhere.
+    `code` is that of the error, which the policy may not cover. The pause is drawn uniformly between nothing and the
+    ceiling; without jitter it is the ceiling.
     """
-    if not retryable or failures >= policy.attempts:
+    if not retryable or failures >= policy.attempts or not policy.covers(code):
         return None
-    return backoff_ceiling(policy, failures) * random.random()
+    ceiling = backoff_ceiling(policy, failures)
+    return ceiling * random.random() if policy.jitter else ceiling

@@ -4,25 +4,36 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from sparkops.core.failpoints import failpoint
+from sparkops.engine.admission import admit_queued
 from sparkops.engine.advance import advance_run
-from sparkops.engine.cancel import cancel_overdue
+from sparkops.engine.cancel import cancel_orphans, cancel_overdue
 from sparkops.engine.context import Engine, call
+from sparkops.engine.displace import displace_forgotten
+from sparkops.engine.events import match_unmatched
 from sparkops.engine.give_back import reap
+from sparkops.engine.pause import hold_workflows, release_workflows
+from sparkops.engine.wake import wake_due, wake_forgotten
 
 APPROVAL_BATCH = 100
 REPAIR_BATCH = 50
 OVERDUE_BATCH = 50
+EXPIRE_BATCH = 100
+ADMIT_BATCH = 100
+"""Projects whose queued runs are looked at; chance picks them where there are more."""
 
 _STALE_QUEUES = """
 SELECT q.queue FROM unnest($1::text[]) AS q (queue)
- WHERE EXISTS (SELECT 1 FROM steps s WHERE s.status = 'ready' AND NOT s.held AND s.queue = q.queue
+ WHERE EXISTS (SELECT 1 FROM steps s WHERE s.status = 'ready' AND NOT s.held AND NOT s.isolate
+                  AND s.queue = q.queue
                   AND s.not_before < clock_timestamp() - interval '1 second')
 """
 _STUCK_RUNS = """
 SELECT r.id FROM runs r
- WHERE r.status NOT IN ('succeeded', 'failed', 'cancelled', 'denied') AND r.status IN ('running', 'cancelling')
+ WHERE r.status NOT IN ('succeeded', 'failed', 'cancelled', 'denied')
+   AND r.status IN ('running', 'cancelling', 'compensating')
    AND NOT EXISTS (SELECT 1 FROM steps s WHERE s.run_id = r.id
-                      AND (s.status IN ('ready', 'running', 'waiting')
+                      AND (s.status IN ('ready', 'running')
+                           OR s.status = 'waiting' AND s.waiting_for ->> 'kind' IS DISTINCT FROM 'frames'
                            OR s.status = 'uncertain' AND r.status = 'cancelling'))
  ORDER BY r.id LIMIT $1
 """
@@ -35,21 +46,38 @@ class Swept:
     reaped: int
     repaired: int
     overdue: int
+    woken: int
     rung: int
+    admitted: int
 
 
 async def sweep(engine: Engine, queues: tuple[str, ...]) -> Swept:
-    """Give back lapsed steps, repair runs that nobody advanced, expire questions, ring for work that waits."""
+    """Give back lapsed steps, repair what nobody finished, expire questions and steps, wake steps, ring for work."""
     failpoint("before_sweep")
     reaped = await reap(engine)
+    await expire_steps(engine)
     expired = await call(engine.database.pool, "expire_approvals", APPROVAL_BATCH)
     failpoint("after_expire")
     engine.bell.log_grew(expired["rings"])
-    overdue = await cancel_overdue(engine, OVERDUE_BATCH)
+    overdue = await cancel_overdue(engine, OVERDUE_BATCH) + await cancel_orphans(engine)
+    woken = await wake_due(engine) + await wake_forgotten(engine) + await match_unmatched(engine)
+    await hold_workflows(engine)
+    await release_workflows(engine)
+    await displace_forgotten(engine, ADMIT_BATCH)
+    admitted = await admit_queued(engine, ADMIT_BATCH)
     stuck: list[UUID] = [row["id"] for row in await engine.database.pool.fetch(_STUCK_RUNS, REPAIR_BATCH)]
     for run_id in stuck:
         await advance_run(engine, run_id)
     stale = await engine.database.pool.fetch(_STALE_QUEUES, list(queues))
     for row in stale:
         engine.bell.work(row["queue"])
-    return Swept(reaped, len(stuck), overdue, len(stale))
+    return Swept(reaped, len(stuck), overdue, woken, len(stale), admitted)
+
+
+async def expire_steps(engine: Engine) -> int:
+    """End steps that are ready or wait when their deadline is over. Returns how many; the sweep calls again."""
+    answer = await call(engine.database.pool, "expire_steps", EXPIRE_BATCH)
+    engine.bell.log_grew(answer["rings"])
+    for run_id in set(answer["runs"]):
+        await advance_run(engine, UUID(run_id))
+    return len(answer["runs"])

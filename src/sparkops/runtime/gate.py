@@ -84,7 +84,7 @@ class RecordedGate:
 
         Raises:
             Parked: the step waits for a person; what was allowed has been done and recorded.
-            Fenced, CancelRequested: this attempt must stop.
+            Fenced, CancelRequested, Halted: this attempt must stop.
             NonDeterministic: an earlier attempt did something else at this place.
         """
         first = self._seq + 1

@@ -1,19 +1,19 @@
 """`python -m sparkops.worker [--queues run,policy]`: one worker process, settings from the environment."""
 
 import argparse
+import asyncio
 import os
 import sys
 from uuid import UUID
 
 from sparkops.core import log
 from sparkops.core.config import load_settings
+from sparkops.core.db import check_durable
 from sparkops.core.errors import ConfigError
 from sparkops.core.ids import new_id
 from sparkops.messenger.app import QUEUES
 from sparkops.worker.app import run_worker
-
-SESSION = "SPARK_WORKER_SESSION"
-"""Set by a supervisor, so that it can release the leases of a worker that it saw die."""
+from sparkops.worker.isolation import SESSION
 
 
 def main() -> int:
@@ -25,6 +25,8 @@ def main() -> int:
         settings = load_settings()
         session_id = UUID(os.environ[SESSION]) if SESSION in os.environ else new_id()
         log.configure(level=settings.log_level, fmt=settings.log_format, role="worker")
+        if settings.require_durable:
+            asyncio.run(check_durable(settings.app_login[0]))
         return run_worker(settings, session_id=session_id, queues=queues)
     except ConfigError as error:
         print(error.detail, file=sys.stderr)  # noqa: T201 -- the one sentence for who started it

@@ -3,7 +3,8 @@
 import asyncio
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -23,13 +24,44 @@ from sparkops.runtime.attempt import Runtime
 from sparkops.runtime.llm.registry import Models
 from sparkops.runtime.policies import PolicyCache
 from sparkops.runtime.tools.registry import builtin_tools
+from sparkops.worker.event_log import event_log
+from sparkops.worker.isolation import Isolation
 from sparkops.worker.loop import WorkerLoop, open_worker
+from sparkops.worker.relay import Relay
 from sparkops.worker.tasks import register
 
 log = structlog.get_logger()
 
 HINT_THREADS = 2
 """A hint takes microseconds; two threads so that one that hangs does not silence the queue."""
+
+
+@asynccontextmanager
+async def open_runtime(
+    settings: Settings,
+    app: Celery,
+    *,
+    name: str = "sparkops worker",
+    on_work: Callable[[str], None] | None = None,
+) -> AsyncIterator[Runtime]:
+    """Open what attempts of one process share, and close it at the end. `on_work` hears of work made here.
+
+    Raises:
+        ConfigError: a setting that workers need is missing.
+        OSError, asyncpg.PostgresError: the database cannot be reached or refuses the login.
+    """
+    connections = BlockingConnectionPool.from_url(settings.broker_url, max_connections=8, timeout=2)
+    redis = Redis(connection_pool=connections)
+    url, role = settings.app_login
+    async with open_database(url, role=role, name=name) as database, Models(settings) as models:
+        bell = RedisBell(app, redis, on_work=on_work)
+        engine = Engine(database, bell, settings.lease, settings.run_budget_micros)
+        blobs = Blobs.in_directory(settings.blob_dir)
+        try:
+            yield Runtime(engine, settings, blobs, models, builtin_tools(), PolicyCache(database), bell)
+        finally:
+            await bell.close()
+            await redis.aclose()
 
 
 class LoopThread(threading.Thread):
@@ -68,26 +100,19 @@ class LoopThread(threading.Thread):
 
     async def _main(self) -> None:
         settings = self._settings
-        connections = BlockingConnectionPool.from_url(settings.broker_url, max_connections=8, timeout=2)
-        redis = Redis(connection_pool=connections)
-        url, role = settings.app_login
-        async with open_database(url, role=role, name="sparkops worker") as database, Models(settings) as models:
-            bell = RedisBell(self._app, redis, on_work=lambda queue: self.wake())
-            engine = Engine(database, bell, settings.lease, settings.run_budget_micros)
-            runtime = Runtime(
-                engine,
-                settings,
-                Blobs.in_directory(settings.blob_dir),
-                models,
-                builtin_tools(),
-                PolicyCache(database),
-                bell,
+        async with open_runtime(settings, self._app, on_work=lambda queue: self.wake()) as runtime:
+            worker = await open_worker(runtime.engine, self._session_id, self._queues, settings.slots)
+            self._worker_loop = WorkerLoop(
+                runtime,
+                worker,
+                slots=settings.slots,
+                drain_seconds=settings.drain_seconds,
+                companions=[
+                    Isolation(runtime.engine, worker, drain_seconds=settings.drain_seconds),
+                    Relay(runtime.engine, worker, await event_log(runtime.engine, settings)),
+                ],
             )
-            worker = await open_worker(engine, self._session_id, self._queues, settings.slots)
-            self._worker_loop = WorkerLoop(runtime, worker, slots=settings.slots, drain_seconds=settings.drain_seconds)
             await self._worker_loop.run()
-            await bell.close()
-        await redis.aclose()
 
 
 class LoopStep(bootsteps.StartStopStep):  # type: ignore[misc]

@@ -1,6 +1,7 @@
 """The ends that gather while one commit is in flight share the next."""
 
 from collections.abc import Callable, Sequence
+from uuid import UUID
 
 import structlog
 
@@ -19,7 +20,7 @@ MAX_BATCH = 200
 class Completer:
     """Records ends that the database can apply alone. One transaction is in flight at a time."""
 
-    def __init__(self, engine: Engine, worker: Worker, room: Callable[[int], int]) -> None:
+    def __init__(self, engine: Engine, worker: Worker, room: Callable[[Sequence[UUID]], int]) -> None:
         self._engine = engine
         self._worker = worker
         self._room = room
@@ -37,7 +38,8 @@ class Completer:
 
     async def _complete(self, ends: Sequence[Ended]) -> Sequence[Sequence[Claim] | BaseException]:
         """The first end that is recorded takes all the steps that come next."""
-        done = await complete(self._engine, self._worker, ends, claim=self._room(len(ends)))
+        room = self._room([ended.claim.project_id for ended in ends])
+        done = await complete(self._engine, self._worker, ends, claim=room)
         claims: Sequence[Claim] = done.claims
         answers: list[Sequence[Claim] | BaseException] = []
         for ended in ends:

@@ -6,7 +6,8 @@ import os
 import random
 import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Protocol
 from uuid import UUID
 
 import asyncpg
@@ -22,8 +23,10 @@ from sparkops.engine.context import Engine, Worker
 from sparkops.engine.errors import Fenced, JudgedAnew, WrongEpoch
 from sparkops.engine.give_back import release_session
 from sparkops.engine.sweep import sweep
-from sparkops.runtime.attempt import Runtime, execute
+from sparkops.engine.wake import wake_due
+from sparkops.runtime.attempt import Runtime, Waiting, execute
 from sparkops.runtime.trust import Trust
+from sparkops.worker.alarms import Alarms
 from sparkops.worker.completer import Completer
 from sparkops.worker.slots import Held, Slots, Stop
 
@@ -35,21 +38,40 @@ SWEEP_SECONDS = 2.0
 PARTITION_SECONDS = 3600.0
 """Months come seldom, and two are made ahead; a worker that lives for long still meets one."""
 JITTER = 0.2
+WATCHDOG_SECONDS = 20.0
+"""A claim takes longer than the database's time limits allow only if this process is broken: see `_beat`."""
+COMPANION_SECONDS = 2.0
+"""What companions may take to end, beyond the drain's grace."""
 RETRY_SECONDS = 0.5
 """Pause after the database did not answer, for what must be written and is safe to repeat."""
 
 LOST_CONNECTION = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 _REGISTER = """
-INSERT INTO worker_sessions (id, host, pid, queues, slots, code_version) VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO worker_sessions (id, host, pid, queues, slots, code_version, parent_id) VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (id) DO NOTHING
 """
+_MORE_THAN_ONE_PROJECT = "SELECT count(*) > 1 FROM (SELECT 1 FROM projects LIMIT 2) p"
 
 
-async def open_worker(engine: Engine, session_id: UUID, queues: Sequence[str], slots: int) -> Worker:
-    """Register this process, so that people see it, and learn the epoch of the database."""
+class Companion(Protocol):
+    """What goes on beside the claims of a worker."""
+
+    async def run(self, draining: asyncio.Event) -> None:
+        """Go on until the worker drains, then end within the drain's grace."""
+        ...
+
+
+async def open_worker(
+    engine: Engine, session_id: UUID, queues: Sequence[str], slots: int, *, parent_id: UUID | None = None
+) -> Worker:
+    """Register this process, so that people see it, and learn the epoch of the database.
+
+    `parent_id`: the session of the worker that started this process for isolated steps.
+    """
     pool = engine.database.pool
-    await pool.execute(_REGISTER, session_id, socket.gethostname(), os.getpid(), list(queues), slots, __version__)
+    place = socket.gethostname(), os.getpid()
+    await pool.execute(_REGISTER, session_id, *place, list(queues), slots, __version__, parent_id)
     failpoint("after_register")
     await pool.execute("SELECT ensure_partitions(2)")
     epoch: UUID = await pool.fetchval("SELECT epoch FROM system")
@@ -59,7 +81,16 @@ async def open_worker(engine: Engine, session_id: UUID, queues: Sequence[str], s
 class WorkerLoop:
     """One process's share of the work. `run` returns after `drain`; everything lives on one event loop."""
 
-    def __init__(self, runtime: Runtime, worker: Worker, *, slots: int, drain_seconds: float) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        worker: Worker,
+        *,
+        slots: int,
+        drain_seconds: float,
+        companions: Sequence[Companion] = (),
+        watchdog_seconds: float = WATCHDOG_SECONDS,
+    ) -> None:
         self._runtime = runtime
         self._engine = runtime.engine
         self._worker = worker
@@ -67,7 +98,11 @@ class WorkerLoop:
         self._slots = Slots(slots)
         self._completer = Completer(self._engine, worker, self._room)
         self._wake = asyncio.Event()
+        self._alarms = Alarms(self._wake_due)
         self._draining = asyncio.Event()
+        self._companions = companions
+        self._watchdog_seconds = watchdog_seconds
+        self._progress = time.monotonic()
         self.fenced = 0
 
     def wake(self) -> None:
@@ -85,19 +120,25 @@ class WorkerLoop:
         keepers = [
             asyncio.create_task(self._every(self._engine.lease.total_seconds() / 3, self._beat), name="heartbeat"),
             asyncio.create_task(self._every(SWEEP_SECONDS, self._sweep), name="sweep"),
+            asyncio.create_task(self._alarms.run(), name="alarms"),
             asyncio.create_task(self._every(PARTITION_SECONDS, self._make_partitions), name="partitions"),
         ]
+        beside = [asyncio.create_task(each.run(self._draining)) for each in self._companions]
         try:
             await self._claim_until_drained()
+            self._draining.set()
             await self._finish_or_give_back()
+            if beside:
+                await asyncio.wait(beside, timeout=self._drain_seconds + COMPANION_SECONDS)
         finally:
-            for keeper in keepers:
-                keeper.cancel()
-            await asyncio.wait(keepers)
+            for task in (*keepers, *beside):
+                task.cancel()
+            await asyncio.wait((*keepers, *beside))
         log.info("worker.stopped", session_id=str(self._worker.session_id), fenced=self.fenced)
 
     async def _claim_until_drained(self) -> None:
         while not self._draining.is_set():
+            self._progress = time.monotonic()
             self._wake.clear()
             try:
                 await self._claim_all()
@@ -110,12 +151,20 @@ class WorkerLoop:
                 await asyncio.wait_for(self._wake.wait(), IDLE_POLL_SECONDS * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311
 
     async def _claim_all(self) -> None:
-        while not self._draining.is_set() and (room := min(self._slots.free, CLAIM_BATCH)) > 0:
+        if self._slots.shared is None:
+            await self._look_for_projects()
+        while not self._draining.is_set() and (room := min(self._slots.claimable, CLAIM_BATCH)) > 0:
             sent = time.monotonic()
-            claims = await claim(self._engine, self._worker, limit=room, idle=self._slots.idle)
+            full = self._slots.full
+            with self._slots.promised(room):
+                claims = await self._claim(room, full)
+            self._progress = time.monotonic()
             self._start(claims, sent)
             if len(claims) < room:
                 return
+
+    async def _claim(self, room: int, full: Collection[UUID]) -> Sequence[Claim]:
+        return await claim(self._engine, self._worker, limit=room, full=full)
 
     def _start(self, claims: Sequence[Claim], sent: float) -> None:
         for each in claims:
@@ -128,16 +177,19 @@ class WorkerLoop:
         next_claims: Sequence[Claim] = ()
         sent = time.monotonic()
         try:
-            while (ended := await self._execute(held)) is not None:
+            while isinstance(ended := await self._execute(held), Ended):
                 failpoint("after_execute")
                 held.ending = True
                 sent = time.monotonic()
                 try:
                     next_claims = await self._record(held, ended)
+                    self._alarms.set(ended.retry_in)
                     break
                 except JudgedAnew:
                     held.ending = False
                     self._runtime.policies.forget(held.claim.project_id)
+            else:
+                self._alarms.set(ended.due_in)
         except Fenced as fenced:
             self.fenced += 1
             lease = held.claim.lease
@@ -154,7 +206,7 @@ class WorkerLoop:
         else:
             self._wake.set()
 
-    async def _execute(self, held: Held) -> Ended | None:
+    async def _execute(self, held: Held) -> Ended | Waiting:
         try:
             return await execute(self._runtime, held.claim, held.trust)
         except asyncio.CancelledError:
@@ -174,18 +226,25 @@ class WorkerLoop:
             try:
                 if ended.mechanical:
                     return await self._completer.add(ended)
-                return (await end_attempt(self._engine, self._worker, ended, claim=self._room(1))).claims
+                return (
+                    await end_attempt(self._engine, self._worker, ended, claim=self._room([ended.claim.project_id]))
+                ).claims
             except LOST_CONNECTION as error:
                 if not held.trust.holds():
                     raise Fenced("The lease ran out while the database did not answer.", where="trust") from error
                 log.warning("complete.failed", step_id=str(held.claim.lease.step_id), error=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
 
-    def _room(self, ending: int) -> int:
-        """How many steps may be taken on when so many end; none while this process drains."""
-        return 0 if self._draining.is_set() else max(self._slots.free + ending, 0)
+    def _room(self, ending: Sequence[UUID]) -> int:
+        """How many steps may be taken on when steps of these projects end; none while this process drains."""
+        return 0 if self._draining.is_set() else self._slots.room_after(ending)
 
     async def _beat(self) -> None:
+        """Keep the leases; but a process whose claims stand still must not look alive: its steps go to others."""
+        stood_still = time.monotonic() - self._progress
+        if stood_still > self._watchdog_seconds and not self._draining.is_set():
+            log.error("worker.stuck", session_id=str(self._worker.session_id), seconds=round(stood_still))
+            return
         held = self._slots.all()
         sent = time.monotonic()
         answer = await heartbeat(self._engine, self._worker, [each.claim.lease for each in held])
@@ -201,11 +260,21 @@ class WorkerLoop:
 
     async def _sweep(self) -> None:
         swept = await sweep(self._engine, self._worker.queues)
+        await self._look_for_projects()
         if swept.reaped or swept.repaired:
             log.info("sweep.found", reaped=swept.reaped, repaired=swept.repaired)
         for each in self._slots.all():
             if not each.trust.holds():
                 each.end(Stop.LOST)
+
+    async def _wake_due(self) -> None:
+        """A wait or a pause before a retry is over."""
+        with contextlib.suppress(*LOST_CONNECTION):
+            await wake_due(self._engine)
+        self._wake.set()
+
+    async def _look_for_projects(self) -> None:
+        self._slots.shared = await self._engine.database.pool.fetchval(_MORE_THAN_ONE_PROJECT)
 
     async def _make_partitions(self) -> None:
         await self._engine.database.pool.execute("SELECT ensure_partitions(2)")

@@ -1,7 +1,9 @@
 """What this process holds: one entry a step, from its claim to its end."""
 
 import asyncio
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
@@ -41,30 +43,69 @@ class Held:
             self.task.cancel(why)
 
 
+RESERVE = 10
+"""One slot of so many, and at least one, is kept from each project for the others."""
+
+
 class Slots:
-    """The steps of this process, up to a number."""
+    """The steps of this process, up to a number.
+
+    `shared`: there is more than one project, so none may hold all slots: where one has work without end, the first
+    step of another must find a slot that is free. None: not known yet, and taken for yes.
+    """
 
     def __init__(self, size: int) -> None:
         self.size = size
+        self.shared: bool | None = None
         self._held: dict[UUID, Held] = {}
+        self._by_project: Counter[UUID] = Counter()
+        self._promised = 0
 
     @property
     def free(self) -> int:
-        """How many more steps may be claimed. A step that must run alone leaves no room."""
-        alone = any(held.claim.isolate for held in self._held.values())
-        return 0 if alone else self.size - len(self._held)
+        """How many more steps may be claimed."""
+        return max(self.size - len(self._held) - self._promised, 0)
 
     @property
-    def idle(self) -> bool:
-        return not self._held
+    def share(self) -> int:
+        """How many slots one project may hold."""
+        return self.size if self.shared is False else max(self.size - max(self.size // RESERVE, 1), 1)
+
+    @property
+    def full(self) -> Sequence[UUID]:
+        """The projects that hold their share."""
+        return [project for project, count in self._by_project.items() if count + self._promised >= self.share]
+
+    @property
+    def claimable(self) -> int:
+        """How many steps may be claimed at once from projects that are not full, be they all of one project."""
+        most = max((count for project, count in self._by_project.items() if project not in self.full), default=0)
+        return max(min(self.free, self.share - most - self._promised), 0)
+
+    def room_after(self, ending: Sequence[UUID]) -> int:
+        """How many steps may be taken on when these end, one for each project named, be they all of one project."""
+        counts = Counter(ending)
+        shares = (self.share - self._promised - self._by_project[each] + counts[each] for each in counts)
+        return max(min(self.free + len(ending), *shares), 0)
+
+    @contextmanager
+    def promised(self, count: int) -> Iterator[None]:
+        """Keep slots for steps that are being claimed, of whatever project, so that nobody else claims for them."""
+        self._promised += count
+        try:
+            yield
+        finally:
+            self._promised -= count
 
     def add(self, held: Held) -> None:
         self._held[held.claim.lease.step_id] = held
+        self._by_project[held.claim.project_id] += 1
 
     def remove(self, lease: Lease) -> None:
         held = self._held.get(lease.step_id)
         if held is not None and held.claim.lease == lease:
             del self._held[lease.step_id]
+            self._by_project -= Counter([held.claim.project_id])  # and forgets those that hold nothing
 
     def all(self) -> Sequence[Held]:
         return list(self._held.values())

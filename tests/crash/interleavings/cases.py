@@ -86,7 +86,7 @@ async def prepare_case(world: World, name: str, effect_class: str, epoch: UUID) 
     await world.sql(
         "UPDATE steps SET queue = CASE node_key WHEN 'free' THEN 'later' ELSE $2 END WHERE run_id = $1", run_id, queue
     )
-    case.claims = {each.key: each for each in await claim(world.engine, first, limit=4, idle=False)}
+    case.claims = {each.key: each for each in await claim(world.engine, first, limit=4)}
     assert set(case.claims) == {"held", "asks", "asking", "new"}
     await world.sql("UPDATE steps SET queue = $2 WHERE run_id = $1 AND queue = 'later'", run_id, queue)
     for key in ("asks", "asking"):

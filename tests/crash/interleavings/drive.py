@@ -51,7 +51,7 @@ async def _answer_all(world: World) -> None:
 
 
 async def _work(world: World, worker: Worker, cases: Mapping[UUID, Case]) -> None:
-    while claims := await claim(world.engine, worker, limit=50, idle=True):
+    while claims := await claim(world.engine, worker, limit=50):
         ended = [end for held in claims if (end := await _execute(world, held, cases.get(held.run_id)))]
         await complete(world.engine, worker, [end for end in ended if end.mechanical], claim=0)
         for end in ended:

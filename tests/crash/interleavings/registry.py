@@ -52,7 +52,7 @@ class Transaction:
 
 
 async def _claim(engine: Engine, case: Case) -> int:
-    return len(await claim(engine, case.second, limit=3, idle=False))
+    return len(await claim(engine, case.second, limit=3))
 
 
 async def _heartbeat(engine: Engine, case: Case) -> int:

@@ -17,6 +17,9 @@ export const aRun = (given: Partial<Run> = {}): Run => ({
   created_at: AT,
   started_at: AT,
   finished_at: null,
+  priority: 'normal',
+  paused_at: null,
+  paused_by: null,
   cancel_requested_at: null,
   cost_micros: 0,
   tokens: { input: 0, output: 0 },
@@ -25,6 +28,7 @@ export const aRun = (given: Partial<Run> = {}): Run => ({
   steps_by_status: {},
   last_seq: 0,
   scripted: false,
+  source: null,
   ...given,
 })
 
@@ -43,6 +47,7 @@ export const aStep = (given: Partial<Step> = {}): Step => ({
   started_at: AT,
   finished_at: null,
   waiting_for: null,
+  copied_from: null,
   error: null,
   cost_micros: 0,
   name: 'sql.query',
@@ -117,6 +122,7 @@ export const aWorkflow = (
   steps_total: 1,
   created_at: AT,
   updated_at: AT,
+  max_running_runs: null,
   latest: {
     id: 'version-3',
     version: 3,

@@ -9,6 +9,7 @@ from sparkops.api.deps import AuditDep, NamedProject, PageDep, PrincipalDep, Ses
 from sparkops.api.responses import problems
 from sparkops.api.views import catalogue
 from sparkops.api.views import identity as views
+from sparkops.api.views.control import Limits
 from sparkops.core.errors import NotFound
 from sparkops.core.paging import page_of
 from sparkops.core.principal import Role
@@ -17,7 +18,7 @@ from sparkops.domains.identity.service import add_member as add_member_to
 from sparkops.domains.policies.queries import add_policy, policy
 from sparkops.domains.policies.service import change_policy
 from sparkops.domains.projects.models import Project
-from sparkops.domains.projects.queries import projects_of
+from sparkops.domains.projects.queries import limit_runs, projects_of
 from sparkops.domains.projects.service import create_project as create
 from sparkops.domains.tools.service import install_tools
 from sparkops.runtime.tools.registry import builtin_tools
@@ -28,7 +29,12 @@ router = APIRouter(prefix="/projects", tags=["projects"])
 def project_view(project: Project, roles: Mapping[UUID, Role]) -> views.Project:
     """Return a project as its member sees it."""
     return views.Project(
-        id=project.id, slug=project.slug, name=project.name, role=roles[project.id], created_at=project.created_at
+        id=project.id,
+        slug=project.slug,
+        name=project.name,
+        role=roles[project.id],
+        max_running_runs=project.max_running_runs,
+        created_at=project.created_at,
     )
 
 
@@ -56,6 +62,17 @@ async def create_project(
 @router.get("/{slug}", responses=problems(404))
 async def get_project(project: NamedProject, principal: PrincipalDep, session: SessionDep) -> views.Project:
     """Return one project."""
+    return project_view(project, await identity.roles_of(session, principal))
+
+
+@router.patch("/{slug}", responses=problems(404))
+async def update_project(
+    body: Limits, project: NamedProject, principal: PrincipalDep, session: SessionDep, audit: AuditDep
+) -> views.Project:
+    """Set how many runs of a project go on at once. Those that do go on; a raised limit moves the queue in seconds."""
+    await limit_runs(session, principal, project_id=project.id, max_running_runs=body.max_running_runs)
+    await audit("project.limits", f"project:{project.id}", project.id, max_running_runs=body.max_running_runs)
+    await session.refresh(project)
     return project_view(project, await identity.roles_of(session, principal))
 
 

@@ -5,14 +5,16 @@ from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.api.compose import call_views, failure, step_views
-from sparkops.api.deps import DoorDep, PageDep, PrincipalDep, SessionDep
+from sparkops.api.deps import Door, DoorDep, PageDep, PrincipalDep, SessionDep
 from sparkops.api.responses import problems
 from sparkops.api.routes.runs import find_run
 from sparkops.api.views import runs as views
 from sparkops.core.errors import NotFound
 from sparkops.core.paging import PageRequest, page_of, page_request
+from sparkops.core.principal import Principal
 from sparkops.domains.artifacts import queries as artifacts
 from sparkops.domains.effects.queries import calls
 from sparkops.domains.runs import queries
@@ -33,6 +35,7 @@ async def list_steps(
     run_id: UUID,
     principal: PrincipalDep,
     session: SessionDep,
+    door: DoorDep,
     limit: Annotated[int, Query(ge=1, le=MAX_STEPS)] = MAX_STEPS,
     cursor: Annotated[str | None, Query(max_length=64)] = None,
 ) -> views.StepList:
@@ -40,17 +43,30 @@ async def list_steps(
     run = await find_run(session, principal, run_id)
     page = PageRequest(limit, page_request(None, cursor).after)
     found = page_of(await queries.steps(session, principal, run_id=run_id, page=page), page)
-    return views.StepList(items=await step_views(session, principal, run, found.items), next_cursor=found.next_cursor)
+    return views.StepList(items=await step_views(session, door, run, found.items), next_cursor=found.next_cursor)
 
 
 @router.get("/steps/{step_id}", responses=problems(404))
-async def get_step(run_id: UUID, step_id: UUID, principal: PrincipalDep, session: SessionDep) -> views.StepDetail:
+async def get_step(
+    run_id: UUID, step_id: UUID, principal: PrincipalDep, session: SessionDep, door: DoorDep
+) -> views.StepDetail:
     """Return one step with its output and all attempts at it."""
+    return await step_detail(session, door, principal, run_id, step_id)
+
+
+async def step_detail(
+    session: AsyncSession, door: Door, principal: Principal, run_id: UUID, step_id: UUID
+) -> views.StepDetail:
+    """Return one step whole.
+
+    Raises:
+        NotFound: there is no such run of the principal, or no such step in it.
+    """
     run = await find_run(session, principal, run_id)
     step = await queries.step(session, principal, run_id=run_id, step_id=step_id)
     if step is None:
         raise NotFound("There is no such step in this run.")
-    view = (await step_views(session, principal, run, [step]))[0]
+    view = (await step_views(session, door, run, [step]))[0]
     tries = await queries.attempts(session, principal, run_id=run_id, step_id=step_id)
     return views.StepDetail(**view.model_dump(), output=step.output, attempts=[_attempt(*one) for one in tries])
 

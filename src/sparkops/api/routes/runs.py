@@ -27,7 +27,9 @@ from sparkops.domains.projects.queries import watched_project
 from sparkops.domains.runs import queries
 from sparkops.domains.runs.models import Run
 from sparkops.domains.runs.state import RunStatus
+from sparkops.domains.workflows.definition import PRIORITIES
 from sparkops.domains.workflows.queries import ids_named, ids_with_name_part
+from sparkops.engine import pause
 from sparkops.engine.accept import RunRequest, accept_run
 from sparkops.engine.cancel import cancel_run as ask_to_stop
 
@@ -50,13 +52,13 @@ async def find_run(session: AsyncSession, principal: Principal, run_id: UUID) ->
     return found
 
 
-async def _read(door: Door, principal: Principal, run_id: UUID) -> views.Run:
+async def read_run(door: Door, principal: Principal, run_id: UUID) -> views.Run:
     """Read a run after the engine's own transaction has changed it."""
     async with door.database.sessions.begin() as session:
-        return await run_whole(session, principal, await find_run(session, principal, run_id))
+        return await run_whole(session, principal, door.known, await find_run(session, principal, run_id))
 
 
-@router.post("", status_code=201, responses={200: {"model": views.Run}, **problems(404, 413, 503)})
+@router.post("", status_code=201, responses={200: {"model": views.Run}, **problems(404, 409, 413, 503)})
 async def create_run(
     body: views.NewRun,
     response: Response,
@@ -74,14 +76,15 @@ async def create_run(
         version=body.version,
         input=body.input,
         budget_micros=body.budget_micros,
+        priority=PRIORITIES[body.priority] if body.priority else None,
         idem_key=idempotency_key,
     )
     accepted = await accept_run(door.engine, principal, request)
     if not accepted.created:
         response.status_code = 200
     if accepted.begun is None:
-        return await _read(door, principal, accepted.run_id)
-    return await begun_run(door.database.sessions, principal, body.project, accepted.run_id, accepted.begun)
+        return await read_run(door, principal, accepted.run_id)
+    return await begun_run(door, principal, body.project, accepted.run_id, accepted.begun)
 
 
 @router.get("", responses=problems(404))
@@ -89,6 +92,7 @@ async def list_runs(
     project: QueriedProject,
     principal: PrincipalDep,
     session: SessionDep,
+    door: DoorDep,
     page: PageDep,
     status: Annotated[list[RunStatus] | None, Query(description="Any of these.")] = None,
     workflow: Annotated[str | None, Query(max_length=100, description="The name of a workflow.")] = None,
@@ -101,7 +105,7 @@ async def list_runs(
     where = await _narrowed(session, project.id, where, (q or "").strip().lower())
     rows = await queries.runs(session, principal, project_id=project.id, where=where, page=page)
     found = page_of(rows, page)
-    items = await run_summaries(session, principal, found.items)
+    items = await run_summaries(session, principal, door.known, found.items)
     return views.RunList(items=items, next_cursor=found.next_cursor)
 
 
@@ -124,13 +128,27 @@ async def _narrowed(session: AsyncSession, project_id: UUID, where: queries.RunF
 
 
 @router.get("/{run_id}", responses=problems(404))
-async def get_run(run_id: UUID, principal: PrincipalDep, session: SessionDep) -> views.Run:
+async def get_run(run_id: UUID, principal: PrincipalDep, session: SessionDep, door: DoorDep) -> views.Run:
     """Return one run."""
-    return await run_whole(session, principal, await find_run(session, principal, run_id))
+    return await run_whole(session, principal, door.known, await find_run(session, principal, run_id))
 
 
 @router.post("/{run_id}/cancel", status_code=202, responses=problems(404))
 async def cancel_run(run_id: UUID, principal: PrincipalDep, door: DoorDep) -> views.Run:
     """Ask a run to stop; asking again, or asking a run that has ended, changes nothing."""
     await ask_to_stop(door.engine, principal, run_id)
-    return await _read(door, principal, run_id)
+    return await read_run(door, principal, run_id)
+
+
+@router.post("/{run_id}/pause", responses=problems(404, 409))
+async def pause_run(run_id: UUID, principal: PrincipalDep, door: DoorDep) -> views.Run:
+    """Let nothing more of a run start; what runs goes on to its end. Pausing it again changes nothing."""
+    await pause.pause_run(door.engine, principal, run_id)
+    return await read_run(door, principal, run_id)
+
+
+@router.post("/{run_id}/resume", responses=problems(404, 409))
+async def resume_run(run_id: UUID, principal: PrincipalDep, door: DoorDep) -> views.Run:
+    """Let a paused run go on, or queue where a limit leaves no room. A run that is not paused stays as it is."""
+    await pause.resume_run(door.engine, principal, run_id)
+    return await read_run(door, principal, run_id)

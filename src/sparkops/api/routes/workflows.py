@@ -14,6 +14,7 @@ from sparkops.api.deps import AuditDep, Door, DoorDep, PageDep, PrincipalDep, Qu
 from sparkops.api.responses import problems
 from sparkops.api.views import catalogue as views
 from sparkops.api.views.base import ProblemError
+from sparkops.api.views.control import Limits
 from sparkops.core.errors import NotFound
 from sparkops.core.paging import page_of
 from sparkops.core.principal import Principal
@@ -40,6 +41,7 @@ def _summary(workflow: Workflow, latest: WorkflowVersion, project: str) -> views
         steps_total=len(latest.definition["steps"]),
         created_at=workflow.created_at,
         updated_at=latest.created_at,
+        max_running_runs=workflow.max_running_runs,
     )
 
 
@@ -74,6 +76,7 @@ async def _known(session: AsyncSession, door: Door, project_id: UUID) -> service
         agents=await agent_names(session, project_id=project_id),
         tools=await tool_parameters(session, project_id=project_id),
         models=door.settings.models.keys(),
+        workflows=await queries.workflow_names(session, project_id=project_id),
     )
 
 
@@ -129,6 +132,20 @@ async def validate_workflow(body: views.NewWorkflow, principal: PrincipalDep, do
 async def get_workflow(workflow_id: UUID, principal: PrincipalDep, session: SessionDep) -> views.Workflow:
     """Return a workflow with its latest version."""
     workflow, latest = await _workflow(session, principal, workflow_id)
+    slugs = await slugs_of(session, principal, project_ids=[workflow.project_id])
+    return _whole(workflow, latest, slugs[workflow.project_id])
+
+
+@router.patch("/{workflow_id}", responses=problems(404))
+async def update_workflow(
+    workflow_id: UUID, body: Limits, principal: PrincipalDep, session: SessionDep, audit: AuditDep
+) -> views.Workflow:
+    """Set how many runs of a workflow go on at once. Those that do go on; a raised limit moves the queue in seconds."""
+    limit = body.max_running_runs
+    if not await queries.limit_runs(session, principal, workflow_id=workflow_id, max_running_runs=limit):
+        raise NotFound("There is no such workflow here.")
+    workflow, latest = await _workflow(session, principal, workflow_id)
+    await audit("workflow.limits", f"workflow:{workflow_id}", workflow.project_id, max_running_runs=limit)
     slugs = await slugs_of(session, principal, project_ids=[workflow.project_id])
     return _whole(workflow, latest, slugs[workflow.project_id])
 

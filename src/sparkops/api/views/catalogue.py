@@ -131,6 +131,8 @@ class WorkflowSummary(View):
     created_at: datetime
     updated_at: datetime
     """When its latest version was made."""
+    max_running_runs: int | None
+    """How many of its runs go on at once, the others queue; null: any number."""
 
 
 class WorkflowList(View):

@@ -45,6 +45,8 @@ class Project(View):
     slug: str
     name: str
     role: Role
+    max_running_runs: int | None
+    """How many of its runs go on at once, the others queue; null: any number."""
     created_at: datetime
 
 

@@ -8,10 +8,14 @@ from pydantic import Field, JsonValue
 
 from sparkops.api.views.base import Body, Ref, Slug, View
 from sparkops.domains.effects.state import CallKind, CallStatus, EffectClass
-from sparkops.domains.runs.state import AttemptOutcome, RunStatus, StepStatus
+from sparkops.domains.runs.state import AttemptOutcome, RunStatus, SourceKind, StepStatus
 
 MAX_MICROS = 2**53 - 1
 """What a JavaScript number can hold exactly."""
+
+
+Priority = Literal["high", "normal", "low"]
+"""Which steps are claimed first, and which queued runs go on first."""
 
 
 class WorkflowRef(View):
@@ -42,6 +46,13 @@ class RunBudget(View):
     reserved_micros: int
 
 
+class RunSource(View):
+    """The run that a run was made from, and how."""
+
+    run_id: UUID
+    kind: SourceKind
+
+
 class RunSummary(View):
     """A run as lists show it."""
 
@@ -55,6 +66,10 @@ class RunSummary(View):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    priority: Priority
+    paused_at: datetime | None
+    paused_by: Ref | None
+    """Who paused this run alone; null while it is paused with its workflow, or not at all."""
     cancel_requested_at: datetime | None
     cost_micros: int
     tokens: TokenCount
@@ -64,6 +79,7 @@ class RunSummary(View):
     """The sequence number of its newest event."""
     scripted: bool
     """A declared script stands in for a model somewhere in this run."""
+    source: RunSource | None
 
 
 class RunList(View):
@@ -87,6 +103,8 @@ class NewRun(Body):
     version: Annotated[int, Field(ge=1)] | None = None
     input: JsonValue = None
     budget_micros: Annotated[int, Field(ge=0, le=MAX_MICROS)] | None = None
+    priority: Priority | None = None
+    """None: as the workflow says."""
 
     model_config = Body.model_config | {"str_strip_whitespace": False}
 
@@ -112,6 +130,8 @@ class Step(View):
     waiting_for: dict[str, JsonValue] | None
     error: Failure | None
     cost_micros: int
+    copied_from: UUID | None
+    """The step of the source run whose result this is; it was not attempted in this run."""
 
 
 class StepList(View):
@@ -155,7 +175,7 @@ class Decision(View):
 
 
 class Call(View):
-    """One effect of a step: intent, decision, outcome and cost."""
+    """One effect of a step: intent, decision, outcome and cost. `attempt` 0: a copy from the source run, not sent."""
 
     id: UUID
     step_id: UUID

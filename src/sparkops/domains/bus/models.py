@@ -53,7 +53,8 @@ class OutboxEntry(Base):
     __tablename__ = "outbox"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    subscription: Mapped[str] = mapped_column(ForeignKey("subscriptions.name", ondelete="CASCADE"))
+    subscription: Mapped[str]
+    """No foreign key: it would lock the subscription's one row in every transaction that writes an event."""
     project_id: Mapped[UUID]
     run_id: Mapped[UUID]
     seq: Mapped[int]
@@ -73,4 +74,6 @@ class OutboxEntry(Base):
         UniqueConstraint("subscription", "run_id", "seq"),
         CheckConstraint("status IN ('pending', 'delivered', 'dead')", name="status"),
         Index("ix_outbox_due", "subscription", "next_at", postgresql_where=text("status = 'pending'")),
+        Index("ix_outbox_dead", text("id DESC"), postgresql_where=text("status = 'dead'")),
+        Index("ix_outbox_delivered", "ended_at", postgresql_where=text("status = 'delivered'")),
     )

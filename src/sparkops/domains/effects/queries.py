@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import BigInteger, ColumnElement, Label, func, select
+from sqlalchemy import BigInteger, ColumnElement, Label, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.core.paging import PageRequest
 from sparkops.core.principal import Principal
 from sparkops.core.tenancy import visible_to
 from sparkops.domains.effects.models import Call
+from sparkops.domains.effects.state import CallStatus, EffectClass
 
 
 async def calls(
@@ -24,6 +25,20 @@ async def calls(
     if page.after is not None:
         statement = statement.where(Call.id > page.after)
     return (await session.scalars(statement.order_by(Call.id).limit(page.limit + 1))).all()
+
+
+async def calls_in_doubt(
+    session: AsyncSession, principal: Principal, *, run_ids: Collection[UUID], step_ids: Collection[UUID]
+) -> Sequence[Call]:
+    """Return the calls of uncertain steps that a person has to say something about, in the order of each step."""
+    unsent = and_(Call.status == CallStatus.PREPARED, Call.effect_class == EffectClass.UNSAFE)
+    statement = select(Call).where(
+        Call.run_id.in_(run_ids),
+        Call.step_id.in_(step_ids),
+        or_(Call.status == CallStatus.UNKNOWN, unsent),
+        visible_to(principal, Call.project_id),
+    )
+    return (await session.scalars(statement.order_by(Call.step_id, Call.seq))).all()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -52,6 +52,17 @@ async def add_project(session: AsyncSession, *, slug: str, name: str) -> Project
         .returning(Project)
     )
     return project  # noqa: RET504 -- mypy reads a returned `scalar` as Any
+
+
+async def limit_runs(
+    session: AsyncSession, principal: Principal, *, project_id: UUID, max_running_runs: int | None
+) -> None:
+    """Set how many runs of a project of the principal's go on at once, None for any number."""
+    await session.execute(
+        update(Project)
+        .where(Project.id == project_id, visible_to(principal, Project.id))
+        .values(max_running_runs=max_running_runs)
+    )
 
 
 _WATCHED = """

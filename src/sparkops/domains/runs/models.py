@@ -90,6 +90,17 @@ class Run(Base):
             postgresql_where=text("status IN ('running', 'attention', 'paused', 'cancelling', 'compensating')"),
         ),
         Index("ix_runs_queued", "project_id", "priority", "id", postgresql_where=text("status = 'queued'")),
+        Index(
+            "ix_runs_queue",
+            "project_id",
+            "workflow_id",
+            text("coalesce(concurrency_key, '')"),
+            text("(parent_run_id IS NULL)"),
+            "priority",
+            "id",
+            postgresql_where=text("status = 'queued'"),
+        ),
+        Index("ix_runs_paused", "workflow_id", "id", postgresql_where=text("status = 'paused'")),
         CheckConstraint("source_kind IN ('retry', 'fork', 'rerun')", name="source_kind"),
         CheckConstraint("ends_as IN ('failed', 'cancelled')", name="ends_as"),
         one_of("status", RunStatus, "status"),
@@ -147,6 +158,10 @@ class Step(Base):
     max_crashes: Mapped[int] = mapped_column(default=3, server_default="3")
     backoff: Mapped[timedelta] = mapped_column(Interval(), server_default=text("'1 second'"))
     max_backoff: Mapped[timedelta] = mapped_column(Interval(), server_default=text("'1 minute'"))
+    jitter: Mapped[bool] = mapped_column(default=True, server_default="true")
+    """A retry comes after a random part of its pause, so that what failed together does not come back together."""
+    retries_timeouts: Mapped[bool] = mapped_column(default=True, server_default="true")
+    """An attempt that took too long is followed by another, as its retry policy allows."""
     deadline: Mapped[timedelta | None] = mapped_column(Interval())
     """How long the step may take in all, its retries and waits included."""
     on_error: Mapped[str] = mapped_column(default="fail", server_default="fail")
@@ -215,6 +230,11 @@ class Step(Base):
             "project_id",
             text("(waiting_for ->> 'event')"),
             postgresql_where=text("status = 'waiting' AND waiting_for ->> 'kind' = 'event'"),
+        ),
+        Index(
+            "ix_steps_deadline",
+            "fails_at",
+            postgresql_where=text("status IN ('ready', 'waiting') AND fails_at IS NOT NULL"),
         ),
         Index("ix_steps_isolate", "queue", postgresql_where=text("status = 'ready' AND isolate")),
         Index("ix_steps_uncertain", "project_id", postgresql_where=text("status = 'uncertain'")),
@@ -330,6 +350,16 @@ class WorkerSession(Base):
     seen_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     draining: Mapped[bool] = mapped_column(default=False, server_default="false")
     ended_at: Mapped[datetime | None]
+    parent_id: Mapped[UUID | None]
+    """The session of the worker that started this process to run isolated steps; None for an ordinary worker."""
+
+    __table_args__ = (
+        Index(
+            "ix_worker_sessions_parent_id",
+            "parent_id",
+            postgresql_where=text("parent_id IS NOT NULL AND ended_at IS NULL"),
+        ),
+    )
 
 
 class System(Base):

@@ -14,7 +14,7 @@ from sqlalchemy.orm import InstrumentedAttribute, defer
 from sparkops.core.paging import PageRequest
 from sparkops.core.principal import Principal
 from sparkops.core.tenancy import visible_to
-from sparkops.domains.runs.models import Event, Run, RunCounter, Step, StepAttempt, WorkerSession
+from sparkops.domains.runs.models import Event, Run, Step, StepAttempt, WorkerSession
 from sparkops.domains.runs.state import RunStatus, StepStatus
 
 _NO_PAYLOAD = (defer(Run.input, raiseload=True), defer(Run.output, raiseload=True))
@@ -93,12 +93,6 @@ async def run(session: AsyncSession, principal: Principal, *, run_id: UUID) -> R
     return found  # noqa: RET504 -- mypy reads a returned `scalar` as Any
 
 
-async def last_seqs(session: AsyncSession, *, run_ids: Collection[UUID]) -> Mapping[UUID, int]:
-    """Return the sequence number of the newest event, by run."""
-    rows = await session.execute(select(RunCounter.run_id, RunCounter.last_seq).where(RunCounter.run_id.in_(run_ids)))
-    return dict(rows.tuples().all())
-
-
 async def step_counts(session: AsyncSession, *, run_ids: Collection[UUID]) -> Mapping[UUID, Mapping[StepStatus, int]]:
     """Return how many steps stand in each status, by run."""
     rows = await session.execute(
@@ -149,6 +143,35 @@ async def attempts(
         .order_by(StepAttempt.attempt)
     )
     return rows.tuples().all()
+
+
+async def attempts_of_steps(
+    session: AsyncSession, principal: Principal, *, run_ids: Collection[UUID], step_ids: Collection[UUID]
+) -> Sequence[tuple[StepAttempt, WorkerSession | None]]:
+    """Return all attempts at these steps of these runs, each with the worker that held it."""
+    rows = await session.execute(
+        select(StepAttempt, WorkerSession)
+        .outerjoin(WorkerSession, WorkerSession.id == StepAttempt.worker_session)
+        .where(
+            StepAttempt.run_id.in_(run_ids),
+            StepAttempt.step_id.in_(step_ids),
+            visible_to(principal, StepAttempt.project_id),
+        )
+    )
+    return rows.tuples().all()
+
+
+async def uncertain_steps(
+    session: AsyncSession, principal: Principal, *, project_id: UUID, page: PageRequest
+) -> Sequence[Step]:
+    """Return the uncertain steps of a project, those of the newest runs first, one more than the page holds."""
+    statement = select(Step).where(
+        Step.project_id == project_id, Step.status == StepStatus.UNCERTAIN, visible_to(principal, Step.project_id)
+    )
+    if page.after is not None:
+        statement = statement.where(Step.id < page.after)
+    statement = statement.options(_NO_OUTPUT).order_by(Step.id.desc())
+    return (await session.scalars(statement.limit(page.limit + 1))).all()
 
 
 async def events(

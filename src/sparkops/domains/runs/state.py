@@ -73,6 +73,17 @@ TERMINAL_RUN = terminal(RUN_MACHINE)
 TERMINAL_STEP = terminal(STEP_MACHINE)
 
 
+class SourceKind(StrEnum):
+    """How a run was made from another."""
+
+    RETRY = "retry"
+    """What failed or was cancelled is done again, under the same definition and pins."""
+    FORK = "fork"
+    """One step and all behind it are done again, perhaps with another input or version."""
+    RERUN = "rerun"
+    """Everything is done again."""
+
+
 class AttemptOutcome(StrEnum):
     """How one attempt at a step ended."""
 

@@ -90,6 +90,25 @@ async def workflow_version(
     return found  # noqa: RET504 -- mypy reads a returned `scalar` as Any
 
 
+async def names_of_workflows(session: AsyncSession, *, workflow_ids: Collection[UUID]) -> Mapping[UUID, str]:
+    """Return the names of workflows by id, for showing what something is about."""
+    rows = await session.execute(select(Workflow.id, Workflow.name).where(Workflow.id.in_(workflow_ids)))
+    return dict(rows.tuples().all())
+
+
+async def limit_runs(
+    session: AsyncSession, principal: Principal, *, workflow_id: UUID, max_running_runs: int | None
+) -> bool:
+    """Set how many runs of a workflow go on at once, None for any number. False: it is none of the principal's."""
+    changed = await session.scalar(
+        update(Workflow)
+        .where(Workflow.id == workflow_id, visible_to(principal, Workflow.project_id))
+        .values(max_running_runs=max_running_runs)
+        .returning(Workflow.id)
+    )
+    return changed is not None
+
+
 async def definition_of(session: AsyncSession, principal: Principal, *, version_id: UUID) -> dict[str, Json] | None:
     """Return the document of a version that a run names, or None."""
     found = await session.scalar(
@@ -135,6 +154,11 @@ async def version_names(session: AsyncSession, *, version_ids: Collection[UUID])
         .where(WorkflowVersion.id.in_(version_ids))
     )
     return {row[0]: VersionName(*row[1:]) for row in rows.tuples()}
+
+
+async def workflow_names(session: AsyncSession, *, project_id: UUID) -> frozenset[str]:
+    """Return what the `workflow` steps of a project may name."""
+    return frozenset(await session.scalars(select(Workflow.name).where(Workflow.project_id == project_id)))
 
 
 async def add_workflow(session: AsyncSession, *, project_id: UUID, name: str) -> Workflow | None:

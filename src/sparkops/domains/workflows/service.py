@@ -16,11 +16,13 @@ from sparkops.domains.workflows.models import Workflow, WorkflowVersion
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a definition may name: agents of the project, its tools with their arguments' schemas, models of ours."""
+    """What a definition may name: agents of the project, its tools with their arguments' schemas, models of ours, and
+    workflows of the project; None leaves the names of workflows unchecked."""
 
     agents: Collection[str]
     tools: Mapping[str, Mapping[str, Json]]
     models: Collection[str]
+    workflows: Collection[str] | None = None
 
 
 def parse(source: str, known: Known) -> Definition:
@@ -30,7 +32,7 @@ def parse(source: str, known: Known) -> Definition:
         Invalid: it is not valid; `errors` list everything that is wrong.
     """
     tools = {name: ToolSpec(parameters) for name, parameters in known.tools.items()}
-    return parse_definition(source, agents=known.agents, tools=tools, models=known.models)
+    return parse_definition(source, agents=known.agents, tools=tools, models=known.models, workflows=known.workflows)
 
 
 def mistakes(source: str, known: Known) -> Sequence[dict[str, Json]]:

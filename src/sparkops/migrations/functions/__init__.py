@@ -10,7 +10,7 @@ from importlib.resources import files
 
 from sqlalchemy import Connection, text
 
-_INSTALLED = "SELECT obj_description(to_regnamespace('engine'), 'pg_namespace')"
+INSTALLED = "SELECT obj_description(to_regnamespace('engine'), 'pg_namespace')"
 _STALE = """
 SELECT p.oid::regprocedure::text FROM pg_proc p
  WHERE p.pronamespace = to_regnamespace('engine') AND p.xmin <> pg_current_xact_id()::xid
@@ -19,9 +19,8 @@ SELECT p.oid::regprocedure::text FROM pg_proc p
 
 def install_functions(connection: Connection) -> None:
     """Make the functions of schema `engine` exactly those of this program, within the caller's transaction."""
-    texts = sources()
-    mark = "functions " + sha256("\n".join(texts.values()).encode()).hexdigest()
-    if connection.scalar(text(_INSTALLED)) == mark:
+    texts, mark = sources(), functions_mark()
+    if connection.scalar(text(INSTALLED)) == mark:
         return
     # In place, so that sessions which have prepared a call keep it; bodies may name functions that come later.
     connection.exec_driver_sql("SET LOCAL check_function_bodies = off")
@@ -30,6 +29,11 @@ def install_functions(connection: Connection) -> None:
     for (signature,) in connection.execute(text(_STALE)).all():
         connection.exec_driver_sql(f"DROP FUNCTION {signature} CASCADE")
     connection.exec_driver_sql(f"COMMENT ON SCHEMA engine IS '{mark}'")
+
+
+def functions_mark() -> str:
+    """Return what `INSTALLED` answers where the functions are those of this program."""
+    return "functions " + sha256("\n".join(sources().values()).encode()).hexdigest()
 
 
 def sources() -> Mapping[str, str]:

@@ -1,24 +1,30 @@
 CREATE OR REPLACE FUNCTION engine.apply(p_run uuid, p_commands jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- Applies what `engine/decide.py` decided for one run, whose lock the caller holds.
--- p_commands: [{op: ready | skip | succeed | fail, key, output, error, reason} or {op: finish | attention | resume,
--- status, output, error}]. A step that is not pending any more is left alone, so that repeating changes nothing.
--- Returns {ready: [step ids], events}.
+-- p_commands: [{op: ready | skip | succeed | fail, key: its path, output, error, reason, reads} or {op: finish |
+-- attention | resume, status, output, error}]. reads: the keys of the steps that a step which becomes ready reads;
+-- missing: all it names. A step that is not pending any more is left alone, so that repeating changes nothing.
+-- Returns {ready: [step ids], parents: [the step that waits for the run, if it has ended], events}.
 DECLARE
   v_ready jsonb;
   v_events jsonb;
   v_run jsonb;
+  v_parents jsonb;
 BEGIN
   WITH command AS (
     SELECT c.*, CASE c.op WHEN 'ready' THEN 'ready' WHEN 'skip' THEN 'skipped' WHEN 'succeed' THEN 'succeeded'
                           ELSE 'failed' END AS status, row_number() OVER () AS n
-      FROM jsonb_to_recordset(p_commands) AS c (op text, key text, output jsonb, error jsonb, reason text)
+      FROM jsonb_to_recordset(p_commands) AS c (op text, key text, output jsonb, error jsonb, reason text,
+                                              reads jsonb)
      WHERE c.op IN ('ready', 'skip', 'succeed', 'fail')),
   changed AS (
     UPDATE steps s
        SET status = c.status, output = nullif(c.output, 'null'), error = nullif(c.error, 'null'),
            not_before = clock_timestamp(),
+           reads = CASE WHEN c.reads IS NULL THEN s.reads ELSE ARRAY(
+             SELECT n.id FROM steps n WHERE n.id = ANY (s.reads) AND c.reads ? n.node_key) END,
            ready_at = CASE WHEN c.op = 'ready' THEN clock_timestamp() END,
+           fails_at = CASE WHEN c.op = 'ready' THEN clock_timestamp() + s.deadline END,
            started_at = CASE WHEN c.op IN ('succeed', 'fail') THEN clock_timestamp() END,
            finished_at = CASE WHEN c.op <> 'ready' THEN clock_timestamp() END
       FROM command c WHERE s.run_id = p_run AND s.path = c.key AND s.status = 'pending'
@@ -40,8 +46,9 @@ BEGIN
       FROM command c WHERE r.id = p_run AND r.finished_at IS NULL AND r.status <> c.target
     RETURNING r.*)
   SELECT jsonb_agg(jsonb_build_object('run_id', r.id, 'kind', 'run.' || r.status, 'data', jsonb_strip_nulls(
-           jsonb_build_object('status', r.status, 'error', r.error, 'finished_at', r.finished_at))))
-    INTO v_run FROM changed r;
-  RETURN jsonb_build_object('ready', coalesce(v_ready, '[]'),
+           jsonb_build_object('status', r.status, 'error', r.error, 'finished_at', r.finished_at)))),
+         jsonb_agg(r.parent_step_id) FILTER (WHERE r.finished_at IS NOT NULL AND r.parent_step_id IS NOT NULL)
+    INTO v_run, v_parents FROM changed r;
+  RETURN jsonb_build_object('ready', coalesce(v_ready, '[]'), 'parents', coalesce(v_parents, '[]'),
                             'events', coalesce(v_events, '[]') || coalesce(v_run, '[]'));
 END $$;

@@ -2,22 +2,28 @@ CREATE OR REPLACE FUNCTION engine.cancel(p_run uuid, p_user uuid, p_error jsonb)
 LANGUAGE plpgsql AS $$
 -- T_CANCEL. What has not started is cancelled at once; what runs is asked to stop, and from this commit on prepares
 -- nothing more. The run ends when its last running step does. Repeating it lets go of steps that have become uncertain
--- meanwhile and changes nothing else; nor does cancelling a run that has ended. p_user NULL: the platform itself,
--- because of p_error. Returns {status, rings}.
+-- meanwhile and changes nothing else; nor does cancelling a run that has ended, or that takes its effects back because
+-- it was cancelled. Steps of bodies that were never started are left to `abandon_frames`. p_user NULL: the platform,
+-- because of p_error. Returns {status, parents: the step to be woken if the run has ended, freed: where a
+-- place may have become free, rings}.
 DECLARE
   v_run runs;
   v_step steps;
+  v_cancelled uuid[] := '{}';
   v_events jsonb := '[]';
   v_ended jsonb;
 BEGIN
   SELECT * INTO v_run FROM runs WHERE id = p_run FOR UPDATE;
-  IF v_run.finished_at IS NOT NULL OR v_run.status = 'cancelling' AND NOT EXISTS (
-       SELECT 1 FROM steps WHERE run_id = p_run AND status = 'uncertain') THEN
-    RETURN jsonb_build_object('status', v_run.status, 'rings', '[]'::jsonb);
+  IF v_run.finished_at IS NOT NULL OR v_run.status = 'compensating' AND v_run.ends_as = 'cancelled'
+     OR v_run.status = 'cancelling' AND NOT EXISTS (
+          SELECT 1 FROM steps WHERE run_id = p_run AND status = 'uncertain') THEN
+    RETURN jsonb_build_object('status', v_run.status, 'parents', '[]'::jsonb, 'freed', '[]'::jsonb,
+                              'rings', '[]'::jsonb);
   END IF;
   -- What is being prepared is waited for, so that it was before the request and everything later is refused.
   PERFORM 1 FROM steps WHERE run_id = p_run
-     AND status IN ('pending', 'ready', 'running', 'waiting', 'uncertain') ORDER BY id FOR UPDATE;
+     AND status IN ('pending', 'ready', 'running', 'waiting', 'uncertain')
+     AND (parent_id IS NULL OR status <> 'pending') ORDER BY id FOR UPDATE;
   UPDATE runs SET status = 'cancelling', cancel_requested_at = clock_timestamp(), cancelled_by = p_user,
                   error = p_error
    WHERE id = p_run AND status <> 'cancelling';
@@ -27,21 +33,26 @@ BEGIN
   END IF;
 
   FOR v_step IN SELECT * FROM steps WHERE run_id = p_run
-                   AND status IN ('pending', 'ready', 'running', 'waiting', 'uncertain') ORDER BY id FOR UPDATE LOOP
+                   AND status IN ('pending', 'ready', 'running', 'waiting', 'uncertain')
+                   AND (parent_id IS NULL OR status <> 'pending') ORDER BY id FOR UPDATE LOOP
     IF v_step.status = 'running' THEN
-      UPDATE steps SET cancel_requested = true WHERE id = v_step.id;
+      UPDATE steps SET cancel_requested = true, held = false WHERE id = v_step.id;
     ELSE
       UPDATE steps SET status = 'cancelled', finished_at = clock_timestamp(), waiting_for = NULL, wake_at = NULL
        WHERE id = v_step.id RETURNING * INTO v_step;
       v_events := v_events || engine.abandon_calls(v_step) || jsonb_build_array(engine.step_event(
         v_step, 'step.cancelled', jsonb_build_object('finished_at', v_step.finished_at)));
+      v_cancelled := v_cancelled || v_step.id;
     END IF;
   END LOOP;
+  UPDATE frames SET status = 'cancelled', finished_at = clock_timestamp()
+   WHERE parent_id = ANY (v_cancelled) AND status IN ('waiting', 'open');
   UPDATE approvals SET status = 'withdrawn' WHERE run_id = p_run AND status IN ('pending', 'approved');
   PERFORM engine.write_audit(v_run.project_id, coalesce('user:' || p_user, 'system'), 'run.cancel', 'run:' || p_run,
                              coalesce(p_error, '{}'));
 
   v_ended := engine.end_runs(ARRAY[p_run]);
   RETURN jsonb_build_object('status', (SELECT status FROM runs WHERE id = p_run),
-                            'rings', engine.emit(v_events || v_ended));
+                            'parents', v_ended -> 'parents', 'freed', engine.freed(ARRAY[p_run]),
+                            'rings', engine.emit(v_events || (v_ended -> 'events')));
 END $$;

@@ -15,7 +15,8 @@ BEGIN
     END IF;
     INSERT INTO reservations (call_id, send_no, project_id, run_id, budget_ids, amount_micros, status)
     SELECT p_call.id, p_call.sends, p_call.project_id, p_call.run_id, array_agg(b.id ORDER BY b.id), 0, 'held'
-      FROM budgets b WHERE b.scope = 'run' AND b.scope_id = p_call.run_id
+      FROM runs r JOIN budgets b ON b.scope = 'run' AND b.scope_id = ANY (r.lineage || r.id)
+     WHERE r.id = p_call.run_id
     ON CONFLICT DO NOTHING RETURNING * INTO v_hold;
     IF NOT FOUND THEN
       RETURN 0;

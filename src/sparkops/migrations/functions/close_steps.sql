@@ -2,8 +2,9 @@ CREATE OR REPLACE FUNCTION engine.close_steps(p_items jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- Ends attempts by compare and set on the token. The caller holds the locks of their runs.
 -- p_items: [{step_id, attempt, token, status: succeeded | failed | ready, output, error, outcome, retry_seconds,
--- results: [as record_calls]} or {policy_version, calls: [as note_calls]}]; `ready` is a retry. A step that was asked to stop becomes cancelled whatever it brings; one that leaves
--- an effect behind which must not be repeated and whose outcome nobody knows becomes uncertain.
+-- results: [as record_calls]} or {policy_version, calls: [as note_calls]}]; `ready` is a retry. A step that was asked to
+-- stop becomes cancelled whatever it brings; one that leaves an effect behind which must not be repeated and whose
+-- outcome nobody knows becomes uncertain; one whose retry would come after its deadline fails.
 -- Returns {closed: [{step_id, run_id, status}], events}; what is missing in `closed` was fenced and changed nothing.
 DECLARE
   v_item jsonb;
@@ -47,7 +48,11 @@ BEGIN
            CASE WHEN (s.cancel_requested OR i.status <> 'succeeded') AND EXISTS (
                   SELECT 1 FROM calls k WHERE k.run_id = s.run_id AND k.step_id = s.id
                      AND k.status IN ('prepared', 'unknown') AND k.effect_class = 'unsafe') THEN 'uncertain'
-                WHEN s.cancel_requested THEN 'cancelled' ELSE i.status END AS status
+                WHEN s.cancel_requested THEN 'cancelled'
+                WHEN i.status = 'ready'
+                     AND s.fails_at <= clock_timestamp() + make_interval(secs => coalesce(i.retry_seconds, 0))
+                THEN 'failed'
+                ELSE i.status END AS status
       FROM steps s JOIN item i ON s.id = i.step_id AND s.attempt = i.attempt AND s.claim_token = i.token
      WHERE s.status = 'running' ORDER BY s.id FOR UPDATE OF s),
   closed AS (

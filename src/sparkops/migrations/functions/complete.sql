@@ -3,10 +3,11 @@ CREATE OR REPLACE FUNCTION engine.complete(
   p_session uuid, p_lease interval, p_claim int) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- T_COMPLETE with ADVANCE and sticky T_CLAIM inside, for steps whose success the database can apply alone. The arrays
--- have one place for each end; p_more: {policy_version, calls: [as note_calls]} or {results: [as record_calls]}.
+-- have one place for each end; p_outputs: {output}; p_more: {policy_version, calls: [as note_calls]} or {results: [as record_calls]}.
 -- p_claim: how many steps the worker can take next. Closing is a compare and set on the token.
--- Returns {closed: [step ids], stale: [step ids], claims, ready: how many were made ready and not taken, rings}. What
--- is in neither list was fenced. A stale end brought calls that were judged under rules which have changed.
+-- Returns {closed: [step ids], stale: [step ids], claims, ready: how many were made ready and not taken, parents: the
+-- steps to be woken because a run has ended, left: runs to be advanced in a transaction of their own, because a step
+-- that was asked to stop has ended, rings}. What is in neither of the first two was fenced. A stale end brought calls that were judged under rules which have changed.
 -- Lock order: runs by id, steps, calls, reservations, budgets, counters.
 DECLARE
   v_stale uuid[];
@@ -20,6 +21,8 @@ DECLARE
   v_recorded jsonb := '[]';
   v_asked_to_stop jsonb;
   v_stopped jsonb;
+  v_left uuid[] := '{}';
+  v_ended jsonb := '{"parents": []}';
   v_handed jsonb := '{"ready": [], "runs": [], "events": []}';
   v_ready uuid[] := '{}';
   v_taken jsonb := '{"claims": [], "events": []}';
@@ -29,7 +32,7 @@ BEGIN
 
   WITH closed AS (
     UPDATE steps s
-       SET status = 'succeeded', output = nullif(i.output, 'null'), error = NULL, claim_token = NULL,
+       SET status = 'succeeded', output = nullif(i.output -> 'output', 'null'), error = NULL, claim_token = NULL,
            lease_expires_at = NULL, step_deadline_at = NULL, finished_at = clock_timestamp()
       FROM unnest(p_steps, p_attempts, p_tokens, p_outputs, p_more) AS i (step_id, attempt, token, output, more)
      WHERE s.id = i.step_id AND s.attempt = i.attempt AND s.claim_token = i.token AND s.status = 'running'
@@ -46,7 +49,8 @@ BEGIN
             FROM closed n, jsonb_array_elements(n.more -> 'calls') k),
          jsonb_agg(jsonb_build_object('run_id', c.run_id, 'kind', 'step.succeeded', 'step_id', c.id, 'data',
            jsonb_build_object('key', c.node_key, 'status', c.status, 'attempt', c.attempt,
-                              'finished_at', c.finished_at)))
+                              'finished_at', c.finished_at)
+            || CASE WHEN c.parent_id IS NULL THEN '{}' ELSE jsonb_build_object('path', c.path) END))
     INTO v_closed, v_next, v_ending, v_calls, v_events FROM closed c;
   v_closed := coalesce(v_closed, '{}');
 
@@ -68,7 +72,7 @@ BEGIN
      WHERE i.step_id <> ALL (v_closed || v_stale);
     v_stopped := engine.close_steps(v_asked_to_stop);
     v_closed := v_closed || ARRAY(SELECT (c ->> 'step_id')::uuid FROM jsonb_array_elements(v_stopped -> 'closed') c);
-    v_ending := v_ending || ARRAY(SELECT (c ->> 'run_id')::uuid FROM jsonb_array_elements(v_stopped -> 'closed') c);
+    v_left := ARRAY(SELECT DISTINCT (c ->> 'run_id')::uuid FROM jsonb_array_elements(v_stopped -> 'closed') c);
     v_recorded := v_recorded || (v_stopped -> 'events');
   END IF;
 
@@ -80,13 +84,15 @@ BEGIN
   -- A run of which something became ready goes on; the others may have ended.
   v_ending := ARRAY(SELECT unnest(v_ending) EXCEPT SELECT r::uuid FROM jsonb_array_elements_text(v_handed -> 'runs') r);
   IF v_ending <> '{}' THEN
-    v_events := v_events || engine.end_runs(v_ending);
+    v_ended := engine.end_runs(v_ending);
+    v_events := v_events || (v_ended -> 'events');
   END IF;
   IF p_claim > 0 AND v_ready <> '{}' THEN
     v_taken := engine.take(v_ready, p_claim, p_session, p_lease);
   END IF;
   RETURN jsonb_build_object(
     'closed', to_jsonb(v_closed), 'stale', to_jsonb(v_stale), 'claims', v_taken -> 'claims',
-    'ready', cardinality(v_ready) - jsonb_array_length(v_taken -> 'claims'),
+    'ready', cardinality(v_ready) - jsonb_array_length(v_taken -> 'claims'), 'parents', v_ended -> 'parents',
+    'left', to_jsonb(v_left), 'freed', engine.freed(p_runs),
     'rings', engine.emit(v_events || (v_handed -> 'events') || (v_taken -> 'events')));
 END $$;

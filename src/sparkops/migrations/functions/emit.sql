@@ -3,6 +3,7 @@ LANGUAGE plpgsql AS $$
 -- Appends [{run_id, kind, step_id, data}] to the logs of their runs, in the order given, without a gap.
 -- Returns the rings to publish after the commit: [{run_id, project_id, seq}].
 -- Always the last thing a transaction does: the counters are the last rows that it locks, in the order of their ids.
+-- What subscribers want of it goes to the outbox here, so that it is told if and only if it is committed.
 DECLARE
   v_runs uuid[];
   v_added bigint[];
@@ -26,5 +27,8 @@ BEGIN
     FROM (SELECT array_position(v_runs, (e ->> 'run_id')::uuid) AS r, e ->> 'kind' AS kind,
                  (e ->> 'step_id')::uuid AS step_id, coalesce(e -> 'data', '{}') AS data, n
             FROM jsonb_array_elements(p_events) WITH ORDINALITY AS t (e, n)) event;
+  IF EXISTS (SELECT 1 FROM subscriptions WHERE active) THEN
+    PERFORM engine.fill_outbox(v_runs, v_from);
+  END IF;
   RETURN coalesce(to_jsonb(v_rings), '[]');
 END $$;

@@ -10,7 +10,8 @@ DECLARE
   v_events jsonb;
 BEGIN
   WITH ready AS (
-    UPDATE steps s SET status = 'ready', ready_at = clock_timestamp(), not_before = clock_timestamp()
+    UPDATE steps s SET status = 'ready', ready_at = clock_timestamp(), not_before = clock_timestamp(),
+                       fails_at = clock_timestamp() + s.deadline
      WHERE s.id = ANY (p_next) AND s.status = 'pending' AND s.mechanical
        AND NOT EXISTS (SELECT 1 FROM steps n WHERE n.id = ANY (s.needs) AND n.status <> 'succeeded')
     RETURNING s.*)

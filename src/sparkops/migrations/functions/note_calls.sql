@@ -1,7 +1,7 @@
 CREATE OR REPLACE FUNCTION engine.note_calls(p_calls jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- Calls of tools that touch nothing outside their process, written down whole with the end of their step: the decision
--- that allowed each, and what came of it. The caller has closed or holds the steps, and has seen to it that the
+-- that allowed each, and what came of it; they were never `prepared`, as nothing left. The caller has closed or holds the steps, and has seen to it that the
 -- decisions were made under the rules of today. p_calls: [{run_id, project_id, step_id, attempt, id, seq, name,
 -- tool_hash, request_hash, request, policy_version, rule, reason, facts, status: done | failed, response, error,
 -- seconds}]. Returns the events.
@@ -20,12 +20,11 @@ BEGIN
            n.reason, n.facts FROM noted n),
   called AS (
     INSERT INTO calls (run_id, id, project_id, step_id, seq, kind, name, tool_hash, request_hash, request,
-                       effect_class, status, decision_id, attempt, sends, response, error, proposed_at, prepared_at,
-                       finished_at)
+                       effect_class, status, decision_id, attempt, sends, response, error, proposed_at, finished_at)
     SELECT n.run_id, n.id, n.project_id, n.step_id, n.seq, 'tool', n.name, n.tool_hash, n.request_hash, n.request,
-           'pure', n.status, n.decision_id, n.attempt, 1, nullif(n.response, 'null'), nullif(n.error, 'null'), t.at,
-           t.at, clock_timestamp()
-      FROM noted n, LATERAL (SELECT clock_timestamp() - make_interval(secs => n.seconds) AS at) t)
+           'pure', n.status, n.decision_id, n.attempt, 1, nullif(n.response, 'null'), nullif(n.error, 'null'),
+           clock_timestamp() - make_interval(secs => n.seconds), clock_timestamp()
+      FROM noted n)
   SELECT jsonb_agg(jsonb_build_object(
            'run_id', n.run_id, 'kind', 'call.' || n.status, 'step_id', n.step_id, 'data', jsonb_build_object(
              'call_id', n.id, 'key', n.key, 'seq', n.seq, 'kind', 'tool', 'name', n.name, 'status', n.status,

@@ -5,7 +5,8 @@ LANGUAGE plpgsql AS $$
 -- p: {step_id, attempt, token, policy_version, calls: [{id, seq, kind, name, tool_hash, request_hash, request,
 --     effect_class, bound_micros, outcome, rule, reason, facts, approval_id, approval_seconds, title}]}.
 -- Returns {verdicts, rings}; or {policy_version} when the rules have changed: judge again, then prepare again.
--- Raises SF001 (not held any more), SF003 (not what was recorded), SF006 (the run was asked to stop).
+-- Raises SF001 (not held any more), SF003 (not what was recorded), SF006 (the run was asked to stop), SF007 (a stop is
+-- in force).
 DECLARE
   v_step steps := engine.hold_lease((p ->> 'step_id')::uuid, (p ->> 'attempt')::bigint, (p ->> 'token')::uuid);
   v_policy bigint;
@@ -16,6 +17,7 @@ DECLARE
   v_verdicts jsonb := '[]';
   v_events jsonb := '[]';
 BEGIN
+  PERFORM engine.refuse_halted(v_step.project_id);
   IF v_step.cancel_requested THEN
     RAISE EXCEPTION 'step % was asked to stop', v_step.id USING ERRCODE = 'SF006';
   END IF;

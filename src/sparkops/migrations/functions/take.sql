@@ -1,22 +1,24 @@
 CREATE OR REPLACE FUNCTION engine.take(p_steps uuid[], p_limit int, p_session uuid, p_lease interval) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- Gives up to p_limit of these ready steps to a worker under a lease, in the order of the array, each with a fresh
--- random token. Never waits: a row that somebody else holds is passed over.
+-- random token. Never waits: a row that somebody else holds is passed over, and what a halted project has, left.
 -- Returns {claims: [what the worker needs to run each], events}.
 DECLARE
+  v_halted uuid[] := engine.halted();
   v_claims jsonb;
   v_events jsonb;
 BEGIN
   WITH free AS (
     SELECT s.id FROM steps s
      WHERE s.id = ANY (p_steps) AND s.status = 'ready' AND NOT s.held AND NOT s.cancel_requested
-       AND s.not_before <= clock_timestamp()
+       AND s.not_before <= clock_timestamp() AND s.project_id <> ALL (v_halted)
+       AND '00000000-0000-0000-0000-000000000000' <> ALL (v_halted)
      ORDER BY array_position(p_steps, s.id) LIMIT p_limit
      FOR UPDATE SKIP LOCKED),
   taken AS (
     UPDATE steps s
        SET status = 'running', attempt = s.attempt + 1, claim_token = gen_random_uuid(), worker_session = p_session,
-           lease_expires_at = clock_timestamp() + p_lease, step_deadline_at = clock_timestamp() + s.timeout,
+           lease_expires_at = clock_timestamp() + p_lease, step_deadline_at = least(clock_timestamp() + s.timeout, s.fails_at),
            started_at = coalesce(s.started_at, clock_timestamp()), waiting_for = NULL, wake_at = NULL
       FROM free WHERE s.id = free.id
       RETURNING s.*),
@@ -24,12 +26,14 @@ BEGIN
     INSERT INTO step_attempts (run_id, step_id, attempt, project_id, claim_token, worker_session)
     SELECT t.run_id, t.id, t.attempt, t.project_id, t.claim_token, p_session FROM taken t)
   SELECT jsonb_agg(jsonb_build_object(
-           'step_id', t.id, 'run_id', t.run_id, 'project_id', t.project_id, 'key', t.node_key, 'type', t.type,
-           'attempt', t.attempt, 'token', t.claim_token, 'failures', t.failures, 'hands_over', t.hands_over,
+           'step_id', t.id, 'run_id', t.run_id, 'project_id', t.project_id, 'key', t.node_key,
+           'path', t.path, 'type', t.type, 'attempt', t.attempt, 'token', t.claim_token, 'failures', t.failures, 'hands_over', t.hands_over,
            'isolate', t.isolate, 'timeout_seconds', extract(epoch FROM t.timeout)::float8,
+           'deadline_seconds', extract(epoch FROM t.fails_at - clock_timestamp())::float8,
            'workflow_id', r.workflow_id, 'workflow_version_id', r.workflow_version_id, 'pins', r.pins,
            'requested_by', r.created_by,
            'input', CASE WHEN t.reads_input THEN r.input END,
+           'frame', CASE WHEN t.reads_frame THEN engine.frame_view(t.parent_id, t.frame_no) END,
            'steps', CASE WHEN t.reads = '{}' THEN '{}' ELSE (
              SELECT coalesce(jsonb_object_agg(n.node_key,
                       jsonb_build_object('status', n.status, 'output', n.output)), '{}')

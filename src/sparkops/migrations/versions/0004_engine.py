@@ -71,6 +71,9 @@ COLUMNS = {
 
 def upgrade() -> None:
     create()
+    op.execute("ALTER TABLE runs DISABLE TRIGGER USER")
+    op.execute("UPDATE runs SET step_count = (SELECT count(*) FROM steps WHERE run_id = runs.id)")
+    op.execute("ALTER TABLE runs ENABLE TRIGGER USER")
     for table, checks in CHECKS.items():
         for name, condition in checks.items():
             op.execute(f"ALTER TABLE {table} ADD CONSTRAINT ck_{table}_{name} CHECK ({condition})")

@@ -88,6 +88,13 @@ export type AgentVersionList = {
 };
 
 /**
+ * Answer
+ *
+ * What a person found out about an effect that was sent and whose answer was lost.
+ */
+export type Answer = 'happened' | 'did_not_happen' | 'fail';
+
+/**
  * Approval
  *
  * One question, bound to the digest of one exact action.
@@ -272,7 +279,7 @@ export type AttemptOutcome = 'succeeded' | 'failed' | 'waiting' | 'released' | '
 /**
  * Call
  *
- * One effect of a step: intent, decision, outcome and cost.
+ * One effect of a step: intent, decision, outcome and cost. `attempt` 0: a copy from the source run, not sent.
  */
 export type Call = {
     /**
@@ -363,6 +370,19 @@ export type CallList = {
 export type CallStatus = 'proposed' | 'denied' | 'waiting_approval' | 'expired' | 'prepared' | 'done' | 'failed' | 'unknown';
 
 /**
+ * Consequence
+ *
+ * What one answer would do.
+ */
+export type Consequence = {
+    answer: Answer;
+    /**
+     * Effect
+     */
+    effect: string;
+};
+
+/**
  * Decision
  *
  * What the policy said to a call, and which rule said it; None: no rule matched.
@@ -384,6 +404,51 @@ export type Decision = {
      * Rule
      */
     rule: string | null;
+};
+
+/**
+ * DoubtfulCall
+ *
+ * An effect whose outcome nobody knows. `sent_at` is when it was allowed to leave.
+ */
+export type DoubtfulCall = {
+    /**
+     * Attempt
+     */
+    attempt: number;
+    /**
+     * Cost Micros
+     */
+    cost_micros: number;
+    /**
+     * Id
+     */
+    id: string;
+    kind: CallKind;
+    /**
+     * Name
+     */
+    name: string;
+    outcome: AttemptOutcome | null;
+    request: JsonValue;
+    /**
+     * Request Hash
+     */
+    request_hash: string;
+    /**
+     * Sent At
+     */
+    sent_at: string | null;
+    /**
+     * Seq
+     */
+    seq: number;
+    status: CallStatus;
+    /**
+     * Why
+     */
+    why: string;
+    worker: Worker | null;
 };
 
 /**
@@ -455,7 +520,92 @@ export type Failure = {
     message: string;
 };
 
+/**
+ * Fork
+ *
+ * From this step on, by its id in the definition: it and all behind it run again.
+ */
+export type Fork = {
+    /**
+     * Budget Micros
+     */
+    budget_micros?: number | null;
+    /**
+     * From
+     */
+    from: string;
+    input?: JsonValue;
+    /**
+     * Version
+     */
+    version?: number | null;
+};
+
+/**
+ * Halt
+ *
+ * What holds work back: nothing new starts there, and under a `stop` no call is prepared either.
+ */
+export type Halt = {
+    /**
+     * Id
+     */
+    id: string;
+    kind: Kind;
+    /**
+     * Ordered At
+     */
+    ordered_at: string;
+    ordered_by: Ref | null;
+    /**
+     * Project
+     */
+    project: string | null;
+    /**
+     * Reason
+     */
+    reason: string | null;
+    /**
+     * Released At
+     */
+    released_at: string | null;
+    released_by: Ref | null;
+    scope: Scope;
+    workflow: Ref | null;
+};
+
+/**
+ * HaltList
+ */
+export type HaltList = {
+    /**
+     * Items
+     */
+    items: Array<Halt>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
 export type JsonValue = unknown;
+
+/**
+ * Kind
+ */
+export type Kind = 'pause' | 'stop';
+
+/**
+ * Limits
+ *
+ * How many runs may go on at once, the others queue; null: any number.
+ */
+export type Limits = {
+    /**
+     * Max Running Runs
+     */
+    max_running_runs: number | null;
+};
 
 /**
  * Liveness
@@ -552,6 +702,49 @@ export type NewAgentVersion = {
 };
 
 /**
+ * NewEvent
+ *
+ * What has happened. The same `id` means the same event, however often it is sent.
+ */
+export type NewEvent = {
+    data?: JsonValue;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Project
+     */
+    project: string;
+};
+
+/**
+ * NewHalt
+ *
+ * What to halt, and why: `project` for the scope project, `workflow_id` for the scope workflow.
+ */
+export type NewHalt = {
+    kind: Kind;
+    /**
+     * Project
+     */
+    project?: string | null;
+    /**
+     * Reason
+     */
+    reason: string;
+    scope: Scope;
+    /**
+     * Workflow Id
+     */
+    workflow_id?: string | null;
+};
+
+/**
  * NewMember
  */
 export type NewMember = {
@@ -600,6 +793,10 @@ export type NewRun = {
     budget_micros?: number | null;
     input?: JsonValue;
     /**
+     * Priority
+     */
+    priority?: 'high' | 'normal' | 'low' | null;
+    /**
      * Project
      */
     project: string;
@@ -640,6 +837,77 @@ export type NewWorkflowVersion = {
 };
 
 /**
+ * OutboxEntry
+ *
+ * One event for one subscription, without what it says. `attempt` counts the tries so far.
+ */
+export type OutboxEntry = {
+    /**
+     * Attempt
+     */
+    attempt: number;
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Ended At
+     */
+    ended_at: string | null;
+    error: Failure | null;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Kind
+     */
+    kind: string;
+    /**
+     * Next At
+     */
+    next_at: string;
+    /**
+     * Project Id
+     */
+    project_id: string;
+    /**
+     * Run Id
+     */
+    run_id: string;
+    /**
+     * Seq
+     */
+    seq: number;
+    status: OutboxStatus;
+    /**
+     * Subscription
+     */
+    subscription: string;
+};
+
+/**
+ * OutboxList
+ */
+export type OutboxList = {
+    /**
+     * Items
+     */
+    items: Array<OutboxEntry>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
+ * OutboxStatus
+ *
+ * Where an event stands on its way to one subscription.
+ */
+export type OutboxStatus = 'pending' | 'delivered' | 'dead';
+
+/**
  * Part
  *
  * One part that the service needs. `missing` stops it; `degraded` costs latency only.
@@ -662,6 +930,100 @@ export type Parts = {
     database: Part;
     redis: Part;
     workers: Part;
+};
+
+/**
+ * PlanTotals
+ *
+ * Sums over the steps. What runs again cost so much last time; it may cost something else this time.
+ */
+export type PlanTotals = {
+    /**
+     * Again Calls
+     */
+    again_calls: number;
+    /**
+     * Again Cost Micros
+     */
+    again_cost_micros: number;
+    /**
+     * Again Steps
+     */
+    again_steps: number;
+    /**
+     * Kept Calls
+     */
+    kept_calls: number;
+    /**
+     * Kept Cost Micros
+     */
+    kept_cost_micros: number;
+    /**
+     * Kept Steps
+     */
+    kept_steps: number;
+    /**
+     * Repeats
+     */
+    repeats: number;
+};
+
+/**
+ * PlannedStep
+ *
+ * What happens to one step. `calls`, `cost_micros` and `tokens` are those of the source alone.
+ *
+ * `why` of None: it is kept. `because` names the steps that it is behind, or the inputs that are others now.
+ * `last_status` of None: the source has no such step. `tokens` of None: none were recorded.
+ */
+export type PlannedStep = {
+    /**
+     * Because
+     */
+    because: Array<string>;
+    /**
+     * Calls
+     */
+    calls: number;
+    /**
+     * Cost Micros
+     */
+    cost_micros: number;
+    /**
+     * Explanation
+     */
+    explanation: string;
+    /**
+     * Inputs
+     */
+    inputs: Array<string>;
+    /**
+     * Kept
+     */
+    kept: boolean;
+    /**
+     * Kept Calls
+     */
+    kept_calls: number;
+    /**
+     * Key
+     */
+    key: string;
+    last_status: StepStatus | null;
+    /**
+     * Name
+     */
+    name: string | null;
+    /**
+     * Repeats
+     */
+    repeats: number;
+    tokens: TokenCount | null;
+    /**
+     * Type
+     */
+    type: string;
+    why: Why | null;
 };
 
 /**
@@ -766,6 +1128,10 @@ export type Project = {
      */
     id: string;
     /**
+     * Max Running Runs
+     */
+    max_running_runs: number | null;
+    /**
      * Name
      */
     name: string;
@@ -802,6 +1168,45 @@ export type Readiness = {
 };
 
 /**
+ * ReceivedEvent
+ *
+ * An event as it was received. `id` is the sender's.
+ */
+export type ReceivedEvent = {
+    data: JsonValue;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Received At
+     */
+    received_at: string;
+    /**
+     * Received Id
+     */
+    received_id: string;
+};
+
+/**
+ * ReceivedEventList
+ */
+export type ReceivedEventList = {
+    /**
+     * Items
+     */
+    items: Array<ReceivedEvent>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
  * Ref
  *
  * A person, by id and name.
@@ -825,6 +1230,138 @@ export type Reject = {
      * Reason
      */
     reason: string;
+};
+
+/**
+ * RepeatedEffect
+ *
+ * A call that changed something outside and would be made again; a sub-workflow's has another `run_id`.
+ */
+export type RepeatedEffect = {
+    /**
+     * Arguments
+     */
+    arguments: string;
+    /**
+     * At
+     */
+    at: string | null;
+    /**
+     * Call Id
+     */
+    call_id: string;
+    effect_class: EffectClass;
+    /**
+     * Key
+     */
+    key: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Request Hash
+     */
+    request_hash: string;
+    /**
+     * Run Id
+     */
+    run_id: string;
+    status: CallStatus;
+    /**
+     * Step Id
+     */
+    step_id: string;
+};
+
+/**
+ * Rerun
+ *
+ * Everything again. Without `version` and `input` under those of the source; `input` of null is no input.
+ */
+export type Rerun = {
+    /**
+     * Budget Micros
+     */
+    budget_micros?: number | null;
+    input?: JsonValue;
+    /**
+     * Version
+     */
+    version?: number | null;
+};
+
+/**
+ * RerunPlan
+ *
+ * What a new run made from this one would keep and do again. `effects` are the first of `totals.repeats`.
+ */
+export type RerunPlan = {
+    /**
+     * Effects
+     */
+    effects: Array<RepeatedEffect>;
+    /**
+     * Gone
+     */
+    gone: Array<string>;
+    kind: SourceKind;
+    /**
+     * Run Id
+     */
+    run_id: string;
+    source_status: RunStatus;
+    /**
+     * Start
+     */
+    start: string | null;
+    /**
+     * Steps
+     */
+    steps: Array<PlannedStep>;
+    totals: PlanTotals;
+    /**
+     * Version
+     */
+    version: number;
+};
+
+/**
+ * Resolve
+ *
+ * What a person found out, and how. `call_id` is needed where several calls of the step are in doubt.
+ *
+ * `output` is the response of a call that happened.
+ */
+export type Resolve = {
+    answer: Answer;
+    /**
+     * Call Id
+     */
+    call_id?: string | null;
+    /**
+     * Evidence
+     */
+    evidence: string;
+    output?: JsonValue;
+};
+
+/**
+ * Retry
+ *
+ * `keep_calls`: what is done again is answered from the calls that are on record as done, and not bought anew.
+ *
+ * `budget_micros` of None: what the source was allowed.
+ */
+export type Retry = {
+    /**
+     * Budget Micros
+     */
+    budget_micros?: number | null;
+    /**
+     * Keep Calls
+     */
+    keep_calls?: boolean;
 };
 
 /**
@@ -870,6 +1407,15 @@ export type Run = {
     last_seq: number;
     output: JsonValue;
     /**
+     * Paused At
+     */
+    paused_at: string | null;
+    paused_by: Ref | null;
+    /**
+     * Priority
+     */
+    priority: 'high' | 'normal' | 'low';
+    /**
      * Project
      */
     project: string;
@@ -877,6 +1423,7 @@ export type Run = {
      * Scripted
      */
     scripted: boolean;
+    source: RunSource | null;
     /**
      * Started At
      */
@@ -935,6 +1482,19 @@ export type RunList = {
 };
 
 /**
+ * RunSource
+ *
+ * The run that a run was made from, and how.
+ */
+export type RunSource = {
+    kind: SourceKind;
+    /**
+     * Run Id
+     */
+    run_id: string;
+};
+
+/**
  * RunStatus
  *
  * Where a run stands.
@@ -975,6 +1535,15 @@ export type RunSummary = {
      */
     last_seq: number;
     /**
+     * Paused At
+     */
+    paused_at: string | null;
+    paused_by: Ref | null;
+    /**
+     * Priority
+     */
+    priority: 'high' | 'normal' | 'low';
+    /**
      * Project
      */
     project: string;
@@ -982,6 +1551,7 @@ export type RunSummary = {
      * Scripted
      */
     scripted: boolean;
+    source: RunSource | null;
     /**
      * Started At
      */
@@ -1000,6 +1570,11 @@ export type RunSummary = {
 };
 
 /**
+ * Scope
+ */
+export type Scope = 'installation' | 'project' | 'workflow';
+
+/**
  * SignIn
  *
  * The credentials of a user.
@@ -1016,6 +1591,13 @@ export type SignIn = {
 };
 
 /**
+ * SourceKind
+ *
+ * How a run was made from another.
+ */
+export type SourceKind = 'retry' | 'fork' | 'rerun';
+
+/**
  * Step
  *
  * One step of a run, without its output.
@@ -1025,6 +1607,10 @@ export type Step = {
      * Attempt
      */
     attempt: number;
+    /**
+     * Copied From
+     */
+    copied_from: string | null;
     /**
      * Cost Micros
      */
@@ -1101,6 +1687,10 @@ export type StepDetail = {
      * Attempts
      */
     attempts: Array<Attempt>;
+    /**
+     * Copied From
+     */
+    copied_from: string | null;
     /**
      * Cost Micros
      */
@@ -1314,6 +1904,66 @@ export type ToolList = {
 };
 
 /**
+ * UncertainList
+ */
+export type UncertainList = {
+    /**
+     * Items
+     */
+    items: Array<UncertainStep>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
+ * UncertainStep
+ *
+ * A step that goes on only after a person has said what became of its calls.
+ */
+export type UncertainStep = {
+    /**
+     * Answers
+     */
+    answers: Array<Consequence>;
+    /**
+     * Calls
+     */
+    calls: Array<DoubtfulCall>;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Key
+     */
+    key: string;
+    /**
+     * Path
+     */
+    path: string;
+    /**
+     * Project
+     */
+    project: string;
+    /**
+     * Run Id
+     */
+    run_id: string;
+    run_status: RunStatus;
+    /**
+     * Since
+     */
+    since: string | null;
+    /**
+     * Type
+     */
+    type: string;
+    workflow: WorkflowRef;
+};
+
+/**
  * User
  *
  * A person who may sign in.
@@ -1352,6 +2002,13 @@ export type Verdict = {
      */
     valid: boolean;
 };
+
+/**
+ * Why
+ *
+ * Why a step runs again.
+ */
+export type Why = 'everything' | 'chosen' | 'new' | 'changed' | 'failed' | 'cancelled' | 'not-ended' | 'undone' | 'input' | 'approval' | 'behind';
 
 /**
  * Worker
@@ -1396,6 +2053,10 @@ export type Workflow = {
      * Latest Version
      */
     latest_version: number;
+    /**
+     * Max Running Runs
+     */
+    max_running_runs: number | null;
     /**
      * Name
      */
@@ -1470,6 +2131,10 @@ export type WorkflowSummary = {
      * Latest Version
      */
     latest_version: number;
+    /**
+     * Max Running Runs
+     */
+    max_running_runs: number | null;
     /**
      * Name
      */
@@ -2115,6 +2780,250 @@ export type SignOutResponses = {
 
 export type SignOutResponse = SignOutResponses[keyof SignOutResponses];
 
+export type ListReceivedEventsData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * Name
+         *
+         * Only events of this name.
+         */
+        name?: string | null;
+        /**
+         * Project
+         *
+         * The project's slug.
+         */
+        project: string;
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/events';
+};
+
+export type ListReceivedEventsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListReceivedEventsError = ListReceivedEventsErrors[keyof ListReceivedEventsErrors];
+
+export type ListReceivedEventsResponses = {
+    /**
+     * Successful Response
+     */
+    200: ReceivedEventList;
+};
+
+export type ListReceivedEventsResponse = ListReceivedEventsResponses[keyof ListReceivedEventsResponses];
+
+export type SendEventData = {
+    body: NewEvent;
+    path?: never;
+    query?: never;
+    url: '/api/v1/events';
+};
+
+export type SendEventErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Request Entity Too Large
+     */
+    413: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type SendEventError = SendEventErrors[keyof SendEventErrors];
+
+export type SendEventResponses = {
+    /**
+     * OK
+     */
+    200: ReceivedEvent;
+    /**
+     * Successful Response
+     */
+    201: ReceivedEvent;
+};
+
+export type SendEventResponse = SendEventResponses[keyof SendEventResponses];
+
+export type ListHaltsData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * In Force
+         *
+         * None: also those that were released.
+         */
+        in_force?: boolean | null;
+        /**
+         * Project
+         *
+         * The project's slug.
+         */
+        project: string;
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/halts';
+};
+
+export type ListHaltsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListHaltsError = ListHaltsErrors[keyof ListHaltsErrors];
+
+export type ListHaltsResponses = {
+    /**
+     * Successful Response
+     */
+    200: HaltList;
+};
+
+export type ListHaltsResponse = ListHaltsResponses[keyof ListHaltsResponses];
+
+export type OrderHaltData = {
+    body: NewHalt;
+    path?: never;
+    query?: never;
+    url: '/api/v1/halts';
+};
+
+export type OrderHaltErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
+};
+
+export type OrderHaltError = OrderHaltErrors[keyof OrderHaltErrors];
+
+export type OrderHaltResponses = {
+    /**
+     * OK
+     */
+    200: Halt;
+    /**
+     * Successful Response
+     */
+    201: Halt;
+};
+
+export type OrderHaltResponse = OrderHaltResponses[keyof OrderHaltResponses];
+
+export type ReleaseHaltData = {
+    body?: never;
+    path: {
+        /**
+         * Halt Id
+         */
+        halt_id: string;
+    };
+    query?: never;
+    url: '/api/v1/halts/{halt_id}/release';
+};
+
+export type ReleaseHaltErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ReleaseHaltError = ReleaseHaltErrors[keyof ReleaseHaltErrors];
+
+export type ReleaseHaltResponses = {
+    /**
+     * Successful Response
+     */
+    200: Halt;
+};
+
+export type ReleaseHaltResponse = ReleaseHaltResponses[keyof ReleaseHaltResponses];
+
 export type CreateLiveTicketData = {
     body?: never;
     path?: never;
@@ -2176,6 +3085,102 @@ export type GetMeResponses = {
 };
 
 export type GetMeResponse = GetMeResponses[keyof GetMeResponses];
+
+export type ListOutboxData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Status
+         *
+         * Which entries: those that were given up.
+         */
+        status?: 'dead';
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/outbox';
+};
+
+export type ListOutboxErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListOutboxError = ListOutboxErrors[keyof ListOutboxErrors];
+
+export type ListOutboxResponses = {
+    /**
+     * Successful Response
+     */
+    200: OutboxList;
+};
+
+export type ListOutboxResponse = ListOutboxResponses[keyof ListOutboxResponses];
+
+export type RedriveOutboxEntryData = {
+    body?: never;
+    path: {
+        /**
+         * Entry Id
+         */
+        entry_id: string;
+    };
+    query?: never;
+    url: '/api/v1/outbox/{entry_id}/redrive';
+};
+
+export type RedriveOutboxEntryErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type RedriveOutboxEntryError = RedriveOutboxEntryErrors[keyof RedriveOutboxEntryErrors];
+
+export type RedriveOutboxEntryResponses = {
+    /**
+     * Successful Response
+     */
+    200: OutboxEntry;
+};
+
+export type RedriveOutboxEntryResponse = RedriveOutboxEntryResponses[keyof RedriveOutboxEntryResponses];
 
 export type ListProjectsData = {
     body?: never;
@@ -2287,6 +3292,44 @@ export type GetProjectResponses = {
 };
 
 export type GetProjectResponse = GetProjectResponses[keyof GetProjectResponses];
+
+export type UpdateProjectData = {
+    body: Limits;
+    path: {
+        /**
+         * Slug
+         */
+        slug: string;
+    };
+    query?: never;
+    url: '/api/v1/projects/{slug}';
+};
+
+export type UpdateProjectErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type UpdateProjectError = UpdateProjectErrors[keyof UpdateProjectErrors];
+
+export type UpdateProjectResponses = {
+    /**
+     * Successful Response
+     */
+    200: Project;
+};
+
+export type UpdateProjectResponse = UpdateProjectResponses[keyof UpdateProjectResponses];
 
 export type ListMembersData = {
     body?: never;
@@ -2530,6 +3573,10 @@ export type CreateRunErrors = {
      * Not Found
      */
     404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
     /**
      * Request Entity Too Large
      */
@@ -2788,6 +3835,332 @@ export type ListEventsResponses = {
 
 export type ListEventsResponse = ListEventsResponses[keyof ListEventsResponses];
 
+export type ForkRunData = {
+    body: Fork;
+    headers?: {
+        /**
+         * Idempotency-Key
+         */
+        'idempotency-key'?: string | null;
+    };
+    path: {
+        /**
+         * Run Id
+         */
+        run_id: string;
+    };
+    query?: never;
+    url: '/api/v1/runs/{run_id}/fork';
+};
+
+export type ForkRunErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Request Entity Too Large
+     */
+    413: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
+};
+
+export type ForkRunError = ForkRunErrors[keyof ForkRunErrors];
+
+export type ForkRunResponses = {
+    /**
+     * OK
+     */
+    200: Run;
+    /**
+     * Successful Response
+     */
+    201: Run;
+};
+
+export type ForkRunResponse = ForkRunResponses[keyof ForkRunResponses];
+
+export type PauseRunData = {
+    body?: never;
+    path: {
+        /**
+         * Run Id
+         */
+        run_id: string;
+    };
+    query?: never;
+    url: '/api/v1/runs/{run_id}/pause';
+};
+
+export type PauseRunErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type PauseRunError = PauseRunErrors[keyof PauseRunErrors];
+
+export type PauseRunResponses = {
+    /**
+     * Successful Response
+     */
+    200: Run;
+};
+
+export type PauseRunResponse = PauseRunResponses[keyof PauseRunResponses];
+
+export type RerunData = {
+    body?: Rerun;
+    headers?: {
+        /**
+         * Idempotency-Key
+         */
+        'idempotency-key'?: string | null;
+    };
+    path: {
+        /**
+         * Run Id
+         */
+        run_id: string;
+    };
+    query?: never;
+    url: '/api/v1/runs/{run_id}/rerun';
+};
+
+export type RerunErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Request Entity Too Large
+     */
+    413: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
+};
+
+export type RerunError = RerunErrors[keyof RerunErrors];
+
+export type RerunResponses = {
+    /**
+     * OK
+     */
+    200: Run;
+    /**
+     * Successful Response
+     */
+    201: Run;
+};
+
+export type RerunResponse = RerunResponses[keyof RerunResponses];
+
+export type GetRerunPlanData = {
+    body?: never;
+    path: {
+        /**
+         * Run Id
+         */
+        run_id: string;
+    };
+    query: {
+        kind: SourceKind;
+        /**
+         * From
+         *
+         * The step of a fork, by its id in the definition.
+         */
+        from?: string | null;
+        /**
+         * Version
+         *
+         * None: that of the run.
+         */
+        version?: number | null;
+        /**
+         * Keep Calls
+         *
+         * Of a retry: answer from the calls on record.
+         */
+        keep_calls?: boolean;
+    };
+    url: '/api/v1/runs/{run_id}/rerun-plan';
+};
+
+export type GetRerunPlanErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type GetRerunPlanError = GetRerunPlanErrors[keyof GetRerunPlanErrors];
+
+export type GetRerunPlanResponses = {
+    /**
+     * Successful Response
+     */
+    200: RerunPlan;
+};
+
+export type GetRerunPlanResponse = GetRerunPlanResponses[keyof GetRerunPlanResponses];
+
+export type ResumeRunData = {
+    body?: never;
+    path: {
+        /**
+         * Run Id
+         */
+        run_id: string;
+    };
+    query?: never;
+    url: '/api/v1/runs/{run_id}/resume';
+};
+
+export type ResumeRunErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ResumeRunError = ResumeRunErrors[keyof ResumeRunErrors];
+
+export type ResumeRunResponses = {
+    /**
+     * Successful Response
+     */
+    200: Run;
+};
+
+export type ResumeRunResponse = ResumeRunResponses[keyof ResumeRunResponses];
+
+export type RetryRunData = {
+    body?: Retry;
+    headers?: {
+        /**
+         * Idempotency-Key
+         */
+        'idempotency-key'?: string | null;
+    };
+    path: {
+        /**
+         * Run Id
+         */
+        run_id: string;
+    };
+    query?: never;
+    url: '/api/v1/runs/{run_id}/retry';
+};
+
+export type RetryRunErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Request Entity Too Large
+     */
+    413: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
+};
+
+export type RetryRunError = RetryRunErrors[keyof RetryRunErrors];
+
+export type RetryRunResponses = {
+    /**
+     * OK
+     */
+    200: Run;
+    /**
+     * Successful Response
+     */
+    201: Run;
+};
+
+export type RetryRunResponse = RetryRunResponses[keyof RetryRunResponses];
+
 export type ListStepsData = {
     body?: never;
     path: {
@@ -2876,6 +4249,56 @@ export type GetStepResponses = {
 };
 
 export type GetStepResponse = GetStepResponses[keyof GetStepResponses];
+
+export type ResolveStepData = {
+    body: Resolve;
+    path: {
+        /**
+         * Run Id
+         */
+        run_id: string;
+        /**
+         * Step Id
+         */
+        step_id: string;
+    };
+    query?: never;
+    url: '/api/v1/runs/{run_id}/steps/{step_id}/resolve';
+};
+
+export type ResolveStepErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Request Entity Too Large
+     */
+    413: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ResolveStepError = ResolveStepErrors[keyof ResolveStepErrors];
+
+export type ResolveStepResponses = {
+    /**
+     * Successful Response
+     */
+    200: StepDetail;
+};
+
+export type ResolveStepResponse = ResolveStepResponses[keyof ResolveStepResponses];
 
 export type GetWorkflowSchemaData = {
     body?: never;
@@ -2997,6 +4420,56 @@ export type GetToolResponses = {
 };
 
 export type GetToolResponse = GetToolResponses[keyof GetToolResponses];
+
+export type ListUncertainData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * Project
+         *
+         * The project's slug.
+         */
+        project: string;
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/uncertain';
+};
+
+export type ListUncertainErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListUncertainError = ListUncertainErrors[keyof ListUncertainErrors];
+
+export type ListUncertainResponses = {
+    /**
+     * Successful Response
+     */
+    200: UncertainList;
+};
+
+export type ListUncertainResponse = ListUncertainResponses[keyof ListUncertainResponses];
 
 export type ListWorkflowsData = {
     body?: never;
@@ -3155,6 +4628,44 @@ export type GetWorkflowResponses = {
 };
 
 export type GetWorkflowResponse = GetWorkflowResponses[keyof GetWorkflowResponses];
+
+export type UpdateWorkflowData = {
+    body: Limits;
+    path: {
+        /**
+         * Workflow Id
+         */
+        workflow_id: string;
+    };
+    query?: never;
+    url: '/api/v1/workflows/{workflow_id}';
+};
+
+export type UpdateWorkflowErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type UpdateWorkflowError = UpdateWorkflowErrors[keyof UpdateWorkflowErrors];
+
+export type UpdateWorkflowResponses = {
+    /**
+     * Successful Response
+     */
+    200: Workflow;
+};
+
+export type UpdateWorkflowResponse = UpdateWorkflowResponses[keyof UpdateWorkflowResponses];
 
 export type ListWorkflowVersionsData = {
     body?: never;

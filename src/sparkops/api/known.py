@@ -1,0 +1,64 @@
+"""What is shown of rows that never change: read once, and kept by this process for as long as there is room."""
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from sparkops.core.principal import Principal
+from sparkops.domains.agents.queries import scripted_versions
+from sparkops.domains.projects.queries import slugs_of
+from sparkops.domains.workflows.queries import VersionName, version_names
+
+CAPACITY = 10_000
+
+V = TypeVar("V")
+
+
+class _Kept(Generic[V]):
+    """Values by id; the one used longest ago makes room."""
+
+    def __init__(self) -> None:
+        self._values: OrderedDict[UUID, V] = OrderedDict()
+
+    async def get(
+        self, ids: Collection[UUID], read: Callable[[Collection[UUID]], Awaitable[Mapping[UUID, V]]]
+    ) -> Mapping[UUID, V]:
+        """Return the values of these ids, reading those that are not here yet; what is not found is left out."""
+        missing = [one for one in ids if one not in self._values]
+        if missing:
+            self._values.update(await read(missing))
+        found = {one: self._values[one] for one in ids if one in self._values}
+        for one in found:
+            self._values.move_to_end(one)
+        while len(self._values) > CAPACITY:
+            self._values.popitem(last=False)
+        return found
+
+
+class Known:
+    """Names of versions and projects, and which agents answer from a script, by id."""
+
+    def __init__(self) -> None:
+        self._versions: _Kept[VersionName] = _Kept()
+        self._scripted: _Kept[bool] = _Kept()
+        self._slugs: _Kept[str] = _Kept()
+
+    async def versions(self, session: AsyncSession, ids: Collection[UUID]) -> Mapping[UUID, VersionName]:
+        """Return the names of workflow versions."""
+        return await self._versions.get(ids, lambda missing: version_names(session, version_ids=missing))
+
+    async def scripted(self, session: AsyncSession, ids: Collection[UUID]) -> Mapping[UUID, bool]:
+        """Return of agent versions whether they answer from a script."""
+
+        async def read(missing: Collection[UUID]) -> Mapping[UUID, bool]:
+            scripted = await scripted_versions(session, version_ids=missing)
+            return {one: one in scripted for one in missing}
+
+        return await self._scripted.get(ids, read)
+
+    async def slugs(self, session: AsyncSession, principal: Principal, ids: Collection[UUID]) -> Mapping[UUID, str]:
+        """Return the slugs of projects, of which the principal must be known to be a member."""
+        return await self._slugs.get(ids, lambda missing: slugs_of(session, principal, project_ids=missing))

@@ -1,0 +1,77 @@
+"""Sub-workflows: a step starts a run of its own and waits for its end."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sparkops.core.errors import Invalid
+from sparkops.core.failpoints import failpoint
+from sparkops.core.json import Json
+from sparkops.domains.runs.state import RunStatus
+from sparkops.domains.workflows.definition import validate_input
+from sparkops.engine.accept import accept_document, limit_of, pin_names, run_document
+from sparkops.engine.claim import Claim
+from sparkops.engine.context import Engine
+
+MAX_DEPTH = 10
+"""Runs above a run. A workflow that starts itself without end stops here."""
+
+_VERSION = "SELECT id, workflow_id FROM workflow_versions WHERE id = $1"
+_DEPTH = "SELECT cardinality(lineage) FROM runs WHERE id = $1"
+_CHILD = "SELECT id, status, output, error FROM runs WHERE parent_step_id = $1"
+
+
+class TooDeep(Invalid):
+    code, title = "too-deep", "Sub-workflows are nested too deep"
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """The run of a sub-workflow."""
+
+    run_id: UUID
+    status: RunStatus
+    output: Json
+    error: Mapping[str, Any] | None
+
+
+async def child_of(engine: Engine, step_id: UUID) -> Child | None:
+    """Return the run that this step has started, or None."""
+    row = await engine.database.pool.fetchrow(_CHILD, step_id)
+    return None if row is None else Child(row["id"], RunStatus(row["status"]), row["output"], row["error"])
+
+
+async def accept_child(engine: Engine, claim: Claim, version_id: UUID, inputs: Json) -> UUID:
+    """Accept the run of a sub-workflow, once however often the step is attempted, and return its id.
+
+    It is pinned now, and counts against its own budget and those of all runs above it.
+
+    Raises:
+        Invalid: the input does not fit, an agent or a workflow that it names is gone, or it would be too deep.
+        ConcurrencyFull: its workflow rather rejects a run than let it queue.
+        Unavailable: the database did not confirm; another attempt finds out.
+        Fenced, CancelRequested: no run was started.
+    """
+    pool = engine.database.pool
+    if await pool.fetchval(_DEPTH, claim.run_id) >= MAX_DEPTH:
+        raise TooDeep(f"This run has {MAX_DEPTH} runs above it, and may not start another.")
+    version = await pool.fetchrow(_VERSION, version_id)
+    graph = await engine.graphs.get(pool, version["id"])
+    document = run_document(
+        graph,
+        validate_input(graph.definition, inputs),
+        {
+            "project_id": str(claim.project_id),
+            "workflow_id": str(version["workflow_id"]),
+            "workflow_version_id": str(version["id"]),
+            "trigger": "workflow",
+            "pins": await pin_names(pool, claim.project_id, graph),
+            "created_by": str(claim.requested_by) if claim.requested_by else None,
+        },
+        limit_micros=limit_of(engine, graph, None),
+        actor=f"run:{claim.run_id}",
+    )
+    accepted = await accept_document(engine, graph, {**document, "parent": claim.lease.to_json()})
+    failpoint("after_child_accepted")
+    return accepted.run_id

@@ -1,0 +1,101 @@
+"""Second chances: T_ACCEPT of a new run made from another one, whose kept steps have ended when it begins."""
+
+from uuid import UUID
+
+from sparkops.core.json import digest
+from sparkops.core.principal import Principal
+from sparkops.domains.runs.state import SourceKind
+from sparkops.engine.accept import (
+    Accepted,
+    Kept,
+    Origin,
+    accept_document,
+    limit_of,
+    pin_names,
+    repeated,
+    run_document,
+)
+from sparkops.engine.context import Engine
+from sparkops.engine.draft import Draft, Rerun, draft_run, find_source
+
+_OUTPUTS = "SELECT id, output FROM steps WHERE id = ANY ($1)"
+_SKIPS = "SELECT step_id, data ->> 'reason' AS reason FROM events WHERE run_id = $1 AND kind = 'step.skipped'"
+
+
+async def start_rerun(engine: Engine, principal: Principal, run_id: UUID, request: Rerun) -> Accepted:
+    """Accept a new run made from this one: kept steps have ended when it begins. The source does not change.
+
+    A retry runs under the version and the pins of its source; a fork and a re-run pin the agents as they are now. A
+    fork may be made of a run that is still going on: it keeps what has ended by now. As long as a retry goes on or has
+    succeeded there is no other.
+
+    Raises:
+        NotFound: no such run, or no such version of its workflow, in a project of this person.
+        RunNotEnded: only a fork can be made of a run that is going on.
+        NothingToRetry: the run succeeded, was never started, or no step of it failed or was cancelled.
+        AlreadyRetried: another retry is going on or has succeeded; `run_id` names it.
+        Invalid: the request does not fit the kind, names no step of the version, or its input does not fit.
+        IdempotencyMismatch: the key was used for another request.
+        Unavailable: the outcome is unknown; the same key finds out.
+    """
+    source = await find_source(engine, principal, run_id, request.idem_key)
+    idem_hash = _request_hash(run_id, request)
+    if source["first_run"] is not None:
+        # Before the source is looked at: it may have changed since this very request was accepted.
+        return repeated(source["first_run"], source["idem_hash"], idem_hash)
+    draft = await draft_run(engine, source, request)
+    retry = request.kind is SourceKind.RETRY
+    pins = source["pins"] if retry else await pin_names(engine.database.pool, source["project_id"], draft.graph)
+    asked = source["limit_micros"] if request.budget_micros is None else request.budget_micros
+    document = run_document(
+        draft.graph,
+        draft.values,
+        {
+            "project_id": str(source["project_id"]),
+            "workflow_id": str(source["workflow_id"]),
+            "workflow_version_id": str(draft.version_id),
+            "trigger": "api",
+            "pins": pins,
+            "loop_version": source["loop_version"] if retry else None,
+            "idem_key": request.idem_key,
+            "idem_hash": idem_hash,
+            "created_by": str(principal.user_id),
+            "source_run_id": str(run_id),
+            "source_kind": request.kind,
+        },
+        limit_micros=limit_of(engine, draft.graph, asked),
+        actor=f"user:{principal.user_id}",
+        origin=await _origin(engine, draft, request),
+    )
+    return await accept_document(engine, draft.graph, document)
+
+
+def _request_hash(run_id: UUID, request: Rerun) -> str:
+    return digest(
+        [
+            *(request.kind, str(run_id), request.start, request.version, request.same_input, request.input),
+            *(request.keep_calls, request.budget_micros),
+        ]
+    )
+
+
+async def _origin(engine: Engine, draft: Draft, request: Rerun) -> Origin:
+    """Gather what the new run takes over, with the outputs on which its first decisions may rest."""
+    pool = engine.database.pool
+    kept = draft.kept()
+    outputs = {row["id"]: row["output"] for row in await pool.fetch(_OUTPUTS, [one.step_id for one in kept.values()])}
+    skips = {row["step_id"]: row["reason"] for row in await pool.fetch(_SKIPS, draft.source["id"])}
+    return Origin(
+        run_id=draft.source["id"],
+        kind=request.kind,
+        kept={
+            key: Kept(one.step_id, one.status, outputs[one.step_id], skips.get(one.step_id))
+            for key, one in kept.items()
+        },
+        calls={key: [one.id for one in made] for key, made in draft.calls.items()},
+        about={
+            "start": request.start,
+            "kept": list(kept),
+            "answered": {key: len(made) for key, made in draft.calls.items() if key not in kept and made},
+        },
+    )

@@ -1,0 +1,30 @@
+CREATE OR REPLACE FUNCTION engine.expire_steps(p_limit int) RETURNS jsonb
+LANGUAGE plpgsql AS $$
+-- Part of T_SWEEP. Steps that are ready or wait when their deadline is over fail; those that run are the reaper's, and
+-- those that are held get the time back. A ready step may end only by way of running: it is taken under a token that
+-- nobody learns, and ended. Never waits and never locks a run.
+-- Returns {runs: [those that must be advanced in a transaction of their own], rings}.
+DECLARE
+  v_step steps;
+  v_events jsonb := '[]';
+  v_runs jsonb := '[]';
+BEGIN
+  FOR v_step IN
+    SELECT * FROM steps s
+     WHERE s.status IN ('ready', 'waiting') AND s.fails_at < clock_timestamp() AND NOT (s.held AND s.status = 'ready')
+     ORDER BY s.fails_at, s.id LIMIT p_limit FOR UPDATE SKIP LOCKED
+  LOOP
+    IF v_step.status = 'ready' THEN
+      UPDATE steps SET status = 'running', claim_token = gen_random_uuid(), lease_expires_at = clock_timestamp()
+       WHERE id = v_step.id;
+    END IF;
+    UPDATE steps
+       SET status = 'failed', error = engine.deadline_error(v_step), claim_token = NULL, lease_expires_at = NULL,
+           waiting_for = NULL, wake_at = NULL, finished_at = clock_timestamp()
+     WHERE id = v_step.id RETURNING * INTO v_step;
+    v_events := v_events || engine.abandon_calls(v_step) || jsonb_build_array(engine.step_event(
+      v_step, 'step.failed', jsonb_build_object('error', v_step.error, 'finished_at', v_step.finished_at)));
+    v_runs := v_runs || to_jsonb(v_step.run_id);
+  END LOOP;
+  RETURN jsonb_build_object('runs', v_runs, 'rings', engine.emit(v_events));
+END $$;

@@ -1,0 +1,41 @@
+"""Steps of type `approval`: a question to a person."""
+
+from uuid import UUID
+
+from sparkops.core.durations import parse_duration
+from sparkops.core.ids import new_id
+from sparkops.core.json import Json, digest
+from sparkops.domains.approvals.state import ApprovalStatus
+from sparkops.engine.wait import ask
+from sparkops.runtime.effects import StepFailed
+from sparkops.runtime.gate import Parked
+from sparkops.runtime.steps.base import Attempt
+
+DEFAULT_QUESTION_SECONDS = 24 * 3600
+
+
+async def run_approval(attempt: Attempt) -> Json:
+    """Ask once; wait until a person has answered; then go on with the answer, or fail with a refusal."""
+    request = {"title": attempt.params["title"], "show": attempt.params.get("show")}
+    expires = attempt.params.get("expires")
+    seconds = parse_duration(expires).total_seconds() if expires else DEFAULT_QUESTION_SECONDS
+    answer = await ask(
+        attempt.engine,
+        attempt.claim,
+        {
+            "approval_id": str(new_id()),
+            "title": request["title"],
+            "request": request,
+            "request_hash": digest(request),
+            "seconds": seconds,
+        },
+    )
+    match ApprovalStatus(answer["status"]):
+        case ApprovalStatus.PENDING:
+            raise Parked([UUID(answer["approval_id"])])
+        case ApprovalStatus.APPROVED:
+            return {"approved": True, "by": answer["decided_by"], "comment": answer["comment"]}
+        case ApprovalStatus.REJECTED:
+            raise StepFailed("rejected", f"A person rejected this: {answer['comment'] or 'no reason given'}")
+        case _:
+            raise StepFailed("approval-expired", "Nobody answered in time.")

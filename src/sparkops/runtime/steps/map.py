@@ -1,0 +1,41 @@
+"""Steps of type `map`: the same steps for each item."""
+
+from sparkops.core.json import Json
+from sparkops.engine.expand import Standing, expand_map, first_failed, frames_from, standing
+from sparkops.engine.params import evaluate_items
+from sparkops.engine.wait import wait_for_frames
+from sparkops.runtime.effects import StepFailed
+from sparkops.runtime.steps.base import Attempt, reason_of, went_on
+
+
+async def run_map(attempt: Attempt) -> Json:
+    """Expand the items, going on where an earlier attempt died; wait; return the outputs in the order of the items."""
+    stand = await standing(attempt.engine, attempt.step_id)
+    if stand is None or _unfinished(stand):
+        await _expand(attempt, stand)
+    went_on(await wait_for_frames(attempt.engine, attempt.claim))
+    stand = await standing(attempt.engine, attempt.step_id)
+    if stand is not None and stand.stopped:
+        failed = await first_failed(attempt.engine, attempt.step_id)
+        assert failed is not None, "an item has failed"
+        raise StepFailed("item-failed", f"Item {failed.no} failed: {reason_of(failed.error)}")
+    return await _outputs(attempt)
+
+
+def _unfinished(stand: Standing) -> bool:
+    return not stand.stopped and stand.expanded != stand.total
+
+
+async def _expand(attempt: Attempt, stand: Standing | None) -> None:
+    items = evaluate_items(attempt.node, attempt.context)
+    while stand is None or _unfinished(stand):
+        expanded = 0 if stand is None else stand.expanded
+        await expand_map(attempt.engine, attempt.claim, attempt.node, items, expanded)
+        stand = await standing(attempt.engine, attempt.step_id)
+
+
+async def _outputs(attempt: Attempt) -> list[Json]:
+    outputs: list[Json] = []
+    while page := await frames_from(attempt.engine, attempt.step_id, len(outputs)):
+        outputs += [frame.output for frame in page]
+    return outputs

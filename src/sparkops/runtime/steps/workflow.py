@@ -1,0 +1,46 @@
+"""Steps of type `workflow`: a run of another workflow."""
+
+from uuid import UUID
+
+from sparkops.core.errors import Invalid, Unavailable
+from sparkops.core.json import Json
+from sparkops.domains.runs.state import RunStatus
+from sparkops.engine.accept import ConcurrencyFull, workflow_ref
+from sparkops.engine.children import Child, accept_child, child_of
+from sparkops.engine.wait import wait_for_child
+from sparkops.runtime.effects import StepFailed
+from sparkops.runtime.steps.base import Attempt, reason_of, went_on
+
+
+async def run_workflow(attempt: Attempt) -> Json:
+    """Start the run, once; wait until it has ended; return its output, or fail as it did."""
+    child = await child_of(attempt.engine, attempt.step_id) if attempt.claim.lease.attempt > 1 else None
+    if child is None:
+        await _start(attempt)
+    went_on(await wait_for_child(attempt.engine, attempt.claim))
+    ended = await child_of(attempt.engine, attempt.step_id)
+    assert ended is not None, "it was waited for"
+    return _output(attempt, ended)
+
+
+async def _start(attempt: Attempt) -> None:
+    ref = workflow_ref(attempt.node.name or "", attempt.node.version)
+    try:
+        await accept_child(
+            attempt.engine, attempt.claim, UUID(attempt.claim.pins["workflows"][ref]), dict(attempt.params)
+        )
+    except Invalid as invalid:
+        raise StepFailed(invalid.code, invalid.detail) from None
+    except (ConcurrencyFull, Unavailable) as later:
+        raise StepFailed(later.code, later.detail, retryable=True) from None
+
+
+def _output(attempt: Attempt, child: Child) -> Json:
+    match child.status:
+        case RunStatus.SUCCEEDED:
+            return child.output
+        case RunStatus.CANCELLED:
+            raise StepFailed("child-cancelled", f"Run {child.run_id} of {attempt.node.name} was cancelled.")
+        case _:
+            reason = reason_of(child.error)
+            raise StepFailed("child-failed", f"Run {child.run_id} of {attempt.node.name} failed: {reason}")

@@ -1,0 +1,120 @@
+"""A worker is killed with SIGKILL at every point where it matters; another one finishes the run."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from sparkops.core.failpoints import ENV
+from sparkops.core.ids import new_id
+from sparkops.domains.effects.state import EffectClass
+from sparkops.engine.answer import answer_approval
+from sparkops.engine.give_back import release_session
+from sparkops.worker.loop import WorkerLoop
+from tests.conftest import Clone
+from tests.crash.children import Given
+from tests.engine.conftest import World
+from tests.engine.sink import Sink, listening, sending
+
+ROOT = Path(__file__).parents[2]
+REPORT = """
+version: 1
+name: report
+steps:
+  - {id: think, type: agent, agent: scout, with: {prompt: go}}
+  - {id: ask, type: approval, needs: [think], with: {title: "Publish?"}}
+  - {id: publish, type: tool, tool: send, needs: [ask]}
+"""
+USAGE = {"input_tokens": 100, "output_tokens": 10}
+SCOUT = {
+    "model": "scripted",
+    "instructions": "look",
+    "tools": ["send"],
+    "price": {"input_usd_per_million": "10", "output_usd_per_million": "20"},
+    "script": {
+        "turns": [
+            {"tool_calls": [{"tool": "send", "arguments": {"n": 1}}, {"tool": "send"}], "usage": USAGE},
+            {"tool_calls": [{"tool": "send", "arguments": {"n": 2}}], "usage": USAGE},
+            {"text": "done", "usage": USAGE},
+        ]
+    },
+}
+POINTS = [
+    *("after_claim", "after_prepare", "after_send", "before_record", "after_record", "after_execute"),
+    *("before_complete", "after_complete", "before_wait", "after_give_back"),
+]
+
+
+async def half_done(world: World, sink: Sink) -> UUID:
+    """A run whose agent has one recorded answer, and two calls whose answers were lost with their worker."""
+    sink.open.clear()
+    run_id = await world.run(await world.workflow(REPORT))
+    loop = WorkerLoop(world.runtime(), await world.worker(), slots=2, drain_seconds=0)
+    running = asyncio.create_task(loop.run())
+    await sink.reached.wait()
+    loop.drain()
+    await running
+    sink.open.set()
+    assert [call["status"] for call in await world.calls(run_id)] == ["done", "prepared", "prepared"]
+    return run_id
+
+
+async def killed(world: World, clone: Clone, sink: Sink, point: str) -> None:
+    """Run a worker in a process of its own until it has killed itself there, and release what it held."""
+    session = new_id()
+    given = Given(clone.app_url, session, world.settings.data_dir, sink.port)
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.crash.worker_child", given.to_json()),
+        env={**os.environ, ENV: f"{point}=kill"},
+        cwd=ROOT,
+    )
+    assert await child.wait() == -signal.SIGKILL
+    await release_session(world.engine, session, crashed=True)
+
+
+async def bought(world: World, run_id: UUID) -> dict[UUID, tuple[Any, ...]]:
+    """What is on record and final: these answers are never asked for again."""
+    return {
+        call["id"]: (call["sends"], call["response"], call["cost_micros"])
+        for call in await world.calls(run_id)
+        if call["status"] == "done"
+    }
+
+
+async def finish(world: World, run_id: UUID) -> None:
+    """Let another worker finish the run; a person says yes."""
+
+    async def ended() -> bool:
+        for row in await world.database.pool.fetch("SELECT id FROM approvals WHERE status = 'pending'"):
+            await answer_approval(world.engine, world.ben, row["id"], approve=True, comment=None)
+        return await world.status(run_id) in ("succeeded", "failed")
+
+    await world.work(ended)
+
+
+@pytest.mark.parametrize("point", POINTS)
+async def test_a_run_survives_the_death_of_its_worker(world: World, clone: Clone, point: str) -> None:
+    await world.agent("scout", SCOUT)
+    async with listening() as sink:
+        world.tools["send"] = sending(sink.port, EffectClass.IDEMPOTENT)
+        run_id = await half_done(world, sink)
+        if point == "after_give_back":
+            await world.claims(await world.worker())
+            await world.sql("UPDATE steps SET lease_expires_at = '-infinity' WHERE status = 'running'")
+        await killed(world, clone, sink, point)
+        before = await bought(world, run_id)
+        await finish(world, run_id)
+    assert before
+    assert await world.status(run_id) == "succeeded"
+    after, calls = await bought(world, run_id), await world.calls(run_id)
+    assert {call_id: after[call_id] for call_id in before} == before, "a recorded answer was bought again"
+    assert [call["status"] for call in calls] == ["done"] * 7
+    for call in calls:
+        assert sink.got[str(call["id"])] <= call["sends"]
+    assert (await world.kinds(run_id))[-1] == "run.succeeded"
+    assert (await world.steps(run_id))["think"]["output"]["text"] == "done"
