@@ -109,16 +109,6 @@ async def limit_runs(
     return changed is not None
 
 
-async def definition_of(session: AsyncSession, principal: Principal, *, version_id: UUID) -> dict[str, Json] | None:
-    """Return the document of a version that a run names, or None."""
-    found = await session.scalar(
-        select(WorkflowVersion.definition).where(
-            WorkflowVersion.id == version_id, visible_to(principal, WorkflowVersion.project_id)
-        )
-    )
-    return found  # noqa: RET504 -- mypy reads a returned `scalar` as Any
-
-
 async def _ids(session: AsyncSession, *, project_id: UUID, matching: ColumnElement[bool]) -> Sequence[UUID]:
     return (await session.scalars(select(Workflow.id).where(Workflow.project_id == project_id, matching))).all()
 
