@@ -12,6 +12,7 @@ from sparkops.engine.complete import Ended, complete
 from sparkops.engine.context import call
 from sparkops.engine.errors import CancelRequested, NonDeterministic
 from sparkops.engine.give_back import reap, release_session
+from sparkops.engine.pause import pause_run
 from sparkops.engine.sweep import sweep
 from sparkops.engine.wait import ask, wait_for_approvals
 from tests.engine.acts import ONE_STEP, prepared, proposal, recorded, result
@@ -64,18 +65,17 @@ async def test_a_command_for_a_run_that_has_ended_or_stands_there_already_change
 async def test_a_run_that_is_held_back_does_not_end(world: World) -> None:
     run_id, _ = await one(world)
     await world.sql("UPDATE runs SET status = 'paused'")
-    await world.sql("UPDATE steps SET status = 'cancelled', finished_at = clock_timestamp()")
-    assert await call(world.database.pool, "end_runs", [run_id]) == []
+    await world.sql("UPDATE steps SET status = 'cancelled', held = true, finished_at = clock_timestamp()")
+    assert await call(world.database.pool, "end_runs", [run_id]) == {"parents": [], "events": []}
     assert await world.status(run_id) == "paused"
 
 
 async def test_a_run_with_effects_to_take_back_does_not_end_before(world: World) -> None:
     run_id, _ = await one(world)
     await world.sql("UPDATE runs SET has_undo = true")
-    await cancel_run(world.engine, world.ada, run_id)
-    assert await world.status(run_id) == "cancelling"
-    await world.sql("UPDATE runs SET has_undo = false")
-    await call(world.database.pool, "emit", await call(world.database.pool, "end_runs", [run_id]))
+    async with world.transaction(commit=False) as held:
+        answer = await call(held.database.pool, "cancel", run_id, world.ada.user_id, None)
+        assert (answer["status"], answer["parents"]) == ("cancelling", []), "its effects are taken back first"
 
 
 async def test_of_two_ends_that_meet_at_a_join_the_second_sees_the_first(world: World) -> None:
@@ -99,7 +99,7 @@ async def test_a_step_that_somebody_holds_is_not_taken(world: World) -> None:
 
 async def test_a_step_that_is_held_back_is_not_taken(world: World) -> None:
     run_id, step_id = await one(world)
-    await world.sql("UPDATE steps SET held = true")
+    await pause_run(world.engine, world.ada, run_id)
     worker = await world.worker()
     assert (await call(world.database.pool, "take", [step_id], 1, worker.session_id, world.engine.lease))[
         "claims"
