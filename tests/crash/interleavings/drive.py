@@ -8,7 +8,7 @@ from sparkops.domains.runs.state import StepStatus
 from sparkops.engine.advance import advance_run
 from sparkops.engine.answer import answer_approval
 from sparkops.engine.cancel import cancel_run
-from sparkops.engine.claim import Claim, claim
+from sparkops.engine.claim import Claim
 from sparkops.engine.complete import Ended, complete, end_attempt
 from sparkops.engine.context import Worker
 from sparkops.engine.effects import prepare, record
@@ -51,7 +51,7 @@ async def _answer_all(world: World) -> None:
 
 
 async def _work(world: World, worker: Worker, cases: Mapping[UUID, Case]) -> None:
-    while claims := await claim(world.engine, worker, limit=50):
+    while claims := await world.claims(worker, 50):
         ended = [end for held in claims if (end := await _execute(world, held, cases.get(held.run_id)))]
         await complete(world.engine, worker, [end for end in ended if end.mechanical], claim=0)
         for end in ended:

@@ -136,8 +136,8 @@ async def _ask(engine: Engine, case: Case) -> Any:
 
 
 async def _wait(engine: Engine, case: Case) -> Any:
-    asked = {**case.claims["asking"].lease.to_json(), "approvals": [str(case.questions["asking"])]}
-    return await call(engine.database.pool, "wait", asked)
+    wanted = {"kind": "approval", "approvals": [str(case.questions["asking"])]}
+    return await call(engine.database.pool, "wait", {**case.claims["asking"].lease.to_json(), "for": wanted})
 
 
 async def _advance_cancelled(case: Case, said: Any) -> None:
@@ -149,11 +149,11 @@ async def _advance_cancelled(case: Case, said: Any) -> None:
 
 
 async def _release(engine: Engine, case: Case) -> Any:
-    return await call(engine.database.pool, "give_back", case.first.session_id, True, 100)
+    return await call(engine.database.pool, "give_back_each", case.first.session_id, True, 100)
 
 
 async def _reap(engine: Engine, case: Case) -> Any:
-    return await call(engine.database.pool, "give_back", None, True, 100)
+    return await call(engine.database.pool, "give_back_each", None, True, 100)
 
 
 async def _advance_all(case: Case, said: Any) -> None:
