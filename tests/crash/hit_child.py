@@ -31,6 +31,7 @@ from sparkops.engine.accept import RunRequest, accept_run
 from sparkops.engine.answer import answer_approval
 from sparkops.engine.cancel import cancel_run
 from sparkops.engine.context import Engine
+from sparkops.engine.events import NewEvent, receive_event
 from sparkops.messenger.app import make_app
 from sparkops.messenger.bell import RedisBell
 from sparkops.runtime.attempt import Runtime
@@ -39,11 +40,15 @@ from sparkops.runtime.policies import PolicyCache
 from sparkops.runtime.tools.base import Tool, ToolContext, ToolResult
 from sparkops.runtime.tools.registry import builtin_tools
 from sparkops.worker import loop as worker_loop
+from sparkops.worker.event_log import event_log
 from sparkops.worker.loop import WorkerLoop, open_worker
+from sparkops.worker.relay import Relay
 from tests.engine.sink import sending
 
 CONTEXT = get_context("forkserver")
 CONTEXT.set_forkserver_preload([__name__])
+
+PAID = NewEvent("e-1", "paid", 7)
 
 LEASE_SECONDS = 0.6
 SWEEP_SECONDS = 0.2
@@ -52,7 +57,8 @@ SWEEP_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Given:
-    """What a child is told. `does` is work, drain, accept, answer or cancel; `subject` the id that this is done to."""
+    """What a child is told. `does` is work, drain, relay, accept, answer, cancel or event; `subject` what this is done
+    to."""
 
     failpoints: str
     does: str
@@ -94,6 +100,8 @@ async def _main(given: Given, hit: Event) -> None:
         engine = Engine(database, bell, timedelta(seconds=LEASE_SECONDS))
         if given.does in ("work", "drain"):
             await _work(engine, bell, given)
+        elif given.does == "relay":
+            await _relay(engine, given)
         else:
             await _act(engine, given)
 
@@ -122,12 +130,22 @@ async def _work(engine: Engine, bell: RedisBell, given: Given) -> None:
         await loop.run()
 
 
+async def _relay(engine: Engine, given: Given) -> None:
+    worker = await open_worker(engine, given.session, ["run"], 1)
+    handlers = await event_log(engine, Settings(data_dir=given.data_dir, event_log="file"))
+    draining = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, draining.set)
+    await Relay(engine, worker, handlers).run(draining)
+
+
 async def _act(engine: Engine, given: Given) -> None:
     person = Principal(given.person, "person@example.com", "person", is_admin=False)
     if given.does == "accept":
         await accept_run(engine, person, RunRequest(given.project, "report", idem_key="same"))
     elif given.does == "cancel" and given.subject is not None:
         await cancel_run(engine, person, given.subject)
+    elif given.does == "event":
+        await receive_event(engine, person, given.project, PAID)
     elif given.subject is not None:
         await answer_approval(engine, person, given.subject, approve=True, comment=None)
 

@@ -5,6 +5,7 @@
 
 import asyncio
 import contextlib
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,16 +15,23 @@ from uuid import UUID
 
 import pytest
 
+from sparkops.core.config import Settings
 from sparkops.core.errors import SparkOpsError
 from sparkops.core.ids import new_id
 from sparkops.domains.effects.state import EffectClass
 from sparkops.engine.answer import answer_approval
 from sparkops.engine.cancel import cancel_run
+from sparkops.engine.events import receive_event
 from sparkops.engine.give_back import reap, release_session
+from sparkops.worker.event_log import event_log
 from sparkops.worker.loop import WorkerLoop
+from sparkops.worker.relay import Relay
 from tests.conftest import Clone
-from tests.crash.hit_child import LEASE_SECONDS, Given, begin, end, ended, killed
-from tests.engine.acts import prepared, proposal
+from tests.crash.hit_child import LEASE_SECONDS, PAID, Given, begin, end, ended, killed
+from tests.crash.test_kill_dynamic import BELOW
+from tests.crash.test_kill_dynamic import OUTPUT as DYNAMIC_OUTPUT
+from tests.crash.test_kill_dynamic import WHOLE as DYNAMIC
+from tests.engine.acts import ONE_STEP, prepared, proposal, succeed
 from tests.engine.conftest import World
 from tests.engine.sink import Sink, listening, sending
 from tests.tiers import WHOLE
@@ -42,7 +50,13 @@ POINTS = {
     **dict.fromkeys(("before_give_back", "after_give_back", "before_hint"), "reap"),
     **dict.fromkeys(("before_advance", "mid_advance", "after_advance"), "repair"),
     "before_release": "drain",
+    # While a worker runs maps, loops, waits and sub-workflows.
+    **dict.fromkeys(("after_expand_batch", "before_start_more", "after_child_accepted"), "dynamic"),
+    **dict.fromkeys(("before_wake", "after_wake", "after_wake_due"), "dynamic"),
+    # While a worker hands events to a subscriber.
+    **dict.fromkeys(("before_deliver", "after_deliver"), "relay"),
     # While the API does what a person asks for.
+    "after_event_received": "event",
     **dict.fromkeys(("before_accept", "after_accept"), "accept"),
     **dict.fromkeys(("before_answer", "after_answer"), "answer"),
     **dict.fromkeys(("before_cancel", "after_cancel"), "cancel"),
@@ -71,6 +85,12 @@ name: left
 steps:
   - {id: asks, type: approval, with: {title: "Go on?"}}
   - {id: heir, type: tool, tool: noop, needs: [asks]}
+"""
+WAITS = """
+version: 1
+name: waits
+steps:
+  - {id: paid, type: wait, with: {event: paid}}
 """
 USAGE = {"input_tokens": 100, "output_tokens": 10}
 SCOUT = {
@@ -146,6 +166,8 @@ class Scene:
             return await self._left()
         if scenario == "answer":
             return await self._asked()
+        if scenario in ("dynamic", "event", "relay"):
+            return await getattr(self, f"_{scenario}")()  # type: ignore[no-any-return]
         self.run_id = self.subject = await self.half_done()
         if scenario == "reap":
             await world.claims(await world.worker())
@@ -167,12 +189,55 @@ class Scene:
         world = self.world
         self.run_id = await world.run(await world.workflow(LEFT))
 
-        async def waits() -> bool:
-            return bool(await world.database.pool.fetchval("SELECT true FROM steps WHERE status = 'waiting'"))
-
-        await world.work(waits)
+        await self._waits()
         self.subject = await world.database.pool.fetchval("SELECT id FROM approvals")
         return "answer"
+
+    async def _waits(self) -> None:
+        async def waits() -> bool:
+            return bool(await self.world.database.pool.fetchval("SELECT true FROM steps WHERE status = 'waiting'"))
+
+        await self.world.work(waits)
+
+    async def _dynamic(self) -> str:
+        """A run with a map, a loop, a timer, an event that has come, and a sub-workflow."""
+        await self.world.workflow(BELOW)
+        self.run_id = await self.world.run(await self.world.workflow(DYNAMIC))
+        await receive_event(self.world.engine, self.world.ada, self.world.project_id, PAID)
+        return "work"
+
+    async def _event(self) -> str:
+        """A run that waits for an event."""
+        self.run_id = await self.world.run(await self.world.workflow(WAITS))
+        await self._waits()
+        return "event"
+
+    async def _relay(self) -> str:
+        """A run that has ended and whose log somebody wants to have."""
+        await event_log(self.world.engine, self.log_settings)
+        self.run_id = await self.world.run(await self.world.workflow(ONE_STEP))
+        await succeed(self.world, *await self.world.claimed(self.run_id))
+        return "relay"
+
+    @property
+    def log_settings(self) -> Settings:
+        return Settings(data_dir=self.world.settings.data_dir, event_log="file")
+
+    async def delivered(self) -> set[int]:
+        """Let another relay deliver what the hit one held, and return the numbers of the lines that came."""
+        world = self.world
+        await world.sql("UPDATE outbox SET lease_expires_at = '-infinity' WHERE claim_token IS NOT NULL")
+        handlers = await event_log(world.engine, self.log_settings)
+        draining = asyncio.Event()
+        relay = asyncio.create_task(Relay(world.engine, await world.worker(), handlers).run(draining))
+
+        async def all_delivered() -> bool:
+            return bool(await world.database.pool.fetchval("SELECT bool_and(status = 'delivered') FROM outbox"))
+
+        await world.reaches(all_delivered)
+        draining.set()
+        await relay
+        return {json.loads(line)["seq"] for line in self.log_settings.event_log_file.read_text().splitlines()}
 
     async def hit(self, given: Given, action: str) -> Any:
         """Start the child and return once it has been hit; after a kill it is gone and its parent has seen it."""
@@ -211,6 +276,9 @@ class Scene:
             await cancel_run(world.engine, world.ada, self.run_id)
         elif does == "answer":
             await self.answer_all()
+        elif does == "event":
+            receipt = await receive_event(world.engine, world.ada, world.project_id, PAID)
+            assert not receipt.created, "it was committed before the child was hit"
 
     async def finish(self) -> str:
         """Let another worker finish the run; a person says yes, and gives up what nobody can know. Returns how."""
@@ -265,10 +333,16 @@ async def test_a_run_survives(world: World, clone: Clone, redis_url: str, point:
         status = await play(scene, point, action, scenario)
         assert scene.run_id is not None
         calls = await world.calls(scene.run_id)
+        lines = await scene.delivered() if scenario == "relay" else set()
     assert status == ("cancelled" if scenario in ("cancel", "repair") else "succeeded")
+    if scenario == "relay":
+        assert lines == set(range(1, len(await world.kinds(scene.run_id)) + 1))
+    if scenario == "dynamic":
+        assert (await world.row(scene.run_id))["output"] == DYNAMIC_OUTPUT
+        assert await world.database.pool.fetchval("SELECT count(*) FROM runs") == 2, "one run below"
     for call in calls:
         assert sink.got[str(call["id"])] <= call["sends"]
-    if status == "succeeded" and action == "kill" and scenario != "answer":
+    if action == "kill" and scenario in ("work", "reap", "drain", "accept"):
         assert [call["status"] for call in calls] == ["done"] * 7
         assert (await world.steps(scene.run_id))["think"]["output"]["text"] == "done"
 

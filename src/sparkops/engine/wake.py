@@ -37,6 +37,8 @@ async def wake_steps(engine: Engine, steps: Sequence[UUID], kind: Kind) -> int:
 async def wake_parents(engine: Engine, steps: Sequence[str]) -> None:
     """Wake the steps whose sub-workflows have ended. Never raises: what was committed before stays, and so does its
     answer; the sweep wakes the steps if this could not."""
+    if not steps:
+        return
     failpoint("before_wake")
     try:
         await wake_steps(engine, [UUID(step) for step in steps], "run")

@@ -74,6 +74,8 @@ class Relay:
             except LOST_CONNECTION as error:
                 # What was delivered and not recorded comes again when its lease has run out.
                 log.warning("relay.failed", subscription=name, error=str(error) or type(error).__name__)
+            except Exception:  # outermost: a worker whose relay has died would look alive and deliver nothing
+                log.exception("relay.broke", subscription=name)
             await _pause(draining, POLL_SECONDS)
 
     async def _deliver_some(self, name: str, handler: Handler) -> bool:
@@ -102,6 +104,8 @@ class Relay:
                     pass
             except (*LOST_CONNECTION, SparkOpsError) as error:
                 log.warning("prune.failed", error=str(error) or type(error).__name__)
+            except Exception:  # outermost, as above
+                log.exception("prune.broke")
             await _pause(draining, PRUNE_SECONDS)
 
 
