@@ -27,7 +27,7 @@ from sparkops.worker.event_log import event_log
 from sparkops.worker.loop import WorkerLoop
 from sparkops.worker.relay import Relay
 from tests.conftest import Clone
-from tests.crash.hit_child import LEASE_SECONDS, PAID, Given, begin, end, ended, killed
+from tests.crash.hit_child import LEASE_SECONDS, LONG_LEASE_SECONDS, PAID, Given, begin, end, ended, killed
 from tests.crash.test_kill_dynamic import BELOW
 from tests.crash.test_kill_dynamic import OUTPUT as DYNAMIC_OUTPUT
 from tests.crash.test_kill_dynamic import WHOLE as DYNAMIC
@@ -128,7 +128,8 @@ class Scene:
     subject: UUID | None = None
 
     def given(self, point: str, action: str, does: str, session: UUID) -> Given:
-        what = f"stall:{3 * LEASE_SECONDS}" if action == "stall" else action
+        lease = LONG_LEASE_SECONDS if POINTS.get(point) == "dynamic" else LEASE_SECONDS
+        what = f"stall:{3 * lease}" if action == "stall" else action
         person = self.world.ben if does == "answer" else self.world.ada
         return Given(
             failpoints=f"{point}={what}",
@@ -141,6 +142,7 @@ class Scene:
             person=person.user_id,
             project=self.world.project_id,
             subject=self.subject,
+            lease_seconds=lease,
         )
 
     async def half_done(self) -> UUID:
