@@ -1,6 +1,7 @@
 """Drives runs to their end with direct calls: a worker in miniature that finds everything in the database."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -12,14 +13,23 @@ from sparkops.engine.claim import Claim
 from sparkops.engine.complete import Ended, complete, end_attempt
 from sparkops.engine.context import Worker
 from sparkops.engine.effects import prepare, record
+from sparkops.engine.pause import resume_run
 from sparkops.engine.sweep import sweep
 from sparkops.engine.wait import ask, wait_for_approvals
+from sparkops.runtime.attempt import execute
+from sparkops.runtime.trust import Trust
 from tests.crash.interleavings.cases import COST, Case, question
 from tests.engine.acts import result
 from tests.engine.conftest import World
 
 ROUNDS = 40
 """More than a run of seven steps takes, each of which may have been lost a few times."""
+PATIENT_ROUNDS = 8
+"""So many rounds nothing but what was awaited wakes a step."""
+_LATER = """
+UPDATE steps SET started_at = clock_timestamp() - interval '1 day', wake_at = clock_timestamp() - interval '1 hour'
+ WHERE status = 'waiting' AND wake_at IS NOT NULL
+"""
 _OPEN = "SELECT id, status FROM runs WHERE finished_at IS NULL"
 
 
@@ -29,7 +39,7 @@ async def finish(world: World, cases: Mapping[UUID, Case]) -> None:
     A run that can only go on after a person has looked at a lost effect is cancelled.
     """
     worker = await world.worker()
-    for _ in range(ROUNDS):
+    for round_no in range(ROUNDS):
         await world.sql("UPDATE steps SET lease_expires_at = '-infinity' WHERE status = 'running'")
         await world.sql("UPDATE steps SET queue = 'run', not_before = '-infinity' WHERE status IN ('ready', 'pending')")
         while (await sweep(world.engine, ("run",))).reaped:
@@ -37,7 +47,11 @@ async def finish(world: World, cases: Mapping[UUID, Case]) -> None:
         runs = await world.database.pool.fetch(_OPEN)
         if not runs:
             return
+        if round_no >= PATIENT_ROUNDS:
+            await world.sql(_LATER)
         for run in runs:
+            if run["status"] == "paused":
+                await resume_run(world.engine, world.ada, run["id"])
             if run["status"] == "attention" or run["status"] == "cancelling":
                 await cancel_run(world.engine, world.ada, run["id"])
         await _answer_all(world)
@@ -62,6 +76,9 @@ async def _work(world: World, worker: Worker, cases: Mapping[UUID, Case]) -> Non
 async def _execute(world: World, held: Claim, case: Case | None) -> Ended | None:
     if held.type == "approval":
         return await _approval(world, held)
+    if held.type in ("map", "workflow", "wait"):
+        done = await execute(world.runtime(), held, Trust.since(monotonic(), 60))
+        return done if isinstance(done, Ended) else None
     calls = 2 if case is not None and held.key == "held" else 0
     for seq in range(1, calls + 1):
         assert case is not None

@@ -8,7 +8,7 @@ import asyncpg
 
 from sparkops.core.errors import SparkOpsError
 from tests.crash.interleavings.cases import Case, of_pool
-from tests.crash.interleavings.registry import Transaction
+from tests.crash.interleavings.transaction import Transaction
 from tests.engine.conftest import on_connection
 
 

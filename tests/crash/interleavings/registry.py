@@ -1,13 +1,9 @@
 """The transactions that are let loose on each other. A new transaction is one entry of `TRANSACTIONS`.
 
-`act` does the one transaction on the engine it is given, and returns what its caller then knows. It raises what the
-product raises. `then` is what the caller goes on to do once it knows; a caller that died does not. `ready` arranges
-what the transaction needs beyond the prepared case. `repeats` says that the product does it again after an error;
-what is not repeated is left to lapse. `kept` returns what became untrue of an answer that a caller saw.
+Here stand those of workers, of who looks after them, and of people; in `control.py` and `dynamic.py` the others.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -23,30 +19,10 @@ from sparkops.engine.effects import record
 from sparkops.engine.errors import Fenced
 from sparkops.engine.wait import ask
 from tests.crash.interleavings.cases import COST, Case, question
+from tests.crash.interleavings.control import CONTROL
+from tests.crash.interleavings.dynamic import DYNAMIC
+from tests.crash.interleavings.transaction import Transaction, was_cancelled
 from tests.engine.acts import prepared, result
-
-Act = Callable[[Engine, Case], Awaitable[Any]]
-
-
-async def _nothing(case: Case) -> None: ...
-
-
-async def _no_more(case: Case, said: Any) -> None: ...
-
-
-async def _true(case: Case, said: Any) -> str | None:
-    return None
-
-
-@dataclass(frozen=True)
-class Transaction:
-    name: str
-    act: Act
-    repeats: bool
-    then: Callable[[Case, Any], Awaitable[None]] = _no_more
-    ready: Callable[[Case], Awaitable[None]] = _nothing
-    kept: Callable[[Case, Any], Awaitable[str | None]] = _true
-
 
 # Workers
 
@@ -105,7 +81,7 @@ async def _has_result(case: Case, said: Any) -> str | None:
     row = await _held_row(case)
     if row["status"] == "succeeded" and row["output"] == {"by": "first"}:
         return None
-    return None if await _was_cancelled(case) else f"a completed step is {row['status']} with {row['output']}"
+    return None if await was_cancelled(case) else f"a completed step is {row['status']} with {row['output']}"
 
 
 async def _fail(engine: Engine, case: Case) -> None:
@@ -115,7 +91,7 @@ async def _fail(engine: Engine, case: Case) -> None:
 
 async def _has_failed(case: Case, said: Any) -> str | None:
     status = (await _held_row(case))["status"]
-    if case.effect_class == "unsafe" or await _was_cancelled(case):
+    if case.effect_class == "unsafe" or await was_cancelled(case):
         return None  # then an effect that nobody knows about decides
     return None if status == "failed" else f"a failed step is {status}"
 
@@ -217,7 +193,7 @@ async def _no(engine: Engine, case: Case) -> None:
 def _answered(*statuses: str) -> Callable[[Case, Any], Awaitable[str | None]]:
     async def kept(case: Case, said: Any) -> str | None:
         status = await case.value("SELECT status FROM approvals WHERE id = $1", case.questions["asks"])
-        allowed = (*statuses, "withdrawn") if await _was_cancelled(case) else statuses
+        allowed = (*statuses, "withdrawn") if await was_cancelled(case) else statuses
         return None if status in allowed else f"an answered question is {status}"
 
     return kept
@@ -246,11 +222,6 @@ async def _held_row(case: Case) -> Any:
     return await case.world.database.pool.fetchrow(query, case.held.lease.step_id)
 
 
-async def _was_cancelled(case: Case) -> bool:
-    query = "SELECT cancel_requested_at IS NOT NULL FROM runs WHERE id = $1"
-    return bool(await case.value(query, case.run_id))
-
-
 TRANSACTIONS: Sequence[Transaction] = (
     Transaction("CLAIM", _claim, repeats=True),
     Transaction("HEARTBEAT", _heartbeat, repeats=True),
@@ -270,4 +241,6 @@ TRANSACTIONS: Sequence[Transaction] = (
     Transaction("NO", _no, repeats=True, kept=_answered("rejected")),
     Transaction("CANCEL", _cancel, repeats=True, kept=_is_cancelled),
     Transaction("ACCEPT", _accept, repeats=True, kept=_is_that_run),
+    *CONTROL,
+    *DYNAMIC,
 )
