@@ -129,7 +129,8 @@ class Scene:
 
     def given(self, point: str, action: str, does: str, session: UUID) -> Given:
         lease = LONG_LEASE_SECONDS if POINTS.get(point) == "dynamic" else LEASE_SECONDS
-        what = f"stall:{3 * lease}" if action == "stall" else action
+        # Longer than the lease, and no longer than others wait for a lock.
+        what = f"stall:{min(3 * lease, lease + 1.2)}" if action == "stall" else action
         person = self.world.ben if does == "answer" else self.world.ada
         return Given(
             failpoints=f"{point}={what}",
@@ -295,7 +296,7 @@ class Scene:
                 await cancel_run(self.world.engine, self.world.ada, run_id)
             return status in FINAL
 
-        await self.world.work(over)
+        await self.world.with_lease(seconds=LONG_LEASE_SECONDS).work(over)
         return await self.world.status(run_id)
 
     async def bought(self) -> dict[UUID, tuple[Any, ...]]:
