@@ -1,10 +1,11 @@
-"""`python -m tests.chaos.doors worker|api`: the real doors, with two more tools and the database behind a proxy."""
+"""`python -m tests.chaos.doors worker|isolated|api`: the real doors, with two more tools, behind a proxy."""
 
 import asyncio
 import os
 import random
 import sys
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from pydantic import SecretStr
@@ -21,6 +22,8 @@ from sparkops.runtime.tools.base import Tool, ToolContext, ToolResult
 from sparkops.runtime.tools.registry import builtin_tools
 from sparkops.worker import __main__ as worker_door
 from sparkops.worker import app as worker_app
+from sparkops.worker import isolated as isolated_door
+from sparkops.worker.isolation import Isolation
 
 SINK, PROXY = "CHAOS_SINK", "CHAOS_PROXY"
 """Variables with the ports of the target outside and of the proxy in front of the database."""
@@ -62,11 +65,15 @@ def behind_the_proxy(environ: Mapping[str, str] | None = None) -> Settings:
 
 
 def main(door: str) -> int:
-    if door == "worker":
+    if door in ("worker", "isolated"):
         worker_app.builtin_tools = tools  # type: ignore[attr-defined]  # it is imported there
-        worker_door.load_settings = behind_the_proxy  # type: ignore[attr-defined, assignment]
-        sys.argv = ["worker"]
-        return worker_door.main()
+        isolation = partial(Isolation, command=(sys.executable, "-m", "tests.chaos.doors", "isolated"))
+        worker_app.Isolation = isolation  # type: ignore[assignment, attr-defined, misc]
+        module: Any = worker_door if door == "worker" else isolated_door
+        module.load_settings = behind_the_proxy
+        sys.argv = [door, *sys.argv[2:]]
+        code: int = module.main()
+        return code
     projects.builtin_tools = tools  # type: ignore[attr-defined]
     api_door.load_settings = behind_the_proxy  # type: ignore[attr-defined, assignment]
     return api_door.main()

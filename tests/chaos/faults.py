@@ -18,6 +18,9 @@ from sparkops.local.child import Child
 from sparkops.local.supervisor import Supervisor
 from tests.chaos.proxy import Proxy
 
+SILENT_SECONDS = 7.0
+"""Longer than a hint waits for Redis."""
+
 
 @dataclass(frozen=True)
 class Kill:
@@ -51,6 +54,7 @@ class Faults:
             "postgres_kills": (2, self._kill_postgres),
             "valkey_kills": (1, self._kill_valkey),
             "redis_flushes": (2, self._flush),
+            "redis_stalls": (1, self._stop_valkey),
         }
         names = list(kinds)
         order = names + self.random.choices(names, [kinds[name][0] for name in names], k=max(times - len(names), 0))
@@ -108,6 +112,17 @@ class Faults:
     async def _kill_valkey(self) -> None:
         assert self.stack.embedded is not None
         _send(self.stack.embedded.valkey, signal.SIGKILL)
+
+    async def _stop_valkey(self) -> None:
+        """Let Redis be silent for longer than anybody waits for it."""
+        assert self.stack.embedded is not None
+        valkey = self.stack.embedded.valkey
+        pid = valkey.pid
+        if pid is None or not _send(valkey, signal.SIGSTOP):
+            return
+        await asyncio.sleep(SILENT_SECONDS)
+        if valkey.pid == pid:
+            _send(valkey, signal.SIGCONT)
 
     async def _flush(self) -> None:
         async with Redis.from_url(self.stack.endpoints.redis_url) as client:
