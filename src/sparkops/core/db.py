@@ -19,6 +19,15 @@ from sqlalchemy.orm import DeclarativeBase
 
 from sparkops.core.errors import ConfigError
 
+LOST_CONNECTION = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
+"""What a statement raises when the database did not do what it was asked. asyncpg's own `InternalClientError` is one of
+them: that is what it says of a connection that the server ended while nobody was looking."""
 APP_ROLE = "sparkops_app"
 """May read and write rows, owns nothing: row-level security can be switched on for it."""
 

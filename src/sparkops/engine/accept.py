@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
+from sparkops.core.db import LOST_CONNECTION
 from sparkops.core.errors import Conflict, Invalid, NotFound, Unavailable
 from sparkops.core.expressions import ExpressionError
 from sparkops.core.failpoints import failpoint
@@ -247,7 +248,7 @@ async def _write(engine: Engine, graph: Graph, document: Mapping[str, Any]) -> M
         limited = "when_full" in document or "parent" in document
         writing = call(engine.database.pool, "accept", document) if limited else engine.accepts.add(document)
         answer: Mapping[str, Any] = await writing
-    except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError):
+    except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):
         raise Unavailable(
             "The database did not confirm. Send the same request with the same Idempotency-Key again.",
             retry_after_seconds=1,
@@ -320,7 +321,7 @@ async def _make_room(engine: Engine, graph: Graph, project_id: UUID, run_id: UUI
     try:
         if limit is not None and limit.when_full == DISPLACES:
             await displace(engine, run_id)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except LOST_CONNECTION as error:
         log.warning("displace.failed", run_id=str(run_id), error=str(error) or type(error).__name__)
     await admit_after(engine, [project_id])
 

@@ -6,6 +6,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
+from sparkops.core.db import LOST_CONNECTION
 from sparkops.core.failpoints import failpoint
 from sparkops.core.json import Json
 from sparkops.domains.runs.state import TERMINAL_RUN, RunStatus, StepStatus
@@ -100,7 +101,7 @@ async def go_on(engine: Engine, run_id: UUID, advanced: Advanced) -> UUID | None
         while paths:
             failpoint("before_start_more")
             paths = await _start_more(engine, run_id, paths)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except LOST_CONNECTION as error:
         log.warning("advance.failed", run_id=str(run_id), error=str(error) or type(error).__name__)
     return freed
 

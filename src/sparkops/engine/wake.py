@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Literal
 from uuid import UUID
 
-import asyncpg
 import structlog
 
+from sparkops.core.db import LOST_CONNECTION
 from sparkops.core.failpoints import failpoint
 from sparkops.engine.context import Engine, call
 
@@ -42,7 +42,7 @@ async def wake_parents(engine: Engine, steps: Sequence[str]) -> None:
     failpoint("before_wake")
     try:
         await wake_steps(engine, [UUID(step) for step in steps], "run")
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except LOST_CONNECTION as error:
         log.warning("wake.failed", error=str(error) or type(error).__name__)
 
 

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from random import SystemRandom
 from typing import Any, Final
 
-import asyncpg
 import structlog
 
+from sparkops.core.db import LOST_CONNECTION
 from sparkops.core.errors import SparkOpsError
 from sparkops.core.expressions import ExpressionError
 from sparkops.core.json import Json
@@ -91,7 +91,7 @@ async def execute(runtime: Runtime, claim: Claim, trust: Trust) -> Ended | Waiti
         return _failed(claim, node, gate, dict(failed.error), retryable=failed.retryable)
     except (CancelRequested, NonDeterministic, ExpressionError, TooManySteps) as refused:
         return _failed(claim, node, gate, _error(refused), retryable=False)
-    except (Fenced, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+    except (Fenced, *LOST_CONNECTION):
         raise  # another worker has the step, or the database does not answer: that says nothing about the step
     except Exception:  # a bug must cost its step an attempt, not a lease and the blame for a crash
         log.exception("step.broke", step_id=str(claim.lease.step_id), attempt=claim.lease.attempt)

@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Protocol
 from uuid import UUID
 
-import asyncpg
 import structlog
 
 from sparkops import __version__
+from sparkops.core.db import LOST_CONNECTION
 from sparkops.core.errors import SparkOpsError
 from sparkops.core.failpoints import failpoint
 from sparkops.domains.runs.state import StepStatus
@@ -45,7 +45,6 @@ COMPANION_SECONDS = 2.0
 RETRY_SECONDS = 0.5
 """Pause after the database did not answer, for what must be written and is safe to repeat."""
 
-LOST_CONNECTION = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 _REGISTER = """
 INSERT INTO worker_sessions (id, host, pid, queues, slots, code_version, parent_id) VALUES ($1, $2, $3, $4, $5, $6, $7)

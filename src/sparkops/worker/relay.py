@@ -9,12 +9,13 @@ from typing import Protocol
 
 import structlog
 
+from sparkops.core.db import LOST_CONNECTION
 from sparkops.core.errors import SparkOpsError
 from sparkops.core.failpoints import failpoint
 from sparkops.engine.context import Engine, Worker
 from sparkops.engine.errors import WrongEpoch
 from sparkops.engine.outbox import MAX_ATTEMPTS, Batch, Entry, claim_entries, delivered, failed, prune
-from sparkops.worker.loop import JITTER, LOST_CONNECTION
+from sparkops.worker.loop import JITTER
 
 log = structlog.get_logger()
 
