@@ -68,7 +68,7 @@ def main(door: str) -> int:
     if door in ("worker", "isolated"):
         worker_app.builtin_tools = tools  # type: ignore[attr-defined]  # it is imported there
         isolation = partial(Isolation, command=(sys.executable, "-m", "tests.chaos.doors", "isolated"))
-        worker_app.Isolation = isolation  # type: ignore[assignment, attr-defined, misc]
+        worker_app.Isolation = isolation  # type: ignore[assignment, attr-defined]
         module: Any = worker_door if door == "worker" else isolated_door
         module.load_settings = behind_the_proxy
         sys.argv = [door, *sys.argv[2:]]

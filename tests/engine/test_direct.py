@@ -146,6 +146,15 @@ async def test_a_session_that_ends_gives_back_what_it_holds_and_not_what_it_has_
     assert statuses == {finished.key: "succeeded", "a" if finished.key == "b" else "b": "ready", "c": "pending"}
 
 
+async def test_a_step_that_did_not_run_alone_is_not_given_up_whatever_it_is_allowed(world: World) -> None:
+    run_id, _ = await one(world)
+    await world.sql("UPDATE steps SET max_crashes = 1")
+    for status in ("ready", "failed"):
+        worker, _ = await world.claimed(run_id)
+        await release_session(world.engine, worker.session_id, crashed=True)
+        assert (await world.steps(run_id))["only"]["status"] == status
+
+
 async def test_an_uncertain_step_keeps_its_open_question(world: World) -> None:
     run_id, _ = await one(world)
     worker, held = await world.claimed(run_id)

@@ -8,6 +8,8 @@ What is not here, because taking it out changes nothing that can be seen: the at
 random token (the token alone decides, and a CHECK ties it to the status), and locks that only keep an order of locks.
 """
 
+# ruff: noqa: E501 -- the texts are those of the functions, as they stand there
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -111,7 +113,13 @@ GUARDS: Sequence[Guard] = (
         ),
     ),
     _guard(
-        "close_steps: asked to stop", "cancel", ("close_steps", "WHEN s.cancel_requested THEN 'cancelled' ELSE", "ELSE")
+        "close_steps: asked to stop",
+        "cancel",
+        (
+            "close_steps",
+            "WHEN s.cancel_requested THEN 'cancelled'\n                WHEN i.status = 'ready'",
+            "WHEN i.status = 'ready'",
+        ),
     ),
     _guard(
         "close_steps: an effect of unknown outcome",
@@ -123,18 +131,42 @@ GUARDS: Sequence[Guard] = (
     _guard(
         "claim: not before its time",
         "claim",
-        ("claim", "           AND s.not_before <= clock_timestamp() AND (p", "           AND (p"),
+        ("claim", "           AND s.not_before <= clock_timestamp() AND NOT s.isolate", "           AND NOT s.isolate"),
         ("take", "\n       AND s.not_before <= clock_timestamp()", ""),
     ),
+    _guard("claim: what is to run alone is left", "claim", ("claim", " AND NOT s.isolate", "")),
     _guard(
-        "claim: what is to run alone, only by who is idle", "claim", ("claim", " AND (p_idle OR NOT s.isolate)", "")
+        "claim_isolated: one at a time",
+        "recovery",
+        ("claim_isolated", "engine.take(v_candidates, 1,", "engine.take(v_candidates, 16,"),
     ),
+    _guard("claim_isolated: only what must run alone", "claim", ("claim_isolated", " AND s.isolate", "")),
     _guard(
-        "claim: what is to run alone, alone",
+        "claim_isolated: epoch",
         "claim",
-        ("claim", "CASE WHEN v_alone THEN v_candidates[1:1] ELSE v_candidates END", "v_candidates"),
+        ("claim_isolated", "p_epoch IS DISTINCT FROM (SELECT epoch FROM system)", "false"),
     ),
-    _guard("claim: projects in turn", "claim", ("claim", "isolate DESC, turn, priority", "isolate DESC, priority")),
+    _guard(
+        "claim: projects in turn",
+        "fairness",
+        ("claim", "(ORDER BY turn, priority, not_before, id)", "(ORDER BY priority, not_before, id)"),
+    ),
+    _guard(
+        "claim: priorities",
+        "fairness",
+        ("claim", "(ORDER BY turn, priority, not_before, id)", "(ORDER BY turn, not_before, id)"),
+        ("claim", "ORDER BY h.priority, h.not_before, h.id", "ORDER BY h.not_before, h.id"),
+        ("claim", "ORDER BY s.priority, s.not_before, s.id LIMIT", "ORDER BY s.not_before, s.id LIMIT"),
+    ),
+    _guard(
+        "claim: projects that hold their share", "fairness", ("claim", "engine.halted() || p_full", "engine.halted()")
+    ),
+    _guard(
+        "claim and take: what is halted",
+        "halts",
+        ("claim", "engine.halted() || p_full", "p_full"),
+        ("take", "v_halted uuid[] := engine.halted();", "v_halted uuid[] := '{}';"),
+    ),
     _guard("take: only what is ready", "direct", ("take", " AND s.status = 'ready'", "")),
     _guard("take: what is held back", "direct", ("take", " AND NOT s.held", "")),
     _guard("take: never waits", "claim", ("take", "\n     FOR UPDATE SKIP LOCKED", "\n     FOR UPDATE")),
@@ -147,14 +179,41 @@ GUARDS: Sequence[Guard] = (
         "give_back: the lease has run out",
         "recovery",
         ("give_back", "THEN s.lease_expires_at < clock_timestamp() OR", "THEN true OR"),
+        ("give_back_each", "THEN s.lease_expires_at < clock_timestamp() OR", "THEN true OR"),
     ),
     _guard("give_back: or its time is up", "recovery", ("give_back", " OR s.step_deadline_at < clock_timestamp()", "")),
     _guard(
         "give_back: only of this session",
         "recovery",
-        ("give_back", "ELSE s.worker_session = p_session END", "ELSE true END"),
+        (
+            "give_back",
+            "ELSE s.worker_session IN (\n                  SELECT p_session UNION ALL\n                  SELECT w.id FROM worker_sessions w WHERE w.parent_id = p_session AND w.ended_at IS NULL) END",
+            "ELSE true END",
+        ),
+        (
+            "give_back_each",
+            "ELSE s.worker_session IN (\n                    SELECT p_session UNION ALL\n                    SELECT w.id FROM worker_sessions w WHERE w.parent_id = p_session AND w.ended_at IS NULL) END",
+            "ELSE true END",
+        ),
     ),
-    _guard("give_back: only what runs", "direct", ("give_back", "s.status = 'running'\n       AND CASE", "CASE")),
+    _guard(
+        "give_back: of the processes that it had started",
+        "recovery",
+        (
+            "give_back",
+            "ELSE s.worker_session IN (\n                  SELECT p_session UNION ALL\n                  SELECT w.id FROM worker_sessions w WHERE w.parent_id = p_session AND w.ended_at IS NULL) END",
+            "ELSE s.worker_session = p_session END",
+        ),
+    ),
+    _guard(
+        "give_back: only what runs",
+        "direct",
+        (
+            "give_back",
+            "s.status = 'running' AND (p_run IS NULL OR s.run_id = p_run)\n       AND CASE",
+            "(p_run IS NULL OR s.run_id = p_run)\n       AND CASE",
+        ),
+    ),
     _guard(
         "give_back: never waits",
         "claim",
@@ -169,27 +228,58 @@ GUARDS: Sequence[Guard] = (
         "give_back: asked to stop", "cancel", ("give_back", "ELSIF v_step.cancel_requested THEN", "ELSIF false THEN")
     ),
     _guard(
-        "give_back: attempts are used up",
+        "pause_after_timeout: attempts are used up",
         "recovery",
-        ("give_back", "WHEN v_step.failures + 1 < v_step.max_attempts", "WHEN true"),
+        (
+            "pause_after_timeout",
+            "p_step.failures + 1 >= p_step.max_attempts OR NOT p_step.retries_timeouts",
+            "NOT p_step.retries_timeouts",
+        ),
+    ),
+    _guard(
+        "pause_after_timeout: a policy without timeouts",
+        "recovery",
+        ("pause_after_timeout", " OR NOT p_step.retries_timeouts", ""),
+    ),
+    _guard(
+        "pause_after_timeout: not after the deadline",
+        "deadline",
+        ("pause_after_timeout", "\n     OR coalesce(clock_timestamp() + v_pause >= p_step.fails_at, false)", ""),
     ),
     _guard(
         "give_back: only an isolated step is poison",
-        "recovery",
-        ("give_back", "p_crashed AND v_step.isolate AND v_step.crashes", "p_crashed AND v_step.crashes"),
+        "direct",
+        ("give_back", "ELSIF v_crashed AND v_step.isolate AND v_step.crashes", "ELSIF v_crashed AND v_step.crashes"),
     ),
     _guard(
-        "give_back: crashes are used up", "recovery", ("give_back", " AND v_step.crashes + 1 > v_step.max_crashes", "")
+        "give_back: crashes are used up", "recovery", ("give_back", " AND v_step.crashes + 1 >= v_step.max_crashes", "")
     ),
     _guard(
         "give_back: a peaceful end is no crash",
         "recovery",
-        ("give_back", "crashes = crashes + (p_crashed AND NOT v_late)::int", "crashes = crashes + (NOT v_late)::int"),
+        ("give_back", "v_crashed := p_crashed AND NOT v_late", "v_crashed := NOT v_late"),
     ),
     _guard(
         "give_back: too late is no crash",
         "recovery",
-        ("give_back", "crashes = crashes + (p_crashed AND NOT v_late)::int", "crashes = crashes + p_crashed::int"),
+        ("give_back", "v_crashed := p_crashed AND NOT v_late", "v_crashed := p_crashed"),
+    ),
+    _guard(
+        "give_back: the death of a parent is no crash",
+        "recovery",
+        ("give_back", " AND (p_session IS NULL OR v_step.worker_session = p_session);", ";"),
+    ),
+    _guard(
+        "give_back: a death isolates", "recovery", ("give_back", "isolate = isolate OR v_crashed", "isolate = isolate")
+    ),
+    _guard(
+        "give_back_each: a run that stands still is passed over",
+        "recovery",
+        (
+            "give_back_each",
+            "    EXCEPTION WHEN lock_not_available OR deadlock_detected THEN\n      NULL;  -- what this run had changed is undone\n",
+            "",
+        ),
     ),
     _guard(
         "abandon_calls: an uncertain step keeps what may be repeated",
@@ -257,10 +347,14 @@ GUARDS: Sequence[Guard] = (
         "cancel",
         (
             "cancel",
-            " OR v_run.status = 'cancelling' AND NOT EXISTS (\n"
-            "       SELECT 1 FROM steps WHERE run_id = p_run AND status = 'uncertain')",
+            "\n     OR v_run.status = 'cancelling' AND NOT EXISTS (\n          SELECT 1 FROM steps WHERE run_id = p_run AND status = 'uncertain')",
             "",
         ),
+    ),
+    _guard(
+        "cancel: a run that takes its effects back already",
+        "dynamic_steps",
+        ("cancel", " OR v_run.status = 'compensating' AND v_run.ends_as = 'cancelled'", ""),
     ),
     _guard(
         "cancel: asked for once",
@@ -270,16 +364,12 @@ GUARDS: Sequence[Guard] = (
     _guard(
         "cancel: what runs is asked to stop",
         "cancel",
-        ("cancel", "UPDATE steps SET cancel_requested = true WHERE id = v_step.id;", "NULL;"),
+        ("cancel", "UPDATE steps SET cancel_requested = true, held = false WHERE id = v_step.id;", "NULL;"),
     ),
     _guard(
         "cancel: what is being prepared is waited for",
         "cancel",
-        (
-            "cancel",
-            "AND status IN ('pending', 'ready', 'running', 'waiting', 'uncertain') ORDER BY id FOR UPDATE;",
-            "AND false;",
-        ),
+        ("cancel", "AND (parent_id IS NULL OR status <> 'pending') ORDER BY id FOR UPDATE;", "AND false;"),
     ),
     _guard(
         "cancel: questions are withdrawn",
@@ -340,9 +430,33 @@ GUARDS: Sequence[Guard] = (
         "wait",
         (
             "wait",
-            "ELSIF EXISTS (SELECT 1 FROM approvals WHERE id = ANY (v_approvals) AND status <> 'pending') THEN",
-            "ELSIF false THEN",
+            "WHEN 'approval' THEN EXISTS (\n        SELECT 1 FROM approvals WHERE status <> 'pending'\n           AND id IN (SELECT a::uuid FROM jsonb_array_elements_text(v_for -> 'approvals') a))",
+            "WHEN 'approval' THEN false",
         ),
+    ),
+    _guard(
+        "wait: the time has come",
+        "waiting",
+        ("wait", "WHEN 'timer' THEN v_until <= clock_timestamp()", "WHEN 'timer' THEN false"),
+    ),
+    _guard(
+        "wait: the event has come",
+        "waiting",
+        (
+            "wait",
+            "engine.event_came(v_step, v_for ->> 'event', (v_for ->> 'after')::timestamptz, v_until)\n          OR ",
+            "",
+        ),
+    ),
+    _guard(
+        "wait: the sub-workflow has ended",
+        "children",
+        ("wait", "EXISTS (SELECT 1 FROM runs WHERE parent_step_id = v_step.id AND finished_at IS NOT NULL)", "false"),
+    ),
+    _guard(
+        "wait: the frames have ended",
+        "frames",
+        ("wait", "WHEN 'frames' THEN engine.frames_ended(v_step.id)", "WHEN 'frames' THEN false"),
     ),
     _guard("wake: only what waits", "direct", ("wake", " AND status = 'waiting'", "")),
     # Effects
@@ -377,9 +491,14 @@ GUARDS: Sequence[Guard] = (
         "budget",
         (
             "reserve",
-            "PERFORM 1 FROM budgets WHERE scope = 'run' AND scope_id = p_step.run_id ORDER BY id FOR UPDATE;",
+            "PERFORM 1 FROM budgets WHERE scope = 'run' AND scope_id = ANY (v_runs) ORDER BY id FOR UPDATE;",
             "",
         ),
+    ),
+    _guard(
+        "reserve: the budgets above count",
+        "children",
+        ("reserve", "SELECT lineage || id INTO v_runs", "SELECT ARRAY[id] INTO v_runs"),
     ),
     _guard("charge: only what is held", "budget", ("charge", " AND status = 'held' FOR UPDATE", " FOR UPDATE")),
     _guard(
@@ -478,4 +597,310 @@ GUARDS: Sequence[Guard] = (
         "budget",
         ("resume", "IF engine.reserve(p_step, v_call.id, 1, v_bound) THEN", "IF true THEN"),
     ),
+    # Sub-workflows
+    _guard(
+        "accept: the parent step was asked to stop",
+        "children",
+        ("accept", "IF v_parent.cancel_requested THEN", "IF false THEN"),
+    ),
+    _guard(
+        "accept: the parent step has its run",
+        "children",
+        (
+            "accept",
+            "SELECT * INTO v_other FROM runs WHERE parent_step_id = v_parent.id;\n    IF FOUND THEN",
+            "IF false THEN",
+        ),
+    ),
+    _guard(
+        "accept: one retry at a time",
+        "rerun",
+        ("accept", "AND status NOT IN ('failed', 'cancelled', 'denied')\n", "AND false\n"),
+    ),
+    _guard(
+        "accept: the source of a retry is locked",
+        "rerun",
+        ("accept", "PERFORM 1 FROM runs WHERE id = v_run.source_run_id FOR UPDATE;", ""),
+    ),
+    # What is held back
+    _guard(
+        "accept: the steps of a run that queues are held",
+        "admission",
+        ("accept", "v_status = 'queued' AND s.status IN ('pending', 'ready'),", "false,"),
+    ),
+    _guard(
+        "blocked_by: the workflow is paused",
+        "admission",
+        ("blocked_by", "IF engine.workflow_halted(p_run.workflow_id) THEN", "IF false THEN"),
+    ),
+    _guard(
+        "blocked_by: the limit of the project",
+        "admission",
+        ("blocked_by", "IF v_going >= v_project THEN", "IF false THEN"),
+    ),
+    _guard(
+        "blocked_by: the limit of the workflow",
+        "admission",
+        ("blocked_by", "IF v_going >= v_workflow THEN", "IF false THEN"),
+    ),
+    _guard(
+        "blocked_by: the limit of the key",
+        "admission",
+        ("blocked_by", "IF v_going >= p_run.concurrency_limit THEN", "IF false THEN"),
+    ),
+    _guard(
+        "blocked_by: the runs above do not count",
+        "admission",
+        ("blocked_by", "r.id <> ALL (p_run.lineage || p_run.id)", "r.id <> p_run.id"),
+    ),
+    _guard(
+        "first_status: the workflow rather rejects",
+        "admission",
+        ("first_status", "IF p_when_full = 'reject' AND (", "IF false AND ("),
+    ),
+    _guard(
+        "lock_admission: the project",
+        "admission",
+        (
+            "lock_admission",
+            "PERFORM pg_advisory_xact_lock(hashtextextended('admission/project/' || p_run.project_id, 0));",
+            "NULL;",
+        ),
+    ),
+    _guard(
+        "lock_admission: the workflow",
+        "admission",
+        (
+            "lock_admission",
+            "PERFORM pg_advisory_xact_lock(hashtextextended('admission/workflow/' || p_run.workflow_id, 0));",
+            "NULL;",
+        ),
+    ),
+    _guard(
+        "lock_admission: the key",
+        "admission",
+        (
+            "lock_admission",
+            "PERFORM pg_advisory_xact_lock(\n      hashtextextended('admission/key/' || p_run.workflow_id || '/' || p_run.concurrency_key, 0));",
+            "NULL;",
+        ),
+    ),
+    _guard(
+        "admit_run: only what queues", "admission", ("admit_run", "IF v_run.status <> 'queued' THEN", "IF false THEN")
+    ),
+    _guard(
+        "admit_run: only where there is room",
+        "admission",
+        ("admit_run", "IF v_blocked IS NOT NULL THEN", "IF false THEN"),
+    ),
+    _guard(
+        "pause_run: only what may be paused",
+        "pause",
+        ("pause_run", "     OR v_run.status NOT IN ('running', 'queued', 'paused')\n", ""),
+    ),
+    _guard(
+        "pause_run: nothing of it is claimed",
+        "pause",
+        (
+            "pause_run",
+            "UPDATE steps SET held = true WHERE run_id = p_run AND NOT held\n",
+            "UPDATE steps SET held = true WHERE false AND NOT held\n",
+        ),
+    ),
+    _guard(
+        "pause_run: what is being claimed is waited for",
+        "pause",
+        (
+            "pause_run",
+            "    PERFORM 1 FROM steps WHERE run_id = p_run\n       AND status IN ('pending', 'ready', 'running', 'waiting', 'uncertain') ORDER BY id FOR UPDATE;\n",
+            "",
+        ),
+    ),
+    _guard(
+        "resume_run: its workflow is paused",
+        "halts",
+        ("resume_run", "ELSIF engine.workflow_halted(v_run.workflow_id) THEN", "ELSIF false THEN"),
+    ),
+    _guard(
+        "resume_run: a person paused it",
+        "halts",
+        ("resume_run", " OR p_user IS NULL AND v_run.paused_by IS NOT NULL THEN", " THEN"),
+    ),
+    _guard(
+        "resume_run: only where there is room",
+        "admission",
+        ("resume_run", "IF engine.blocked_by(v_run) IS NULL THEN", "IF true THEN"),
+    ),
+    _guard(
+        "let_go: the time is given back",
+        "pause",
+        ("let_go", "deadline_at = deadline_at + (v_now - v_since)", "deadline_at = deadline_at"),
+    ),
+    _guard("prepare: a stop is in force", "halts", ("prepare", "PERFORM engine.refuse_halted(v_step.project_id);", "")),
+    _guard(
+        "refuse_halted: a stop waits for what is being prepared",
+        "halts",
+        (
+            "refuse_halted",
+            "PERFORM pg_advisory_xact_lock_shared(hashtextextended('stop/00000000-0000-0000-0000-000000000000', 0)),\n          pg_advisory_xact_lock_shared(hashtextextended('stop/' || p_project, 0));",
+            "",
+        ),
+    ),
+    _guard(
+        "order_halt: what is being prepared is waited for",
+        "halts",
+        ("order_halt", "IF p ->> 'kind' = 'stop' THEN", "IF false THEN"),
+    ),
+    _guard(
+        "put_back: an effect of unknown outcome",
+        "halts",
+        ("put_back", "AND c.status IN ('prepared', 'unknown') AND c.effect_class = 'unsafe'", "AND false"),
+    ),
+    _guard(
+        "put_back: asked to stop",
+        "halts",
+        ("put_back", "CASE WHEN v_step.cancel_requested THEN 'cancelled' ELSE 'ready' END;", "'ready';"),
+    ),
+    # Maps, loops, waits and events
+    _guard(
+        "expand: each batch once",
+        "frames",
+        ("expand", "v_expansion.expanded <> (p ->> 'expanded')::bigint OR v_added = 0", "v_added = 0"),
+    ),
+    _guard("expand: asked to stop", "frames", ("expand", "IF v_step.cancel_requested THEN", "IF false THEN")),
+    _guard(
+        "expand: no more steps than a run may have",
+        "frames",
+        ("expand", " AND step_count + v_rows <= (p ->> 'max_steps')::bigint", ""),
+    ),
+    _guard(
+        "expand: new steps are held with their run",
+        "pause",
+        ("expand", "v_step.priority, v_step.held, b.inline", "v_step.priority, false, b.inline"),
+    ),
+    _guard(
+        "open_frames: a failure stops the map",
+        "frames",
+        ("open_frames", " AND NOT (e.stop_on_error AND e.failed > 0)", ""),
+    ),
+    _guard(
+        "open_frames: as many as may go on at once",
+        "frames",
+        (
+            "open_frames",
+            "least(v_expansion.concurrency - (v_expansion.started - v_expansion.ended),\n                  v_expansion.expanded - v_expansion.started)",
+            "v_expansion.expanded - v_expansion.started",
+        ),
+    ),
+    _guard("close_frames: each frame once", "frames", ("close_frames", " AND f.status = 'open'", "")),
+    _guard(
+        "close_frames: not before all have ended",
+        "frames",
+        ("close_frames", "IF NOT engine.frames_ended(p_step) THEN", "IF false THEN"),
+    ),
+    _guard(
+        "close_frames: the step is locked before it is looked at",
+        "frames",
+        (
+            "close_frames",
+            "SELECT * INTO v_step FROM steps WHERE id = p_step FOR UPDATE;",
+            "SELECT * INTO v_step FROM steps WHERE id = p_step;\n  IF v_step.status <> 'waiting' THEN RETURN '[]'; END IF;",
+        ),
+    ),
+    _guard(
+        "wake_due: due",
+        "wait",
+        (
+            "wake_due",
+            "WHERE status = 'waiting' AND wake_at <= clock_timestamp()\n                ORDER",
+            "WHERE status = 'waiting'\n                ORDER",
+        ),
+        (
+            "wake_due",
+            "AND status = 'waiting' AND wake_at <= clock_timestamp() FOR UPDATE",
+            "AND status = 'waiting' FOR UPDATE",
+        ),
+    ),
+    _guard(
+        "wake_steps: what waits for this",
+        "waiting",
+        (
+            "wake_steps",
+            "v_step.status = 'waiting' AND v_step.waiting_for ->> 'kind' = p_kind",
+            "v_step.status = 'waiting'",
+        ),
+    ),
+    _guard(
+        "receive_event: a member",
+        "waiting",
+        (
+            "receive_event",
+            "IF NOT EXISTS (SELECT 1 FROM memberships WHERE project_id = v_event.project_id AND user_id = v_event.created_by) THEN",
+            "IF false THEN",
+        ),
+    ),
+    _guard(
+        "receive_event: the name is locked",
+        "waiting",
+        ("receive_event", "PERFORM pg_advisory_xact_lock(engine.event_lock(v_event.project_id, v_event.name));", ""),
+    ),
+    _guard(
+        "event_came: the name is locked",
+        "waiting",
+        ("event_came", "PERFORM pg_advisory_xact_lock_shared(engine.event_lock(p_step.project_id, p_name));", ""),
+    ),
+    _guard(
+        "expire_steps: what is held gets the time back",
+        "deadline",
+        ("expire_steps", " AND NOT (s.held AND s.status = 'ready')", ""),
+    ),
+    _guard(
+        "close_steps: no retry after the deadline",
+        "deadline",
+        (
+            "close_steps",
+            "                WHEN i.status = 'ready'\n                     AND s.fails_at <= clock_timestamp() + make_interval(secs => coalesce(i.retry_seconds, 0))\n                THEN 'failed'\n",
+            "",
+        ),
+    ),
+    _guard("compensate: once", "machine", ("compensate", " AND status <> 'compensating' RETURNING", " RETURNING")),
+    # What nobody knows
+    _guard(
+        "resolve: an uncertain step",
+        "resolve",
+        ("resolve", "IF v_step.status <> 'uncertain' THEN\n    RETURN", "IF false THEN\n    RETURN"),
+    ),
+    _guard("resolve: a call in doubt", "resolve", ("resolve", "IF NOT v_meant <@ v_open THEN", "IF false THEN")),
+    _guard("resolve: which call", "resolve", ("resolve", "cardinality(v_open) > 1 THEN", "false THEN")),
+    _guard(
+        "resolve: other calls in doubt",
+        "resolve",
+        ("resolve", "CASE WHEN NOT v_meant @> v_open THEN 'uncertain'\n                   WHEN", "CASE WHEN"),
+    ),
+    # The outbox
+    _guard(
+        "claim_outbox: what others hold",
+        "outbox",
+        ("claim_outbox", "       AND (o.lease_expires_at IS NULL OR o.lease_expires_at < clock_timestamp())\n", ""),
+    ),
+    _guard(
+        "claim_outbox: epoch",
+        "outbox",
+        ("claim_outbox", "p_epoch IS DISTINCT FROM (SELECT epoch FROM system)", "false"),
+    ),
+    _guard(
+        "close_outbox: the token of a delivery",
+        "outbox",
+        (
+            "close_outbox",
+            "WHERE id = ANY (p_ids) AND claim_token = p_token AND status",
+            "WHERE id = ANY (p_ids) AND status",
+        ),
+    ),
+    _guard(
+        "close_outbox: the token of a failure",
+        "outbox",
+        ("close_outbox", "AND o.claim_token = p_token AND o.status", "AND o.status"),
+    ),
+    _guard("redrive: only what is dead", "outbox", ("redrive", "IF v_entry.status = 'dead' THEN", "IF true THEN")),
 )
