@@ -15,10 +15,9 @@ MAX_CRASHES = 3
 OPEN = ("pending", "ready", "running", "waiting", "uncertain")
 
 
-def plain(plan: Plan) -> Plan:
-    """The part of a plan that this release executes on the database."""
-    work = "value" if plan.work == "branch" else plan.work
-    return replace(plan, work=work, join="all", goes_on=False, handler=None, choices=(), reads=(), undo=False)
+def without_undo(plan: Plan) -> Plan:
+    """The plan of a step whose effect nobody takes back."""
+    return replace(plan, undo=False)
 
 
 @dataclass
@@ -99,17 +98,16 @@ class Run:
     def give_back(self, key: str, *, crashed: bool) -> None:
         """The worker of a step is gone."""
         step = self.steps[key]
-        crashes = step.crashes
         step.crashes += crashed
         if step.lost_effect:
             self.end(key, "uncertain")
         elif step.stop:
             self.end(key, "cancelled")
-        elif crashed and step.isolate and step.crashes > MAX_CRASHES:
+        elif crashed and step.isolate and step.crashes >= MAX_CRASHES:
             self.end(key, "failed")
         else:
             self.end(key, "ready")
-            step.isolate = step.isolate or (crashed and crashes > 0)
+        step.isolate = step.isolate or crashed
 
     def cancel(self) -> None:
         """Asked to stop: what does not run is cancelled; a repeat lets go of what is uncertain."""

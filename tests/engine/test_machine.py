@@ -1,7 +1,7 @@
 """Random lives of runs, act by act, beside a reference in memory: after every act both stand at the same place."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from random import Random
@@ -28,7 +28,7 @@ from sparkops.domains.runs.state import StepStatus
 from sparkops.engine.advance import advance_run
 from sparkops.engine.answer import answer_approval
 from sparkops.engine.cancel import cancel_run
-from sparkops.engine.claim import Claim, claim, heartbeat
+from sparkops.engine.claim import Claim, claim, claim_isolated, heartbeat
 from sparkops.engine.complete import Ended, complete, end_attempt
 from sparkops.engine.context import Engine, SilentBell, Worker
 from sparkops.engine.errors import CancelRequested, Fenced
@@ -39,7 +39,7 @@ from sparkops.engine.wait import ask, wait_for_approvals
 from tests.conftest import Clone
 from tests.engine.acts import prepared, proposal, recorded, result
 from tests.engine.conftest import World
-from tests.engine.reference_run import OPEN, Run, Step, in_status, plain
+from tests.engine.reference_run import OPEN, Run, Step, in_status, without_undo
 from tests.tiers import WHOLE
 from tests.unit.reference import Plan, document, random_plans
 
@@ -101,10 +101,10 @@ class Lives(RuleBasedStateMachine):
     def begin(self) -> None:
         self.workers = [self.do(self.world.worker()) for _ in range(2)]
 
-    @rule(seed=st.integers(0, 2**32), count=st.integers(1, 8))
+    @rule(seed=st.integers(0, 2**32), count=st.one_of(st.integers(1, 8), st.integers(9, 60)))
     @precondition(lambda self: len(self.runs) < 3)
     def accept(self, seed: int, count: int) -> None:
-        plans = [plain(plan) for plan in random_plans(Random(seed), count)]
+        plans = [without_undo(plan) for plan in random_plans(Random(seed), count)]
         source = {**document(plans), "name": f"w-{new_id().hex}"}
         for step, plan in zip(source["steps"], plans, strict=True):
             if plan.work == "worker" and plan.number == 3:
@@ -142,15 +142,27 @@ class Lives(RuleBasedStateMachine):
 
     @rule(place=st.integers(0, 1), limit=st.integers(1, 4))
     def claim(self, place: int, limit: int) -> None:
-        ready = {(id(run), key): step for run, key, step in in_status(self.runs, "ready")}
         taken = self.do(claim(self.world.engine, self.workers[place], limit=limit))
-        alone = any(step.isolate for step in ready.values())
-        assert len(taken) == (1 if alone else min(limit, len(ready)))
+        assert len(taken) == min(limit, len(self.ready(alone=False)))
+        self.take(taken, self.workers[place], alone=False)
+
+    @rule(place=st.integers(0, 1))
+    @precondition(lambda self: self.ready(alone=True))
+    def claim_alone(self, place: int) -> None:
+        taken = self.do(claim_isolated(self.world.engine, self.workers[place]))
+        assert len(taken) == 1
+        self.take(taken, self.workers[place], alone=True)
+
+    def ready(self, *, alone: bool) -> dict[tuple[int, str], Step]:
+        found = in_status(self.runs, "ready")
+        return {(id(run), key): step for run, key, step in found if step.isolate == alone}
+
+    def take(self, taken: Sequence[Claim], worker: Worker, *, alone: bool) -> None:
+        ready = self.ready(alone=alone)
         for each in taken:
             run = self.runs[each.run_id]
             step = ready[id(run), each.key]
-            assert step.isolate == alone, "what has to run alone comes first, and alone"
-            step.status, step.attempt, step.session = "running", each.lease.attempt, self.workers[place].session_id
+            step.status, step.attempt, step.session = "running", each.lease.attempt, worker.session_id
             self.held.append(Held(each, run, step))
 
     @rule(place=st.integers(0, 99))
@@ -343,7 +355,9 @@ class Lives(RuleBasedStateMachine):
             uncertain = "uncertain" in run.statuses().values()
             if uncertain and not {"ready", "running", "waiting"} & set(run.statuses().values()):
                 self.cancel(place)
-        self.claim(place=0, limit=4)
+        self.claim(place=0, limit=50)
+        while self.ready(alone=True):
+            self.claim_alone(place=0)
 
     def asks_place(self, held: Held) -> int:
         return [each for each in self.held if each.step.asks].index(held)
