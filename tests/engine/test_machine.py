@@ -1,10 +1,11 @@
 """Random lives of runs, act by act, beside a reference in memory: after every act both stand at the same place."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from random import Random
+from time import monotonic
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -36,10 +37,12 @@ from sparkops.engine.give_back import reap, release_session
 from sparkops.engine.invariants import audit
 from sparkops.engine.sweep import sweep
 from sparkops.engine.wait import ask, wait_for_approvals
+from sparkops.runtime.attempt import execute
+from sparkops.runtime.trust import Trust
 from tests.conftest import Clone
 from tests.engine.acts import prepared, proposal, recorded, result
 from tests.engine.conftest import World
-from tests.engine.reference_run import OPEN, Run, Step, in_status, without_undo
+from tests.engine.reference_run import BEFORE, EACH, OPEN, Run, Step, in_status, without_undo
 from tests.tiers import WHOLE
 from tests.unit.reference import Plan, document, random_plans
 
@@ -61,7 +64,11 @@ class Held:
 
     @property
     def plan(self) -> Plan:
-        return next(plan for plan in self.run.plans if plan.key == self.claim.key)
+        return self.run.plan(self.claim.path)
+
+    @property
+    def is_map(self) -> bool:
+        return self.run.is_map(self.claim.path)
 
 
 @dataclass
@@ -104,14 +111,23 @@ class Lives(RuleBasedStateMachine):
     @rule(seed=st.integers(0, 2**32), count=st.one_of(st.integers(1, 8), st.integers(9, 60)))
     @precondition(lambda self: len(self.runs) < 3)
     def accept(self, seed: int, count: int) -> None:
-        plans = [without_undo(plan) for plan in random_plans(Random(seed), count)]
-        source = {**document(plans), "name": f"w-{new_id().hex}"}
-        for step, plan in zip(source["steps"], plans, strict=True):
+        self.start(seed, count, in_body=False)
+
+    @rule(seed=st.integers(0, 2**32), count=st.integers(1, 12))
+    @precondition(lambda self: len(self.runs) < 3)
+    def accept_map(self, seed: int, count: int) -> None:
+        self.start(seed, count, in_body=True)
+
+    def start(self, seed: int, count: int, *, in_body: bool) -> None:
+        plans = [without_undo(plan) for plan in random_plans(Random(seed), count, in_body=in_body)]
+        source = {**document(plans, in_body=in_body), "name": f"w-{new_id().hex}"}
+        for step, plan in zip(source["steps"][1]["steps"] if in_body else source["steps"], plans, strict=True):
             if plan.work == "worker" and plan.number == 3:
                 step.update(type="approval", **{"with": {"title": "?"}})
                 del step["tool"]
         name = self.do(self.world.workflow(dumps(source).decode()))
-        self.runs[self.do(self.world.run(name))] = Run(plans)
+        run_id = self.do(self.world.run(name))
+        self.runs[run_id] = Run([BEFORE, EACH], body=plans) if in_body else Run(plans)
 
     @rule(place=st.integers(0, 2))
     @precondition(lambda self: self.runs)
@@ -161,7 +177,7 @@ class Lives(RuleBasedStateMachine):
         ready = self.ready(alone=alone)
         for each in taken:
             run = self.runs[each.run_id]
-            step = ready[id(run), each.key]
+            step = ready[id(run), each.path]
             step.status, step.attempt, step.session = "running", each.lease.attempt, worker.session_id
             self.held.append(Held(each, run, step))
 
@@ -184,7 +200,7 @@ class Lives(RuleBasedStateMachine):
             self.refused(act, Fenced)
         elif held.step.stop:
             self.refused(act, CancelRequested)
-        elif held.step.asks:
+        elif held.step.asks or held.is_map:
             act.close()
         else:
             (verdict,) = self.do(act)
@@ -205,7 +221,7 @@ class Lives(RuleBasedStateMachine):
             step.call = "prepared"
             return
         if verdict["verdict"] == "uncertain":
-            held.run.end(held.claim.key, "uncertain")
+            held.run.end(held.claim.path, "uncertain")
             self.do(advance_run(self.world.engine, held.claim.run_id))
 
     @rule(place=st.integers(0, 99))
@@ -242,10 +258,12 @@ class Lives(RuleBasedStateMachine):
         self.write(held, Ended(held.claim, StepStatus(how), output=output, error=error, results=results))
         if held.counts:
             held.step.call = "done" if results else held.step.call
-            held.run.close(held.claim.key, how, output)
+            held.run.close(held.claim.path, how, output)
 
     def may_succeed(self, held: Held) -> bool:
         """A step whose question nobody has answered yes, or whose effect is lost, does not succeed."""
+        if held.is_map:
+            return False  # that follows from its frames
         return held.step.question == "consumed" if held.step.asks else held.step.call != "unknown"
 
     def is_out(self, held: Held) -> bool:
@@ -283,7 +301,34 @@ class Lives(RuleBasedStateMachine):
     def wait(self, held: Held) -> None:
         assert held.step.asked is not None
         self.do(wait_for_approvals(self.world.engine, held.claim, [held.step.asked]))
-        held.run.end(held.claim.key, "waiting" if held.step.question == "pending" else "ready")
+        held.run.end(held.claim.path, "waiting" if held.step.question == "pending" else "ready")
+
+    @rule(place=st.integers(0, 99))
+    @precondition(lambda self: any(held.is_map for held in self.held))
+    def go_on_with_map(self, place: int) -> None:
+        maps = [held for held in self.held if held.is_map]
+        self.attempt_map(maps[place % len(maps)])
+
+    def attempt_map(self, held: Held) -> None:
+        """Execute an attempt at a map as a worker does: it expands, waits for its frames, or ends."""
+        act = execute(self.world.runtime(), held.claim, Trust.since(monotonic(), 60))
+        if not held.counts:
+            self.refused(act, Fenced)
+            return
+        ended = self.do(act)
+        if isinstance(ended, Ended):
+            self.write(held, ended)
+        if held.step.stop:
+            held.run.end(EACH.key, "cancelled")
+            return
+        held.run.expand()
+        if not held.run.frames_ended():
+            assert not isinstance(ended, Ended), "its frames are open"
+            held.run.end(EACH.key, "waiting")
+            return
+        output = held.run.map_output()
+        assert isinstance(ended, Ended), "its frames have ended"
+        held.run.close(EACH.key, "failed" if output is None else "succeeded", output)
 
     # Those who look after workers
 
@@ -319,13 +364,25 @@ class Lives(RuleBasedStateMachine):
     @invariant()
     def both_stand_at_the_same_place(self) -> None:
         for run_id, run in self.runs.items():
-            steps = self.do(self.world.steps(run_id))
+            steps = self.do(self.by_path(run_id))
+            self.see_abandoned(run, steps)
             assert {key: step["status"] for key, step in steps.items()} == run.statuses()
             status = self.do(self.world.status(run_id))
             assert status == run.status() or (status, run.status()) == ("attention", "running"), run
             for key, fate in run.fates.items():
                 assert steps[key]["output"] == fate.output
                 assert key not in run.steps or steps[key]["crashes"] == run.steps[key].crashes
+
+    async def by_path(self, run_id: UUID) -> Mapping[str, Any]:
+        query = "SELECT path, status, output, crashes FROM steps WHERE run_id = $1"
+        return {row["path"]: row for row in await self.world.database.pool.fetch(query, run_id)}
+
+    def see_abandoned(self, run: Run, steps: Mapping[str, Any]) -> None:
+        """An uncertain step of a map that has ended is let go by whoever looks at the whole run next."""
+        for key, step in run.steps.items():
+            dead = "." in key and run.is_dead(key)
+            if dead and step.status == "uncertain" and steps[key]["status"] == "cancelled":
+                run.end(key, "cancelled")
 
     def teardown(self) -> None:
         """Whatever has happened, every run can be brought to its end, and the books are in order."""
@@ -340,24 +397,27 @@ class Lives(RuleBasedStateMachine):
 
     def go_on(self) -> None:
         for place, held in enumerate(self.held):
-            if held.counts and held.step.asks and held.step.question != "consumed" and not held.step.stop:
-                if held.step.question == "rejected":
-                    self.end(place, "failed")
-                else:
-                    self.ask(place=self.asks_place(held), park=True)
-            elif held.counts:
-                self.end(place, "succeeded" if self.may_succeed(held) else "failed")
+            if held.counts:
+                self.do_what_is_left(place, held)
         self.reap(whole=True)
         for place, (_, _, step) in enumerate(self.asking()):
             if step.question == "pending":
                 self.answer(place, yes=True)
         for place, run in enumerate(self.runs.values()):
-            uncertain = "uncertain" in run.statuses().values()
-            if uncertain and not {"ready", "running", "waiting"} & set(run.statuses().values()):
+            going = {status for key, status in run.statuses().items() if not (run.is_map(key) and status == "waiting")}
+            if "uncertain" in going and not {"ready", "running", "waiting"} & going:
                 self.cancel(place)
         self.claim(place=0, limit=50)
         while self.ready(alone=True):
             self.claim_alone(place=0)
+
+    def do_what_is_left(self, place: int, held: Held) -> None:
+        if held.is_map:
+            self.attempt_map(held)
+        elif held.step.asks and held.step.question not in ("consumed", "rejected") and not held.step.stop:
+            self.ask(place=self.asks_place(held), park=True)
+        else:
+            self.end(place, "succeeded" if self.may_succeed(held) else "failed")
 
     def asks_place(self, held: Held) -> int:
         return [each for each in self.held if each.step.asks].index(held)
