@@ -1,4 +1,4 @@
-"""How much of the long matrices a test run plays: a fixed part in `make test`, all of them in `make chaos`."""
+"""How much of the long matrices a test run plays: a fixed part in `make test`, all of them in `make proof`."""
 
 import os
 

@@ -12,11 +12,13 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from sparkops import __version__
 from sparkops.core.config import load_settings
 from sparkops.core.db import Database, open_database
 from sparkops.local.client import ApiClient
@@ -33,6 +35,10 @@ from tests.chaos.verdict import MUST_HAPPEN, broken, exercised, quantile, restar
 ROOT = Path(__file__).parents[2]
 LEASE_SECONDS = 6.0
 """Shorter than in life, so that a worker can be stopped for longer than its leases last, often."""
+RESTART_SECONDS = LEASE_SECONDS + 3.0
+"""When the work of a dead worker is taken up by another that lives: the lease, and a sweep."""
+ISOLATION_SECONDS = 3.0
+"""It runs alone then, in a process that takes about so long to start."""
 SETTLE_SECONDS = 180.0
 """How long the platform has, after the last fault, to bring every run to its end."""
 _OPEN = "SELECT count(*) FROM runs WHERE finished_at IS NULL"
@@ -74,7 +80,7 @@ async def campaign(arguments: argparse.Namespace, root: Path) -> dict[str, Any]:
     """Play it and return what it came to."""
     random, began = Random(arguments.seed), time.monotonic()
     async with listening(Random(arguments.seed + 1)) as target, platform(root, target, arguments) as (stack, proxy):
-        faults = Faults(stack, proxy, random, LEASE_SECONDS)
+        faults = Faults(stack, proxy, random, LEASE_SECONDS, arguments.every)
         login = administrator(stack.settings, stack.data)
         second = await ensure_approver(stack.endpoints.app_database_url or stack.endpoints.database_url, stack.data)
         async with ApiClient(stack.endpoints.api_url) as owner, ApiClient(stack.endpoints.api_url) as approver:
@@ -133,16 +139,21 @@ def _report(
     settled: float | None,
     seconds: float,
 ) -> dict[str, Any]:
-    bound = LEASE_SECONDS + 3
+    bound = RESTART_SECONDS + ISOLATION_SECONDS
     if quantile(times, 0.95) > bound:
         wrong.append(f"of the work of killed workers 5 % ran again later than {bound:g} s")
     missing = [name for name in MUST_HAPPEN if not counts[name]]
     return {
+        "workload": "chaos",
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "settings": {
             "kills": arguments.kills,
             "runs": arguments.runs,
             "seed": arguments.seed,
             "workers": arguments.workers,
+            "every_seconds": arguments.every,
+            "sparkops": __version__,
+            "cores": os.cpu_count(),
         },
         "seconds": round(seconds, 1),
         "settled_seconds": None if settled is None else round(settled, 1),
@@ -165,7 +176,8 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=200, help="how many runs at least")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--pause", type=float, default=0.4, help="seconds between two runs of one client")
+    parser.add_argument("--every", type=float, default=1.0, help="seconds between two faults, about")
+    parser.add_argument("--pause", type=float, default=0.2, help="seconds between two runs of one client")
     parser.add_argument("--out", type=Path, help="append the result to this file, as one line of JSON")
     parser.add_argument("--keep", type=Path, help="keep data and logs in this new directory")
     arguments = parser.parse_args()

@@ -22,6 +22,10 @@ SILENT_SECONDS = 7.0
 """Longer than a hint waits for Redis."""
 
 
+START_SECONDS = 4.0
+"""What a worker takes to start."""
+
+
 @dataclass(frozen=True)
 class Kill:
     """A worker that was killed: its session, and the database's clock a moment before."""
@@ -32,17 +36,20 @@ class Kill:
 
 @dataclass
 class Faults:
-    """`pause`: seconds between two faults. `kills` and `outages` are told in seconds since the epoch."""
+    """`pause`: seconds between two faults. `kills` and `outages`, when PostgreSQL was away or no worker lived, are told
+    in seconds since the epoch."""
 
     stack: Supervisor
     proxy: Proxy
     random: Random
     lease_seconds: float
-    pause: float = 1.5
+    pause: float
     counts: Counter[str] = field(default_factory=Counter)
     kills: list[Kill] = field(default_factory=list)
     outages: list[tuple[float, float]] = field(default_factory=list)
     _stopped: set[asyncio.Task[None]] = field(default_factory=set)
+    _still: set[int] = field(default_factory=set)
+    """The processes that are stopped now."""
 
     async def strike(self, times: int) -> None:
         """Let so many faults happen, each kind at least once if there are enough, and wait until stopped ones go on."""
@@ -57,6 +64,7 @@ class Faults:
             "redis_stalls": (1, self._stop_valkey),
         }
         names = list(kinds)
+        watching = asyncio.create_task(self._watch_workers())
         order = names + self.random.choices(names, [kinds[name][0] for name in names], k=max(times - len(names), 0))
         self.random.shuffle(order)
         for name in order[:times]:
@@ -65,6 +73,24 @@ class Faults:
             await asyncio.sleep(self.random.uniform(0.5, 1.5) * self.pause)
         if self._stopped:
             await asyncio.wait(self._stopped)
+        watching.cancel()
+
+    async def _watch_workers(self) -> None:
+        """Note when no worker lives, because some are dead and the others stopped: then nobody can take work up."""
+        born: dict[int, float] = {}
+        since: float | None = None
+        while True:
+            now = time.time()
+            pids = [worker.pid for worker in self.stack.workers if worker.pid is not None]
+            for pid in pids:
+                born.setdefault(pid, now)
+            lives = any(pid not in self._still and now - born[pid] > START_SECONDS for pid in pids)
+            if not lives:
+                since = since or now
+            elif since is not None:
+                self.outages.append((since, now))
+                since = None
+            await asyncio.sleep(0.1)
 
     async def _kill_worker(self) -> None:
         worker = self.random.choice(self.stack.workers)
@@ -80,8 +106,11 @@ class Faults:
         if pid is None or not _send(worker, signal.SIGSTOP):
             return
 
+        self._still.add(pid)
+
         async def go_on() -> None:
             await asyncio.sleep(self.lease_seconds + 3)
+            self._still.discard(pid)
             if worker.pid == pid:
                 _send(worker, signal.SIGCONT)
 

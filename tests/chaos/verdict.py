@@ -93,13 +93,21 @@ def _meaning(line: str) -> list[str]:
 
 
 async def restarts(database: Database, faults: Faults) -> list[float]:
-    """Return how many seconds after its worker died each step ran again, not counting what PostgreSQL was away."""
+    """Return how many seconds after its worker died each step ran again, without those in which nobody could."""
     found = []
     for kill in faults.kills:
         for row in await database.pool.fetch(_AGAIN, kill.session):
-            away = sum(max(0.0, min(end, row["at"]) - max(begin, kill.at)) for begin, end in faults.outages)
-            found.append(max(row["at"] - kill.at - away, 0.0))
+            found.append(row["at"] - kill.at - _away(faults.outages, kill.at, row["at"]))
     return sorted(found)
+
+
+def _away(outages: Sequence[tuple[float, float]], since: float, until: float) -> float:
+    """Return how many of these seconds belong to an outage; outages may overlap."""
+    away, covered = 0.0, since
+    for begin, end in sorted(outages):
+        away += max(0.0, min(end, until) - max(begin, covered))
+        covered = max(covered, min(end, until))
+    return away
 
 
 def quantile(sorted_values: Sequence[float], share: float) -> float:

@@ -1,6 +1,6 @@
 """A process is hit at every named point, in each of five ways; another one finishes, and nothing was lost or doubled.
 
-`make test` kills at every point and does one other thing at each; `make chaos` does everything everywhere.
+`make test` kills at every point and does one other thing at each; `make proof` does everything everywhere.
 """
 
 import asyncio
