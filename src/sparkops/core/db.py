@@ -19,6 +19,17 @@ from sqlalchemy.orm import DeclarativeBase
 
 from sparkops.core.errors import ConfigError
 
+DATABASE_LEFT = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    ConnectionError,
+)
+"""What an attempt raises when the database went away under it; anything else, such as a statement that takes too long,
+says something about the step."""
 LOST_CONNECTION = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
