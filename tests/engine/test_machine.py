@@ -435,6 +435,7 @@ def stage(world: World, url: str) -> Iterator[Stage]:
             runner.run(opened.__aexit__(None, None, None))
 
 
+@pytest.mark.timeout(3600)
 def test_the_database_and_the_reference_agree_after_every_act(world: World, clone: Clone) -> None:
     with stage(world, clone.app_url) as shared:
         run_state_machine_as_test(

@@ -24,6 +24,7 @@ from tests.engine.conftest import World
 from tests.tiers import WHOLE, in_tier
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("a", TRANSACTIONS, ids=lambda a: a.name)
 async def test_nothing_that_was_promised_is_lost_when(world: World, a: Transaction) -> None:
     await store_workflows(world)
