@@ -30,15 +30,14 @@ from tests.chaos.faults import Faults
 from tests.chaos.load import Clients
 from tests.chaos.proxy import Proxy, proxying
 from tests.chaos.target import Target, listening
-from tests.chaos.verdict import MUST_HAPPEN, broken, exercised, quantile, restarts
+from tests.chaos.verdict import MUST_HAPPEN, broken, exercised, isolation_starts, quantile, restarts
 
 ROOT = Path(__file__).parents[2]
 LEASE_SECONDS = 6.0
 """Shorter than in life, so that a worker can be stopped for longer than its leases last, often."""
 RESTART_SECONDS = LEASE_SECONDS + 3.0
-"""When the work of a dead worker is taken up by another that lives: the lease, and a sweep."""
-ISOLATION_SECONDS = 3.0
-"""It runs alone then, in a process that takes about so long to start."""
+"""When the work of a dead worker is taken up by another that lives: the lease, and a sweep. It runs alone then, in a
+process of its own; how long those took to start depends on the machine, and comes on top."""
 SETTLE_SECONDS = 180.0
 """How long the platform has, after the last fault, to bring every run to its end."""
 _OPEN = "SELECT count(*) FROM runs WHERE finished_at IS NULL"
@@ -88,20 +87,22 @@ async def campaign(arguments: argparse.Namespace, root: Path) -> dict[str, Any]:
             await approver.sign_in(second.email, second.password)
             clients = Clients(owner, approver, Random(arguments.seed + 2))
             await clients.install(second.email)
+            watching = asyncio.create_task(faults.watch_workers())
             await _storm(clients, faults, arguments)
             answering = asyncio.create_task(clients.answer_questions())
             async with open_database(stack.endpoints.database_url, name="chaos", pool_size=2) as database:
                 settled = await _settle(database)
-                answering.cancel()
-                with suppress(asyncio.CancelledError):
-                    await answering
+                for task in (answering, watching):
+                    task.cancel()
+                await asyncio.wait((answering, watching))
                 logs = [stack.data.log(child.plan.name) for child in (*stack.workers, stack.api)]
                 counts = await exercised(database, logs, faults, clients.counts)
                 wrong = await broken(database, clients.accepted, target)
                 times = await restarts(database, faults)
+                starts = isolation_starts(logs)
                 counts["postgres_starts"] = stack.embedded.postgres.starts if stack.embedded else 0
     counts["lost_answers"] = sum(proxy.cut.values())
-    return _report(arguments, counts, wrong, times, proxy, clients, settled, time.monotonic() - began)
+    return _report(arguments, counts, wrong, times, starts, proxy, clients, settled, time.monotonic() - began)
 
 
 async def _storm(clients: Clients, faults: Faults, arguments: argparse.Namespace) -> None:
@@ -134,12 +135,13 @@ def _report(
     counts: Counter[str],
     wrong: list[str],
     times: list[float],
+    starts: list[float],
     proxy: Proxy,
     clients: Clients,
     settled: float | None,
     seconds: float,
 ) -> dict[str, Any]:
-    bound = RESTART_SECONDS + ISOLATION_SECONDS
+    bound = RESTART_SECONDS + quantile(starts, 1.0)
     if quantile(times, 0.95) > bound:
         wrong.append(f"of the work of killed workers 5 % ran again later than {bound:g} s")
     missing = [name for name in MUST_HAPPEN if not counts[name]]
@@ -164,6 +166,7 @@ def _report(
             "number": len(times),
             **{name: round(quantile(times, share), 2) for name, share in (("p50", 0.5), ("p95", 0.95), ("most", 1.0))},
         },
+        "isolation_start_seconds": {"number": len(starts), "most": round(quantile(starts, 1.0), 2)},
         "broken": wrong,
         "not_exercised": missing,
         "passed": not wrong and not missing,

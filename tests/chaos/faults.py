@@ -22,8 +22,7 @@ SILENT_SECONDS = 7.0
 """Longer than a hint waits for Redis."""
 
 
-START_SECONDS = 4.0
-"""What a worker takes to start."""
+_REGISTERED = "SELECT EXISTS (SELECT 1 FROM worker_sessions WHERE id = ANY ($1))"
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,6 @@ class Faults:
             "redis_stalls": (1, self._stop_valkey),
         }
         names = list(kinds)
-        watching = asyncio.create_task(self._watch_workers())
         order = names + self.random.choices(names, [kinds[name][0] for name in names], k=max(times - len(names), 0))
         self.random.shuffle(order)
         for name in order[:times]:
@@ -73,24 +71,32 @@ class Faults:
             await asyncio.sleep(self.random.uniform(0.5, 1.5) * self.pause)
         if self._stopped:
             await asyncio.wait(self._stopped)
-        watching.cancel()
 
-    async def _watch_workers(self) -> None:
-        """Note when no worker lives, because some are dead and the others stopped: then nobody can take work up."""
-        born: dict[int, float] = {}
+    async def watch_workers(self) -> None:
+        """Until cancelled: note when no worker lives that has begun to work, for then nobody can take anything up."""
         since: float | None = None
         while True:
+            lives = await self._some_worker_lives()
             now = time.time()
-            pids = [worker.pid for worker in self.stack.workers if worker.pid is not None]
-            for pid in pids:
-                born.setdefault(pid, now)
-            lives = any(pid not in self._still and now - born[pid] > START_SECONDS for pid in pids)
             if not lives:
                 since = since or now
             elif since is not None:
                 self.outages.append((since, now))
                 since = None
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.2)
+
+    async def _some_worker_lives(self) -> bool:
+        assert self.stack.embedded is not None
+        there = [(worker.pid, worker._launch) for worker in self.stack.workers]
+        sessions = [UUID(launch.tag) for pid, launch in there if launch is not None and pid and pid not in self._still]
+        try:
+            connection = await asyncpg.connect(self.stack.embedded.app_url, timeout=2)
+            try:
+                return bool(await connection.fetchval(_REGISTERED, sessions))
+            finally:
+                await connection.close(timeout=1)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return False
 
     async def _kill_worker(self) -> None:
         worker = self.random.choice(self.stack.workers)

@@ -2,7 +2,9 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -68,25 +70,41 @@ async def exercised(database: Database, logs: Sequence[Path], faults: Faults, cl
 def said(logs: Sequence[Path]) -> Counter[str]:
     """Count what workers and the API wrote to their logs."""
     counts: Counter[str] = Counter()
-    for log in logs:
-        for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("{"):
-                counts.update(_meaning(line))
+    for entry in entries(logs):
+        counts.update(_meaning(entry))
     return counts
 
 
-def _meaning(line: str) -> list[str]:
-    try:
-        entry: Mapping[str, Any] = json.loads(line)
-    except ValueError:
-        return []  # cut off by a kill
+def isolation_starts(logs: Sequence[Path]) -> list[float]:
+    """Return how many seconds the processes for isolated steps took from their start to their first look for work."""
+    began: dict[str, datetime] = {}
+    found = []
+    for entry in entries(logs):
+        session, at = str(entry.get("session_id")), datetime.fromisoformat(entry.get("timestamp", "1970-01-01"))
+        if entry.get("event") == "isolation.started":
+            began[session] = at
+        elif entry.get("event") == "worker.started" and session in began:
+            found.append((at - began[session]).total_seconds())
+    return sorted(found)
+
+
+def entries(logs: Sequence[Path]) -> Iterator[Mapping[str, Any]]:
+    """Return the lines of the logs that are whole, one log after the other."""
+    for log in logs:
+        for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("{"):
+                with suppress(ValueError):  # cut off by a kill
+                    yield json.loads(line)
+
+
+def _meaning(entry: Mapping[str, Any]) -> list[str]:
     match entry.get("event"):
         case "step.fenced":
             where = entry.get("where")
             return ["fenced_prepare" if where in PREPARING else f"fenced_{where}"]
         case "hint.lost":
             return ["hints_lost"]
-        case "step.broke" | "worker.broke" | "claims.orphaned" as event:
+        case "step.interrupted" | "step.broke" | "worker.broke" | "claims.orphaned" as event:
             return [str(event)]
         case _:
             return []
