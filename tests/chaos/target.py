@@ -30,7 +30,7 @@ class Target:
         self.got[call_id] += 1
         self.classes[call_id] = effect_class
         self.bodies.setdefault(call_id, set()).add(body)
-        await asyncio.sleep(self.random.uniform(0.02, 0.5))
+        await asyncio.sleep(self.random.uniform(0.05, 1.2))
         if self.random.random() < 0.03:
             self.hung_up += 1
             return

@@ -1,16 +1,21 @@
 """Database functions met directly, where no caller of today would get past what stands before them."""
 
+from dataclasses import replace
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 import pytest
 
+from sparkops.core.ids import new_id
 from sparkops.domains.runs.state import StepStatus
 from sparkops.engine.answer import answer_approval
 from sparkops.engine.cancel import cancel_run
+from sparkops.engine.claim import claim, claim_isolated
 from sparkops.engine.complete import Ended, complete
 from sparkops.engine.context import call
-from sparkops.engine.errors import CancelRequested, NonDeterministic
+from sparkops.engine.errors import CancelRequested, NonDeterministic, WrongEpoch
 from sparkops.engine.give_back import reap, release_session
 from sparkops.engine.pause import pause_run
 from sparkops.engine.sweep import sweep
@@ -108,6 +113,13 @@ async def test_a_step_that_is_held_back_is_not_taken(world: World) -> None:
     assert (await world.steps(run_id))["only"]["status"] == "ready"
 
 
+@pytest.mark.parametrize("take", [partial(claim, limit=1), claim_isolated])
+async def test_no_kind_of_claim_counts_in_another_epoch(world: World, take: Any) -> None:
+    await one(world)
+    with pytest.raises(WrongEpoch):
+        await take(world.engine, replace(await world.worker(), epoch=new_id()))
+
+
 async def test_only_a_step_that_waits_is_woken(world: World) -> None:
     run_id, _ = await one(world)
     await world.claimed(run_id)
@@ -153,6 +165,16 @@ async def test_a_step_that_did_not_run_alone_is_not_given_up_whatever_it_is_allo
         worker, _ = await world.claimed(run_id)
         await release_session(world.engine, worker.session_id, crashed=True)
         assert (await world.steps(run_id))["only"]["status"] == status
+
+
+async def test_a_step_that_somebody_holds_does_not_keep_the_reaper_from_its_neighbour(world: World) -> None:
+    run_id = await world.run(await world.workflow(JOIN))
+    held, other = await world.claims(await world.worker(), 2)
+    await world.sql("UPDATE steps SET lease_expires_at = '-infinity' WHERE status = 'running'")
+    async with world.transaction() as holder:
+        await holder.database.pool.execute("SELECT 1 FROM steps WHERE id = $1 FOR UPDATE", held.lease.step_id)
+        assert await reap(world.engine) == 1
+    assert (await world.steps(run_id))[other.key]["status"] == "ready"
 
 
 async def test_an_uncertain_step_keeps_its_open_question(world: World) -> None:

@@ -127,7 +127,7 @@ GUARDS: Sequence[Guard] = (
         ("close_steps", "k.status IN ('prepared', 'unknown') AND k.effect_class = 'unsafe') THEN", "false) THEN"),
     ),
     # Claims
-    _guard("claim: epoch", "claim", ("claim", "p_epoch IS DISTINCT FROM (SELECT epoch FROM system)", "false")),
+    _guard("claim: epoch", "direct", ("claim", "p_epoch IS DISTINCT FROM (SELECT epoch FROM system)", "false")),
     _guard(
         "claim: not before its time",
         "claim",
@@ -137,13 +137,13 @@ GUARDS: Sequence[Guard] = (
     _guard("claim: what is to run alone is left", "claim", ("claim", " AND NOT s.isolate", "")),
     _guard(
         "claim_isolated: one at a time",
-        "recovery",
+        "claim",
         ("claim_isolated", "engine.take(v_candidates, 1,", "engine.take(v_candidates, 16,"),
     ),
     _guard("claim_isolated: only what must run alone", "claim", ("claim_isolated", " AND s.isolate", "")),
     _guard(
         "claim_isolated: epoch",
-        "claim",
+        "direct",
         ("claim_isolated", "p_epoch IS DISTINCT FROM (SELECT epoch FROM system)", "false"),
     ),
     _guard(
@@ -216,7 +216,7 @@ GUARDS: Sequence[Guard] = (
     ),
     _guard(
         "give_back: never waits",
-        "claim",
+        "direct",
         ("give_back", "LIMIT p_limit FOR UPDATE SKIP LOCKED", "LIMIT p_limit FOR UPDATE"),
     ),
     _guard(
