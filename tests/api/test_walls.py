@@ -39,7 +39,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "sendEvent": {"project": "weather", "id": "e-1", "name": "payment.received", "data": {}},
     "approve": {},
     "reject": {"reason": "no"},
-    "resolveStep": {"answer": "fail", "evidence": "asked"},
+    "resolveStep": {"answer": "fail", "evidence": "asked", "call_id": str(uuid4())},
     "forkRun": {"from": "first"},
 }
 QUERIES: dict[str, dict[str, str]] = {"getRerunPlan": {"kind": "fork", "from": "first"}}

@@ -170,7 +170,7 @@ class Run:
         step = self.steps[key]
         if step.lost_effect and (step.stop or wanted != "succeeded"):
             self.end(key, "uncertain")
-        elif step.stop:
+        elif step.stop and wanted != "succeeded":
             self.end(key, "cancelled")
         else:
             self.end(key, wanted, output)
@@ -187,7 +187,7 @@ class Run:
             self.end(key, "failed")
         else:
             self.end(key, "ready")
-        step.isolate = step.isolate or crashed
+        step.isolate = step.isolate or (crashed and step.crashes > 1)
 
     def cancel(self) -> None:
         """Asked to stop: what does not run is cancelled; a repeat lets go of what is uncertain."""

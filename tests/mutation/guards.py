@@ -117,7 +117,7 @@ GUARDS: Sequence[Guard] = (
         "cancel",
         (
             "close_steps",
-            "WHEN s.cancel_requested THEN 'cancelled'\n                WHEN i.status = 'ready'",
+            "WHEN s.cancel_requested AND i.status <> 'succeeded' THEN 'cancelled'\n                WHEN i.status = 'ready'",
             "WHEN i.status = 'ready'",
         ),
     ),
@@ -270,7 +270,14 @@ GUARDS: Sequence[Guard] = (
         ("give_back", " AND (p_session IS NULL OR v_step.worker_session = p_session);", ";"),
     ),
     _guard(
-        "give_back: a death isolates", "recovery", ("give_back", "isolate = isolate OR v_crashed", "isolate = isolate")
+        "give_back: a second death isolates",
+        "recovery",
+        ("give_back", "isolate = isolate OR v_crashed AND crashes >= 1", "isolate = isolate"),
+    ),
+    _guard(
+        "give_back: a first death does not",
+        "recovery",
+        ("give_back", "isolate = isolate OR v_crashed AND crashes >= 1", "isolate = isolate OR v_crashed"),
     ),
     _guard(
         "give_back_each: a run that stands still is passed over",
@@ -354,7 +361,7 @@ GUARDS: Sequence[Guard] = (
     _guard(
         "cancel: a run that takes its effects back already",
         "dynamic_steps",
-        ("cancel", " OR v_run.status = 'compensating' AND v_run.ends_as = 'cancelled'", ""),
+        ("cancel", " OR v_run.status = 'compensating'\n", "\n"),
     ),
     _guard(
         "cancel: asked for once",
@@ -451,7 +458,7 @@ GUARDS: Sequence[Guard] = (
     _guard(
         "wait: the sub-workflow has ended",
         "children",
-        ("wait", "EXISTS (SELECT 1 FROM runs WHERE parent_step_id = v_step.id AND finished_at IS NOT NULL)", "false"),
+        ("wait", "EXISTS (SELECT 1 FROM runs WHERE id = v_step.child_run_id AND finished_at IS NOT NULL)", "false"),
     ),
     _guard(
         "wait: the frames have ended",
@@ -608,7 +615,7 @@ GUARDS: Sequence[Guard] = (
         "children",
         (
             "accept",
-            "SELECT * INTO v_other FROM runs WHERE parent_step_id = v_parent.id;\n    IF FOUND THEN",
+            "SELECT * INTO v_other FROM runs WHERE id = v_parent.child_run_id;\n    IF FOUND THEN",
             "IF false THEN",
         ),
     ),
@@ -871,7 +878,11 @@ GUARDS: Sequence[Guard] = (
         ("resolve", "IF v_step.status <> 'uncertain' THEN\n    RETURN", "IF false THEN\n    RETURN"),
     ),
     _guard("resolve: a call in doubt", "resolve", ("resolve", "IF NOT v_meant <@ v_open THEN", "IF false THEN")),
-    _guard("resolve: which call", "resolve", ("resolve", "cardinality(v_open) > 1 THEN", "false THEN")),
+    _guard(
+        "resolve: only the call that is meant",
+        "resolve",
+        ("resolve", "v_meant := ARRAY[(p ->> 'call_id')::uuid];", "v_meant := v_open;"),
+    ),
     _guard(
         "resolve: other calls in doubt",
         "resolve",

@@ -19,28 +19,21 @@ from sqlalchemy.orm import DeclarativeBase
 
 from sparkops.core.errors import ConfigError
 
-DATABASE_LEFT = (
+APP_ROLE = "sparkops_app"
+"""May read and write rows, owns nothing: row-level security can be switched on for it."""
+
+NO_ANSWER = (
     asyncpg.PostgresConnectionError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.CannotConnectNowError,
+    asyncpg.OperatorInterventionError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
     ConnectionError,
 )
-"""What an attempt raises when the database went away under it; anything else, such as a statement that takes too long,
-says something about the step."""
-LOST_CONNECTION = (
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    OSError,
-    TimeoutError,
-)
-"""What a statement raises when the database did not do what it was asked. asyncpg's own `InternalClientError` is one of
-them: that is what it says of a connection that the server ended while nobody was looking."""
-APP_ROLE = "sparkops_app"
-"""May read and write rows, owns nothing: row-level security can be switched on for it."""
+"""The database went away, or is not there: nobody knows whether it still did what it was asked for. asyncpg's own
+`InternalClientError` is what it says of a connection that the server ended while nobody was looking."""
+
+LOST_CONNECTION = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+"""The database did not do what it was asked for, whatever the reason."""
 
 FORGETFUL = """
 SELECT name AS subject, reset_val AS setting FROM pg_settings

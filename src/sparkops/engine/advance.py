@@ -29,10 +29,10 @@ SELECT r.id, r.project_id, r.status, r.workflow_version_id,
   FROM runs r WHERE r.id = $1 FOR UPDATE
 """
 _STATES = """
-SELECT node_key, status, error, finished_at, output IS NULL AS loaded FROM steps WHERE run_id = $1 AND path = ANY ($2)
+SELECT node_key, status, error, output IS NULL AS loaded FROM steps WHERE run_id = $1 AND path = ANY ($2)
 """
 _STATES_OF_ALL = """
-SELECT node_key, status, error, finished_at, output IS NULL AS loaded FROM steps WHERE run_id = $1
+SELECT node_key, status, error, output IS NULL AS loaded FROM steps WHERE run_id = $1
 """
 _IS_OPEN = """
 SELECT EXISTS (SELECT 1 FROM steps WHERE run_id = $1
@@ -184,10 +184,7 @@ async def _states(run: Advancing) -> dict[str, StepState]:
     else:
         rows = await run.on.fetch(_STATES_OF_ALL, run.run_id)
     return {
-        row["node_key"]: StepState(
-            StepStatus(row["status"]), None, row["error"], loaded=row["loaded"], finished_at=row["finished_at"]
-        )
-        for row in rows
+        row["node_key"]: StepState(StepStatus(row["status"]), None, row["error"], loaded=row["loaded"]) for row in rows
     }
 
 

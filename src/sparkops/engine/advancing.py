@@ -16,7 +16,7 @@ from sparkops.engine.graph import Graph
 from sparkops.engine.levels import Level
 
 _INPUT = "SELECT input FROM runs WHERE id = $1"
-_OUTPUTS = "SELECT path, node_key, status, output, error, finished_at FROM steps WHERE run_id = $1 AND path = ANY ($2)"
+_OUTPUTS = "SELECT path, node_key, status, output, error FROM steps WHERE run_id = $1 AND path = ANY ($2)"
 
 
 @dataclass(slots=True)
@@ -87,9 +87,7 @@ class Advancing:
             there = level.paths_around([key for key in lack.outputs if key not in states])
             for row in await self.on.fetch(_OUTPUTS, self.run_id, [*here, *there]):
                 target = states if row["node_key"] in states else around
-                target[row["node_key"]] = StepState(
-                    StepStatus(row["status"]), row["output"], row["error"], finished_at=row["finished_at"]
-                )
+                target[row["node_key"]] = StepState(StepStatus(row["status"]), row["output"], row["error"])
 
     async def _frame(self, level: Level, parent_id: UUID | None) -> FrameView:
         view = await self.on.fetchval("SELECT engine.frame_view($1, $2)", parent_id, level.frame_no)

@@ -19,7 +19,7 @@ MAX_DEPTH = 10
 
 _VERSION = "SELECT id, workflow_id FROM workflow_versions WHERE id = $1"
 _DEPTH = "SELECT cardinality(lineage) FROM runs WHERE id = $1"
-_CHILD = "SELECT id, status, output, error FROM runs WHERE parent_step_id = $1"
+_CHILD = "SELECT id, status, output, error FROM runs WHERE id = (SELECT child_run_id FROM steps WHERE id = $1)"
 
 
 class TooDeep(Invalid):
@@ -37,13 +37,13 @@ class Child:
 
 
 async def child_of(engine: Engine, step_id: UUID) -> Child | None:
-    """Return the run that this step has started, or None."""
+    """Return the run that this step has started, or None; of several, after a retry, the last."""
     row = await engine.database.pool.fetchrow(_CHILD, step_id)
     return None if row is None else Child(row["id"], RunStatus(row["status"]), row["output"], row["error"])
 
 
 async def accept_child(engine: Engine, claim: Claim, version_id: UUID, inputs: Json) -> UUID:
-    """Accept the run of a sub-workflow, once however often the step is attempted, and return its id.
+    """Accept the run of a sub-workflow, unless there is one that the step has not done with, and return its id.
 
     It is pinned now, and counts against its own budget and those of all runs above it.
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, assert_never
 
 from sparkops.core.json import Json
@@ -15,15 +14,13 @@ Error = dict[str, Any]
 class StepState:
     """Where a step stands. `output` counts only once it has succeeded, `error` only once it has failed.
 
-    `loaded` False: the output was left in the database, and may be asked for by `Missing`. `finished_at` orders the
-    steps that have to be undone.
+    `loaded` False: the output was left in the database, and may be asked for by `Missing`.
     """
 
     status: StepStatus
     output: Json = None
     error: Error | None = None
     loaded: bool = True
-    finished_at: datetime | None = None
 
 
 class Missing(Exception):
@@ -84,7 +81,7 @@ class FinishRun:
 
 @dataclass(frozen=True, slots=True)
 class Compensate:
-    """Nothing is open any more, and before the run ends as `ends_as` these steps are to be undone, in this order."""
+    """Nothing is open any more; before the run ends as `ends_as` these steps are undone, the last to end first."""
 
     ends_as: RunStatus
     error: Error | None

@@ -69,7 +69,8 @@ class Rerun:
 
     `start`: the step of a fork, by its id in the definition. `version` None: that of the source. `same_input`: the
     source's input; otherwise `input`. `keep_calls`: what a retry does again is answered from the calls that are on
-    record as done. `budget_micros` None: what the source was allowed.
+    record as done. `repeat_doubtful`: also calls are made again of which nobody knows whether they happened, and which
+    must not happen twice. `budget_micros` None: what the source was allowed.
     """
 
     kind: SourceKind
@@ -78,6 +79,7 @@ class Rerun:
     same_input: bool = True
     input: Json = None
     keep_calls: bool = True
+    repeat_doubtful: bool = False
     budget_micros: int | None = None
     idem_key: str | None = None
 
@@ -134,7 +136,12 @@ async def draft_run(engine: Engine, source: asyncpg.Record, request: Rerun) -> D
         )
     values = _input(graph, source, request, same_version=version_id == source["workflow_version_id"])
     past = {row["node_key"]: _past(row) for row in await pool.fetch(_STEPS, source["id"])}
-    change = Change(request.kind, request.start, changed_inputs(source["input"], values))
+    change = Change(
+        request.kind,
+        request.start,
+        changed_inputs(source["input"], values),
+        going_on=RunStatus(source["status"]) not in TERMINAL_RUN,
+    )
     decided = fates(graph, parts_of(before.definition), past, change)
     if request.kind is SourceKind.RETRY and all(fate.kept for fate in decided.values()):
         raise NothingToRetry(

@@ -19,7 +19,7 @@ SMALL = 1_000
 """Bytes up to which outputs are read along with the statuses of a frame."""
 
 _STATES = """
-SELECT p.id AS parent_id, p.finished_at IS NULL AS wanted, s.node_key, s.status, s.error, s.finished_at,
+SELECT p.id AS parent_id, p.finished_at IS NULL AS wanted, s.node_key, s.status, s.error,
        CASE WHEN pg_column_size(s.output) <= $4 THEN s.output END AS output,
        s.output IS NULL OR pg_column_size(s.output) <= $4 AS loaded
   FROM steps p JOIN steps s ON s.parent_id = p.id AND s.frame_no = $3
@@ -51,9 +51,7 @@ async def advance_frame(run: Advancing, level: Level, focus: Collection[str] | N
     if not rows or not rows[0]["wanted"]:
         return False
     states = {
-        row["node_key"]: StepState(
-            StepStatus(row["status"]), row["output"], row["error"], loaded=row["loaded"], finished_at=row["finished_at"]
-        )
+        row["node_key"]: StepState(StepStatus(row["status"]), row["output"], row["error"], loaded=row["loaded"])
         for row in rows
     }
     parent_id = rows[0]["parent_id"]

@@ -27,10 +27,6 @@ class NotUncertain(Conflict):
     code, title = "not-uncertain", "Nothing here is in doubt"
 
 
-class WhichCall(Invalid):
-    code, title = "which-call", "Several calls of this step are in doubt"
-
-
 class Answer(StrEnum):
     """What a person found out about an effect that was sent and whose answer was lost."""
 
@@ -46,13 +42,13 @@ class Answer(StrEnum):
 class Resolution:
     """What a person says about a step that is uncertain, and how they know.
 
-    `call_id` names the call that is meant; None: the only one in doubt. `output` is the response of a call that
-    happened, None where it has none.
+    `call_id` names the call in doubt that they looked at: the step may have gone on since, and be in doubt about
+    another. `output` is the response of a call that happened, None where it has none.
     """
 
     answer: Answer
     evidence: str
-    call_id: UUID | None = None
+    call_id: UUID
     output: Json = None
 
 
@@ -68,7 +64,6 @@ async def resolve_step(
     Raises:
         NotFound: there is no such step in a project of theirs, or no such call in the step.
         Invalid: an output for something else than `happened`.
-        WhichCall: several calls are in doubt and none was named.
         TooLarge: the output has more than `MAX_RESPONSE_BYTES`.
         NotUncertain: it has been answered, cancelled, or was never in doubt; `status_now` says how it stands.
     """
@@ -80,7 +75,7 @@ async def resolve_step(
         "step_id": str(step_id),
         "user_id": str(principal.user_id),
         "answer": resolution.answer,
-        "call_id": str(resolution.call_id) if resolution.call_id else None,
+        "call_id": str(resolution.call_id),
         "response": storable(resolution.output),
         "evidence": storable_text(resolution.evidence),
     }
@@ -118,5 +113,3 @@ def _refuse(resolved: Mapping[str, Any]) -> None:
             raise NotUncertain(f"This call is not in doubt: it is {status} now.", status_now=status)
         case "no_call":
             raise NotFound("This step has no such call.")
-        case "which":
-            raise WhichCall("Name the call that you mean as call_id.", calls=resolved["calls"])

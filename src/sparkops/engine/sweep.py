@@ -11,7 +11,7 @@ from sparkops.engine.context import Engine, call
 from sparkops.engine.displace import displace_forgotten
 from sparkops.engine.events import match_unmatched
 from sparkops.engine.give_back import reap
-from sparkops.engine.pause import hold_workflows, release_workflows
+from sparkops.engine.pause import hold_below, hold_workflows, release_workflows
 from sparkops.engine.wake import wake_due, wake_forgotten
 
 APPROVAL_BATCH = 100
@@ -62,6 +62,7 @@ async def sweep(engine: Engine, queues: tuple[str, ...]) -> Swept:
     overdue = await cancel_overdue(engine, OVERDUE_BATCH) + await cancel_orphans(engine)
     woken = await wake_due(engine) + await wake_forgotten(engine) + await match_unmatched(engine)
     await hold_workflows(engine)
+    await hold_below(engine)
     await release_workflows(engine)
     await displace_forgotten(engine, ADMIT_BATCH)
     admitted = await admit_queued(engine, ADMIT_BATCH)

@@ -2,13 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from random import SystemRandom
 from typing import Any, Final
+from uuid import UUID
 
+import asyncpg
 import structlog
 
-from sparkops.core.db import LOST_CONNECTION
+from sparkops.core.db import NO_ANSWER
 from sparkops.core.errors import SparkOpsError
 from sparkops.core.expressions import ExpressionError
 from sparkops.core.json import Json
@@ -20,7 +22,7 @@ from sparkops.engine.errors import CancelRequested, Fenced, Halted, NonDetermini
 from sparkops.engine.expand import TooManySteps
 from sparkops.engine.graph import Node
 from sparkops.engine.params import Context, FrameView, StepView
-from sparkops.engine.put_back import put_back
+from sparkops.engine.put_back import Why, put_back
 from sparkops.engine.retry import next_attempt
 from sparkops.engine.wait import wait_for_approvals
 from sparkops.runtime.effects import CallFailed, StepFailed
@@ -78,11 +80,7 @@ async def execute(runtime: Runtime, claim: Claim, trust: Trust) -> Ended | Waiti
     except LetGo as waits:
         return waits.waiting
     except Parked as parked:
-        await _park(runtime, claim, parked)
-        return Waiting()
-    except Halted:
-        await put_back(runtime.engine, claim, gate.unrecorded)
-        return Waiting()
+        return await _park(runtime, gate, parked.approvals)
     except TimeoutError:
         if not limit.expired():
             raise  # the database's, not the step's
@@ -91,8 +89,10 @@ async def execute(runtime: Runtime, claim: Claim, trust: Trust) -> Ended | Waiti
         return _failed(claim, node, gate, dict(failed.error), retryable=failed.retryable)
     except (CancelRequested, NonDeterministic, ExpressionError, TooManySteps) as refused:
         return _failed(claim, node, gate, _error(refused), retryable=False)
-    except (Fenced, *LOST_CONNECTION):
-        raise  # another worker has the step, or the database does not answer: that says nothing about the step
+    except (Halted, *NO_ANSWER) as away:  # says nothing about the step, which goes back to the queue
+        return await _put_back(runtime, gate, away)
+    except (Fenced, asyncpg.PostgresError, OSError):
+        raise  # another worker has the step, or the database refuses: that says nothing about the step
     except Exception:  # a bug must cost its step an attempt, not a lease and the blame for a crash
         log.exception("step.broke", step_id=str(claim.lease.step_id), attempt=claim.lease.attempt)
         return _failed(claim, node, gate, _BUG, retryable=True)
@@ -112,11 +112,20 @@ async def _perform(attempt: Attempt) -> Json:
     return await kind(attempt)
 
 
-async def _park(runtime: Runtime, claim: Claim, parked: Parked) -> None:
-    if parked.approvals:
-        await wait_for_approvals(runtime.engine, claim, parked.approvals)
+async def _park(runtime: Runtime, gate: RecordedGate, approvals: Sequence[UUID]) -> Waiting:
+    """Let the step wait for a person; where no question is asked it is uncertain already."""
+    if approvals:
+        await gate.trust.insist(lambda _: wait_for_approvals(runtime.engine, gate.claim, approvals))
     else:
-        await advance_run(runtime.engine, claim.run_id)
+        await advance_run(runtime.engine, gate.claim.run_id)
+    return Waiting()
+
+
+async def _put_back(runtime: Runtime, gate: RecordedGate, away: Exception) -> Waiting:
+    """Give the step back. What it has written is there, and the next attempt finds it."""
+    why: Why = "halted" if isinstance(away, Halted) else "no-database"
+    await gate.trust.insist(lambda _: put_back(runtime.engine, gate.claim, gate.unrecorded, why))
+    return Waiting()
 
 
 def _timed_out(claim: Claim, node: Node, gate: RecordedGate) -> Ended:

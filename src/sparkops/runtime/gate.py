@@ -155,10 +155,23 @@ class RecordedGate:
                 facts["run.cost_micros"] = await self.policies.spent(self.claim.run_id)
             calls = [self._proposal(seq, effect, rules.decide(effect, facts)) for seq, effect in numbered]
             try:
-                return await prepare(self.engine, self.claim.lease, calls, policy_version=rules.version)
+                return await self._write_down(calls, rules.version)
             except PolicyChanged:
                 self.policies.forget(self.claim.project_id)
         raise CallFailed("policy-unstable", "The policy of the project kept changing.", retryable=True)
+
+    async def _write_down(self, calls: Sequence[Mapping[str, Any]], policy_version: int) -> list[Mapping[str, Any]]:
+        """Prepare the calls, also where the database goes away and comes back: nothing has been sent meanwhile."""
+        lease = self.claim.lease
+
+        async def act(again: bool) -> list[Mapping[str, Any]]:
+            return await prepare(self.engine, lease, calls, policy_version=policy_version, again=again)
+
+        return await self.trust.insist(act)
+
+    async def _record(self, results: Sequence[Mapping[str, Any]]) -> None:
+        """Record what came back, also where the database goes away and comes back: an answer is not lost lightly."""
+        await self.trust.insist(lambda _: record(self.engine, self.claim.lease, results))
 
     def _proposal(self, seq: int, effect: Effect, decision: Mapping[str, Any]) -> dict[str, Any]:
         return {
@@ -190,7 +203,7 @@ class RecordedGate:
         if self.rides_along and all(result["status"] != CallStatus.UNKNOWN for result in results):
             self.unrecorded.extend(results)
         else:
-            await record(self.engine, self.claim.lease, results)
+            await self._record(results)
         if any(result["status"] == CallStatus.UNKNOWN for result in results):
             raise Parked
         return {verdict["seq"]: each.outcome for (_, verdict), each in zip(allowed, sent, strict=True)}

@@ -13,7 +13,7 @@ from uuid import UUID
 import structlog
 
 from sparkops import __version__
-from sparkops.core.db import DATABASE_LEFT, LOST_CONNECTION
+from sparkops.core.db import LOST_CONNECTION
 from sparkops.core.errors import SparkOpsError
 from sparkops.core.failpoints import failpoint
 from sparkops.domains.runs.state import StepStatus
@@ -22,7 +22,6 @@ from sparkops.engine.complete import Ended, end_attempt
 from sparkops.engine.context import Engine, Worker
 from sparkops.engine.errors import Fenced, JudgedAnew, WrongEpoch
 from sparkops.engine.give_back import release_session
-from sparkops.engine.put_back import put_back
 from sparkops.engine.sweep import sweep
 from sparkops.engine.wake import wake_due
 from sparkops.runtime.attempt import Runtime, Waiting, execute
@@ -193,9 +192,6 @@ class WorkerLoop:
             self.fenced += 1
             lease = held.claim.lease
             log.info("step.fenced", step_id=str(lease.step_id), attempt=lease.attempt, **fenced.members)
-        except DATABASE_LEFT as error:
-            log.warning("step.interrupted", step_id=str(held.claim.lease.step_id), error=str(error))
-            await self._put_back(held)
         except asyncio.CancelledError:
             log.info("step.dropped", step_id=str(held.claim.lease.step_id), why=held.stop)
         except Exception:
@@ -236,17 +232,6 @@ class WorkerLoop:
                     raise Fenced("The lease ran out while the database did not answer.", where="trust") from error
                 log.warning("complete.failed", step_id=str(held.claim.lease.step_id), error=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
-
-    async def _put_back(self, held: Held) -> None:
-        """Give back a step whose attempt the database left, as soon as it answers: that is nobody's fault, and a lease
-        that runs out would be held against the step."""
-        with contextlib.suppress(Fenced):
-            while held.trust.holds():
-                try:
-                    await put_back(self._engine, held.claim, [])
-                    return
-                except LOST_CONNECTION:
-                    await asyncio.sleep(RETRY_SECONDS)
 
     def _room(self, ending: Sequence[UUID]) -> int:
         """How many steps may be taken on when steps of these projects end; none while this process drains."""

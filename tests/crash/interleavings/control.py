@@ -48,7 +48,7 @@ async def _release(engine: Engine, case: Case) -> None:
 
 
 async def _put_back(engine: Engine, case: Case) -> None:
-    await put_back(engine, case.held, [result(case.call_id, cost=COST)])
+    await put_back(engine, case.held, [result(case.call_id, cost=COST)], "halted")
 
 
 async def _call_is_recorded(case: Case, said: Any) -> str | None:
@@ -74,7 +74,8 @@ async def _in_doubt(case: Case) -> None:
 
 async def _resolve(engine: Engine, case: Case) -> None:
     step_id = await case.value("SELECT id FROM steps WHERE run_id = $1 AND path = 'spare'", case.run_id)
-    seen = Resolution(Answer.HAPPENED, "it is in the books", output={"seen": True})
+    call_id = await case.value("SELECT id FROM calls WHERE step_id = $1", step_id)
+    seen = Resolution(Answer.HAPPENED, "it is in the books", call_id, output={"seen": True})
     await resolve_step(engine, case.world.ada, case.run_id, step_id, seen)
 
 

@@ -77,9 +77,7 @@ class Run(Base):
 
     __table_args__ = (
         UniqueConstraint("project_id", "idem_key"),
-        Index(
-            "uq_runs_parent_step_id", "parent_step_id", unique=True, postgresql_where=text("parent_step_id IS NOT NULL")
-        ),
+        Index("ix_runs_parent_step_id", "parent_step_id", postgresql_where=text("parent_step_id IS NOT NULL")),
         Index("ix_runs_parent_run_id", "parent_run_id", postgresql_where=text("parent_run_id IS NOT NULL")),
         Index("ix_runs_source_run_id", "source_run_id", postgresql_where=text("source_run_id IS NOT NULL")),
         Index(

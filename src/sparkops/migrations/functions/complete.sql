@@ -66,9 +66,9 @@ BEGIN
 
   IF cardinality(v_closed) + cardinality(v_stale) < cardinality(p_steps) THEN
     SELECT jsonb_agg(jsonb_build_object('step_id', i.step_id, 'attempt', i.attempt, 'token', i.token,
-                                        'status', 'succeeded', 'outcome', 'succeeded') || i.more)
+                                        'status', 'succeeded', 'outcome', 'succeeded') || i.output || i.more)
       INTO v_asked_to_stop
-      FROM unnest(p_steps, p_attempts, p_tokens, p_more) AS i (step_id, attempt, token, more)
+      FROM unnest(p_steps, p_attempts, p_tokens, p_outputs, p_more) AS i (step_id, attempt, token, output, more)
      WHERE i.step_id <> ALL (v_closed || v_stale);
     v_stopped := engine.close_steps(v_asked_to_stop);
     v_closed := v_closed || ARRAY(SELECT (c ->> 'step_id')::uuid FROM jsonb_array_elements(v_stopped -> 'closed') c);

@@ -11,9 +11,14 @@ from sparkops.engine.wait import wait_for_child
 from sparkops.runtime.effects import StepFailed
 from sparkops.runtime.steps.base import Attempt, reason_of, went_on
 
+CHILD_FAILED = "child-failed"
+
 
 async def run_workflow(attempt: Attempt) -> Json:
-    """Start the run, once; wait until it has ended; return its output, or fail as it did."""
+    """Start the run; wait until it has ended; return its output, or fail as it did.
+
+    Where the retry policy of the step names `child-failed`, another run is started in its place.
+    """
     child = await child_of(attempt.engine, attempt.step_id) if attempt.claim.lease.attempt > 1 else None
     if child is None:
         await _start(attempt)
@@ -43,4 +48,8 @@ def _output(attempt: Attempt, child: Child) -> Json:
             raise StepFailed("child-cancelled", f"Run {child.run_id} of {attempt.node.name} was cancelled.")
         case _:
             reason = reason_of(child.error)
-            raise StepFailed("child-failed", f"Run {child.run_id} of {attempt.node.name} failed: {reason}")
+            raise StepFailed(
+                CHILD_FAILED,
+                f"Run {child.run_id} of {attempt.node.name} failed: {reason}",
+                retryable=attempt.node.retry.names(CHILD_FAILED),
+            )
