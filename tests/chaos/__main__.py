@@ -108,7 +108,7 @@ async def campaign(arguments: argparse.Namespace, root: Path) -> dict[str, Any]:
 async def _storm(clients: Clients, faults: Faults, arguments: argparse.Namespace) -> None:
     enough = asyncio.Event()
     people = asyncio.create_task(clients.answer_questions())
-    load = asyncio.create_task(clients.start_runs(enough, arguments.runs, side_by_side=4, pause=arguments.pause))
+    load = asyncio.create_task(clients.start_runs(enough, arguments.runs, side_by_side=8, pause=arguments.pause))
     try:
         await faults.strike(arguments.kills)
     finally:
@@ -180,7 +180,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--every", type=float, default=1.0, help="seconds between two faults, about")
-    parser.add_argument("--pause", type=float, default=0.2, help="seconds between two runs of one client")
+    parser.add_argument("--pause", type=float, default=0.4, help="seconds between two runs of one client")
     parser.add_argument("--out", type=Path, help="append the result to this file, as one line of JSON")
     parser.add_argument("--keep", type=Path, help="keep data and logs in this new directory")
     arguments = parser.parse_args()

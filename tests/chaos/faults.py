@@ -18,7 +18,7 @@ from sparkops.local.child import Child
 from sparkops.local.supervisor import Supervisor
 from tests.chaos.proxy import Proxy
 
-SILENT_SECONDS = 7.0
+SILENT_SECONDS = 9.0
 """Longer than a hint waits for Redis."""
 
 
@@ -51,7 +51,7 @@ class Faults:
     """The processes that are stopped now."""
 
     async def strike(self, times: int) -> None:
-        """Let so many faults happen, each kind at least once if there are enough, and wait until stopped ones go on."""
+        """Let so many faults happen, each kind at least once or twice if there are enough, and wait until stopped ones go on."""
         kinds: Mapping[str, tuple[int, Callable[[], Awaitable[None]]]] = {
             "worker_kills": (6, self._kill_worker),
             "lost_answers": (6, self._lose_answers),
@@ -63,6 +63,7 @@ class Faults:
             "redis_stalls": (1, self._stop_valkey),
         }
         names = list(kinds)
+        names *= 2 if times >= 2 * len(kinds) else 1
         order = names + self.random.choices(names, [kinds[name][0] for name in names], k=max(times - len(names), 0))
         self.random.shuffle(order)
         for name in order[:times]:

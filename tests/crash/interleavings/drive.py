@@ -1,6 +1,7 @@
 """Drives runs to their end with direct calls: a worker in miniature that finds everything in the database."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 from uuid import UUID
@@ -13,7 +14,7 @@ from sparkops.engine.claim import Claim
 from sparkops.engine.complete import Ended, complete, end_attempt
 from sparkops.engine.context import Worker
 from sparkops.engine.effects import prepare, record
-from sparkops.engine.pause import resume_run
+from sparkops.engine.pause import NotResumable, resume_run
 from sparkops.engine.sweep import sweep
 from sparkops.engine.wait import ask, wait_for_approvals
 from sparkops.runtime.attempt import execute
@@ -51,7 +52,8 @@ async def finish(world: World, cases: Mapping[UUID, Case]) -> None:
             await world.sql(_LATER)
         for run in runs:
             if run["status"] == "paused":
-                await resume_run(world.engine, world.ada, run["id"])
+                with suppress(NotResumable):  # another one of these runs was the parent, and has taken it along
+                    await resume_run(world.engine, world.ada, run["id"])
             if run["status"] == "attention" or run["status"] == "cancelling":
                 await cancel_run(world.engine, world.ada, run["id"])
         await _answer_all(world)
