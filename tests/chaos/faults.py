@@ -51,7 +51,7 @@ class Faults:
     """The processes that are stopped now."""
 
     async def strike(self, times: int) -> None:
-        """Let so many faults happen, each kind at least once or twice if there are enough, and wait until stopped ones go on."""
+        """Let so many faults happen, each kind once or twice if there are enough, and wait until stopped ones go on."""
         kinds: Mapping[str, tuple[int, Callable[[], Awaitable[None]]]] = {
             "worker_kills": (6, self._kill_worker),
             "lost_answers": (6, self._lose_answers),

@@ -127,9 +127,9 @@ async def _is_stopped(case: Case, said: Any) -> str | None:
 
 CONTROL: Sequence[Transaction] = (
     Transaction("PAUSE", _pause, repeats=True),
-    Transaction("RESUME", _resume, repeats=True, ready=_paused),
+    Transaction("RESUME", _resume, repeats=True, ready=_paused, late=True),
     Transaction("STOP", _stop, repeats=True),
-    Transaction("GO ON", _release, repeats=True, ready=_stopped),
+    Transaction("GO ON", _release, repeats=True, ready=_stopped, late=True),
     Transaction("PUT BACK", _put_back, repeats=False, kept=_call_is_recorded),
     Transaction("RESOLVE", _resolve, repeats=True, ready=_in_doubt, kept=_is_resolved),
     Transaction("FORK", _fork, repeats=True, kept=_is_that_fork),

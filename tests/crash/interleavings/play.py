@@ -34,7 +34,7 @@ PATIENCE_SECONDS = 10
 
 async def play(case: Case, a: Transaction, b: Transaction, order: Order, ending: Ending) -> None:
     """Let the two happen, and what their callers do afterwards. Whatever was promised is in `case.said`."""
-    for each in dict.fromkeys((a, b)):
+    for each in sorted(dict.fromkeys((a, b)), key=lambda each: each.late):
         await each.ready(case)
     pool = case.world.database.pool
     connection = await pool.acquire()
