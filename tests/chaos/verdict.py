@@ -25,7 +25,9 @@ PREPARING = ("prepare", "record", "ask", "wait")
 
 _OUTCOMES = "SELECT outcome, count(*) AS n FROM step_attempts GROUP BY outcome"
 _AGAIN = """
-SELECT extract(epoch FROM b.started_at)::float8 AS at FROM step_attempts a
+SELECT extract(epoch FROM b.started_at)::float8 AS at,
+       EXISTS (SELECT 1 FROM worker_sessions w WHERE w.id = b.worker_session AND w.parent_id IS NOT NULL) AS alone
+  FROM step_attempts a
   JOIN step_attempts b ON b.run_id = a.run_id AND b.step_id = a.step_id AND b.attempt = a.attempt + 1
  WHERE a.worker_session = $1 AND a.outcome IN ('released', 'lost')
 """
@@ -110,12 +112,17 @@ def _meaning(entry: Mapping[str, Any]) -> list[str]:
             return []
 
 
-async def restarts(database: Database, faults: Faults) -> list[float]:
-    """Return how many seconds after its worker died each step ran again, without those in which nobody could."""
+async def restarts(database: Database, faults: Faults, *, alone: bool) -> list[float]:
+    """Return how many seconds after its worker died each step ran again, without those in which nobody could.
+
+    `alone`: of the steps that ran again in a process for isolated ones; else of the others. What had been taken from a
+    worker before it died is not counted.
+    """
     found = []
     for kill in faults.kills:
         for row in await database.pool.fetch(_AGAIN, kill.session):
-            found.append(row["at"] - kill.at - _away(faults.outages, kill.at, row["at"]))
+            if row["alone"] == alone and row["at"] > kill.at:
+                found.append(row["at"] - kill.at - _away(faults.outages, kill.at, row["at"]))
     return sorted(found)
 
 
