@@ -10,7 +10,9 @@ from uuid import UUID
 import asyncpg
 import structlog
 
+from sparkops.core.db import LOST_CONNECTION
 from sparkops.core.errors import Conflict, Invalid, NotFound, Unavailable
+from sparkops.core.failpoints import failpoint
 from sparkops.core.json import digest
 from sparkops.core.principal import Principal
 from sparkops.domains.runs.state import RunStatus, StepStatus
@@ -155,17 +157,19 @@ async def accept_document(engine: Engine, graph: Graph, document: Mapping[str, A
 
 
 async def _write(engine: Engine, graph: Graph, document: Mapping[str, Any]) -> Mapping[str, Any]:
+    failpoint("before_accept")
     try:
         # What has to be counted takes the locks of its limits, first and in their order, and what belongs to a step
         # takes that of the step: it goes alone.
         limited = "when_full" in document or "parent" in document
         writing = call(engine.database.pool, "accept", document) if limited else engine.accepts.add(document)
         answer: Mapping[str, Any] = await writing
-    except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError):
+    except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):
         raise Unavailable(
             "The database did not confirm. Send the same request with the same Idempotency-Key again.",
             retry_after_seconds=1,
         ) from None
+    failpoint("after_accept")
     if "retried" in answer:
         raise AlreadyRetried(
             f"Its retry {answer['retried']} is {answer['status']}. Fork the run to do a part of it once more.",
@@ -216,7 +220,7 @@ async def _make_room(engine: Engine, graph: Graph, project_id: UUID, run_id: UUI
     try:
         if limit is not None and limit.when_full == DISPLACES:
             await displace(engine, run_id)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except LOST_CONNECTION as error:
         log.warning("displace.failed", run_id=str(run_id), error=str(error) or type(error).__name__)
     await admit_after(engine, [project_id])
 

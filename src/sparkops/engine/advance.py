@@ -6,6 +6,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
+from sparkops.core.db import LOST_CONNECTION
 from sparkops.core.errors import Unavailable
 from sparkops.core.failpoints import failpoint
 from sparkops.core.json import Json
@@ -88,14 +89,18 @@ async def advance_run(engine: Engine, run_id: UUID) -> UUID | None:
             advanced = Advanced() if run is None else await advance_locked(engine, connection, run, desk)
             if not advanced.unfinished:
                 await connection.execute(_ADVANCED, run_id)
-            return run, advanced, await call(connection, "emit", advanced.events) if advanced.events else []
+            rings = await call(connection, "emit", advanced.events) if advanced.events else []
+            failpoint("mid_advance")
+            return run, advanced, rings
 
     while True:
+        failpoint("before_advance")
         try:
             run, advanced, rings = await desk.decide(act)
         except Unavailable as error:
             log.warning("advance.put_off", run_id=str(run_id), error=error.detail)
             return None
+        failpoint("after_advance")
         engine.bell.log_grew(rings)
         if advanced.ready:
             engine.bell.work("run")
@@ -118,7 +123,7 @@ async def go_on(engine: Engine, run_id: UUID, advanced: Advanced) -> UUID | None
         while paths:
             failpoint("before_start_more")
             paths = await _start_more(engine, run_id, paths)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, Unavailable) as error:
+    except (*LOST_CONNECTION, Unavailable) as error:
         log.warning("advance.failed", run_id=str(run_id), error=str(error) or type(error).__name__)
     return freed
 

@@ -81,6 +81,7 @@ async def _cancel_below(engine: Engine, run_id: UUID, user_id: UUID | None) -> N
 
 
 async def _cancel(engine: Engine, run_id: UUID, user_id: UUID | None, error: Mapping[str, Any] | None) -> None:
+    failpoint("before_cancel")
     answer = await call(engine.database.pool, "cancel", run_id, user_id, error)
     failpoint("after_cancel")
     engine.bell.log_grew(answer["rings"])

@@ -153,7 +153,7 @@ async def _end(engine: Engine, worker: Worker, ended: Ended, desk: Desk, claim: 
             raise JudgedAnew("The rules have changed since the step's call was judged.")
         closed = await call(connection, "close_steps", [ended.to_json()])
         if not closed["closed"]:
-            raise Fenced(f"Step {ended.claim.key} was taken over.")
+            raise Fenced(f"Step {ended.claim.key} was taken over.", where="complete")
         retrying = closed["closed"][0]["status"] == StepStatus.READY
         focus = ended.claim.path
         advanced = Advanced() if retrying else await advance_locked(engine, connection, run, desk, focus=focus)
@@ -163,4 +163,5 @@ async def _end(engine: Engine, worker: Worker, ended: Ended, desk: Desk, claim: 
             else {"claims": [], "events": []}
         )
         rings = await call(connection, "emit", [*closed["events"], *advanced.events, *taken["events"]])
+        failpoint("mid_complete")
     return _Done(advanced, taken["claims"], rings, run["limited"])

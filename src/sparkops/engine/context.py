@@ -103,5 +103,5 @@ async def call(on: Connection, function: str, *args: object) -> Any:
         Fenced, NonDeterministic, WrongEpoch, CancelRequested, Halted: as the function says.
     """
     marks = ", ".join(f"${position}" for position in range(1, len(args) + 1))
-    with Refusals():
+    with Refusals(function):
         return await on.fetchval(f"SELECT engine.{function}({marks})", *args)

@@ -28,6 +28,7 @@ async def prepare(
         PolicyChanged: nothing was written.
         Fenced, NonDeterministic, CancelRequested, Halted: nothing was written.
     """
+    failpoint("before_prepare")
     answer = await call(
         engine.database.pool,
         "prepare",

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import structlog
 
+from sparkops.core.db import LOST_CONNECTION
 from sparkops.core.errors import Conflict, NotFound, Unavailable
 from sparkops.core.expressions import ExpressionError
 from sparkops.core.failpoints import failpoint
@@ -129,7 +129,7 @@ async def _match_at_once(engine: Engine, row_id: UUID) -> None:
     """Wake the first steps that wait for the event. It is received, whatever becomes of this: the sweep matches it."""
     try:
         await match_event(engine, row_id, pages=1)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, Unavailable) as error:
+    except (*LOST_CONNECTION, Unavailable) as error:
         log.warning("event.unmatched", id=str(row_id), error=str(error) or type(error).__name__)
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from sparkops.core.failpoints import failpoint
 from sparkops.engine.admission import admit_queued
 from sparkops.engine.advance import advance_run
 from sparkops.engine.cancel import cancel_orphans, cancel_overdue
@@ -54,9 +55,11 @@ class Swept:
 
 async def sweep(engine: Engine, queues: tuple[str, ...]) -> Swept:
     """Give back lapsed steps, repair what nobody finished, expire questions and steps, wake steps, ring for work."""
+    failpoint("before_sweep")
     reaped = await reap(engine)
     await expire_steps(engine)
     expired = await call(engine.database.pool, "expire_approvals", APPROVAL_BATCH)
+    failpoint("after_expire")
     engine.bell.log_grew(expired["rings"])
     overdue = await cancel_overdue(engine, OVERDUE_BATCH) + await cancel_orphans(engine)
     woken = await wake_due(engine) + await wake_forgotten(engine) + await match_unmatched(engine)

@@ -236,7 +236,8 @@ class RecordedGate:
         if not allowed:
             return {}
         if not self.trust.holds():
-            raise Fenced(f"The lease of step {self.claim.key} is too old to start a call.")
+            raise Fenced(f"The lease of step {self.claim.key} is too old to start a call.", where="trust")
+        failpoint("before_send")
         sent = await asyncio.gather(*(self._send(effect, verdict) for effect, verdict in allowed))
         failpoint("after_send")
         results = [each.result for each in sent]

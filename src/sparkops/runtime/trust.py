@@ -50,7 +50,7 @@ class Trust:
                 return await act(again)
             except NO_ANSWER as error:
                 if not self.holds():
-                    raise Fenced("The lease ran out while the database did not answer.") from error
+                    raise Fenced("The lease ran out while the database did not answer.", where="trust") from error
                 log.warning("database.no_answer", error=str(error) or type(error).__name__)
             again = True
             await asyncio.sleep(RETRY_SECONDS)

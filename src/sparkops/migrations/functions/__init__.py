@@ -24,12 +24,12 @@ SELECT p.oid::regprocedure::text AS signature, p.xmin::text AS version FROM pg_p
 
 def install_functions(connection: Connection) -> None:
     """Make the functions of schema `engine` exactly those of this program, within the caller's transaction."""
-    sources, mark = _sources(), functions_mark()
+    texts, mark = sources(), functions_mark()
     if connection.scalar(text(INSTALLED)) == mark:
         return
     connection.exec_driver_sql("SET LOCAL check_function_bodies = off")  # bodies may name functions that come later
     before = _there(connection)
-    for name, source in sources.items():
+    for name, source in texts.items():
         _install(connection, name.removesuffix(".sql"), source)
     for signature, version in _there(connection).items():
         if before.get(signature) == version:  # nobody replaced it
@@ -58,9 +58,10 @@ def _install(connection: Connection, name: str, source: str) -> None:
 
 def functions_mark() -> str:
     """Return what `INSTALLED` answers where the functions are those of this program."""
-    return "functions " + sha256("\n".join(_sources().values()).encode()).hexdigest()
+    return "functions " + sha256("\n".join(sources().values()).encode()).hexdigest()
 
 
-def _sources() -> Mapping[str, str]:
+def sources() -> Mapping[str, str]:
+    """Return the text of every function by the name of its file, in the order of the names."""
     found = (entry for entry in files(__name__).iterdir() if entry.name.endswith(".sql"))
     return {entry.name: entry.read_text(encoding="utf-8") for entry in sorted(found, key=lambda entry: entry.name)}
