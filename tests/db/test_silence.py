@@ -21,7 +21,10 @@ async def forwarding(port: int, quiet: asyncio.Event) -> AsyncIterator[int]:
             if not (held_back and quiet.is_set()):
                 target.write(data)
 
+    served: set[asyncio.Task[None] | None] = set()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        served.add(asyncio.current_task())
         there_in, there_out = await asyncio.open_connection("127.0.0.1", port)
         try:
             ways = (one_way(reader, there_out, False), one_way(there_in, writer, True))
@@ -35,6 +38,10 @@ async def forwarding(port: int, quiet: asyncio.Event) -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
+        tasks = [task for task in served if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def test_nobody_waits_for_ever_for_a_silent_database(app_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
