@@ -170,7 +170,7 @@ async def open_database(
         max_overflow=0,
         pool_timeout=5,
         pool_pre_ping=True,
-        connect_args={"server_settings": settings, "timeout": 5, "command_timeout": SILENCE_SECONDS},
+        connect_args={"server_settings": settings | PLANNED_ONCE, "timeout": 5, "command_timeout": SILENCE_SECONDS},
         json_serializer=lambda value: orjson.dumps(value).decode(),
         json_deserializer=orjson.loads,
     )
