@@ -9,7 +9,7 @@ PAGES := src/sparkops/api/pages
 WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up check bench fmt api-types locks clean
+.PHONY: help demo test proof chaos up check bench fmt api-types locks clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,17 @@ demo: $(STAMPS)/python $(STAMPS)/pages ## Run the main job end to end on a stack
 test: $(STAMPS)/python $(STAMPS)/peers $(STAMPS)/pages ## Run all tests
 	$(BIN)/pytest -n 2 --dist loadgroup
 	$(NPM) test
+
+proof: $(STAMPS)/python ## Play all interleavings and failpoints, and take every guard out in turn: about an hour
+	SPARK_TESTS=whole $(BIN)/pytest tests/crash tests/engine/test_machine.py -n 2 --dist loadgroup
+	$(BIN)/python -m tests.mutation
+
+N ?= 50
+RUNS ?= 200
+SEED ?= 1
+
+chaos: $(STAMPS)/python ## Let N=50 faults happen to a real platform under load, and check what was promised (RUNS=, SEED=, OUT=)
+	$(BIN)/python -m tests.chaos --kills $(N) --runs $(RUNS) --seed $(SEED) $(if $(OUT),--out $(OUT))
 
 up: $(STAMPS)/python $(STAMPS)/pages ## Start the platform with its pages on port 8000
 	@$(BIN)/sparkops up --example

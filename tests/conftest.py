@@ -3,20 +3,27 @@
 A machine without the server programs fails these tests; nothing is skipped.
 """
 
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from uuid import uuid4
 
 import asyncpg
 import pytest
+from hypothesis import Phase, settings
 from redis.asyncio import Redis
 
 from sparkops.core.db import APP_ROLE, Database, open_database
 from sparkops.local.postgres import OWNER_ROLE
 from sparkops.local.stack import EmbeddedServers
 from sparkops.migrations import runner
+from tests.lent import ENV as LENT
+from tests.lent import LentServers
 
 TEMPLATE = "template_sparkops"
+
+settings.register_profile("hasty", phases=(Phase.explicit, Phase.generate), database=None)
+"""For who only wants to know whether a test fails: the first counterexample will do."""
 
 
 @pytest.fixture(scope="session")
@@ -25,15 +32,20 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-async def postgres_server(anyio_backend: str) -> AsyncIterator[EmbeddedServers]:
+async def postgres_server(anyio_backend: str) -> AsyncIterator[EmbeddedServers | LentServers]:
     """PostgreSQL and Valkey of this test process; nobody keeps their data, so they do not wait for the disk."""
+    if LENT in os.environ:
+        yield LentServers.from_json(os.environ[LENT])
+        return
     async with EmbeddedServers(durable=False) as servers:
         yield servers
 
 
 @pytest.fixture(scope="session")
-async def template(postgres_server: EmbeddedServers) -> str:
+async def template(postgres_server: EmbeddedServers | LentServers) -> str:
     """The name of a migrated database that tests clone and never open."""
+    if isinstance(postgres_server, LentServers):
+        return postgres_server.template
     await _as_superuser(postgres_server, f"CREATE DATABASE {TEMPLATE} OWNER {OWNER_ROLE}")
     await runner.upgrade(postgres_server.url(database=TEMPLATE))
     return TEMPLATE
@@ -48,7 +60,7 @@ class Clone:
 
 
 @pytest.fixture
-async def clone(postgres_server: EmbeddedServers, template: str) -> AsyncIterator[Clone]:
+async def clone(postgres_server: EmbeddedServers | LentServers, template: str) -> AsyncIterator[Clone]:
     name = f"test_{uuid4().hex}"
     await _as_superuser(postgres_server, f"CREATE DATABASE {name} TEMPLATE {template} OWNER {OWNER_ROLE}")
     yield Clone(postgres_server.url(OWNER_ROLE, name), postgres_server.url(APP_ROLE, name))
@@ -75,14 +87,14 @@ async def database(app_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def redis_url(postgres_server: EmbeddedServers) -> str:
+async def redis_url(postgres_server: EmbeddedServers | LentServers) -> str:
     """The Valkey of this test process, emptied."""
     async with Redis.from_url(postgres_server.redis_url) as client:
         await client.flushall()
     return postgres_server.redis_url
 
 
-async def _as_superuser(servers: EmbeddedServers, statement: str) -> None:
+async def _as_superuser(servers: EmbeddedServers | LentServers, statement: str) -> None:
     connection = await asyncpg.connect(servers.admin_url)
     try:
         await connection.execute(statement)

@@ -16,7 +16,7 @@ from sparkops.api.middleware import MAX_BODY_BYTES, MAX_RUN_BODY_BYTES
 from sparkops.api.problems import STATUS
 from sparkops.api.routes import me
 from sparkops.core import errors
-from tests.api.conftest import Person, client_of, running
+from tests.api.conftest import SOURCE, Person, client_of, running
 
 
 async def test_the_shape_of_a_problem(ann: Person) -> None:
@@ -100,6 +100,16 @@ async def test_a_run_may_bring_a_larger_input(ann: Person) -> None:
     assert (await ann.client.post("/api/v1/runs", json=body)).status_code == 404
     body["input"] = {"text": "x" * MAX_RUN_BODY_BYTES}
     assert (await ann.client.post("/api/v1/runs", json=body)).status_code == 413
+
+
+async def test_a_definition_of_one_mebibyte_fits_and_a_larger_one_is_refused_in_words(ann: Person) -> None:
+    source = SOURCE.format(name="wide")
+    comment = "# …\n" * ((1_048_576 - len(source)) // len("# …\n".encode()))
+    body = {"project": "weather", "source": source + comment}
+    assert (await ann.client.post("/api/v1/workflows", json=body)).status_code == 201
+    body["source"] += comment[:100]
+    answer = await ann.client.post("/api/v1/workflows", json=body)
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:sparkops:problem:definition-invalid"), answer.text
 
 
 async def test_a_commit_that_fails_is_not_answered_as_done(ann: Person, door: Door) -> None:

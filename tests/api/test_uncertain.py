@@ -23,6 +23,7 @@ class Doubt:
 
     run_id: str
     step_id: str
+    calls: tuple[str, ...]
 
     @property
     def path(self) -> str:
@@ -42,9 +43,9 @@ async def in_doubt(ann: Person, door: Door, calls: int = 1) -> Doubt:
     (held,) = await claim(door.engine, worker, limit=1)
     unsafe = [proposal(seq, effect_class="unsafe") for seq in range(1, calls + 1)]
     policy = await door.database.pool.fetchval("SELECT version FROM policies")
-    await prepare(door.engine, held.lease, unsafe, policy_version=policy or 0)
+    verdicts = await prepare(door.engine, held.lease, unsafe, policy_version=policy or 0)
     await release_session(door.engine, worker.session_id, crashed=True)
-    return Doubt(str(run["id"]), str(held.lease.step_id))
+    return Doubt(str(run["id"]), str(held.lease.step_id), tuple(verdict["call_id"] for verdict in verdicts))
 
 
 async def listed(person: Person, **query: str) -> dict[str, Any]:
@@ -82,7 +83,8 @@ async def test_steps_in_doubt_page_newest_first(ann: Person, door: Door, doubt: 
 async def test_who_started_the_run_says_what_happened_and_nobody_says_it_twice(
     ann: Person, bob: Person, doubt: Doubt
 ) -> None:
-    body = {"answer": "happened", "evidence": "The report lies there.", "output": {"ok": True}}
+    said = {"answer": "happened", "evidence": "The report lies there.", "output": {"ok": True}}
+    body = said | {"call_id": doubt.calls[0]}
     answer = await ann.client.post(doubt.path, json=body)
     assert answer.status_code == 200, answer.text
     assert (answer.json()["id"], answer.json()["status"]) == (doubt.step_id, "ready")
@@ -98,6 +100,7 @@ async def test_who_started_the_run_says_what_happened_and_nobody_says_it_twice(
     [
         ({"evidence": ""}, 422),
         ({"answer": "maybe"}, 422),
+        ({"call_id": None}, 422),
         ({"answer": "fail", "output": 1}, 422),
         ({"output": "x" * 64_000}, 413),
         ({"call_id": str(UUID(int=7))}, 404),
@@ -106,18 +109,16 @@ async def test_who_started_the_run_says_what_happened_and_nobody_says_it_twice(
 async def test_an_answer_that_cannot_be_taken(
     ann: Person, doubt: Doubt, changed: dict[str, object], status: int
 ) -> None:
-    body = {"answer": "happened", "evidence": "It is there.", **changed}
+    body = {"answer": "happened", "evidence": "It is there.", "call_id": doubt.calls[0], **changed}
     answer = await ann.client.post(doubt.path, json=body)
     assert (answer.status_code, len((await listed(ann))["items"])) == (status, 1), answer.text
 
 
-async def test_where_several_calls_are_in_doubt_the_answer_must_name_one(ann: Person, door: Door, doubt: Doubt) -> None:
+async def test_of_several_calls_in_doubt_the_others_remain(ann: Person, door: Door, doubt: Doubt) -> None:
     many = await in_doubt(ann, door, calls=2)
-    body = {"answer": "happened", "evidence": "It is there."}
-    unnamed = await ann.client.post(many.path, json=body)
-    assert (unnamed.status_code, unnamed.json()["type"]) == (422, "urn:sparkops:problem:which-call")
-    first, second = unnamed.json()["calls"]
-    answer = await ann.client.post(many.path, json=body | {"call_id": first})
+    first, second = many.calls
+    body = {"answer": "happened", "evidence": "It is there.", "call_id": first}
+    answer = await ann.client.post(many.path, json=body)
     assert answer.json()["status"] == "uncertain"
     (item,) = [one for one in (await listed(ann))["items"] if one["id"] == many.step_id]
     assert [call["id"] for call in item["calls"]] == [second]

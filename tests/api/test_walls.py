@@ -39,9 +39,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "sendEvent": {"project": "weather", "id": "e-1", "name": "payment.received", "data": {}},
     "approve": {},
     "reject": {"reason": "no"},
-    "resolveStep": {"answer": "fail", "evidence": "asked"},
+    "resolveStep": {"answer": "fail", "evidence": "asked", "call_id": str(uuid4())},
     "forkRun": {"from": "first"},
 }
+NO_VALUE = "0" * 64
 QUERIES: dict[str, dict[str, str]] = {"getRerunPlan": {"kind": "fork", "from": "first"}}
 Operation = tuple[str, str, dict[str, Any]]
 
@@ -73,6 +74,7 @@ async def test_every_route_but_the_open_ones_refuses_an_unauthenticated_caller(
             for name in ("agent_id", "approval_id", "artifact_id", "entry_id", "halt_id", "run_id", "step_id")
         }
         values |= {"tool_id": str(uuid4()), "workflow_id": str(uuid4()), "slug": "weather", "version": "1"}
+        values |= {"sha256": NO_VALUE}
         answer = await send(anonymous, (method, path, operation), values)
         if operation["operationId"] in OPEN:
             continue
@@ -90,7 +92,7 @@ async def test_what_belongs_to_others_looks_as_if_it_did_not_exist(
         "slug": "weather",
         "version": "1",
     }
-    nowhere = {name: str(uuid4()) for name in theirs} | {"slug": "nowhere", "version": "1"}
+    nowhere = {name: str(uuid4()) for name in theirs} | {"slug": "nowhere", "version": "1", "sha256": NO_VALUE}
     tried = 0
     for operation in operations(app):
         name = operation[2]["operationId"]

@@ -7,10 +7,12 @@ from uuid import UUID
 from sparkops.api.deps import Door
 from sparkops.core.clock import utc_now
 from sparkops.core.ids import new_id
+from sparkops.core.payloads import INLINE_BYTES, references
 from sparkops.domains.approvals.models import Approval
 from sparkops.domains.artifacts.models import Artifact
 from sparkops.domains.effects.models import Call
 from sparkops.domains.policies.models import PolicyDecision
+from sparkops.domains.runs.models import Frame
 from tests.api.conftest import SOURCE, Person
 
 REPORT = b"# Report\n"
@@ -29,6 +31,8 @@ class Things:
     artifact_id: UUID
     call_id: UUID
     halt_id: UUID
+    sha256: str
+    """Of a large value that the run refers to."""
 
 
 AGENT = {
@@ -58,7 +62,19 @@ async def make_things(ann: Person, door: Door) -> Things:
         artifact_id=rows[1],
         call_id=rows[2],
         halt_id=await make_halt(ann),
+        sha256=await add_value(ann, door, run_id, UUID(steps.json()["items"][0]["id"])),
     )
+
+
+async def add_value(ann: Person, door: Door, run_id: UUID, step_id: UUID) -> str:
+    """Add a large value as an item that the step works through."""
+    project = UUID((await ann.client.get("/api/v1/projects/weather")).json()["id"])
+    stored = (await door.engine.payloads.store(project, "x" * INLINE_BYTES)).value
+    frame = Frame(parent_id=step_id, frame_no=1, run_id=run_id, project_id=project, value=stored)
+    async with door.database.sessions.begin() as session:
+        session.add(frame)
+    (found,) = references(stored)
+    return found.sha256
 
 
 async def make_halt(ann: Person) -> UUID:

@@ -14,6 +14,7 @@ from sparkops.core.blobs import Blobs
 from sparkops.core.config import Settings
 from sparkops.core.db import open_database
 from sparkops.core.json import dumps, loads
+from sparkops.core.payloads import Payloads
 from sparkops.domains.effects.state import EffectClass
 from sparkops.engine.context import Engine, SilentBell
 from sparkops.runtime.attempt import Runtime
@@ -21,6 +22,7 @@ from sparkops.runtime.llm.registry import Models
 from sparkops.runtime.policies import PolicyCache
 from sparkops.runtime.tools.base import Tool, ToolContext, ToolResult
 from sparkops.runtime.tools.registry import builtin_tools
+from tests.engine.bulk import LARGE, making
 from tests.engine.conftest import NoViewer
 from tests.engine.sink import sending
 
@@ -62,9 +64,8 @@ NAP = Tool("nap", "Sleeps.", {"type": "object"}, EffectClass.PURE, _nap)
 async def opened(given: Given) -> AsyncIterator[Runtime]:
     settings = Settings(data_dir=given.data_dir, drain_seconds=1)
     send = sending(given.sink, EffectClass.IDEMPOTENT)
-    tools = builtin_tools() | {"send": send, "die": DIE, "nap": NAP}
+    tools = builtin_tools() | {"send": send, "die": DIE, "nap": NAP, "large": making([LARGE])}
     async with open_database(given.database, name="child") as database, Models(settings) as models:
-        engine = Engine(database, SilentBell())
-        yield Runtime(
-            engine, settings, Blobs.in_directory(settings.blob_dir), models, tools, PolicyCache(database), NoViewer()
-        )
+        blobs = Blobs.in_directory(settings.blob_dir)
+        engine = Engine(database, SilentBell(), payloads=Payloads(blobs))
+        yield Runtime(engine, settings, blobs, models, tools, PolicyCache(database), NoViewer())

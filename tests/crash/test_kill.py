@@ -12,12 +12,14 @@ import pytest
 
 from sparkops.core.failpoints import ENV
 from sparkops.core.ids import new_id
+from sparkops.core.payloads import Payloads
 from sparkops.domains.effects.state import EffectClass
 from sparkops.engine.answer import answer_approval
 from sparkops.engine.give_back import release_session
 from sparkops.worker.loop import WorkerLoop
 from tests.conftest import Clone
 from tests.crash.children import Given
+from tests.engine.bulk import LARGE, making, objects
 from tests.engine.conftest import World
 from tests.engine.sink import Sink, listening, sending
 
@@ -44,6 +46,13 @@ SCOUT = {
         ]
     },
 }
+LARGE_VALUES = {
+    "request": "{id: a, type: tool, tool: noop, with: {text: '${{ input.text }}', n: 1}}",
+    "response": "{id: a, type: tool, tool: large}",
+    "inline": "{id: a, type: tool, tool: noop}\n"
+    "  - {id: b, type: transform, needs: [a], with: {value: ['${{ input.text }}', 1]}}",
+}
+"""Steps whose first large value to be written is this one."""
 POINTS = [
     *("after_claim", "after_prepare", "after_send", "before_record", "after_record", "after_execute"),
     *("before_complete", "after_complete", "before_wait", "after_give_back"),
@@ -118,3 +127,24 @@ async def test_a_run_survives_the_death_of_its_worker(world: World, clone: Clone
         assert sink.got[str(call["id"])] <= call["sends"]
     assert (await world.kinds(run_id))[-1] == "run.succeeded"
     assert (await world.steps(run_id))["think"]["output"]["text"] == "done"
+
+
+@pytest.mark.parametrize("value", LARGE_VALUES)
+async def test_a_worker_dies_when_a_large_value_is_written_and_no_row_refers_to_it(
+    world: World, clone: Clone, value: str
+) -> None:
+    schema = "{type: object, properties: {text: {type: string}}}"
+    source = f"version: 1\nname: bulky\ninput: {schema}\nsteps:\n  - {LARGE_VALUES[value]}\n"
+    world.tools["large"] = making([LARGE])
+    run_id = await world.run(await world.workflow(source), input={"text": LARGE})
+    await killed(world, clone, Sink(), "after_blob_written")
+    unused = set(objects(world))
+    assert len(unused) == 2, "the input, and the value that no row refers to"
+    assert all(step["output"] is None for step in (await world.steps(run_id)).values())
+    await finish(world, run_id)
+    assert await world.status(run_id) == "succeeded"
+    last = list((await world.steps(run_id)).values())[-1]
+    wanted = {"request": {"text": LARGE, "n": 1}, "response": [LARGE], "inline": [LARGE, 1]}[value]
+    assert await Payloads(world.blobs).load(world.project_id, last["output"]) == wanted
+    assert unused <= set(objects(world))
+    assert len(objects(world)) == (3 if value == "request" else 2), "what lay there already was used"

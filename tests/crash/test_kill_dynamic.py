@@ -57,6 +57,7 @@ steps:
   - {id: work, type: tool, tool: noop}
 output: done
 """
+OUTPUT = {"few": [1, 2, 3], "again": 3, "sub": "done", "last": 438, "paid": 7}
 POINTS = [
     *("after_expand_batch", "before_start_more", "before_wait", "after_wait", "after_child_accepted"),
     *("before_wake", "after_wake", "after_wake_due", "before_complete", "after_complete"),
@@ -80,7 +81,7 @@ async def test_a_run_goes_on_where_its_worker_died(world: World, clone: Clone, p
     await finish(world, run_id)
     row = await world.row(run_id)
     assert row["error"] is None
-    assert row["output"] == {"few": [1, 2, 3], "again": 3, "sub": "done", "last": 438, "paid": 7}
+    assert row["output"] == OUTPUT
     assert await world.database.pool.fetchval("SELECT count(*) FROM runs") == 2, "one run below"
     assert await world.database.pool.fetchval("SELECT count(*) FROM frames") == 220 + 3 + 3
 

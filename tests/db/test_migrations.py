@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import asyncpg
 import pytest
 
 from sparkops.core.db import Database
@@ -32,6 +33,22 @@ async def test_every_step_down_can_be_gone_up_again(owner_url: str) -> None:
 
 async def test_the_models_and_the_migrated_schema_are_the_same(owner_url: str) -> None:
     await runner.check(owner_url)
+
+
+async def test_a_function_that_another_program_left_gives_way_whatever_it_returned(
+    owner_url: str, database: Database
+) -> None:
+    owner = await asyncpg.connect(owner_url)
+    try:
+        await owner.execute("DROP FUNCTION engine.freed(uuid[])")
+        await owner.execute("CREATE FUNCTION engine.freed(p_other uuid[]) RETURNS int LANGUAGE sql AS 'SELECT 1'")
+        await owner.execute("CREATE FUNCTION engine.gone() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+        await owner.execute("COMMENT ON SCHEMA engine IS 'functions of another program'")
+        await runner.upgrade(owner_url)
+        assert await owner.fetchval("SELECT engine.freed('{}')::text") != "1"
+        assert await owner.fetchval("SELECT to_regproc('engine.gone')") is None
+    finally:
+        await owner.close()
 
 
 @pytest.mark.parametrize("table", MACHINES)

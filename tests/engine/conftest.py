@@ -17,6 +17,7 @@ from sparkops.core.config import Settings
 from sparkops.core.db import Database
 from sparkops.core.ids import new_id
 from sparkops.core.json import digest
+from sparkops.core.payloads import Payloads
 from sparkops.core.principal import Principal
 from sparkops.domains.agents.models import Agent, AgentVersion
 from sparkops.domains.identity.models import Membership, User
@@ -133,16 +134,21 @@ class World:
         return await open_worker(self.engine, new_id(), ["run"], slots)
 
     async def work(
-        self, until: Callable[[], Awaitable[bool]], *, slots: int = 10, runtime: Runtime | None = None
+        self,
+        until: Callable[[], Awaitable[bool]],
+        *,
+        slots: int = 10,
+        runtime: Runtime | None = None,
+        seconds: float = LIMIT_SECONDS,
     ) -> None:
-        """Run a worker until the condition holds, for half a minute at most."""
+        """Run a worker until the condition holds, for half a minute at most where nothing else is said."""
         runtime = runtime or self.runtime()
         loop = WorkerLoop(
             runtime, await self.worker(slots), slots=slots, drain_seconds=1, companions=[IsolationHere(runtime)]
         )
         running = asyncio.create_task(loop.run())
         try:
-            async with asyncio.timeout(LIMIT_SECONDS):
+            async with asyncio.timeout(seconds):
                 while not await until():
                     assert not running.done(), "the worker stopped"
                     await asyncio.sleep(0.02)
@@ -150,14 +156,16 @@ class World:
             loop.drain()
             await running
 
-    async def work_until(self, run_id: UUID, *statuses: str, runtime: Runtime | None = None) -> None:
+    async def work_until(
+        self, run_id: UUID, *statuses: str, runtime: Runtime | None = None, seconds: float = LIMIT_SECONDS
+    ) -> None:
         """Run a worker until the run has one of these statuses, or any final one."""
         wanted = set(statuses) or {"succeeded", "failed", "cancelled", "denied"}
 
         async def reached() -> bool:
             return (await self.status(run_id)) in wanted
 
-        await self.work(reached, runtime=runtime)
+        await self.work(reached, runtime=runtime, seconds=seconds)
 
     async def claims(self, worker: Worker, limit: int = 1) -> list[Claim]:
         """Claim as a process for isolated steps does, one after the other, and what is left as any worker does."""
@@ -278,13 +286,7 @@ def on_connection(engine: Engine, connection: Connection) -> Engine:
     """Return this engine with every statement on one connection."""
     database = engine.database
     pool: Any = _OneConnection(connection)
-    return Engine(
-        Database(database.engine, database.sessions, pool),
-        engine.bell,
-        engine.lease,
-        engine.run_budget_micros,
-        engine.graphs,
-    )
+    return replace(engine, database=Database(database.engine, database.sessions, pool))
 
 
 def _person(name: str) -> Principal:
@@ -306,8 +308,9 @@ async def world(database: Database, tmp_path: Path) -> AsyncIterator[World]:
         await session.execute(insert(Policy).values(project_id=project_id, version=1, rules=[]))
     settings = Settings(data_dir=tmp_path)
     async with Models(settings) as models:
-        engine = Engine(database, SilentBell())
-        yield World(engine, project_id, ada, ben, eve, Blobs.in_directory(settings.blob_dir), settings, models)
+        blobs = Blobs.in_directory(settings.blob_dir)
+        engine = Engine(database, SilentBell(), payloads=Payloads(blobs))
+        yield World(engine, project_id, ada, ben, eve, blobs, settings, models)
 
 
 @pytest.fixture(autouse=True)

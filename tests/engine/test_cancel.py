@@ -15,7 +15,7 @@ from sparkops.engine.errors import CancelRequested
 from sparkops.engine.give_back import reap
 from sparkops.engine.sweep import sweep
 from sparkops.engine.wait import wait_for_approvals
-from tests.engine.acts import HOLD_NOOP, ONE_STEP, prepared, proposal, succeed
+from tests.engine.acts import HOLD_NOOP, ONE_STEP, fail, prepared, proposal, succeed
 from tests.engine.conftest import World
 from tests.engine.sink import listening, sending
 
@@ -54,15 +54,19 @@ async def test_what_has_not_started_is_cancelled_at_once(world: World) -> None:
     assert await world.claims(await world.worker(), 9) == []
 
 
-async def test_a_running_step_ends_cancelled_whatever_it_brings_and_then_the_run_ends(world: World) -> None:
+@pytest.mark.parametrize("well", [True, False])
+async def test_what_a_running_step_brings_after_the_cancel_stays_and_then_the_run_ends(
+    world: World, well: bool
+) -> None:
     run_id = await world.run(await world.workflow(THREE))
     worker = await world.worker()
     (held,) = await world.claims(worker)
     await cancel_run(world.engine, world.ben, run_id)
     assert await statuses(world, run_id) == {"a": "running", "b": "cancelled", "c": "cancelled"}
     assert await world.status(run_id) == "cancelling"
-    await succeed(world, worker, held, {"late": True})
-    assert (await world.steps(run_id))["a"]["output"] is None
+    await (succeed(world, worker, held, {"late": True}) if well else fail(world, worker, held))
+    step = (await world.steps(run_id))["a"]
+    assert (step["status"], step["output"]) == (("succeeded", {"late": True}) if well else ("cancelled", None))
     assert await world.status(run_id) == "cancelled"
 
 
@@ -148,7 +152,7 @@ async def test_a_cancel_does_not_interrupt_an_end_that_is_being_written(world: W
             await world.reaches(lambda: newer(world, seen, before))
         await working
     step = (await world.steps(run_id))["only"]
-    assert (step["status"], step["crashes"]) == ("cancelled", 0)
+    assert (step["status"], step["crashes"]) == ("succeeded", 0)
 
 
 async def newer(world: World, query: str, before: object) -> bool:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from sparkops.core.ids import new_id
@@ -210,6 +211,25 @@ async def test_a_sub_workflow_that_does_not_end_well_fails_the_step(world: World
     assert await world.status(run_id) == "failed"
 
 
+async def test_a_sub_workflow_that_failed_is_run_again_where_the_retry_policy_names_it(world: World) -> None:
+    await world.workflow(CHILD)
+    source = PARENT.replace("type: workflow,", "type: workflow, retry: {backoff: 1ms, on: [child-failed]},")
+    run_id = await world.run(await world.workflow(source), input={"n": 1})
+    hand = await hands(world, run_id)
+    children = []
+    for ends in (hand.fail, hand.end):
+        await hand.take()
+        await hand.attempt("sub")
+        children.append((await world.steps(run_id))["sub"]["child_run_id"])
+        await hand.take()
+        await ends("work")
+        await hand.take()
+        await hand.attempt("sub")
+    assert [await world.status(child) for child in children] == ["failed", "succeeded"]
+    assert await world.status(run_id) == "succeeded"
+    assert await world.database.pool.fetchval("SELECT count(*) FROM runs") == 3
+
+
 PING = """
 version: 1
 name: ping
@@ -294,13 +314,41 @@ async def test_a_cancelled_run_without_running_steps_undoes_at_once(world: World
     assert await world.status(hand.run_id) == "cancelled"
 
 
-async def test_cancelling_a_run_that_undoes_after_a_failure_ends_it(world: World) -> None:
+async def test_cancelling_a_run_that_undoes_after_a_failure_leaves_out_no_undo(world: World) -> None:
     hand = await trip(world)
     await hand.fail("flight")
     await hand.take()
     await cancel_run(world.engine, world.ada, hand.run_id)
     await hand.end("car:undo")
+    assert await hand.take() == {"hotel:undo"}
+    await hand.end("hotel:undo")
+    assert await world.status(hand.run_id) == "failed"
+
+
+async def test_what_succeeds_after_it_was_asked_to_stop_is_undone(world: World) -> None:
+    hand = await hands(world, await world.run(await world.workflow(TRIP)))
+    await hand.take()
+    await cancel_run(world.engine, world.ada, hand.run_id)
+    await hand.end("hotel", {"id": "h"})
+    assert (await rows(world, hand.run_id))["hotel"] == "succeeded"
+    assert await hand.take() == {"hotel:undo"}
+    assert hand.held["hotel:undo"].steps["hotel"]["output"] == {"id": "h"}
+    await hand.end("hotel:undo")
     assert await world.status(hand.run_id) == "cancelled"
+
+
+async def test_a_clock_that_is_set_back_does_not_change_the_order_of_undoing(world: World, owner_url: str) -> None:
+    hand = await trip(world)
+    owner = await asyncpg.connect(owner_url)
+    await owner.execute("ALTER TABLE steps DISABLE TRIGGER USER")
+    await owner.execute("UPDATE steps SET finished_at = finished_at - interval '1 day' WHERE path = 'car'")
+    await owner.execute("ALTER TABLE steps ENABLE TRIGGER USER")
+    await owner.close()
+    await hand.fail("flight")
+    assert await hand.take() == {"car:undo"}
+    await hand.end("car:undo")
+    assert await hand.take() == {"hotel:undo"}
+    await hand.end("hotel:undo")
 
 
 async def test_a_run_that_succeeds_undoes_nothing(world: World) -> None:

@@ -4,14 +4,17 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from sparkops.domains.effects.state import EffectClass
+from sparkops.engine import effects
 from sparkops.engine.answer import answer_approval
 from sparkops.engine.claim import Claim
 from sparkops.engine.effects import PolicyChanged
 from sparkops.engine.errors import Fenced, NonDeterministic
 from sparkops.engine.give_back import reap, release_session
+from sparkops.runtime import attempt
 from sparkops.runtime.attempt import execute
 from sparkops.runtime.trust import Trust
 from tests.engine.acts import DENY_NOOP, HOLD_NOOP, ONE_STEP, prepared, proposal, recorded, result
@@ -40,6 +43,11 @@ SCOUT = {
             {"text": "${{ string(results[0].is_error) }} ${{ string(results[1].is_error) }}"},
         ]
     },
+}
+
+SENDER = SCOUT | {
+    "tools": ["send"],
+    "script": {"turns": [{"tool_calls": [{"tool": "send", "arguments": {}}]}, {"text": "done"}]},
 }
 
 
@@ -305,3 +313,42 @@ async def test_no_transaction_is_open_while_a_call_is_out(world: World) -> None:
         await working
     assert open_ones == 0
     assert await world.status(run_id) == "succeeded"
+
+
+@pytest.mark.parametrize("place", ["after_prepare", "before_record", "after_record"])
+async def test_a_database_that_goes_away_for_a_moment_costs_neither_the_lease_nor_a_second_call(
+    world: World, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    lost: list[str] = []
+
+    def lose_once(name: str) -> None:
+        if name == place and not lost:
+            lost.append(name)
+            raise ConnectionResetError("the answer did not come")
+
+    monkeypatch.setattr(effects, "failpoint", lose_once)
+    async with listening() as sink:
+        world.tools["send"] = sending(sink.port, EffectClass.UNSAFE)
+        await world.agent("scout", SENDER)
+        run_id = await world.run(await world.workflow(TWO_CALLS))
+        await world.work_until(run_id)
+        assert (lost, sink.got.total()) == ([place], 1)
+    step = (await world.steps(run_id))["only"]
+    assert (await world.status(run_id), step["attempt"], step["crashes"]) == ("succeeded", 1, 0)
+    budget = await world.database.pool.fetchrow("SELECT spent_micros, reserved_micros FROM budgets")
+    assert (budget["spent_micros"], budget["reserved_micros"]) == (3, 0), "paid once"
+
+
+async def test_a_step_that_the_database_left_goes_back_to_the_queue_without_blame(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    _, held = await world.claimed(run_id)
+
+    async def gone(_: object) -> object:
+        raise asyncpg.ConnectionDoesNotExistError("the connection was closed in the middle of operation")
+
+    monkeypatch.setitem(attempt._KINDS, "tool", gone)
+    await execute(world.runtime(), held, Trust.since(0, 1e12))
+    step = (await world.steps(run_id))["only"]
+    assert (step["status"], step["failures"], step["crashes"], step["isolate"]) == ("ready", 0, 0, False)

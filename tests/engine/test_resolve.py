@@ -1,6 +1,6 @@
 """T_RESOLVE: what became of an effect that nobody knows about is said by a person, once, and the run goes on."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +8,7 @@ import pytest
 
 from sparkops.core.errors import Invalid, NotFound, TooLarge
 from sparkops.core.ids import new_id
+from sparkops.core.json import Json
 from sparkops.domains.effects.state import EffectClass
 from sparkops.domains.runs.state import StepStatus
 from sparkops.engine.cancel import cancel_run
@@ -18,7 +19,6 @@ from sparkops.engine.resolve import (
     Answer,
     NotUncertain,
     Resolution,
-    WhichCall,
     resolve_step,
 )
 from tests.engine.acts import ONE_STEP, prepared, proposal
@@ -50,9 +50,17 @@ SCOUT = {
         ]
     },
 }
-HAPPENED = Resolution(Answer.HAPPENED, "the ledger of the bank has it", output={"answer": "seen"})
-DID_NOT = Resolution(Answer.DID_NOT_HAPPEN, "the bank has nothing")
-FAIL = Resolution(Answer.FAIL, "the bank is gone")
+Said = Callable[[UUID], Resolution]
+"""What a person says about the call that they are shown."""
+
+
+def said(answer: Answer, evidence: str, output: Json = None) -> Said:
+    return lambda call_id: Resolution(answer, evidence, call_id, output)
+
+
+HAPPENED = said(Answer.HAPPENED, "the ledger of the bank has it", {"answer": "seen"})
+DID_NOT = said(Answer.DID_NOT_HAPPEN, "the bank has nothing")
+FAIL = said(Answer.FAIL, "the bank is gone")
 
 
 async def only(world: World, run_id: UUID) -> Mapping[str, Any]:
@@ -69,8 +77,17 @@ async def in_doubt(world: World, *calls: Mapping[str, Any]) -> tuple[UUID, UUID]
     return run_id, held.lease.step_id
 
 
-async def resolve(world: World, run_id: UUID, resolution: Resolution) -> None:
-    await resolve_step(world.engine, world.ada, run_id, (await only(world, run_id))["id"], resolution)
+async def shown(world: World, run_id: UUID) -> UUID:
+    """The first call of the step that is in doubt, or that was."""
+    calls = await world.calls(run_id)
+    in_doubt = [row for row in calls if row["status"] in ("unknown", "prepared")]
+    call_id: UUID = (in_doubt or calls)[0]["id"]
+    return call_id
+
+
+async def resolve(world: World, run_id: UUID, say: Said, call_id: UUID | None = None) -> None:
+    answer = say(call_id or await shown(world, run_id))
+    await resolve_step(world.engine, world.ada, run_id, (await only(world, run_id))["id"], answer)
 
 
 async def lost(world: World, run_id: UUID) -> Any:
@@ -147,7 +164,7 @@ async def test_the_answer_is_in_the_audit_trail_with_its_evidence_and_in_the_log
         "answer": "happened",
         "calls": [str(row["id"])],
         "status": "ready",
-        "evidence": HAPPENED.evidence,
+        "evidence": "the ledger of the bank has it",
     }
     assert (await world.kinds(run_id))[-3:] == ["call.done", "step.ready", "run.running"]
 
@@ -161,17 +178,13 @@ def two() -> tuple[Mapping[str, Any], Mapping[str, Any]]:
 
 async def test_of_several_calls_the_answer_names_one_and_the_step_goes_on_after_the_last(world: World) -> None:
     run_id, _ = await in_doubt(world, *two())
-    first, second = [row["id"] for row in await world.calls(run_id)]
-    with pytest.raises(WhichCall) as refused:
-        await resolve(world, run_id, HAPPENED)
-    assert refused.value.members["calls"] == [str(first), str(second)]
-
-    await resolve(world, run_id, Resolution(Answer.DID_NOT_HAPPEN, "no", call_id=second))
+    _, second = [row["id"] for row in await world.calls(run_id)]
+    await resolve(world, run_id, DID_NOT, second)
     assert (await only(world, run_id))["status"] == "uncertain"
     assert await world.status(run_id) == "attention"
     with pytest.raises(NotUncertain, match="failed"):
-        await resolve(world, run_id, Resolution(Answer.HAPPENED, "yes", call_id=second))
-    await resolve(world, run_id, Resolution(Answer.HAPPENED, "yes"))
+        await resolve(world, run_id, HAPPENED, second)
+    await resolve(world, run_id, HAPPENED)
     assert [row["status"] for row in await world.calls(run_id)] == ["done", "failed"]
     assert (await only(world, run_id))["status"] == "ready"
 
@@ -196,7 +209,7 @@ async def test_a_call_that_was_prepared_and_never_sent_gives_back_what_it_held_u
     assert [row["status"] for row in await world.calls(run_id)] == ["unknown", "prepared"]
     for row in await world.calls(run_id):
         if (await only(world, run_id))["status"] == "uncertain":
-            await resolve(world, run_id, Resolution(answer, "so it is", call_id=row["id"]))
+            await resolve(world, run_id, said(answer, "so it is"), row["id"])
     budget = await world.database.pool.fetchrow("SELECT spent_micros, reserved_micros FROM budgets")
     assert (budget["spent_micros"], budget["reserved_micros"]) == (spent, 0)
 
@@ -208,25 +221,25 @@ async def test_only_members_resolve_and_only_steps_and_calls_that_are_there(worl
     run_id, step_id = await in_doubt(world)
     for who, run, step in [(world.eve, run_id, step_id), (world.ada, run_id, new_id()), (world.ada, new_id(), step_id)]:
         with pytest.raises(NotFound):
-            await resolve_step(world.engine, who, run, step, HAPPENED)
+            await resolve_step(world.engine, who, run, step, HAPPENED(await shown(world, run_id)))
     with pytest.raises(NotFound):
-        await resolve(world, run_id, Resolution(Answer.HAPPENED, "yes", call_id=new_id()))
+        await resolve(world, run_id, HAPPENED, new_id())
     assert (await only(world, run_id))["status"] == "uncertain"
 
 
 @pytest.mark.parametrize(
-    ("resolution", "error"),
+    ("say", "error"),
     [
-        (Resolution(Answer.FAIL, "gone", output={"x": 1}), Invalid),
-        (Resolution(Answer.HAPPENED, "yes", output="x" * MAX_RESPONSE_BYTES), TooLarge),
+        (said(Answer.FAIL, "gone", {"x": 1}), Invalid),
+        (said(Answer.HAPPENED, "yes", "x" * MAX_RESPONSE_BYTES), TooLarge),
     ],
 )
 async def test_an_output_is_bounded_and_belongs_to_what_happened(
-    world: World, resolution: Resolution, error: type[Exception]
+    world: World, say: Said, error: type[Exception]
 ) -> None:
     run_id, _ = await in_doubt(world)
     with pytest.raises(error):
-        await resolve(world, run_id, resolution)
+        await resolve(world, run_id, say)
 
 
 async def test_a_second_answer_is_refused_and_says_how_the_step_stands(world: World) -> None:
@@ -239,16 +252,29 @@ async def test_a_second_answer_is_refused_and_says_how_the_step_stands(world: Wo
 
 
 async def test_a_run_that_was_asked_to_stop_ends_cancelled_whatever_the_answer(world: World) -> None:
-    for resolution, status in [(HAPPENED, "done"), (DID_NOT, "failed"), (FAIL, "failed")]:
-        run_id = await world.run(await world.workflow(ONE_STEP.replace("one", f"one-{resolution.answer[0]}")))
+    for name, say, status in [("one-h", HAPPENED, "done"), ("one-d", DID_NOT, "failed"), ("one-f", FAIL, "failed")]:
+        run_id = await world.run(await world.workflow(ONE_STEP.replace("one", name)))
         worker, held = await world.claimed(run_id)
         await prepared(world, held, proposal(effect_class="unsafe"))
         await cancel_run(world.engine, world.ada, run_id)
         await end_attempt(world.engine, worker, Ended(held, StepStatus.FAILED), claim=0)
         assert (await world.status(run_id), (await only(world, run_id))["status"]) == ("cancelling", "uncertain")
-        await resolve(world, run_id, resolution)
+        await resolve(world, run_id, say)
         assert (await world.status(run_id), (await only(world, run_id))["status"]) == ("cancelled", "cancelled")
         assert (await world.calls(run_id))[0]["status"] == status
+
+
+async def test_an_answer_that_comes_late_does_not_land_on_another_call(world: World) -> None:
+    run_id, step_id = await in_doubt(world)
+    seen = await shown(world, run_id)
+    await resolve(world, run_id, DID_NOT)
+    worker, held = await world.claimed(run_id)
+    await prepared(world, held, proposal(1, effect_class="unsafe"), proposal(2, effect_class="unsafe"))
+    await release_session(world.engine, worker.session_id, crashed=True)
+    for say in (HAPPENED, DID_NOT, FAIL):
+        with pytest.raises(NotUncertain, match="failed"):
+            await resolve_step(world.engine, world.ben, run_id, step_id, say(seen))
+    assert [row["status"] for row in await world.calls(run_id)] == ["failed", "unknown"]
 
 
 # Races
@@ -256,9 +282,10 @@ async def test_a_run_that_was_asked_to_stop_ends_cancelled_whatever_the_answer(w
 
 async def test_of_two_answers_at_once_the_second_finds_that_it_was_answered(world: World) -> None:
     run_id, step_id = await in_doubt(world)
+    call_id = await shown(world, run_id)
     async with world.transaction() as first:
-        await resolve_step(first, world.ada, run_id, step_id, HAPPENED)
-        second = await world.blocked(resolve_step(world.engine, world.ben, run_id, step_id, DID_NOT))
+        await resolve_step(first, world.ada, run_id, step_id, HAPPENED(call_id))
+        second = await world.blocked(resolve_step(world.engine, world.ben, run_id, step_id, DID_NOT(call_id)))
     with pytest.raises(NotUncertain):
         await second
     assert [row["status"] for row in await world.calls(run_id)] == ["done"]
@@ -266,8 +293,9 @@ async def test_of_two_answers_at_once_the_second_finds_that_it_was_answered(worl
 
 async def test_an_answer_that_comes_before_a_cancel_is_kept_and_the_step_is_cancelled(world: World) -> None:
     run_id, step_id = await in_doubt(world)
+    call_id = await shown(world, run_id)
     async with world.transaction() as first:
-        await resolve_step(first, world.ada, run_id, step_id, HAPPENED)
+        await resolve_step(first, world.ada, run_id, step_id, HAPPENED(call_id))
         cancelling = await world.blocked(cancel_run(world.engine, world.ben, run_id))
     await cancelling
     assert (await world.status(run_id), (await world.calls(run_id))[0]["status"]) == ("cancelled", "done")
@@ -275,9 +303,10 @@ async def test_an_answer_that_comes_before_a_cancel_is_kept_and_the_step_is_canc
 
 async def test_an_answer_that_comes_after_a_cancel_is_refused(world: World) -> None:
     run_id, step_id = await in_doubt(world)
+    call_id = await shown(world, run_id)
     async with world.transaction() as first:
         await cancel_run(first, world.ben, run_id)
-        resolving = await world.blocked(resolve_step(world.engine, world.ada, run_id, step_id, HAPPENED))
+        resolving = await world.blocked(resolve_step(world.engine, world.ada, run_id, step_id, HAPPENED(call_id)))
     with pytest.raises(NotUncertain, match="cancelled"):
         await resolving
     assert (await world.calls(run_id))[0]["status"] == "unknown"
@@ -285,8 +314,9 @@ async def test_an_answer_that_comes_after_a_cancel_is_refused(world: World) -> N
 
 async def test_an_answer_whose_transaction_dies_leaves_everything_as_it_was(world: World) -> None:
     run_id, step_id = await in_doubt(world)
+    call_id = await shown(world, run_id)
     kinds = await world.kinds(run_id)
     async with world.transaction(commit=False) as dying:
-        await resolve_step(dying, world.ada, run_id, step_id, HAPPENED)
+        await resolve_step(dying, world.ada, run_id, step_id, HAPPENED(call_id))
     assert (await only(world, run_id))["status"] == "uncertain"
     assert ((await world.calls(run_id))[0]["status"], await world.kinds(run_id)) == ("unknown", kinds)

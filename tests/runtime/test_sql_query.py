@@ -1,7 +1,9 @@
 """`sql.query` on a real PostgreSQL, under roles that may more or less."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import tracemalloc
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 from uuid import uuid4
 
@@ -224,3 +226,66 @@ def test_arguments_are_described_by_a_closed_schema() -> None:
     assert schema_errors(tool.validator, {"connection": "weather", "query": "SELECT 1"})
     assert tool.parameters is PARAMETERS
     assert tool.hash == sql_query().hash
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["repeat('x', 200000000)", "convert_to(repeat('x', 200000000), 'UTF8')", "to_jsonb(repeat('x', 100000000))"],
+)
+async def test_one_enormous_field_is_never_read(readers: Readers, field: str) -> None:
+    role = await readers.role()
+    sql = "SELECT 1 AS n, 'small' AS t UNION ALL SELECT 2, 'also' ORDER BY n"
+    sql = f"SELECT n, t, CASE n WHEN 2 THEN {field} END AS big FROM ({sql}) AS s"
+    with little_memory():
+        found = await readers.query(role, sql, statement_timeout_seconds=60)
+    assert found["rows"] == [{"n": 1, "t": "small", "big": None}]
+    assert found["truncated"]
+
+
+async def test_many_large_rows_are_not_read_at_once(readers: Readers) -> None:
+    role = await readers.role()
+    with little_memory():
+        sql = "SELECT n, repeat('x', 900000) AS t FROM generate_series(1, 300) AS n"
+        found = await readers.query(role, sql)
+    assert (found["row_count"], found["truncated"]) == (1, True)
+
+
+@contextmanager
+def little_memory() -> Iterator[None]:
+    """See to it that what is done here never holds more than ten megabytes at once."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("sql", "rows"),
+    [
+        ("SELECT 1 AS n;", [{"n": 1}]),
+        (" SELECT 1 AS n ; ", [{"n": 1}]),
+        ("SELECT 1 AS n -- the first", [{"n": 1}]),
+        ("WITH a AS (SELECT 1 AS n) SELECT * FROM a", [{"n": 1}]),
+        ("VALUES (1, 'a'), (2, NULL)", [{"column1": 1, "column2": "a"}, {"column1": 2, "column2": None}]),
+        ("SELECT n FROM generate_series(1, 3) AS n ORDER BY n DESC LIMIT 2", [{"n": 3}, {"n": 2}]),
+        ("SHOW server_encoding", [{"server_encoding": "UTF8"}]),
+        (
+            "SELECT NULL AS nothing, ROW(1, 'a') AS pair, '{}'::json AS j",
+            [{"nothing": None, "pair": [1, "a"], "j": {}}],
+        ),
+        ("TABLE weather LIMIT 0", []),
+        ("(SELECT 1 AS n) UNION ALL (SELECT 1)", [{"n": 1}, {"n": 1}]),
+    ],
+)
+async def test_all_kinds_of_reading_still_work_within_the_bound(
+    readers: Readers, sql: str, rows: list[dict[str, Json]]
+) -> None:
+    assert (await readers.query(await readers.role(), sql))["rows"] == rows
+
+
+@pytest.mark.parametrize("sql", ["SELECT 1; -- done", "SELECT 1 AS n; /* done */"])
+async def test_what_follows_the_statement_is_refused_in_words(readers: Readers, sql: str) -> None:
+    with pytest.raises(CallFailed, match="one SELECT alone"):
+        await readers.query(await readers.role(), sql)

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sparkops.core.json import Json
@@ -25,7 +24,6 @@ from sparkops.engine.graph import Graph, compile_graph
 from tests.unit.reference import Fate
 
 INPUT: dict[str, Json] = {"yes": True}
-START = datetime(2030, 1, 1, tzinfo=UTC)
 _BECOMES = {MakeReady: StepStatus.READY, Skip: StepStatus.SKIPPED, FailInline: StepStatus.FAILED}
 
 
@@ -38,8 +36,6 @@ class Run:
         self.graph, self.frame, self.outer = graph, frame, outer or {}
         self.states = {node.key: StepState(StepStatus.PENDING) for node in graph.nodes}
         self.finish: FinishRun | Compensate | None = None
-        self.ended: list[str] = []
-        """The steps in the order in which they ended."""
 
     def decide(self, focus: Collection[str] | None = None, *, may_end: bool = True) -> list[Command]:
         return decide(
@@ -76,10 +72,6 @@ class Run:
         assert status in STEP_MACHINE[self.states[key].status]
         error = {"code": "x", "message": "broke"} if status is StepStatus.FAILED else None
         self.states[key] = StepState(status, output, error)
-        if status in TERMINAL_STEP:
-            self.ended.append(key)
-            at = START + timedelta(seconds=len(self.ended))
-            self.states[key] = replace(self.states[key], finished_at=at)
 
     def apply(self, commands: list[Command]) -> None:
         for command in commands:

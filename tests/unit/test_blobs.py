@@ -1,12 +1,16 @@
 """Object storage by content."""
 
 import hashlib
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from sparkops.core.blobs import Blobs
-from sparkops.core.errors import NotFound, TooLarge, Unavailable
+from sparkops.core.blobs import CHUNK_BYTES, Blobs, Damaged, open_blobs
+from sparkops.core.config import load_settings
+from sparkops.core.errors import ConfigError, NotFound, TooLarge, Unavailable
 
 
 @pytest.fixture
@@ -57,3 +61,107 @@ async def test_a_store_that_takes_nothing_says_so(blobs: Blobs, tmp_path: Path) 
     (tmp_path / "objects" / "blobs").write_bytes(b"in the way")
     with pytest.raises(Unavailable, match="did not take"):
         await blobs.put(b"rain")
+
+
+async def test_a_file_that_a_power_cut_left_half_is_written_anew(blobs: Blobs, tmp_path: Path) -> None:
+    sha256 = await blobs.put(b"rain")
+    only_file(tmp_path).write_bytes(b"")
+    assert await blobs.put(b"rain") == sha256
+    assert await blobs.get(sha256, max_bytes=4) == b"rain"
+
+
+async def test_the_last_piece_comes_only_after_the_whole_was_checked(blobs: Blobs, tmp_path: Path) -> None:
+    data = b"r" * CHUNK_BYTES + b"a" * CHUNK_BYTES
+    sha256 = await blobs.put(data)
+    assert b"".join([piece async for piece in await blobs.stream(sha256, len(data))]) == data
+    only_file(tmp_path).write_bytes(data[:-1] + b"b")
+    pieces = aiter(await blobs.stream(sha256, len(data)))
+    assert await anext(pieces)
+    with pytest.raises(Damaged):
+        await anext(pieces)
+
+
+async def test_a_part_of_the_store_is_apart(blobs: Blobs, tmp_path: Path) -> None:
+    part = blobs.under("projects/1")
+    sha256 = await part.put(b"rain")
+    assert only_file(tmp_path) == tmp_path / "objects/projects/1/blobs" / sha256[:2] / sha256
+    for other in (blobs, blobs.under("projects/2")):
+        with pytest.raises(NotFound):
+            await other.get(sha256, max_bytes=4)
+
+
+class Bucket(BaseHTTPRequestHandler):
+    """As much of S3 as an object store asks for; `objects` is shared by all requests."""
+
+    protocol_version = "HTTP/1.1"
+    objects: dict[str, bytes]
+
+    def log_message(self, *_: object) -> None: ...
+
+    def answer(self, status: int, body: bytes = b"") -> None:
+        self.send_response(status)
+        self.send_header("ETag", '"x"')
+        self.send_header("Last-Modified", "Wed, 21 Oct 2015 07:28:00 GMT")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_PUT(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers["If-None-Match"] == "*" and self.path in self.objects:
+            return self.answer(412)
+        assert "Credential=key/" in self.headers["Authorization"]
+        self.objects[self.path] = body
+        return self.answer(200)
+
+    def do_GET(self) -> None:
+        body = self.objects.get(self.path)
+        self.answer(404 if body is None else 200, body or b"")
+
+
+@pytest.fixture
+def bucket() -> Iterator[tuple[str, dict[str, bytes]]]:
+    """The endpoint of an S3 of our own, and what it holds."""
+    objects: dict[str, bytes] = {}
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("OneBucket", (Bucket,), {"objects": objects}))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", objects
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+async def test_the_settings_name_an_s3_that_is_used(bucket: tuple[str, dict[str, bytes]]) -> None:
+    endpoint, objects = bucket
+    options = f'{{endpoint = "{endpoint}", region = "eu-1", access_key_id = "key", secret_access_key = "very-secret"}}'
+    settings = load_settings(
+        {"SPARKOPS_OBJECT_STORAGE_URL": "s3://ops/deep", "SPARKOPS_OBJECT_STORAGE_OPTIONS": options}
+    )
+    assert "very-secret" not in repr(settings)
+    blobs = open_blobs(settings).under("projects/1")
+    large = b"r" * (12 << 20)
+    for data in (b"rain", large, b"rain"):
+        sha256 = await blobs.put(data)
+        assert await blobs.get(sha256, max_bytes=len(large)) == data
+        assert f"/ops/deep/projects/1/blobs/{sha256[:2]}/{sha256}" in objects
+    assert len(objects) == 2
+    with pytest.raises(NotFound):
+        await blobs.get("0" * 64, max_bytes=4)
+
+
+async def test_an_s3_that_does_not_answer_is_unavailable() -> None:
+    blobs = Blobs.at_url("s3://ops", {"endpoint": "http://127.0.0.1:9", "access_key_id": "k", "secret_access_key": "s"})
+    with pytest.raises(Unavailable, match="did not take"):
+        await blobs.put(b"rain")
+
+
+@pytest.mark.parametrize(("url", "options"), [("ftp://ops", {}), ("s3://ops", {"colour": "red"}), ("not a url", {})])
+def test_a_storage_that_cannot_be_is_a_mistake_in_the_settings(url: str, options: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match="object storage at"):
+        Blobs.at_url(url, options)
+
+
+def test_without_a_setting_files_lie_in_the_data_directory(tmp_path: Path) -> None:
+    open_blobs(load_settings({"SPARKOPS_DATA_DIR": str(tmp_path)}))
+    assert (tmp_path / "objects").is_dir()

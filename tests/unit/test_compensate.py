@@ -1,7 +1,5 @@
 """What is undone before a run that failed or was cancelled ends, and how it ends then."""
 
-from datetime import timedelta
-
 from sparkops.domains.runs.state import RunStatus, StepStatus
 from sparkops.engine.decide import (
     Compensate,
@@ -12,33 +10,32 @@ from sparkops.engine.decide import (
     decide_compensating,
     to_json,
 )
-from tests.unit.in_memory import START, Run, graph_of, tool
+from tests.unit.in_memory import Run, graph_of, tool
 
 UNDO = {"type": "tool", "tool": "noop", "with": {"of": "${{ steps.a.output }}"}}
 PLAIN_UNDO = {"type": "tool", "tool": "noop"}
 ERROR = {"code": "step-failed", "step": "d", "message": "Step d failed: broke"}
 
 
-def done(second: int) -> StepState:
-    return StepState(StepStatus.SUCCEEDED, 1, finished_at=START + timedelta(seconds=second))
+DONE = StepState(StepStatus.SUCCEEDED, 1)
 
 
 def booked() -> Run:
     run = Run(graph_of([tool("a", undo=UNDO), tool("b", undo=PLAIN_UNDO), tool("c"), tool("d", undo=PLAIN_UNDO)]))
-    run.states |= {"a": done(1), "b": done(3), "c": done(2)}
+    run.states |= {"a": DONE, "b": DONE, "c": DONE}
     run.states["d"] = StepState(StepStatus.FAILED, None, {"message": "broke"})
     return run
 
 
-def test_what_succeeded_is_undone_the_last_to_end_first() -> None:
+def test_what_succeeded_and_has_an_undo_is_undone() -> None:
     assert booked().decide() == [Compensate(RunStatus.FAILED, ERROR, ("b", "a"))]
 
 
-def test_steps_that_ended_in_one_moment_are_undone_against_their_needs() -> None:
+def test_steps_are_undone_against_their_needs() -> None:
     run = Run(
         graph_of([tool("c", "b", undo=PLAIN_UNDO), tool("b", "a", undo=PLAIN_UNDO), tool("a", undo=UNDO), tool("d")])
     )
-    run.states |= {"a": done(1), "b": done(1), "c": done(1), "d": StepState(StepStatus.FAILED)}
+    run.states |= {"a": DONE, "b": DONE, "c": DONE, "d": StepState(StepStatus.FAILED)}
     [command] = run.decide()
     assert isinstance(command, Compensate)
     assert command.keys == ("c", "b", "a")
@@ -46,7 +43,7 @@ def test_steps_that_ended_in_one_moment_are_undone_against_their_needs() -> None
 
 def test_a_run_that_succeeds_or_has_nothing_to_undo_just_ends() -> None:
     run = booked()
-    run.states["d"] = done(4)
+    run.states["d"] = DONE
     assert run.decide()[0] == FinishRun(RunStatus.SUCCEEDED, {"a": 1, "b": 1, "c": 1, "d": 1})
     run.states |= {key: StepState(StepStatus.SKIPPED) for key in "abc"}
     run.states["d"] = StepState(StepStatus.FAILED, None, {"message": "broke"})
@@ -55,7 +52,7 @@ def test_a_run_that_succeeds_or_has_nothing_to_undo_just_ends() -> None:
 
 def test_an_output_that_breaks_fails_the_run_and_undoes_it() -> None:
     run = Run(graph_of([tool("a", undo=UNDO)], output="${{ steps.a.output.nope }}"))
-    run.states["a"] = done(1)
+    run.states["a"] = DONE
     [command] = run.decide()
     assert isinstance(command, Compensate)
     assert (command.ends_as, command.keys) == (RunStatus.FAILED, ("a",))
@@ -79,7 +76,7 @@ def test_a_row_of_a_body_that_is_open_keeps_a_cancelled_run_from_ending() -> Non
 def test_what_was_undone_is_not_undone_again_when_the_run_is_cancelled_meanwhile() -> None:
     run = booked()
     run.states["d"] = StepState(StepStatus.FAILED)
-    undone = {"b:undo": done(4), "a:undo": StepState(StepStatus.CANCELLED)}
+    undone = {"b:undo": DONE, "a:undo": StepState(StepStatus.CANCELLED)}
     assert decide_cancelled(run.graph, run.states | undone) == [FinishRun(RunStatus.CANCELLED)]
 
 
@@ -93,7 +90,7 @@ def test_undo_steps_run_one_after_the_other_whatever_becomes_of_them() -> None:
 
 
 def test_a_run_ends_as_it_was_going_to_when_all_is_undone() -> None:
-    undo = {"b:undo": done(5), "a:undo": done(6)}
+    undo = {"b:undo": DONE, "a:undo": DONE}
     assert decide_compensating(undo, RunStatus.FAILED, ERROR) == [FinishRun(RunStatus.FAILED, error=ERROR)]
     assert decide_compensating(undo, RunStatus.CANCELLED, None) == [FinishRun(RunStatus.CANCELLED)]
 

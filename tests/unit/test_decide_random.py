@@ -77,7 +77,14 @@ def check_end(run: Run, plans: list[Plan], expected: dict[str, Fate]) -> None:
     undo = [plan.key for plan in plans if plan.undo and expected[plan.key].status == "succeeded"]
     if isinstance(run.finish, Compensate):
         assert run.finish.ends_as == status == "failed"
-        assert list(run.finish.keys) == sorted(undo, key=run.ended.index, reverse=True)
+        assert set(run.finish.keys) == set(undo)
+        places = {key: place for place, key in enumerate(run.finish.keys)}
+        assert all(
+            places[plan.key] < places.get(need, len(undo))
+            for plan in plans
+            if plan.key in places
+            for need in plan.needs
+        )
         return
     assert run.finish is not None
     assert run.finish.status == status

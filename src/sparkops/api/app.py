@@ -41,10 +41,11 @@ from sparkops.api.routes import (
 from sparkops.api.tasks import stop
 from sparkops.api.throttle import SignInThrottle
 from sparkops.api.tokens import Signer
-from sparkops.core.blobs import Blobs
+from sparkops.core.blobs import open_blobs
 from sparkops.core.config import Settings
 from sparkops.core.db import open_database
 from sparkops.core.errors import ConfigError
+from sparkops.core.payloads import Payloads
 from sparkops.engine.context import Engine
 from sparkops.messenger.app import make_app
 from sparkops.messenger.bell import RedisBell
@@ -168,6 +169,8 @@ async def open_door(settings: Settings) -> AsyncIterator[Door]:
     """
     signer = Signer(key_of(settings))
     url, role = settings.app_login
+    blobs = open_blobs(settings)
+    payloads = Payloads(blobs)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(url, role=role, name="sparkops api"))
         redis = open_redis(settings.broker_url)
@@ -180,9 +183,9 @@ async def open_door(settings: Settings) -> AsyncIterator[Door]:
         yield Door(
             settings=settings,
             database=database,
-            engine=Engine(database, bell, settings.lease, settings.run_budget_micros),
+            engine=Engine(database, bell, settings.lease, settings.run_budget_micros, payloads=payloads),
             redis=redis,
-            blobs=Blobs.in_directory(settings.blob_dir),
+            blobs=blobs,
             signer=signer,
             throttle=SignInThrottle(redis),
             hub=hub,

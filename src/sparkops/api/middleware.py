@@ -20,9 +20,12 @@ REQUEST_ID = "X-Request-Id"
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{8,128}")
 
 MAX_BODY_BYTES = 1 << 20
-MAX_RUN_BODY_BYTES = 10 << 20
-"""A run's input may be a small document."""
-_RUNS_PATH = "/api/v1/runs"
+MAX_RUN_BODY_BYTES = 16 << 20
+"""An input of 10 MiB, with room for the spaces and escapes that clients write."""
+MAX_WORKFLOW_BODY_BYTES = 3 << 20
+"""A definition of 1 MiB, likewise."""
+_INPUT_PATHS = re.compile(r"/api/v1/runs(/[^/]+/(fork|rerun))?")
+_WORKFLOWS_PATH = "/api/v1/workflows"
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -146,8 +149,14 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return receive_again
 
 
+def _limit(path: str) -> int:
+    if _INPUT_PATHS.fullmatch(path):
+        return MAX_RUN_BODY_BYTES
+    return MAX_WORKFLOW_BODY_BYTES if path.startswith(_WORKFLOWS_PATH) else MAX_BODY_BYTES
+
+
 async def _read(scope: Scope, receive: Receive) -> bytes:
-    limit = MAX_RUN_BODY_BYTES if scope["path"] == _RUNS_PATH else MAX_BODY_BYTES
+    limit = _limit(scope["path"])
     declared = Headers(scope=scope).get("content-length", "0")
     if declared.isdigit() and int(declared) > limit:
         raise TooLarge(f"The body may have {limit} bytes, not {declared}.", limit_bytes=limit)

@@ -57,6 +57,7 @@ DATABASE_IS_AWAY = (
     asyncpg.InsufficientResourcesError,
     asyncpg.LockNotAvailableError,
     asyncpg.DeadlockDetectedError,
+    asyncpg.InternalClientError,  # of a connection that the server ended while nobody was looking
     ConnectionError,
     TimeoutError,
 )

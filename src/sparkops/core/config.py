@@ -112,6 +112,10 @@ class Settings(_Closed):
     """What a run may spend when neither the request nor the workflow says."""
     models: Mapping[str, ModelEndpoint] = Field(default_factory=dict)
     """Model endpoints by name; `SPARKOPS_MODEL_BASE_URL`, `_NAME` and `_API_KEY` make the one called `default`."""
+    object_storage_url: str | None = None
+    """Where files and large values lie, such as `s3://bucket/prefix`; None: a directory of `data_dir`."""
+    object_storage_options: Mapping[str, SecretStr] = Field(default_factory=dict)
+    """For S3: `endpoint`, `region`, `access_key_id`, `secret_access_key`."""
     connections: Mapping[str, Connection] = Field(default_factory=dict)
 
     @property
@@ -121,7 +125,7 @@ class Settings(_Closed):
 
     @property
     def blob_dir(self) -> Path:
-        """Where the bytes of artifacts lie, by their digest."""
+        """Where the bytes of files and large values lie, by their digest, if no `object_storage_url` is set."""
         return self.data_dir / "objects"
 
     @property
@@ -154,7 +158,7 @@ _MODEL_SHORTHAND = {
     "model_input_usd_per_million": "input_usd_per_million",
     "model_output_usd_per_million": "output_usd_per_million",
 }
-_STRUCTURED = ("models", "connections", "cors_origins", "egress_allow")
+_STRUCTURED = ("models", "connections", "object_storage_options", "cors_origins", "egress_allow")
 
 
 def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:

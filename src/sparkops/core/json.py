@@ -6,6 +6,8 @@ from uuid import UUID
 
 import orjson
 
+Part: TypeAlias = orjson.Fragment
+"""JSON text within a value that is to be serialised; nothing reads it there."""
 Json: TypeAlias = dict[str, Any] | list[Any] | str | int | float | bool | None
 
 
@@ -21,6 +23,11 @@ def _driver_uuid(value: object) -> str:
     raise TypeError(f"{type(value).__name__} is not a JSON value")
 
 
+def as_part(data: bytes) -> orjson.Fragment:
+    """Return JSON that was serialised already such that `dumps` puts it into a larger value as it is."""
+    return orjson.Fragment(data)
+
+
 def loads(data: str | bytes) -> Any:
     """Parse JSON text."""
     return orjson.loads(data)
@@ -33,4 +40,9 @@ def canonical(value: Any) -> bytes:
 
 def digest(value: Any) -> str:
     """Return the SHA-256 of the canonical form. Equal values give equal digests."""
-    return hashlib.sha256(canonical(value)).hexdigest()
+    return digest_of(canonical(value))
+
+
+def digest_of(data: bytes) -> str:
+    """Return the digest of a value whose canonical form this is."""
+    return hashlib.sha256(data).hexdigest()

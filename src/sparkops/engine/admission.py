@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from uuid import UUID
 
-import asyncpg
 import structlog
 
+from sparkops.core.db import LOST_CONNECTION
 from sparkops.engine.advance import advance_run
 from sparkops.engine.context import Engine, call
 
@@ -44,7 +44,7 @@ async def admit_after(engine: Engine, freed: Iterable[str | UUID]) -> None:
     for project_id in freed:
         try:
             await admit_project(engine, UUID(str(project_id)))
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except LOST_CONNECTION as error:
             # The end of the run is committed, and its caller must not take this for a failure of that.
             log.warning("admit.failed", project_id=str(project_id), error=str(error) or type(error).__name__)
 

@@ -1,17 +1,20 @@
 """T_ADVANCE: look at a run and apply what `decide` says. Safe to repeat; always under the run's lock."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 import asyncpg
 import structlog
 
+from sparkops.core.db import LOST_CONNECTION
+from sparkops.core.errors import Unavailable
 from sparkops.core.failpoints import failpoint
 from sparkops.core.json import Json
+from sparkops.core.payloads import Desk
 from sparkops.domains.runs.state import TERMINAL_RUN, RunStatus, StepStatus
 from sparkops.engine.advancing import Advanced, Advancing, split
 from sparkops.engine.compensation import begin_compensation, go_on_compensating
-from sparkops.engine.context import Connection, Engine, call
+from sparkops.engine.context import Connection, Engine, Ring, call
 from sparkops.engine.decide import Compensate, FinishRun, StepState, decide_cancelled, to_json
 from sparkops.engine.frames import abandon_frames, advance_frame, repair_frames, start_more
 from sparkops.engine.graph import Graph
@@ -28,11 +31,12 @@ SELECT r.id, r.project_id, r.status, r.workflow_version_id,
   FROM runs r WHERE r.id = $1 FOR UPDATE
 """
 _STATES = """
-SELECT node_key, status, error, finished_at, output IS NULL AS loaded FROM steps WHERE run_id = $1 AND path = ANY ($2)
+SELECT node_key, status, error, output IS NULL AS loaded FROM steps WHERE run_id = $1 AND path = ANY ($2)
 """
 _STATES_OF_ALL = """
-SELECT node_key, status, error, finished_at, output IS NULL AS loaded FROM steps WHERE run_id = $1
+SELECT node_key, status, error, output IS NULL AS loaded FROM steps WHERE run_id = $1
 """
+_ADVANCED = "DELETE FROM unadvanced WHERE run_id = $1"
 _IS_OPEN = """
 SELECT EXISTS (SELECT 1 FROM steps WHERE run_id = $1
                   AND status IN ('pending', 'ready', 'running', 'waiting', 'uncertain'))
@@ -46,18 +50,24 @@ SELECT EXISTS (SELECT 1 FROM steps WHERE run_id = $1 AND status = 'uncertain')
 
 
 async def lock_run(on: Connection, run_id: UUID) -> asyncpg.Record:
-    """Lock the run row and return it: the first statement of every transaction that may advance a run."""
+    """Lock the run row and return it, None if there is none: the first statement of every transaction that may
+    advance a run."""
     return await on.fetchrow(_LOCK_RUN, run_id)
 
 
-async def advance_locked(engine: Engine, on: Connection, run: asyncpg.Record, *, focus: str | None = None) -> Advanced:
+async def advance_locked(
+    engine: Engine, on: Connection, run: asyncpg.Record, desk: Desk, *, focus: str | None = None
+) -> Advanced:
     """Apply everything that can be decided now. With `focus`, the path of a step that has ended, only what follows
     from that is looked at; without it the whole run is, and whatever was missed is repaired.
+
+    Raises:
+        NotAtHand: large values are needed first: roll back, let the desk provide them, try again.
     """
     if RunStatus(run["status"]) in TERMINAL_RUN:
         return Advanced()
     graph = await engine.graphs.get(on, run["workflow_version_id"])
-    advancing = Advancing(engine, on, run, graph)
+    advancing = Advancing(engine, on, run, graph, desk)
     if focus is None:
         await _repair(advancing)
     else:
@@ -68,13 +78,29 @@ async def advance_locked(engine: Engine, on: Connection, run: asyncpg.Record, *,
 async def advance_run(engine: Engine, run_id: UUID) -> UUID | None:
     """Advance one run in transactions of their own: for reapers, waits that were cancelled, and the sweep's repair.
 
-    Returns the project in which a place has become free because the run ended, for who admits there; or None.
+    Returns the project in which a place has become free because the run ended, for who admits there; or None. Where a
+    large value is needed and the object storage does not answer, the run is left to a later sweep.
     """
-    while True:
+    desk = engine.payloads.desk()
+
+    async def act() -> tuple[asyncpg.Record, Advanced, Sequence[Ring]]:
         async with engine.database.pool.acquire() as connection, connection.transaction():
             run = await lock_run(connection, run_id)
-            advanced = await advance_locked(engine, connection, run)
+            advanced = Advanced() if run is None else await advance_locked(engine, connection, run, desk)
+            if not advanced.unfinished:
+                await connection.execute(_ADVANCED, run_id)
             rings = await call(connection, "emit", advanced.events) if advanced.events else []
+            failpoint("mid_advance")
+            return run, advanced, rings
+
+    while True:
+        failpoint("before_advance")
+        try:
+            run, advanced, rings = await desk.decide(act)
+        except Unavailable as error:
+            log.warning("advance.put_off", run_id=str(run_id), error=error.detail)
+            return None
+        failpoint("after_advance")
         engine.bell.log_grew(rings)
         if advanced.ready:
             engine.bell.work("run")
@@ -97,24 +123,30 @@ async def go_on(engine: Engine, run_id: UUID, advanced: Advanced) -> UUID | None
         while paths:
             failpoint("before_start_more")
             paths = await _start_more(engine, run_id, paths)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except (*LOST_CONNECTION, Unavailable) as error:
         log.warning("advance.failed", run_id=str(run_id), error=str(error) or type(error).__name__)
     return freed
 
 
 async def _start_more(engine: Engine, run_id: UUID, paths: list[str]) -> list[str]:
-    async with engine.database.pool.acquire() as connection, connection.transaction():
-        run = await lock_run(connection, run_id)
-        graph = await engine.graphs.get(connection, run["workflow_version_id"])
-        advancing = Advancing(engine, connection, run, graph)
-        if advancing.status is RunStatus.RUNNING:
-            for path in paths:
-                await start_more(advancing, path)
-        rings = await call(connection, "emit", advancing.done.events) if advancing.done.events else []
+    desk = engine.payloads.desk()
+
+    async def act() -> tuple[Advanced, Sequence[Ring]]:
+        async with engine.database.pool.acquire() as connection, connection.transaction():
+            run = await lock_run(connection, run_id)
+            graph = await engine.graphs.get(connection, run["workflow_version_id"])
+            advancing = Advancing(engine, connection, run, graph, desk)
+            if advancing.status is RunStatus.RUNNING:
+                for path in paths:
+                    await start_more(advancing, path)
+            done = advancing.done
+            return done, await call(connection, "emit", done.events) if done.events else []
+
+    done, rings = await desk.decide(act)
     engine.bell.log_grew(rings)
-    if advancing.done.ready:
+    if done.ready:
         engine.bell.work("run")
-    return sorted(advancing.done.more)
+    return sorted(done.more)
 
 
 async def _follow(run: Advancing, path: str) -> None:
@@ -180,10 +212,7 @@ async def _states(run: Advancing) -> dict[str, StepState]:
     else:
         rows = await run.on.fetch(_STATES_OF_ALL, run.run_id)
     return {
-        row["node_key"]: StepState(
-            StepStatus(row["status"]), None, row["error"], loaded=row["loaded"], finished_at=row["finished_at"]
-        )
-        for row in rows
+        row["node_key"]: StepState(StepStatus(row["status"]), None, row["error"], loaded=row["loaded"]) for row in rows
     }
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from sparkops.core.json import Json
+from sparkops.core.payloads import Desk
 from sparkops.domains.runs.state import RunStatus, StepStatus
 from sparkops.domains.workflows.scope import FrameView
 from sparkops.engine.context import Connection, Engine, call
@@ -16,7 +17,7 @@ from sparkops.engine.graph import Graph
 from sparkops.engine.levels import Level
 
 _INPUT = "SELECT input FROM runs WHERE id = $1"
-_OUTPUTS = "SELECT path, node_key, status, output, error, finished_at FROM steps WHERE run_id = $1 AND path = ANY ($2)"
+_OUTPUTS = "SELECT path, node_key, status, output, error FROM steps WHERE run_id = $1 AND path = ANY ($2)"
 
 
 @dataclass(slots=True)
@@ -37,10 +38,11 @@ class Advanced:
 
 
 class Advancing:
-    """The run whose lock is held, within one transaction."""
+    """The run whose lock is held, within one transaction. `desk` has the large values of its decisions."""
 
-    def __init__(self, engine: Engine, on: Connection, run: asyncpg.Record, graph: Graph) -> None:
-        self.engine, self.on, self.graph = engine, on, graph
+    def __init__(self, engine: Engine, on: Connection, run: asyncpg.Record, graph: Graph, desk: Desk) -> None:
+        self.engine, self.on, self.graph, self.desk = engine, on, graph, desk
+        desk.project_id = run["project_id"]
         self.run_id: UUID = run["id"]
         self.status = RunStatus(run["status"])
         self.done = Advanced()
@@ -55,7 +57,11 @@ class Advancing:
         parent_id: UUID | None = None,
         focus: Collection[str] | None = None,
     ) -> list[Command]:
-        """Ask what follows at one level, and load what the answer needs. `parent_id` is that of the frame's step."""
+        """Ask what follows at one level, and load what the answer needs. `parent_id` is that of the frame's step.
+
+        Raises:
+            NotAtHand: large values are needed first: roll back, let the desk provide them, try again.
+        """
         frame: FrameView | None = None
         # A run that is held goes on with what runs, but does not end; its frames may.
         may_end = level.parent is not None or self.status in (RunStatus.RUNNING, RunStatus.ATTENTION)
@@ -71,6 +77,7 @@ class Advancing:
                     frame=frame,
                     outer=around,
                     may_end=may_end,
+                    values=self.desk,
                 )
             except Missing as lack:
                 await self._load(level, states, around, lack)
@@ -87,9 +94,7 @@ class Advancing:
             there = level.paths_around([key for key in lack.outputs if key not in states])
             for row in await self.on.fetch(_OUTPUTS, self.run_id, [*here, *there]):
                 target = states if row["node_key"] in states else around
-                target[row["node_key"]] = StepState(
-                    StepStatus(row["status"]), row["output"], row["error"], finished_at=row["finished_at"]
-                )
+                target[row["node_key"]] = StepState(StepStatus(row["status"]), row["output"], row["error"])
 
     async def _frame(self, level: Level, parent_id: UUID | None) -> FrameView:
         view = await self.on.fetchval("SELECT engine.frame_view($1, $2)", parent_id, level.frame_no)
@@ -106,9 +111,9 @@ class Advancing:
         self.done.ended = self.done.ended or any(command["op"] == "finish" for command in commands)
 
 
-def split(level: Level, commands: Sequence[Command]) -> tuple[list[dict[str, Json]], FinishRun | Compensate | None]:
+def split(level: Level, commands: Sequence[Command]) -> tuple[list[dict[str, Any]], FinishRun | Compensate | None]:
     """Return the commands for steps as `engine.apply` takes them, and the end that follows on them, if one does."""
-    steps: list[dict[str, Json]] = []
+    steps: list[dict[str, Any]] = []
     end: FinishRun | Compensate | None = None
     for command in commands:
         if isinstance(command, FinishRun | Compensate):

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from sparkops.core.errors import Conflict, Forbidden, NotFound
+from sparkops.core.failpoints import failpoint
 from sparkops.core.principal import Principal
 from sparkops.engine.context import Engine, call
 
@@ -25,7 +26,9 @@ async def answer_approval(
         OwnRequest: they started the run that asks.
         ApprovalClosed: it was answered, withdrawn, or has expired.
     """
+    failpoint("before_answer")
     answer = await call(engine.database.pool, "answer", approval_id, principal.user_id, approve, comment)
+    failpoint("after_answer")
     match answer["result"]:
         case "not_found":
             raise NotFound("There is no such approval in your projects.")

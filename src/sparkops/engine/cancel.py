@@ -10,10 +10,11 @@ from sparkops.core.principal import Principal
 from sparkops.domains.runs.state import RunStatus
 from sparkops.engine.admission import admit_after
 from sparkops.engine.advance import advance_run
+from sparkops.engine.below import open_below
 from sparkops.engine.context import Engine, call
 from sparkops.engine.wake import wake_parents
 
-CHILDREN_BATCH = 100
+ORPHANS_BATCH = 100
 
 _VISIBLE = """
 SELECT r.id FROM runs r JOIN memberships m ON m.project_id = r.project_id AND m.user_id = $2 WHERE r.id = $1
@@ -23,15 +24,11 @@ SELECT id, extract(epoch FROM deadline_at - started_at)::float8 AS seconds FROM 
  WHERE deadline_at < clock_timestamp() AND finished_at IS NULL
    AND status NOT IN ('cancelling', 'compensating', 'paused', 'queued') ORDER BY deadline_at LIMIT $1
 """
-_OPEN_CHILDREN = """
-SELECT id FROM runs WHERE parent_run_id = ANY ($1) AND finished_at IS NULL AND id > $2 ORDER BY id LIMIT $3
-"""
 _ORPHANS = """
 SELECT r.id FROM runs r JOIN steps s ON s.id = r.parent_step_id
  WHERE r.status NOT IN ('succeeded', 'failed', 'cancelled', 'denied') AND r.status <> 'cancelling'
    AND r.parent_step_id IS NOT NULL AND s.finished_at IS NOT NULL LIMIT $1
 """
-_FIRST = UUID(int=0)
 _PARENT_ENDED = {"code": "parent-ended", "message": "The step that started this run has ended."}
 
 
@@ -71,7 +68,7 @@ async def cancel_orphans(engine: Engine) -> int:
 
     Returns how many; up to one batch of each generation in one call.
     """
-    orphans = await engine.database.pool.fetch(_ORPHANS, CHILDREN_BATCH)
+    orphans = await engine.database.pool.fetch(_ORPHANS, ORPHANS_BATCH)
     for row in orphans:
         await _cancel(engine, row["id"], None, _PARENT_ENDED)
     return len(orphans)
@@ -79,22 +76,12 @@ async def cancel_orphans(engine: Engine) -> int:
 
 async def _cancel_below(engine: Engine, run_id: UUID, user_id: UUID | None) -> None:
     """Cancel the runs below, generation by generation, each in a transaction of its own."""
-    generation = [run_id]
-    while generation:
-        below: list[UUID] = []
-        while page := await _open_children(engine, generation, below[-1] if below else _FIRST):
-            for child in page:
-                await _cancel(engine, child, user_id, _PARENT_ENDED)
-            below += page
-        generation = below
-
-
-async def _open_children(engine: Engine, parents: list[UUID], after: UUID) -> list[UUID]:
-    rows = await engine.database.pool.fetch(_OPEN_CHILDREN, parents, after, CHILDREN_BATCH)
-    return [row["id"] for row in rows]
+    async for child in open_below(engine, run_id):
+        await _cancel(engine, child, user_id, _PARENT_ENDED)
 
 
 async def _cancel(engine: Engine, run_id: UUID, user_id: UUID | None, error: Mapping[str, Any] | None) -> None:
+    failpoint("before_cancel")
     answer = await call(engine.database.pool, "cancel", run_id, user_id, error)
     failpoint("after_cancel")
     engine.bell.log_grew(answer["rings"])

@@ -10,16 +10,18 @@ from sparkops.core.failpoints import failpoint
 from sparkops.core.json import Json
 from sparkops.domains.runs.state import RunStatus
 from sparkops.domains.workflows.definition import validate_input
-from sparkops.engine.accept import accept_document, limit_of, pin_names, run_document
+from sparkops.engine.accept import accept_document
 from sparkops.engine.claim import Claim
 from sparkops.engine.context import Engine
+from sparkops.engine.document import limit_of, run_document, store_input
+from sparkops.engine.pins import pin_names
 
 MAX_DEPTH = 10
 """Runs above a run. A workflow that starts itself without end stops here."""
 
 _VERSION = "SELECT id, workflow_id FROM workflow_versions WHERE id = $1"
 _DEPTH = "SELECT cardinality(lineage) FROM runs WHERE id = $1"
-_CHILD = "SELECT id, status, output, error FROM runs WHERE parent_step_id = $1"
+_CHILD = "SELECT id, status, output, error FROM runs WHERE id = (SELECT child_run_id FROM steps WHERE id = $1)"
 
 
 class TooDeep(Invalid):
@@ -28,7 +30,7 @@ class TooDeep(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """The run of a sub-workflow."""
+    """The run of a sub-workflow; `output` in its stored form."""
 
     run_id: UUID
     status: RunStatus
@@ -37,20 +39,21 @@ class Child:
 
 
 async def child_of(engine: Engine, step_id: UUID) -> Child | None:
-    """Return the run that this step has started, or None."""
+    """Return the run that this step has started, or None; of several, after a retry, the last."""
     row = await engine.database.pool.fetchrow(_CHILD, step_id)
     return None if row is None else Child(row["id"], RunStatus(row["status"]), row["output"], row["error"])
 
 
 async def accept_child(engine: Engine, claim: Claim, version_id: UUID, inputs: Json) -> UUID:
-    """Accept the run of a sub-workflow, once however often the step is attempted, and return its id.
+    """Accept the run of a sub-workflow, unless there is one that the step has not done with, and return its id.
 
     It is pinned now, and counts against its own budget and those of all runs above it.
 
     Raises:
         Invalid: the input does not fit, an agent or a workflow that it names is gone, or it would be too deep.
+        InputTooLarge: as for any run.
         ConcurrencyFull: its workflow rather rejects a run than let it queue.
-        Unavailable: the database did not confirm; another attempt finds out.
+        Unavailable: the database did not confirm, or a large input could not be written; another attempt finds out.
         Fenced, CancelRequested: no run was started.
     """
     pool = engine.database.pool
@@ -58,9 +61,10 @@ async def accept_child(engine: Engine, claim: Claim, version_id: UUID, inputs: J
         raise TooDeep(f"This run has {MAX_DEPTH} runs above it, and may not start another.")
     version = await pool.fetchrow(_VERSION, version_id)
     graph = await engine.graphs.get(pool, version["id"])
-    document = run_document(
+    document = await run_document(
+        engine,
         graph,
-        validate_input(graph.definition, inputs),
+        await store_input(engine, claim.project_id, validate_input(graph.definition, inputs)),
         {
             "project_id": str(claim.project_id),
             "workflow_id": str(version["workflow_id"]),

@@ -92,6 +92,7 @@ async def claim(engine: Engine, worker: Worker, *, limit: int, full: Collection[
     Raises:
         WrongEpoch: the worker must stop.
     """
+    failpoint("before_claim")
     answer = await call(
         engine.database.pool,
         "claim",
@@ -148,6 +149,7 @@ class Kept:
 
 async def heartbeat(engine: Engine, worker: Worker, leases: Sequence[Lease]) -> Kept:
     """Extend the leases of all steps that this process holds, in one statement, and say that it is alive."""
+    failpoint("before_heartbeat")
     answer = await call(
         engine.database.pool,
         "heartbeat",
@@ -157,5 +159,6 @@ async def heartbeat(engine: Engine, worker: Worker, leases: Sequence[Lease]) -> 
         [lease.token for lease in leases],
         engine.lease,
     )
+    failpoint("after_heartbeat")
     kept, extended, cancel = (frozenset(map(UUID, answer[name])) for name in ("kept", "extended", "cancel"))
     return Kept(kept, extended, cancel)

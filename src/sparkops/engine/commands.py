@@ -1,11 +1,10 @@
 """The words in which `engine/decide.py` is asked and answers: states of steps, commands, and what it lacks."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
 from typing import Any, assert_never
 
-from sparkops.core.json import Json
+from sparkops.core.json import Json, Part
 from sparkops.domains.runs.state import RunStatus, StepStatus
 
 Error = dict[str, Any]
@@ -15,15 +14,13 @@ Error = dict[str, Any]
 class StepState:
     """Where a step stands. `output` counts only once it has succeeded, `error` only once it has failed.
 
-    `loaded` False: the output was left in the database, and may be asked for by `Missing`. `finished_at` orders the
-    steps that have to be undone.
+    `loaded` False: the output was left in the database, and may be asked for by `Missing`.
     """
 
     status: StepStatus
     output: Json = None
     error: Error | None = None
     loaded: bool = True
-    finished_at: datetime | None = None
 
 
 class Missing(Exception):
@@ -59,10 +56,16 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class FinishInline:
-    """The step was evaluated here and has succeeded."""
+    """The step was evaluated here and has succeeded. `text` is the output serialised."""
 
     key: str
     output: Json
+    text: Part | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def written(self) -> Json | Part:
+        """The output for a document: not serialised again if it was."""
+        return self.output if self.text is None else self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +78,22 @@ class FailInline:
 
 @dataclass(frozen=True, slots=True)
 class FinishRun:
-    """Nothing is open any more: the run, or the frame of a body, has ended."""
+    """Nothing is open any more: the run, or the frame of a body, has ended. `text` is the output serialised."""
 
     status: RunStatus
     output: Json = None
     error: Error | None = None
+    text: Part | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def written(self) -> Json | Part:
+        """The output for a document: not serialised again if it was."""
+        return self.output if self.text is None else self.text
 
 
 @dataclass(frozen=True, slots=True)
 class Compensate:
-    """Nothing is open any more, and before the run ends as `ends_as` these steps are to be undone, in this order."""
+    """Nothing is open any more; before the run ends as `ends_as` these steps are undone, the last to end first."""
 
     ends_as: RunStatus
     error: Error | None
@@ -95,7 +104,7 @@ StepCommand = MakeReady | Skip | FinishInline | FailInline
 Command = StepCommand | FinishRun | Compensate
 
 
-def to_json(command: Command) -> dict[str, Json]:
+def to_json(command: Command) -> dict[str, Any]:
     """Return a command as the database's `engine.apply` takes it."""
     match command:
         case MakeReady():
@@ -104,11 +113,11 @@ def to_json(command: Command) -> dict[str, Json]:
         case Skip():
             return {"op": "skip", "key": command.key, "reason": command.reason}
         case FinishInline():
-            return {"op": "succeed", "key": command.key, "output": command.output}
+            return {"op": "succeed", "key": command.key, "output": command.written}
         case FailInline():
             return {"op": "fail", "key": command.key, "error": command.error}
         case FinishRun():
-            return {"op": "finish", "status": command.status, "output": command.output, "error": command.error}
+            return {"op": "finish", "status": command.status, "output": command.written, "error": command.error}
         case Compensate():
             return {
                 "op": "compensate",

@@ -1,7 +1,6 @@
 """How a run ends that failed or was cancelled: at once, or after steps that had succeeded were undone."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from graphlib import TopologicalSorter
 
 from sparkops.domains.runs.state import TERMINAL_STEP, RunStatus, StepStatus
@@ -10,7 +9,6 @@ from sparkops.engine.commands import Compensate, Error, FinishRun, MakeReady, St
 from sparkops.engine.graph import Graph
 
 UNDO_FAILED = "undo-failed"
-_BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
 
 def end_unhappily(
@@ -50,7 +48,10 @@ def decide_compensating(
 
 
 def _to_be_undone(graph: Graph, states: Mapping[str, StepState]) -> tuple[str, ...]:
-    """Return the steps that have succeeded and name an undo that was not tried yet, the last to end first."""
+    """Return the steps that have succeeded and name an undo that was not tried yet, against the order of their needs.
+
+    Whoever applies it undoes the last to end first, which only the log of the run can tell.
+    """
     keys = {
         node.key
         for node in graph.nodes
@@ -58,10 +59,8 @@ def _to_be_undone(graph: Graph, states: Mapping[str, StepState]) -> tuple[str, .
         and states[node.key].status is StepStatus.SUCCEEDED
         and undo_key(node.key) not in states
     }
-    # Ends in the same moment are told apart by the graph: what needed another step is undone before it.
     order = TopologicalSorter({node.key: node.needs for node in graph.nodes}).static_order()
-    forwards = sorted((key for key in order if key in keys), key=lambda key: states[key].finished_at or _BEFORE_ALL)
-    return tuple(reversed(forwards))
+    return tuple(reversed([key for key in order if key in keys]))
 
 
 def _with_failures(undo: Mapping[str, StepState], error: Error | None) -> Error | None:

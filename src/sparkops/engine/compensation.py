@@ -12,13 +12,17 @@ from sparkops.engine.levels import Level
 from sparkops.engine.rows import step_row
 
 _IDS = "SELECT path, id FROM steps WHERE run_id = $1 AND path = ANY ($2)"
+_LOG = """
+SELECT s.path, max(e.seq) AS seq FROM steps s JOIN events e ON e.run_id = s.run_id AND e.step_id = s.id
+ WHERE s.run_id = $1 AND s.path = ANY ($2) AND e.kind = 'step.succeeded' GROUP BY s.path
+"""
 _UNDO = "SELECT path, status FROM steps WHERE run_id = $1 AND undo_of IS NOT NULL ORDER BY position"
 _ENDS = "SELECT ends_as, error FROM runs WHERE id = $1"
 
 
 async def begin_compensation(run: Advancing, command: Compensate) -> None:
     """Add the steps that take effects back, in the order in which they run, and let the first of them go."""
-    nodes = [(key, run.graph.by_key[key].undo) for key in command.keys]
+    nodes = [(key, run.graph.by_key[key].undo) for key in await _last_first(run, command.keys)]
     undo = [(key, node) for key, node in nodes if node is not None]
     wanted = {key for key, _ in undo}.union(*(node.reads for _, node in undo))
     ids = {row["path"]: str(row["id"]) for row in await run.on.fetch(_IDS, run.run_id, list(wanted))}
@@ -42,6 +46,13 @@ async def begin_compensation(run: Advancing, command: Compensate) -> None:
     run.done.events += answer
     run.status = RunStatus.COMPENSATING
     await go_on_compensating(run)
+
+
+async def _last_first(run: Advancing, keys: Sequence[str]) -> list[str]:
+    """Return these steps in the reverse order of their lines in the log, which no clock can set back; what was kept
+    from the source of this run ended before all others."""
+    ended = {row["path"]: row["seq"] for row in await run.on.fetch(_LOG, run.run_id, list(keys))}
+    return sorted(keys, key=lambda key: ended.get(key, 0), reverse=True)
 
 
 async def go_on_compensating(run: Advancing) -> None:

@@ -7,12 +7,14 @@ from typing import Any
 from uuid import UUID
 
 from sparkops.core.failpoints import failpoint
+from sparkops.core.json import Part
+from sparkops.core.payloads import Desk
 from sparkops.domains.runs.state import AttemptOutcome, StepStatus
 from sparkops.engine.admission import admit_after
 from sparkops.engine.advance import advance_locked, go_on, lock_run
 from sparkops.engine.advancing import Advanced
 from sparkops.engine.claim import Claim, read_claim
-from sparkops.engine.context import Engine, Worker, call
+from sparkops.engine.context import Engine, Ring, Worker, call
 from sparkops.engine.errors import Fenced, JudgedAnew
 from sparkops.engine.wake import wake_parents
 
@@ -24,7 +26,7 @@ class Ended:
     """How one attempt ended. `ready` as a status means: try again after `retry_in`.
 
     `results` are outcomes of prepared calls that are recorded along with it. `noted` are whole calls of tools that
-    touch nothing outside the process, judged under `policy_version`.
+    touch nothing outside the process, judged under `policy_version`. `text` is the output serialised, if it was.
     """
 
     claim: Claim
@@ -35,6 +37,12 @@ class Ended:
     results: Sequence[Mapping[str, Any]] = ()
     noted: Sequence[Mapping[str, Any]] = ()
     policy_version: int | None = None
+    text: Part | None = None
+
+    @property
+    def written(self) -> Any:
+        """The output for a document: not serialised again if it was."""
+        return self.output if self.text is None else self.text
 
     @property
     def mechanical(self) -> bool:
@@ -47,7 +55,7 @@ class Ended:
             **self.claim.lease.to_json(),
             "run_id": str(self.claim.run_id),
             "status": self.status,
-            "output": self.output,
+            "output": self.written,
             "error": self.error,
             "outcome": AttemptOutcome.SUCCEEDED if succeeded else AttemptOutcome.FAILED,
             "retry_seconds": self.retry_in.total_seconds() if self.retry_in is not None else None,
@@ -86,7 +94,7 @@ async def complete(engine: Engine, worker: Worker, ended: Sequence[Ended], *, cl
         [end.claim.lease.attempt for end in ended],
         [end.claim.lease.token for end in ended],
         [end.claim.run_id for end in ended],
-        [{"output": end.output} for end in ended],  # a bare list would be read as a further dimension of the array
+        [{"output": end.written} for end in ended],  # a bare list would be read as a further dimension of the array
         [end.calls() for end in ended],
         worker.session_id,
         engine.lease,
@@ -112,29 +120,48 @@ async def end_attempt(engine: Engine, worker: Worker, ended: Ended, *, claim: in
     Raises:
         Fenced: another attempt has the step; nothing was written.
         JudgedAnew: the rules have changed; nothing was written.
+        Unavailable: a large value is needed and the object storage does not answer; nothing was written.
     """
     failpoint("before_complete")
+    desk = engine.payloads.desk()
+    done = await desk.decide(lambda: _end(engine, worker, ended, desk, claim))
+    failpoint("after_complete")
+    engine.bell.log_grew(done.rings)
+    if len(done.advanced.ready) > len(done.claims):
+        engine.bell.work("run")
+    await wake_parents(engine, done.advanced.parents)
+    freed = await go_on(engine, ended.claim.run_id, done.advanced)
+    if freed or (done.advanced.ended and done.limited):
+        await admit_after(engine, [ended.claim.project_id])
+    return Completion(frozenset({ended.claim.lease.step_id}), [read_claim(data) for data in done.claims])
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What the transaction of one end has changed. `limited`: somebody may wait for this run to end."""
+
+    advanced: Advanced
+    claims: Sequence[Mapping[str, Any]]
+    rings: Sequence[Ring]
+    limited: bool
+
+
+async def _end(engine: Engine, worker: Worker, ended: Ended, desk: Desk, claim: int) -> _Done:
     async with engine.database.pool.acquire() as connection, connection.transaction():
         run = await lock_run(connection, ended.claim.run_id)
         if ended.noted and await connection.fetchval(_STALE, ended.claim.lease.step_id, ended.calls()):
             raise JudgedAnew("The rules have changed since the step's call was judged.")
         closed = await call(connection, "close_steps", [ended.to_json()])
         if not closed["closed"]:
-            raise Fenced(f"Step {ended.claim.key} was taken over.")
+            raise Fenced(f"Step {ended.claim.key} was taken over.", where="complete")
         retrying = closed["closed"][0]["status"] == StepStatus.READY
-        advanced = Advanced() if retrying else await advance_locked(engine, connection, run, focus=ended.claim.path)
+        focus = ended.claim.path
+        advanced = Advanced() if retrying else await advance_locked(engine, connection, run, desk, focus=focus)
         taken = (
             await call(connection, "take", advanced.ready, claim, worker.session_id, engine.lease)
             if advanced.ready and claim
             else {"claims": [], "events": []}
         )
         rings = await call(connection, "emit", [*closed["events"], *advanced.events, *taken["events"]])
-    failpoint("after_complete")
-    engine.bell.log_grew(rings)
-    if len(advanced.ready) > len(taken["claims"]):
-        engine.bell.work("run")
-    await wake_parents(engine, advanced.parents)
-    freed = await go_on(engine, ended.claim.run_id, advanced)
-    if freed or (advanced.ended and run["limited"]):
-        await admit_after(engine, [run["project_id"]])
-    return Completion(frozenset({ended.claim.lease.step_id}), [read_claim(data) for data in taken["claims"]])
+        failpoint("mid_complete")
+    return _Done(advanced, taken["claims"], rings, run["limited"])

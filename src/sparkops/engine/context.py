@@ -11,6 +11,7 @@ import asyncpg
 from sparkops.core.batching import Batcher
 from sparkops.core.config import DEFAULT_RUN_BUDGET_MICROS
 from sparkops.core.db import Database
+from sparkops.core.payloads import Payloads
 from sparkops.engine.errors import Refusals
 from sparkops.engine.versions import GraphCache
 
@@ -54,6 +55,8 @@ class Engine:
     lease: timedelta = timedelta(seconds=15)
     run_budget_micros: int = DEFAULT_RUN_BUDGET_MICROS
     graphs: GraphCache = field(default_factory=GraphCache)
+    payloads: Payloads = field(default_factory=Payloads)
+    """The way to large values; a process that was given none cannot read or write them."""
     accepts: "Batcher[Mapping[str, Any], Mapping[str, Any]]" = field(init=False, repr=False, compare=False)
     """Runs on their way into the database: what is asked for meanwhile shares the next transaction."""
 
@@ -100,5 +103,5 @@ async def call(on: Connection, function: str, *args: object) -> Any:
         Fenced, NonDeterministic, WrongEpoch, CancelRequested, Halted: as the function says.
     """
     marks = ", ".join(f"${position}" for position in range(1, len(args) + 1))
-    with Refusals():
+    with Refusals(function):
         return await on.fetchval(f"SELECT engine.{function}({marks})", *args)

@@ -14,6 +14,7 @@ from collections.abc import Collection, Mapping
 from sparkops.core.errors import SparkOpsError
 from sparkops.core.expressions import ExpressionError
 from sparkops.core.json import Json
+from sparkops.core.payloads import PLAIN, ValueLost, Values, ValueTooLarge
 from sparkops.core.text_templates import TemplateError
 from sparkops.domains.runs.state import TERMINAL_STEP, RunStatus, StepStatus
 from sparkops.engine.commands import (
@@ -60,6 +61,9 @@ SKIPPED_BY_BRANCH = "branch"
 SKIPPED_BY_SUCCESS = "no-error"
 """It handles the failure of a step that did not fail."""
 EXPRESSION_FAILED = "expression-failed"
+OUTPUT_TOO_LARGE = "output-too-large"
+
+_EVALUATION_FAILED = (ExpressionError, TemplateError, ValueLost, ValueTooLarge)
 
 
 def decide(
@@ -72,6 +76,7 @@ def decide(
     frame: FrameView | None = None,
     outer: Mapping[str, StepState] | None = None,
     may_end: bool = True,
+    values: Values = PLAIN,
 ) -> list[Command]:
     """Return what is to be done, in an order in which it can be applied.
 
@@ -83,10 +88,13 @@ def decide(
     For the body of a map or loop: `graph` is the body's, `states` the steps of one frame, `frame` what they see of it,
     `outer` the steps around that have been loaded; `FinishRun` is then the end of the frame.
 
+    Input, frame and outputs come and go in their stored form; `values` turns them into what expressions read, and back.
+
     Raises:
         Missing: outputs, the input (None) or the frame (None) were not loaded and are read.
+        NotAtHand: large values have to be read from object storage, or written to it, first.
     """
-    return _Decision(graph, Knowledge(states, outer or {}, inputs, frame, run_id)).make(focus, may_end=may_end)
+    return _Decision(graph, Knowledge(states, outer or {}, inputs, frame, run_id, values)).make(focus, may_end=may_end)
 
 
 class _Decision:
@@ -144,8 +152,9 @@ class _Decision:
             if not evaluate_condition(node, context):
                 return Skip(node.key, SKIPPED_BY_CONDITION)
             if node.inline:
-                return FinishInline(node.key, evaluate_inline(node, context))
-        except (ExpressionError, TemplateError) as error:
+                stored = self.known.values.store(evaluate_inline(node, context))
+                return FinishInline(node.key, stored.value, stored.text)
+        except _EVALUATION_FAILED as error:
             return FailInline(node.key, _error(error))
         return MakeReady(node.key)
 
@@ -179,9 +188,12 @@ class _Decision:
         context = self._output_context()
         if context is None:
             return None
-        try:
+        if self.graph.simple_end:  # as the database does it: outputs are put together in their stored form
             return FinishRun(RunStatus.SUCCEEDED, render_output(self.graph, context))
-        except ExpressionError as error:
+        try:
+            stored = self.known.values.store(render_output(self.graph, context))
+            return FinishRun(RunStatus.SUCCEEDED, stored.value, text=stored.text)
+        except _EVALUATION_FAILED as error:
             return self._fail(_error(error))
 
     def _output_context(self) -> Context | None:
@@ -194,7 +206,13 @@ class _Decision:
 
 
 def _error(error: SparkOpsError) -> Error:
-    return {"code": EXPRESSION_FAILED, "message": error.detail}
+    match error:
+        case ValueTooLarge():
+            return {"code": OUTPUT_TOO_LARGE, "message": error.detail}
+        case ValueLost():
+            return {"code": error.code, "message": error.detail}
+        case _:
+            return {"code": EXPRESSION_FAILED, "message": error.detail}
 
 
 def _run_error(key: str, error: Error | None) -> Error:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -69,7 +70,8 @@ class Rerun:
 
     `start`: the step of a fork, by its id in the definition. `version` None: that of the source. `same_input`: the
     source's input; otherwise `input`. `keep_calls`: what a retry does again is answered from the calls that are on
-    record as done. `budget_micros` None: what the source was allowed.
+    record as done. `repeat_doubtful`: also calls are made again of which nobody knows whether they happened, and which
+    must not happen twice. `budget_micros` None: what the source was allowed.
     """
 
     kind: SourceKind
@@ -78,6 +80,7 @@ class Rerun:
     same_input: bool = True
     input: Json = None
     keep_calls: bool = True
+    repeat_doubtful: bool = False
     budget_micros: int | None = None
     idem_key: str | None = None
 
@@ -132,9 +135,15 @@ async def draft_run(engine: Engine, source: asyncpg.Record, request: Rerun) -> D
         raise Invalid(
             f"The version has no step {request.start} to fork from. A step in a body is forked with the step around it."
         )
-    values = _input(graph, source, request, same_version=version_id == source["workflow_version_id"])
+    given: Any = await engine.payloads.load(source["project_id"], source["input"])
+    values = _input(graph, given, request, same_version=version_id == source["workflow_version_id"])
     past = {row["node_key"]: _past(row) for row in await pool.fetch(_STEPS, source["id"])}
-    change = Change(request.kind, request.start, changed_inputs(source["input"], values))
+    change = Change(
+        request.kind,
+        request.start,
+        changed_inputs(given, values),
+        going_on=RunStatus(source["status"]) not in TERMINAL_RUN,
+    )
     decided = fates(graph, parts_of(before.definition), past, change)
     if request.kind is SourceKind.RETRY and all(fate.kept for fate in decided.values()):
         raise NothingToRetry(
@@ -183,12 +192,11 @@ async def _version_id(engine: Engine, source: asyncpg.Record, request: Rerun) ->
     return found
 
 
-def _input(graph: Graph, source: asyncpg.Record, request: Rerun, *, same_version: bool) -> Mapping[str, Json]:
-    """Return the input of the new run. That of the source has passed the schema of its own version."""
-    given: dict[str, Json] = source["input"]
+def _input(graph: Graph, given: Mapping[str, Json], request: Rerun, *, same_version: bool) -> Mapping[str, Json]:
+    """Return the input of the new run. `given`, that of the source, has passed the schema of its own version."""
     if request.same_input and same_version:
         return given
-    return validate_input(graph.definition, given if request.same_input else request.input)
+    return validate_input(graph.definition, dict(given) if request.same_input else request.input)
 
 
 def _past(row: asyncpg.Record) -> Past:

@@ -17,18 +17,22 @@ class PolicyChanged(Exception):
 
 
 async def prepare(
-    engine: Engine, lease: Lease, calls: Sequence[Mapping[str, Any]], *, policy_version: int
+    engine: Engine, lease: Lease, calls: Sequence[Mapping[str, Any]], *, policy_version: int, again: bool = False
 ) -> list[Mapping[str, Any]]:
     """Write down the calls of one turn and return a verdict for each, in order.
 
-    After it returns, and only then, the calls with the verdict `send` may leave the process.
+    After it returns, and only then, the calls with the verdict `send` may leave the process. `again`: this attempt has
+    asked before and got no answer, so that it has sent nothing of what it may have prepared.
 
     Raises:
         PolicyChanged: nothing was written.
         Fenced, NonDeterministic, CancelRequested, Halted: nothing was written.
     """
+    failpoint("before_prepare")
     answer = await call(
-        engine.database.pool, "prepare", {**lease.to_json(), "policy_version": policy_version, "calls": list(calls)}
+        engine.database.pool,
+        "prepare",
+        {**lease.to_json(), "policy_version": policy_version, "again": again, "calls": list(calls)},
     )
     if "policy_version" in answer:
         raise PolicyChanged(answer["policy_version"])
@@ -38,7 +42,7 @@ async def prepare(
 
 
 async def record(engine: Engine, lease: Lease, results: Sequence[Mapping[str, Any]]) -> None:
-    """Write the outcomes of prepared calls and settle what they held.
+    """Write the outcomes of prepared calls and settle what they held; repeating changes nothing.
 
     Raises:
         Fenced: nothing was written; another attempt has the step.

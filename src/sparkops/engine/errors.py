@@ -51,11 +51,14 @@ _BY_SQLSTATE: dict[str, type[SparkOpsError]] = {
 
 
 class Refusals:
-    """Turns the refusals of the database functions into their types; everything else passes as it is."""
+    """Turns the refusals of a database function into their types, which name it; everything else passes as it is."""
+
+    def __init__(self, function: str) -> None:
+        self._function = function
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, asyncpg.PostgresError) and (refusal := _BY_SQLSTATE.get(error.sqlstate or "")):
-            raise refusal(str(error)) from None
+            raise refusal(str(error), where=self._function) from None

@@ -11,14 +11,15 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import structlog
 
-from sparkops.core.errors import Conflict, NotFound
+from sparkops.core.db import LOST_CONNECTION
+from sparkops.core.errors import Conflict, NotFound, Unavailable
 from sparkops.core.expressions import ExpressionError
 from sparkops.core.failpoints import failpoint
 from sparkops.core.ids import new_id
 from sparkops.core.json import Json, digest
+from sparkops.core.payloads import ValueLost, ValueTooLarge
 from sparkops.core.principal import Principal
 from sparkops.core.storable import storable
 from sparkops.engine.claim import Claim
@@ -128,7 +129,7 @@ async def _match_at_once(engine: Engine, row_id: UUID) -> None:
     """Wake the first steps that wait for the event. It is received, whatever becomes of this: the sweep matches it."""
     try:
         await match_event(engine, row_id, pages=1)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except (*LOST_CONNECTION, Unavailable) as error:
         log.warning("event.unmatched", id=str(row_id), error=str(error) or type(error).__name__)
 
 
@@ -136,6 +137,9 @@ async def match_event(engine: Engine, row_id: UUID, *, pages: int | None = None)
     """Wake the steps that wait for a received event and whose filters it fits. Returns how many became ready.
 
     `pages`: how many to look at, None for all. Once all were looked at the event counts as matched.
+
+    Raises:
+        Unavailable: a filter reads a large value and the object storage does not answer; what was woken stays woken.
     """
     row = await engine.database.pool.fetchrow(_EVENT, row_id)
     event = ReceivedEvent(**dict(row))
@@ -157,21 +161,37 @@ async def match_unmatched(engine: Engine) -> int:
     """Match events whose receiver died before it did, or had more to match than a request may. Returns how many
     steps became ready."""
     rows = await engine.database.pool.fetch(_UNMATCHED, UNMATCHED_BATCH)
-    return sum([await match_event(engine, row["id"]) for row in rows])
+    woken = 0
+    for row in rows:
+        try:
+            woken += await match_event(engine, row["id"])
+        except Unavailable as error:  # the rest of the sweep does not need the object storage
+            log.warning("event.unmatched", id=str(row["id"]), error=error.detail)
+    return woken
 
 
 async def _waits_for(engine: Engine, step: Mapping[str, Any], event: ReceivedEvent) -> bool:
     graph = await engine.graphs.get(engine.database.pool, UUID(step["workflow_version_id"]))
     views = {key: StepView(view["output"], view["status"]) for key, view in step["steps"].items()}
     frame = None if step["frame"] is None else FrameView(**step["frame"])
-    return fits(graph.find(step["key"]), Context(step["input"] or {}, views, step["run_id"], frame), event)
+    node, desk = graph.find(step["key"]), engine.payloads.desk(UUID(step["project_id"]))
+    context = Context(step["input"] or {}, views, step["run_id"], frame, load=desk.load)
+
+    async def act() -> bool:
+        return fits(node, context, event)
+
+    return await desk.decide(act)
 
 
 def fits(node: Node, context: Context, event: ReceivedEvent) -> bool:
-    """Return whether a wait counts an event; one on which its filter cannot be evaluated is somebody else's."""
+    """Return whether a wait counts an event; one on which its filter cannot be evaluated is somebody else's.
+
+    Raises:
+        NotAtHand: as `Context.load` does.
+    """
     try:
         return evaluate_filter(node, replace(context, event=EventView(event.event_id, event.name, event.data)))
-    except ExpressionError as error:
+    except (ExpressionError, ValueLost, ValueTooLarge) as error:
         log.info("event.unfit", event_id=event.event_id, step=node.key, reason=error.detail)
         return False
 

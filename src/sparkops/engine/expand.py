@@ -5,16 +5,19 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import asyncpg
+
 from sparkops.core.errors import SparkOpsError
 from sparkops.core.failpoints import failpoint
 from sparkops.core.ids import new_id
-from sparkops.core.json import Json
+from sparkops.core.json import Json, Part
+from sparkops.core.payloads import Desk
 from sparkops.domains.runs.state import StepStatus
 from sparkops.domains.workflows.scope import FrameView, StepView, loop_frame
 from sparkops.engine.advance import go_on, lock_run
-from sparkops.engine.advancing import Advancing
+from sparkops.engine.advancing import Advanced, Advancing
 from sparkops.engine.claim import Claim
-from sparkops.engine.context import Connection, Engine, call
+from sparkops.engine.context import Connection, Engine, Ring, call
 from sparkops.engine.frames import start_frames
 from sparkops.engine.graph import Graph, Node
 from sparkops.engine.levels import Level, level_of
@@ -65,7 +68,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame of a map or loop."""
+    """One frame of a map or loop; `output` and `value` in their stored form."""
 
     no: int
     status: str
@@ -88,17 +91,19 @@ async def expand_map(engine: Engine, claim: Claim, node: Node, items: Sequence[J
     Raises:
         TooManySteps: the run would have more steps than a run may; nothing was written.
         Fenced, CancelRequested: nothing was written.
+        Unavailable: large values could not be read or written; nothing but them was written.
     """
     assert node.body is not None, "a map has a body"
     many = max(1, min(BATCH_FRAMES, BATCH_ROWS // len(node.body.nodes)))
-    values = items[expanded : expanded + many]
-    frames = list(enumerate(values, start=expanded))
+    batch = items[expanded : expanded + many]
+    stored = [(await engine.payloads.store(claim.project_id, item)).text for item in batch]
+    frames = list(enumerate(stored, start=expanded))
     options = {"total": len(items), "concurrency": node.map.concurrency, "stop_on_error": node.map.stop_on_error}
     return await _expand(engine, claim, node.body, frames, expanded, options)
 
 
 async def expand_loop(engine: Engine, claim: Claim, node: Node, previous: Json, expanded: int) -> int:
-    """Add and start the next pass of a loop; see `expand_map`."""
+    """Add and start the next pass of a loop; see `expand_map`. `previous`: the output of the last pass, stored."""
     assert node.body is not None, "a loop has a body"
     options = {"total": None, "concurrency": 1, "stop_on_error": True}
     return await _expand(engine, claim, node.body, [(expanded + 1, previous)], expanded, options)
@@ -108,10 +113,38 @@ async def _expand(
     engine: Engine,
     claim: Claim,
     body: Graph,
-    frames: Sequence[tuple[int, Json]],
+    frames: Sequence[tuple[int, Json | Part]],
     expanded: int,
     options: Mapping[str, Any],
 ) -> int:
+    desk = engine.payloads.desk()
+    added = await desk.decide(lambda: _add(engine, claim, body, frames, expanded, options, desk))
+    failpoint("after_expand_batch")
+    engine.bell.log_grew(added.rings)
+    if added.done.ready:
+        engine.bell.work("run")
+    await go_on(engine, claim.run_id, added.done)
+    return added.expanded
+
+
+@dataclass(frozen=True, slots=True)
+class _Added:
+    """What the transaction of one batch of frames has changed; `expanded`: how many frames there are now."""
+
+    done: Advanced
+    expanded: int
+    rings: Sequence[Ring]
+
+
+async def _add(
+    engine: Engine,
+    claim: Claim,
+    body: Graph,
+    frames: Sequence[tuple[int, Json | Part]],
+    expanded: int,
+    options: Mapping[str, Any],
+    desk: Desk,
+) -> _Added:
     async with engine.database.pool.acquire() as connection, connection.transaction():
         run = await lock_run(connection, claim.run_id)
         graph = await engine.graphs.get(connection, run["workflow_version_id"])
@@ -133,16 +166,10 @@ async def _expand(
         )
         if answer["refused"]:
             raise TooManySteps(f"With these frames the run would have more than {MAX_STEPS:,} steps.")
-        advancing = Advancing(engine, connection, run, graph)
+        advancing = Advancing(engine, connection, run, graph, desk)
         await start_frames(advancing, claim.path, claim.lease.step_id)
         rings = await call(connection, "emit", advancing.done.events)
-    failpoint("after_expand_batch")
-    engine.bell.log_grew(rings)
-    if advancing.done.ready:
-        engine.bell.work("run")
-    await go_on(engine, claim.run_id, advancing.done)
-    total: int = answer["expanded"]
-    return total
+    return _Added(advancing.done, answer["expanded"], rings)
 
 
 async def _around(on: Connection, claim: Claim, graph: Graph, body: Graph) -> dict[str, str]:
@@ -168,15 +195,21 @@ async def first_failed(engine: Engine, step_id: UUID) -> Frame | None:
 
 
 async def context_of_pass(engine: Engine, claim: Claim, node: Node, context: Context, last: Frame) -> Context:
-    """Return what the `until` of a loop sees after a pass; `context` is what the loop itself sees."""
+    """Return what the `until` of a loop sees after a pass; `context` is what the loop itself sees.
+
+    Raises:
+        Unavailable, ValueLost, ValueTooLarge: a large value cannot be read.
+    """
     graph = await engine.graphs.get(engine.database.pool, claim.workflow_version_id)
     level: Level = level_of(graph, claim.path).frame(claim.key, last.no)
     paths = [level.path(key) for key in node.until_mentions.steps if key in level.graph.by_key]
     rows = await engine.database.pool.fetch(_OUTPUTS, claim.run_id, paths)
-    passed = {row["node_key"]: _view(row["status"], row["output"]) for row in rows}
-    around = context.frame or FrameView()
-    return Context(context.input, {**context.steps, **passed}, context.run_id, loop_frame(last.no, last.value, around))
+    passed = {row["node_key"]: await _view(engine, claim, row) for row in rows}
+    around, previous = context.frame or FrameView(), await engine.payloads.load(claim.project_id, last.value)
+    return Context(context.input, {**context.steps, **passed}, context.run_id, loop_frame(last.no, previous, around))
 
 
-def _view(status: str, output: Json) -> StepView:
-    return StepView(output if status == StepStatus.SUCCEEDED else None, status)
+async def _view(engine: Engine, claim: Claim, row: asyncpg.Record) -> StepView:
+    if row["status"] != StepStatus.SUCCEEDED:
+        return StepView(None, row["status"])
+    return StepView(await engine.payloads.load(claim.project_id, row["output"]), row["status"])

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from uuid import UUID
 
+from sparkops.core.payloads import Gathering, NotAtHand
 from sparkops.domains.runs.state import RunStatus, StepStatus
 from sparkops.engine.advancing import Advancing, split
 from sparkops.engine.context import call
@@ -19,7 +20,7 @@ SMALL = 1_000
 """Bytes up to which outputs are read along with the statuses of a frame."""
 
 _STATES = """
-SELECT p.id AS parent_id, p.finished_at IS NULL AS wanted, s.node_key, s.status, s.error, s.finished_at,
+SELECT p.id AS parent_id, p.finished_at IS NULL AS wanted, s.node_key, s.status, s.error,
        CASE WHEN pg_column_size(s.output) <= $4 THEN s.output END AS output,
        s.output IS NULL OR pg_column_size(s.output) <= $4 AS loaded
   FROM steps p JOIN steps s ON s.parent_id = p.id AND s.frame_no = $3
@@ -51,9 +52,7 @@ async def advance_frame(run: Advancing, level: Level, focus: Collection[str] | N
     if not rows or not rows[0]["wanted"]:
         return False
     states = {
-        row["node_key"]: StepState(
-            StepStatus(row["status"]), row["output"], row["error"], loaded=row["loaded"], finished_at=row["finished_at"]
-        )
+        row["node_key"]: StepState(StepStatus(row["status"]), row["output"], row["error"], loaded=row["loaded"])
         for row in rows
     }
     parent_id = rows[0]["parent_id"]
@@ -83,13 +82,18 @@ async def start_frames(run: Advancing, path: str, step_id: UUID, limit: int = ST
 
 async def _start(run: Advancing, levels: list[Level], step_id: UUID) -> list[tuple[Level, FinishRun]]:
     """Let the first steps of these frames go; return the frames that have ended with that."""
-    commands, ended = [], []
+    commands, ended, missing = [], [], Gathering()
     for level in levels:
         states = {node.key: StepState(StepStatus.PENDING) for node in level.graph.nodes}
-        more, end = split(level, await run.decide(level, states, parent_id=step_id))
+        try:
+            more, end = split(level, await run.decide(level, states, parent_id=step_id))
+        except NotAtHand as lack:
+            missing.add(lack)
+            continue
         commands += more
         if isinstance(end, FinishRun):
             ended.append((level, end))
+    missing.settle()
     await run.apply(commands)
     return ended
 
@@ -99,7 +103,7 @@ async def _close(run: Advancing, step_id: UUID, ended: list[tuple[Level, FinishR
         {
             "no": level.frame_no,
             "status": "succeeded" if end.status is RunStatus.SUCCEEDED else "failed",
-            "output": end.output,
+            "output": end.written,
             "error": end.error,
         }
         for level, end in ended

@@ -45,6 +45,7 @@ async def release_session(engine: Engine, session_id: UUID, *, crashed: bool) ->
 
 async def _give_back(engine: Engine, session_id: UUID | None, *, crashed: bool, limit: int) -> tuple[int, int]:
     """Return how many steps were given back, and how many the session still has."""
+    failpoint("before_give_back")
     answer = await call(engine.database.pool, "give_back_each", session_id, crashed, limit)
     failpoint("after_give_back")
     engine.bell.log_grew(answer["rings"])

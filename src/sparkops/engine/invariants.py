@@ -205,7 +205,7 @@ INVARIANTS: Sequence[Invariant] = (
         SELECT s.id AS subject, s.waiting_for, s.wake_at FROM steps s
          WHERE s.status = 'waiting' AND s.wake_at < clock_timestamp() - interval '10 seconds'
         UNION ALL
-        SELECT s.id, s.waiting_for, r.finished_at FROM steps s JOIN runs r ON r.parent_step_id = s.id
+        SELECT s.id, s.waiting_for, r.finished_at FROM steps s JOIN runs r ON r.id = s.child_run_id
          WHERE s.status = 'waiting' AND s.waiting_for ->> 'kind' = 'run'
            AND r.finished_at < clock_timestamp() - interval '10 seconds'
         UNION ALL
@@ -278,6 +278,13 @@ INVARIANTS: Sequence[Invariant] = (
         """,
     ),
     Invariant(
+        "followed-up",
+        "A run is advanced within 10 s after a step of it was ended by somebody who does not hold the run.",
+        """
+        SELECT run_id AS subject, since FROM unadvanced WHERE since < clock_timestamp() - interval '10 seconds'
+        """,
+    ),
+    Invariant(
         "lineage",
         "The run of a sub-workflow stands below exactly the run whose step started it, in the same project.",
         """
@@ -286,7 +293,8 @@ INVARIANTS: Sequence[Invariant] = (
           LEFT JOIN steps s ON s.id = c.parent_step_id
          WHERE c.parent_run_id IS NOT NULL
            AND (c.lineage IS DISTINCT FROM p.lineage || p.id OR s.run_id IS DISTINCT FROM p.id
-                OR s.child_run_id IS DISTINCT FROM c.id OR c.project_id IS DISTINCT FROM p.project_id)
+                OR c.finished_at IS NULL AND s.child_run_id IS DISTINCT FROM c.id
+                OR c.project_id IS DISTINCT FROM p.project_id)
             OR c.parent_run_id IS NULL AND (c.lineage <> '{}' OR c.parent_step_id IS NOT NULL)
         """,
     ),

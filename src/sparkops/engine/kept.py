@@ -43,6 +43,7 @@ class Why(StrEnum):
     CANCELLED = "cancelled"
     NOT_ENDED = "not-ended"
     UNDONE = "undone"
+    MAY_BE_UNDONE = "may-be-undone"
     INPUT = "input"
     APPROVAL = "approval"
     BEHIND = "behind"
@@ -62,11 +63,14 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is asked for. `start`: from which step a fork runs again; `inputs`: names whose values are others now."""
+    """What is asked for. `start`: from which step a fork runs again; `inputs`: names whose values are others now;
+    `going_on`: the source has not ended.
+    """
 
     kind: SourceKind
     start: str | None = None
     inputs: frozenset[str] = frozenset()
+    going_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +159,8 @@ def _own(key: str, part: Part, before: Mapping[str, Part], past: Mapping[str, Pa
     why = _of_past(past[key])
     if why is not None:
         return Fate(key, why)
+    if change.going_on and "undo" in part and past[key].status is StepStatus.SUCCEEDED:
+        return Fate(key, Why.MAY_BE_UNDONE)
     reads = inputs_read(part, change.inputs)
     return Fate(key, Why.INPUT, reads) if reads else Fate(key)
 
@@ -233,6 +239,7 @@ _WORDS: Mapping[Why, str] = {
     Why.CANCELLED: "It was cancelled.",
     Why.NOT_ENDED: "It has not ended in the source.",
     Why.UNDONE: "Its effect was taken back, or was tried to be.",
+    Why.MAY_BE_UNDONE: "The source still goes on, and takes its effect back if it fails.",
     Why.INPUT: "It reads an input that is another now: {names}.",
     Why.APPROVAL: "What runs again behind it needs a new answer.",
     Why.BEHIND: "It needs what runs again: {names}.",

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import assert_never
 
 from sparkops.core.json import Json
+from sparkops.core.payloads import Values
 from sparkops.domains.runs.state import TERMINAL_STEP, StepStatus
 from sparkops.domains.workflows.scope import OPEN_VIEW, Context, FrameView, StepView
 from sparkops.engine.commands import FailInline, FinishInline, MakeReady, Missing, Skip, StepCommand, StepState
@@ -21,9 +22,11 @@ class Knowledge:
         inputs: Mapping[str, Json] | None,
         frame: FrameView | None,
         run_id: str,
+        values: Values,
     ) -> None:
         self._before, self._outer = states, outer
         self._inputs, self._frame, self._run_id = inputs, frame, run_id
+        self.values = values
         self._changed: dict[str, StepState] = {}
         self._missing: set[str] = set()
         self._missing_input = self._missing_frame = False
@@ -60,7 +63,8 @@ class Knowledge:
         if not state.loaded:
             self._missing.add(branch)
             return None
-        return state.output["chosen"] if isinstance(state.output, dict) else ()
+        output = self.values.load(state.output)
+        return output["chosen"] if isinstance(output, dict) else ()
 
     def ended(self, keys: Iterable[str]) -> tuple[str, ...] | None:
         """Return which of these steps have ended, None if all have."""
@@ -79,7 +83,7 @@ class Knowledge:
         self._missing_frame |= mentions.frame and self._frame is None
         if not self._missing.isdisjoint(mentions.steps) or self._missing_input or self._missing_frame:
             return None
-        return Context(self._inputs or {}, views, self._run_id, self._frame)
+        return Context(self._inputs or {}, views, self._run_id, self._frame, load=self.values.load)
 
     def raise_missing(self) -> None:
         """Raises Missing if anything was read that is not there."""

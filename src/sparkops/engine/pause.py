@@ -12,6 +12,7 @@ from sparkops.core.errors import Conflict, NotFound
 from sparkops.core.principal import Principal
 from sparkops.domains.runs.state import TERMINAL_RUN, RunStatus
 from sparkops.engine.advance import advance_run
+from sparkops.engine.below import open_below
 from sparkops.engine.context import Engine, call
 
 log = structlog.get_logger()
@@ -24,6 +25,14 @@ SELECT r.id FROM runs r JOIN memberships m ON m.project_id = r.project_id AND m.
 _NOT_PAUSED = """
 SELECT r.id FROM halts h JOIN runs r ON r.project_id = h.project_id AND r.workflow_id = h.scope_id
  WHERE h.scope = 'workflow' AND h.kind = 'pause' AND h.released_at IS NULL AND r.status = 'running' LIMIT $1
+"""
+_BELOW_PAUSED = """
+SELECT c.id, p.paused_by FROM runs p JOIN runs c ON c.parent_run_id = p.id
+ WHERE p.status = 'paused' AND p.paused_by IS NOT NULL AND c.status = 'running' LIMIT $1
+"""
+_ABOVE = """
+SELECT p.id FROM runs c JOIN runs p ON p.id = c.parent_run_id
+ WHERE c.id = $1 AND p.status = 'paused' AND p.paused_by IS NOT NULL
 """
 _NOT_RESUMED = """
 SELECT r.id FROM runs r
@@ -50,9 +59,8 @@ _WHY = {
 
 
 async def pause_run(engine: Engine, principal: Principal, run_id: UUID) -> None:
-    """Let nothing more of a run start. What runs goes on to its end; the run ends only after it was resumed.
-
-    Repeating changes nothing.
+    """Let nothing more of a run start, nor of the runs below it. What runs goes on to its end; the run ends only after
+    it was resumed. Repeating changes nothing.
 
     Raises:
         NotFound: there is no such run in a project of theirs.
@@ -64,16 +72,22 @@ async def pause_run(engine: Engine, principal: Principal, run_id: UUID) -> None:
     if status is not RunStatus.PAUSED:
         raise NotPausable(f"It cannot be paused: {_why(status)}.", status_now=status)
     engine.bell.log_grew(answer["rings"])
+    async for child in open_below(engine, run_id):
+        await _pause(engine, child, principal.user_id)
 
 
 async def resume_run(engine: Engine, principal: Principal, run_id: UUID) -> None:
-    """Let a paused run go on, or queue where a limit leaves no room for it. A run that is not paused stays as it is.
+    """Let a paused run go on with all runs below it, or queue where a limit leaves no room. A run that is not paused
+    stays as it is.
 
     Raises:
         NotFound: there is no such run in a project of theirs.
-        NotResumable: it has ended, or its workflow is paused.
+        NotResumable: it has ended, or its workflow or the run above it is paused.
     """
     await _check_visible(engine, principal, run_id)
+    above = await engine.database.pool.fetchval(_ABOVE, run_id)
+    if above is not None:
+        raise NotResumable("The run above it is paused. Resume that one: this one goes on with it.", run_id=str(above))
     answer = await _resume(engine, run_id, principal.user_id)
     status = RunStatus(answer["status"])
     if status is RunStatus.PAUSED:
@@ -83,6 +97,8 @@ async def resume_run(engine: Engine, principal: Principal, run_id: UUID) -> None
         )
     if status not in (RunStatus.RUNNING, RunStatus.QUEUED):
         raise NotResumable(f"It cannot be resumed: {_why(status)}.", status_now=status)
+    async for child in open_below(engine, run_id):
+        await _resume(engine, child, principal.user_id)
 
 
 async def hold_workflows(engine: Engine, limit: int = REPAIR_BATCH) -> int:
@@ -90,8 +106,17 @@ async def hold_workflows(engine: Engine, limit: int = REPAIR_BATCH) -> int:
     rows = await engine.database.pool.fetch(_NOT_PAUSED, limit)
     for row in rows:
         with _passing_over(row["id"]):
-            answer = await call(engine.database.pool, "pause_run", row["id"], None)
-            engine.bell.log_grew(answer["rings"])
+            await _pause(engine, row["id"], None)
+    return len(rows)
+
+
+async def hold_below(engine: Engine, limit: int = REPAIR_BATCH) -> int:
+    """Pause running runs whose parent a person has paused: those that it started at that very moment. Returns how
+    many it met."""
+    rows = await engine.database.pool.fetch(_BELOW_PAUSED, limit)
+    for row in rows:
+        with _passing_over(row["id"]):
+            await _pause(engine, row["id"], row["paused_by"])
     return len(rows)
 
 
@@ -116,6 +141,11 @@ def _passing_over(run_id: UUID) -> Iterator[None]:
 async def _check_visible(engine: Engine, principal: Principal, run_id: UUID) -> None:
     if await engine.database.pool.fetchval(_VISIBLE, run_id, principal.user_id) is None:
         raise NotFound("There is no such run in your projects.")
+
+
+async def _pause(engine: Engine, run_id: UUID, user_id: UUID | None) -> None:
+    answer = await call(engine.database.pool, "pause_run", run_id, user_id)
+    engine.bell.log_grew(answer["rings"])
 
 
 async def _resume(engine: Engine, run_id: UUID, user_id: UUID | None) -> Mapping[str, Any]:

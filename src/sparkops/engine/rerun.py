@@ -2,24 +2,30 @@
 
 from uuid import UUID
 
+from sparkops.core.errors import Conflict
 from sparkops.core.json import digest
 from sparkops.core.principal import Principal
 from sparkops.domains.runs.state import SourceKind
-from sparkops.engine.accept import (
-    Accepted,
-    Kept,
-    Origin,
-    accept_document,
-    limit_of,
-    pin_names,
-    repeated,
-    run_document,
-)
+from sparkops.engine.accept import Accepted, accept_document, repeated
 from sparkops.engine.context import Engine
+from sparkops.engine.document import Kept, Origin, limit_of, run_document, store_input
 from sparkops.engine.draft import Draft, Rerun, draft_run, find_source
+from sparkops.engine.pins import pin_names
 
 _OUTPUTS = "SELECT id, output FROM steps WHERE id = ANY ($1)"
+_DOUBTFUL = """
+SELECT (made).id, (made).name, key FROM engine.calls_below($1)
+ WHERE key = ANY ($2) AND NOT (made).id = ANY ($3) AND may_stand AND (made).effect_class = 'unsafe'
+   AND (made).status <> 'done'
+ ORDER BY (made).proposed_at, (made).id LIMIT $4
+"""
+MAX_DOUBTFUL = 20
+"""How many calls in doubt a refusal names."""
 _SKIPS = "SELECT step_id, data ->> 'reason' AS reason FROM events WHERE run_id = $1 AND kind = 'step.skipped'"
+
+
+class RepeatsDoubt(Conflict):
+    code, title = "repeats-doubt", "What may have happened already would be done again"
 
 
 async def start_rerun(engine: Engine, principal: Principal, run_id: UUID, request: Rerun) -> Accepted:
@@ -33,10 +39,12 @@ async def start_rerun(engine: Engine, principal: Principal, run_id: UUID, reques
         NotFound: no such run, or no such version of its workflow, in a project of this person.
         RunNotEnded: only a fork can be made of a run that is going on.
         NothingToRetry: the run succeeded, was never started, or no step of it failed or was cancelled.
+        RepeatsDoubt: a call would be made again of which nobody knows whether it happened, and which must not happen
+            twice; `calls` names them. Resolve the step, or ask for it with `repeat_doubtful`.
         AlreadyRetried: another retry is going on or has succeeded; `run_id` names it.
         Invalid: the request does not fit the kind, names no step of the version, or its input does not fit.
         IdempotencyMismatch: the key was used for another request.
-        Unavailable: the outcome is unknown; the same key finds out.
+        Unavailable: the outcome is unknown, or a large value could not be read or written; try the same key again.
     """
     source = await find_source(engine, principal, run_id, request.idem_key)
     idem_hash = _request_hash(run_id, request)
@@ -44,12 +52,15 @@ async def start_rerun(engine: Engine, principal: Principal, run_id: UUID, reques
         # Before the source is looked at: it may have changed since this very request was accepted.
         return repeated(source["first_run"], source["idem_hash"], idem_hash)
     draft = await draft_run(engine, source, request)
+    if not request.repeat_doubtful:
+        await _refuse_doubt(engine, draft)
     retry = request.kind is SourceKind.RETRY
     pins = source["pins"] if retry else await pin_names(engine.database.pool, source["project_id"], draft.graph)
     asked = source["limit_micros"] if request.budget_micros is None else request.budget_micros
-    document = run_document(
+    document = await run_document(
+        engine,
         draft.graph,
-        draft.values,
+        await store_input(engine, source["project_id"], draft.values),
         {
             "project_id": str(source["project_id"]),
             "workflow_id": str(source["workflow_id"]),
@@ -70,11 +81,24 @@ async def start_rerun(engine: Engine, principal: Principal, run_id: UUID, reques
     return await accept_document(engine, draft.graph, document)
 
 
+async def _refuse_doubt(engine: Engine, draft: Draft) -> None:
+    again = draft.again()
+    answered = [call.id for key in again for call in draft.calls.get(key, ())]
+    rows = await engine.database.pool.fetch(_DOUBTFUL, draft.source["id"], again, answered, MAX_DOUBTFUL)
+    if rows:
+        names = ", ".join(sorted({f"{row['name']} in {row['key']}" for row in rows}))
+        raise RepeatsDoubt(
+            f"Nobody knows whether this happened, and it would be done again: {names}. Find out first, or say that it "
+            "may be done twice.",
+            calls=[{"id": str(row["id"]), "name": row["name"], "step": row["key"]} for row in rows],
+        )
+
+
 def _request_hash(run_id: UUID, request: Rerun) -> str:
     return digest(
         [
             *(request.kind, str(run_id), request.start, request.version, request.same_input, request.input),
-            *(request.keep_calls, request.budget_micros),
+            *(request.keep_calls, request.repeat_doubtful, request.budget_micros),
         ]
     )
 

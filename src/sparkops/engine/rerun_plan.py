@@ -23,7 +23,7 @@ SELECT key, count(*) AS calls, sum((made).cost_micros)::bigint AS cost_micros,
        sum(((made).usage ->> 'input_tokens')::bigint)::bigint AS input_tokens,
        sum(((made).usage ->> 'output_tokens')::bigint)::bigint AS output_tokens,
        count(*) FILTER (WHERE key = ANY ($2) AND (made).effect_class <> 'pure' AND NOT (made).id = ANY ($3)
-                          AND (made).status IN ('done', 'unknown', 'prepared')) AS repeats
+                          AND may_stand) AS repeats
   FROM engine.calls_below($1) GROUP BY key
 """
 _EFFECTS = """
@@ -32,7 +32,7 @@ SELECT key, (made).id, (made).run_id, (made).step_id, (made).name, (made).effect
        left(coalesce((made).request -> 'arguments', (made).request)::text, $4) AS arguments
   FROM engine.calls_below($1)
  WHERE key = ANY ($2) AND (made).effect_class <> 'pure' AND NOT (made).id = ANY ($3)
-   AND (made).status IN ('done', 'unknown', 'prepared')
+   AND may_stand
  ORDER BY (made).proposed_at, (made).id LIMIT $5
 """
 

@@ -1,6 +1,6 @@
 """T_RESOLVE: a person says what became of an effect whose outcome nobody knows, and the step goes on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -11,24 +11,21 @@ from sparkops.core.json import Json, canonical
 from sparkops.core.principal import Principal
 from sparkops.core.storable import storable, storable_text
 from sparkops.engine.advance import advance_locked, go_on, lock_run
-from sparkops.engine.context import Engine, call
+from sparkops.engine.advancing import Advanced
+from sparkops.engine.context import Engine, Ring, call
 from sparkops.engine.wake import wake_parents
 
 MAX_RESPONSE_BYTES = 64_000
 """What a person may hand in as the response of a call; more belongs into a file that the response names."""
 
 _VISIBLE = """
-SELECT s.id FROM steps s JOIN memberships m ON m.project_id = s.project_id AND m.user_id = $3
+SELECT s.project_id FROM steps s JOIN memberships m ON m.project_id = s.project_id AND m.user_id = $3
  WHERE s.run_id = $1 AND s.id = $2
 """
 
 
 class NotUncertain(Conflict):
     code, title = "not-uncertain", "Nothing here is in doubt"
-
-
-class WhichCall(Invalid):
-    code, title = "which-call", "Several calls of this step are in doubt"
 
 
 class Answer(StrEnum):
@@ -46,13 +43,13 @@ class Answer(StrEnum):
 class Resolution:
     """What a person says about a step that is uncertain, and how they know.
 
-    `call_id` names the call that is meant; None: the only one in doubt. `output` is the response of a call that
-    happened, None where it has none.
+    `call_id` names the call in doubt that they looked at: the step may have gone on since, and be in doubt about
+    another. `output` is the response of a call that happened, None where it has none.
     """
 
     answer: Answer
     evidence: str
-    call_id: UUID | None = None
+    call_id: UUID
     output: Json = None
 
 
@@ -68,28 +65,34 @@ async def resolve_step(
     Raises:
         NotFound: there is no such step in a project of theirs, or no such call in the step.
         Invalid: an output for something else than `happened`.
-        WhichCall: several calls are in doubt and none was named.
         TooLarge: the output has more than `MAX_RESPONSE_BYTES`.
         NotUncertain: it has been answered, cancelled, or was never in doubt; `status_now` says how it stands.
+        Unavailable: a large value is needed and the object storage does not answer; nothing was written.
     """
     _check_output(resolution)
-    if await engine.database.pool.fetchval(_VISIBLE, run_id, step_id, principal.user_id) is None:
+    project_id = await engine.database.pool.fetchval(_VISIBLE, run_id, step_id, principal.user_id)
+    if project_id is None:
         raise NotFound("There is no such step in your projects.")
     document = {
         "run_id": str(run_id),
         "step_id": str(step_id),
         "user_id": str(principal.user_id),
         "answer": resolution.answer,
-        "call_id": str(resolution.call_id) if resolution.call_id else None,
-        "response": storable(resolution.output),
+        "call_id": str(resolution.call_id),
+        "response": (await engine.payloads.store(project_id, storable(resolution.output))).text,
         "evidence": storable_text(resolution.evidence),
     }
-    async with engine.database.pool.acquire() as connection, connection.transaction():
-        run = await lock_run(connection, run_id)
-        resolved = await call(connection, "resolve", document)
-        _refuse(resolved)
-        advanced = await advance_locked(engine, connection, run)
-        rings = await call(connection, "emit", [*resolved["events"], *advanced.events])
+    desk = engine.payloads.desk()
+
+    async def act() -> tuple[Mapping[str, Any], Advanced, Sequence[Ring]]:
+        async with engine.database.pool.acquire() as connection, connection.transaction():
+            run = await lock_run(connection, run_id)
+            resolved = await call(connection, "resolve", document)
+            _refuse(resolved)
+            advanced = await advance_locked(engine, connection, run, desk)
+            return resolved, advanced, await call(connection, "emit", [*resolved["events"], *advanced.events])
+
+    resolved, advanced, rings = await desk.decide(act)
     engine.bell.log_grew(rings)
     if resolved["status"] == "ready" or advanced.ready:
         engine.bell.work("run")
@@ -118,5 +121,3 @@ def _refuse(resolved: Mapping[str, Any]) -> None:
             raise NotUncertain(f"This call is not in doubt: it is {status} now.", status_now=status)
         case "no_call":
             raise NotFound("This step has no such call.")
-        case "which":
-            raise WhichCall("Name the call that you mean as call_id.", calls=resolved["calls"])

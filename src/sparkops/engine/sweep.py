@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from sparkops.core.failpoints import failpoint
 from sparkops.engine.admission import admit_queued
 from sparkops.engine.advance import advance_run
 from sparkops.engine.cancel import cancel_orphans, cancel_overdue
@@ -10,11 +11,12 @@ from sparkops.engine.context import Engine, call
 from sparkops.engine.displace import displace_forgotten
 from sparkops.engine.events import match_unmatched
 from sparkops.engine.give_back import reap
-from sparkops.engine.pause import hold_workflows, release_workflows
+from sparkops.engine.pause import hold_below, hold_workflows, release_workflows
 from sparkops.engine.wake import wake_due, wake_forgotten
 
 APPROVAL_BATCH = 100
 REPAIR_BATCH = 50
+"""Runs that one sweep advances at most, of those that it finds in each way."""
 OVERDUE_BATCH = 50
 EXPIRE_BATCH = 100
 ADMIT_BATCH = 100
@@ -26,6 +28,7 @@ SELECT q.queue FROM unnest($1::text[]) AS q (queue)
                   AND s.queue = q.queue
                   AND s.not_before < clock_timestamp() - interval '1 second')
 """
+_UNADVANCED = "SELECT DISTINCT run_id AS id FROM unadvanced LIMIT $1"
 _STUCK_RUNS = """
 SELECT r.id FROM runs r
  WHERE r.status NOT IN ('succeeded', 'failed', 'cancelled', 'denied')
@@ -52,18 +55,23 @@ class Swept:
 
 async def sweep(engine: Engine, queues: tuple[str, ...]) -> Swept:
     """Give back lapsed steps, repair what nobody finished, expire questions and steps, wake steps, ring for work."""
+    failpoint("before_sweep")
     reaped = await reap(engine)
     await expire_steps(engine)
     expired = await call(engine.database.pool, "expire_approvals", APPROVAL_BATCH)
+    failpoint("after_expire")
     engine.bell.log_grew(expired["rings"])
     overdue = await cancel_overdue(engine, OVERDUE_BATCH) + await cancel_orphans(engine)
     woken = await wake_due(engine) + await wake_forgotten(engine) + await match_unmatched(engine)
     await hold_workflows(engine)
+    await hold_below(engine)
     await release_workflows(engine)
     await displace_forgotten(engine, ADMIT_BATCH)
     admitted = await admit_queued(engine, ADMIT_BATCH)
-    stuck: list[UUID] = [row["id"] for row in await engine.database.pool.fetch(_STUCK_RUNS, REPAIR_BATCH)]
-    for run_id in stuck:
+    stuck: set[UUID] = set()
+    for found in (_UNADVANCED, _STUCK_RUNS):
+        stuck |= {row["id"] for row in await engine.database.pool.fetch(found, REPAIR_BATCH)}
+    for run_id in sorted(stuck):
         await advance_run(engine, run_id)
     stale = await engine.database.pool.fetch(_STALE_QUEUES, list(queues))
     for row in stale:

@@ -110,6 +110,8 @@ async def ask(engine: Engine, claim: Claim, question: Mapping[str, Any]) -> Mapp
     Raises:
         Fenced, CancelRequested, NonDeterministic: nothing was written.
     """
+    failpoint("before_ask")
     answer: Mapping[str, Any] = await call(engine.database.pool, "ask", {**claim.lease.to_json(), **question})
+    failpoint("after_ask")
     engine.bell.log_grew(answer["rings"])
     return answer

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Literal
 from uuid import UUID
 
-import asyncpg
 import structlog
 
+from sparkops.core.db import LOST_CONNECTION
 from sparkops.core.failpoints import failpoint
 from sparkops.engine.context import Engine, call
 
@@ -37,10 +37,12 @@ async def wake_steps(engine: Engine, steps: Sequence[UUID], kind: Kind) -> int:
 async def wake_parents(engine: Engine, steps: Sequence[str]) -> None:
     """Wake the steps whose sub-workflows have ended. Never raises: what was committed before stays, and so does its
     answer; the sweep wakes the steps if this could not."""
+    if not steps:
+        return
     failpoint("before_wake")
     try:
         await wake_steps(engine, [UUID(step) for step in steps], "run")
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except LOST_CONNECTION as error:
         log.warning("wake.failed", error=str(error) or type(error).__name__)
 
 

@@ -13,6 +13,7 @@ from celery import Celery
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from sparkops.core.failpoints import failpoint
 from sparkops.core.json import dumps
 from sparkops.engine.context import Ring
 from sparkops.messenger.app import HINT_EXPIRES_SECONDS, HINT_TASK
@@ -65,6 +66,7 @@ class HintSender(threading.Thread):
 
     def _send(self, queue: str) -> None:
         try:
+            failpoint("before_hint")
             self._app.send_task(HINT_TASK, args=[queue], queue=queue, expires=HINT_EXPIRES_SECONDS, retry=False)
         except Exception as error:  # a hint may be lost in as many ways as there are brokers
             self.lost += 1
@@ -98,6 +100,7 @@ class RedisBell:
         """Publish what has gathered, and what gathers meanwhile."""
         while self._grown:
             rings, self._grown = list(self._grown.values()), {}
+            failpoint("before_publish")
             with contextlib.suppress(RedisError, OSError):
                 async with self._redis.pipeline(transaction=False) as pipe:
                     for ring in rings:

@@ -2,25 +2,29 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from random import SystemRandom
 from typing import Any, Final
+from uuid import UUID
 
 import asyncpg
 import structlog
 
-from sparkops.core.errors import SparkOpsError
+from sparkops.core.db import NO_ANSWER
+from sparkops.core.errors import SparkOpsError, Unavailable
 from sparkops.core.expressions import ExpressionError
 from sparkops.core.json import Json
+from sparkops.core.payloads import Stored, ValueLost, ValueTooLarge
 from sparkops.domains.runs.state import StepStatus
 from sparkops.engine.advance import advance_run
 from sparkops.engine.claim import Claim
 from sparkops.engine.complete import Ended
+from sparkops.engine.decide import OUTPUT_TOO_LARGE
 from sparkops.engine.errors import CancelRequested, Fenced, Halted, NonDeterministic
 from sparkops.engine.expand import TooManySteps
 from sparkops.engine.graph import Node
 from sparkops.engine.params import Context, FrameView, StepView
-from sparkops.engine.put_back import put_back
+from sparkops.engine.put_back import Why, put_back
 from sparkops.engine.retry import next_attempt
 from sparkops.engine.wait import wait_for_approvals
 from sparkops.runtime.effects import CallFailed, StepFailed
@@ -41,6 +45,9 @@ log = structlog.get_logger()
 _jitter = SystemRandom()
 
 _BUG = {"code": "internal-error", "message": "The platform broke down in this step; the worker's log says why."}
+_REFUSED = (CancelRequested, NonDeterministic, ExpressionError, TooManySteps, ValueTooLarge)
+_UNREADABLE = (Unavailable, ValueLost)
+"""A large value cannot be read or written; it may be back when the step is tried again."""
 
 _KINDS: Final[Mapping[str, Callable[[Attempt], Awaitable[Json]]]] = {
     "tool": run_tool,
@@ -74,35 +81,57 @@ async def execute(runtime: Runtime, claim: Claim, trust: Trust) -> Ended | Waiti
     )
     try:
         async with asyncio.timeout(claim.seconds) as limit:
-            output = await _perform(Attempt(runtime, claim, graph, node, _context(claim), gate))
+            context = await _context(runtime, claim)
+            output = await _perform(Attempt(runtime, claim, graph, node, context, gate))
+        stored = await _stored(runtime, claim, output)
     except LetGo as waits:
         return waits.waiting
     except Parked as parked:
-        await _park(runtime, claim, parked)
-        return Waiting()
-    except Halted:
-        await put_back(runtime.engine, claim, gate.unrecorded)
-        return Waiting()
+        return await _park(runtime, gate, parked.approvals)
     except TimeoutError:
         if not limit.expired():
             raise  # the database's, not the step's
         return _timed_out(claim, node, gate)
     except (StepFailed, CallFailed) as failed:
         return _failed(claim, node, gate, dict(failed.error), retryable=failed.retryable)
-    except (CancelRequested, NonDeterministic, ExpressionError, TooManySteps) as refused:
-        return _failed(claim, node, gate, _error(refused), retryable=False)
-    except (Fenced, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-        raise  # another worker has the step, or the database does not answer: that says nothing about the step
+    except (*_REFUSED, *_UNREADABLE) as refused:
+        return _failed(claim, node, gate, _error(refused), retryable=isinstance(refused, _UNREADABLE))
+    except (Halted, *NO_ANSWER) as away:  # says nothing about the step, which goes back to the queue
+        return await _put_back(runtime, gate, away)
+    except (Fenced, asyncpg.PostgresError, OSError):
+        raise  # another worker has the step, or the database refuses: that says nothing about the step
     except Exception:  # a bug must cost its step an attempt, not a lease and the blame for a crash
         log.exception("step.broke", step_id=str(claim.lease.step_id), attempt=claim.lease.attempt)
         return _failed(claim, node, gate, _BUG, retryable=True)
-    return _ended(claim, gate, StepStatus.SUCCEEDED, output=output)
+    return _ended(claim, gate, StepStatus.SUCCEEDED, output=stored.value, text=stored.text)
 
 
-def _context(claim: Claim) -> Context:
-    steps = {key: StepView(step["output"], step["status"]) for key, step in claim.steps.items()}
-    frame = None if claim.frame is None else FrameView(**claim.frame)
-    return Context(claim.input or {}, steps, str(claim.run_id), frame)
+async def _context(runtime: Runtime, claim: Claim) -> Context:
+    """Return what the expressions of the step see, with large values read.
+
+    Raises:
+        StepFailed: there is more of them than may be read at once.
+        Unavailable, ValueLost: one cannot be read.
+    """
+
+    async def plain(stored: Json) -> Any:
+        return await runtime.engine.payloads.load(claim.project_id, stored)
+
+    try:
+        steps = {key: StepView(await plain(step["output"]), step["status"]) for key, step in claim.steps.items()}
+        seen = {name: await plain(value) for name, value in (claim.frame or {}).items()}
+        frame = None if claim.frame is None else FrameView(**seen)
+        return Context(await plain(claim.input) or {}, steps, str(claim.run_id), frame)
+    except ValueTooLarge as error:
+        raise StepFailed("input-too-large", error.detail) from None
+
+
+async def _stored(runtime: Runtime, claim: Claim, output: Json) -> Stored:
+    """Return an output as its row keeps it."""
+    try:
+        return await runtime.engine.payloads.store(claim.project_id, output)
+    except ValueTooLarge as error:
+        raise StepFailed(OUTPUT_TOO_LARGE, error.detail) from None
 
 
 async def _perform(attempt: Attempt) -> Json:
@@ -112,11 +141,20 @@ async def _perform(attempt: Attempt) -> Json:
     return await kind(attempt)
 
 
-async def _park(runtime: Runtime, claim: Claim, parked: Parked) -> None:
-    if parked.approvals:
-        await wait_for_approvals(runtime.engine, claim, parked.approvals)
+async def _park(runtime: Runtime, gate: RecordedGate, approvals: Sequence[UUID]) -> Waiting:
+    """Let the step wait for a person; where no question is asked it is uncertain already."""
+    if approvals:
+        await gate.trust.insist(lambda _: wait_for_approvals(runtime.engine, gate.claim, approvals))
     else:
-        await advance_run(runtime.engine, claim.run_id)
+        await advance_run(runtime.engine, gate.claim.run_id)
+    return Waiting()
+
+
+async def _put_back(runtime: Runtime, gate: RecordedGate, away: Exception) -> Waiting:
+    """Give the step back. What it has written is there, and the next attempt finds it."""
+    why: Why = "halted" if isinstance(away, Halted) else "no-database"
+    await gate.trust.insist(lambda _: put_back(runtime.engine, gate.claim, gate.unrecorded, why))
+    return Waiting()
 
 
 def _timed_out(claim: Claim, node: Node, gate: RecordedGate) -> Ended:

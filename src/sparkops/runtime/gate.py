@@ -13,9 +13,11 @@ from uuid import UUID
 
 import structlog
 
+from sparkops.core.errors import Unavailable
 from sparkops.core.failpoints import failpoint
 from sparkops.core.ids import new_id
-from sparkops.core.json import Json, digest
+from sparkops.core.json import Json, Part, canonical, digest, digest_of
+from sparkops.core.payloads import Stored, ValueTooLarge
 from sparkops.domains.effects.state import CallStatus, EffectClass
 from sparkops.engine.claim import Claim
 from sparkops.engine.context import Engine
@@ -38,6 +40,8 @@ log = structlog.get_logger()
 
 APPROVAL_SECONDS = 24 * 3600
 """How long a held call waits for a person before it expires."""
+RESPONSE_TOO_LARGE = "output-too-large"
+"""The same words as for a step's output: mostly the one is the other."""
 POLICY_RETRIES = 5
 """Rules that change faster than a call can be judged are a mistake; the step then fails and is retried."""
 
@@ -48,6 +52,14 @@ class Parked(Exception):
     def __init__(self, approvals: Sequence[UUID] = ()) -> None:
         super().__init__("the step is parked")
         self.approvals = tuple(approvals)
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A request as its row keeps it, and the digest of the request itself."""
+
+    text: Part
+    hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +98,13 @@ class RecordedGate:
             Parked: the step waits for a person; what was allowed has been done and recorded.
             Fenced, CancelRequested, Halted: this attempt must stop.
             NonDeterministic: an earlier attempt did something else at this place.
+            CallFailed: a request is too large, or the rules keep changing; nothing was sent.
+            Unavailable, ValueLost: a large request or response cannot be written or read.
         """
         first = self._seq + 1
         self._seq += len(effects)
         numbered = list(enumerate(effects, start=first))
-        recorded = self._from_journal(numbered)
+        recorded = await self._from_journal(numbered)
         if recorded is not None:
             return recorded
         noted = await self._note(numbered)
@@ -109,9 +123,22 @@ class RecordedGate:
         waiting = [UUID(verdict["approval_id"]) for verdict in verdicts if verdict["verdict"] == "waiting"]
         if waiting:
             raise Parked(waiting)
-        return [sent[verdict["seq"]] if verdict["verdict"] == "send" else _outcome(verdict) for verdict in verdicts]
+        return [
+            sent[verdict["seq"]] if verdict["verdict"] == "send" else await self._outcome(verdict)
+            for verdict in verdicts
+        ]
 
-    def _from_journal(self, numbered: Sequence[tuple[int, Effect]]) -> list[Outcome] | None:
+    async def _outcome(self, entry: Mapping[str, Any]) -> Outcome:
+        """Return a recorded call as an outcome; a question that expired counts as denied."""
+        return Outcome(
+            UUID(entry["call_id"]),
+            _STATUSES[entry["status"]],
+            await self.engine.payloads.load(self.claim.project_id, entry.get("response")),
+            entry.get("error"),
+            replayed=bool(entry.get("replayed")),
+        )
+
+    async def _from_journal(self, numbered: Sequence[tuple[int, Effect]]) -> list[Outcome] | None:
         """Answer a turn that earlier attempts finished from the record alone, without asking the database."""
         known = {entry["seq"]: entry for entry in self.claim.journal if entry["status"] in _FINAL}
         if not all(seq in known for seq, _ in numbered):
@@ -124,7 +151,7 @@ class RecordedGate:
                 digest(effect.request),
             ):
                 raise NonDeterministic(f"Call {seq} of step {self.claim.key} is not what an earlier attempt recorded.")
-        return [_outcome({**known[seq], "replayed": True}) for seq, _ in numbered]
+        return [await self._outcome({**known[seq], "replayed": True}) for seq, _ in numbered]
 
     async def _note(self, numbered: Sequence[tuple[int, Effect]]) -> list[Outcome] | None:
         """Perform an effect that does not leave the process; None where it has to take the whole way."""
@@ -135,7 +162,8 @@ class RecordedGate:
         rules = await self.policies.get(self.claim.project_id)
         if rules.asks_cost:
             return None
-        proposal = self._proposal(seq, effect, rules.decide(effect, self.facts))
+        request = await self._stored_request(effect)
+        proposal = self._proposal(seq, effect, request, rules.decide(effect, self.facts))
         if proposal["outcome"] != "allow" or effect.bound_micros:
             return None
         begun = time.monotonic()
@@ -148,27 +176,53 @@ class RecordedGate:
 
     async def _prepare(self, numbered: Sequence[tuple[int, Effect]]) -> list[Mapping[str, Any]]:
         """Judge the effects and have them written down; judge again if the rules changed meanwhile."""
+        requests = [await self._stored_request(effect) for _, effect in numbered]
         for _ in range(POLICY_RETRIES):
             rules = await self.policies.get(self.claim.project_id)
             facts = dict(self.facts)
             if rules.asks_cost:
                 facts["run.cost_micros"] = await self.policies.spent(self.claim.run_id)
-            calls = [self._proposal(seq, effect, rules.decide(effect, facts)) for seq, effect in numbered]
+            calls = [
+                self._proposal(seq, effect, request, rules.decide(effect, facts))
+                for (seq, effect), request in zip(numbered, requests, strict=True)
+            ]
             try:
-                return await prepare(self.engine, self.claim.lease, calls, policy_version=rules.version)
+                return await self._write_down(calls, rules.version)
             except PolicyChanged:
                 self.policies.forget(self.claim.project_id)
         raise CallFailed("policy-unstable", "The policy of the project kept changing.", retryable=True)
 
-    def _proposal(self, seq: int, effect: Effect, decision: Mapping[str, Any]) -> dict[str, Any]:
+    async def _write_down(self, calls: Sequence[Mapping[str, Any]], policy_version: int) -> list[Mapping[str, Any]]:
+        """Prepare the calls, also where the database goes away and comes back: nothing has been sent meanwhile."""
+        lease = self.claim.lease
+
+        async def act(again: bool) -> list[Mapping[str, Any]]:
+            return await prepare(self.engine, lease, calls, policy_version=policy_version, again=again)
+
+        return await self.trust.insist(act)
+
+    async def _record(self, results: Sequence[Mapping[str, Any]]) -> None:
+        """Record what came back, also where the database goes away and comes back: an answer is not lost lightly."""
+        await self.trust.insist(lambda _: record(self.engine, self.claim.lease, results))
+
+    async def _stored_request(self, effect: Effect) -> _Request:
+        """Return the request as its row keeps it; a large one is safe in object storage when this returns."""
+        text = canonical(effect.request)
+        try:
+            stored = await self.engine.payloads.store(self.claim.project_id, effect.request, text=text)
+            return _Request(stored.text, digest_of(text))
+        except ValueTooLarge as error:
+            raise CallFailed("request-too-large", error.detail, retryable=False) from None
+
+    def _proposal(self, seq: int, effect: Effect, request: _Request, decision: Mapping[str, Any]) -> dict[str, Any]:
         return {
             "id": str(new_id()),
             "seq": seq,
             "kind": effect.kind,
             "name": effect.name,
             "tool_hash": effect.tool_hash,
-            "request": effect.request,
-            "request_hash": digest(effect.request),
+            "request": request.text,
+            "request_hash": request.hash,
             "effect_class": effect.effect_class,
             "bound_micros": effect.bound_micros,
             "approval_id": str(new_id()),
@@ -182,14 +236,15 @@ class RecordedGate:
         if not allowed:
             return {}
         if not self.trust.holds():
-            raise Fenced(f"The lease of step {self.claim.key} is too old to start a call.")
+            raise Fenced(f"The lease of step {self.claim.key} is too old to start a call.", where="trust")
+        failpoint("before_send")
         sent = await asyncio.gather(*(self._send(effect, verdict) for effect, verdict in allowed))
         failpoint("after_send")
         results = [each.result for each in sent]
         if self.rides_along and all(result["status"] != CallStatus.UNKNOWN for result in results):
             self.unrecorded.extend(results)
         else:
-            await record(self.engine, self.claim.lease, results)
+            await self._record(results)
         if any(result["status"] == CallStatus.UNKNOWN for result in results):
             raise Parked
         return {verdict["seq"]: each.outcome for (_, verdict), each in zip(allowed, sent, strict=True)}
@@ -198,6 +253,7 @@ class RecordedGate:
         call_id = UUID(verdict["call_id"])
         try:
             receipt = await self._dispatch(effect, Dispatch(call_id, verdict["send_no"], self.deadline))
+            response = await self._stored_response(effect, receipt)
         except CallFailed as failed:
             return _failed(call_id, failed.error, failed.retryable, failed.cost_micros, failed.usage)
         except OutcomeUnknown as unknown:
@@ -206,7 +262,22 @@ class RecordedGate:
                 result = _result(call_id, CallStatus.UNKNOWN, None, error, None, None)
                 return _Sent(result, Outcome(call_id, "failed", None, error, replayed=False))
             return _failed(call_id, error, True, None, None)
-        return _done(call_id, receipt)
+        return _done(call_id, receipt, response)
+
+    async def _stored_response(self, effect: Effect, receipt: Receipt) -> Stored:
+        """Return the response as its row keeps it; one that cannot be kept is as good as lost."""
+        try:
+            return await self.engine.payloads.store(self.claim.project_id, receipt.response)
+        except ValueTooLarge as error:
+            raise CallFailed(
+                RESPONSE_TOO_LARGE,
+                error.detail,
+                retryable=False,
+                cost_micros=receipt.cost_micros,
+                usage=receipt.usage,
+            ) from None
+        except Unavailable as error:
+            raise OutcomeUnknown(f"{effect.name} has answered, but the answer was not kept: {error.detail}") from error
 
     async def _dispatch(self, effect: Effect, dispatch: Dispatch) -> Receipt:
         try:
@@ -229,19 +300,13 @@ _STATUSES: Mapping[str, OutcomeStatus] = {
 }
 
 
-def _outcome(entry: Mapping[str, Any]) -> Outcome:
-    """Return a recorded call as an outcome; a question that expired counts as denied."""
-    return Outcome(
-        UUID(entry["call_id"]),
-        _STATUSES[entry["status"]],
-        entry.get("response"),
-        entry.get("error"),
-        replayed=bool(entry.get("replayed")),
-    )
-
-
 def _result(
-    call_id: UUID, status: CallStatus, response: Json, error: ErrorInfo | None, usage: Any, cost_micros: int | None
+    call_id: UUID,
+    status: CallStatus,
+    response: Part | None,
+    error: ErrorInfo | None,
+    usage: Any,
+    cost_micros: int | None,
 ) -> dict[str, Any]:
     return {
         "call_id": str(call_id),
@@ -253,8 +318,8 @@ def _result(
     }
 
 
-def _done(call_id: UUID, receipt: Receipt) -> _Sent:
-    result = _result(call_id, CallStatus.DONE, receipt.response, None, receipt.usage, receipt.cost_micros)
+def _done(call_id: UUID, receipt: Receipt, stored: Stored) -> _Sent:
+    result = _result(call_id, CallStatus.DONE, stored.text, None, receipt.usage, receipt.cost_micros)
     return _Sent(result, Outcome(call_id, "done", receipt.response, None, replayed=False))
 
 

@@ -1,8 +1,21 @@
 """How long a worker may believe that it still holds a step, by its own monotonic clock."""
 
+import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
+import structlog
+
+from sparkops.core.db import NO_ANSWER
+from sparkops.engine.errors import Fenced
+
+log = structlog.get_logger()
+A = TypeVar("A")
+
+RETRY_SECONDS = 0.3
+"""Pause after the database did not answer."""
 MARGIN = 0.2
 """The last fifth of a lease is not trusted (3 s of 15): it might run out while a call is on its way."""
 
@@ -24,3 +37,20 @@ class Trust:
     def holds(self) -> bool:
         """Say whether a call may still be started."""
         return time.monotonic() < self.until
+
+    async def insist(self, act: Callable[[bool], Awaitable[A]]) -> A:
+        """Write what is safe to repeat, again and again until the database answers. `act` is told whether it repeats.
+
+        Raises:
+            Fenced: the lease may have run out meanwhile.
+        """
+        again = False
+        while True:
+            try:
+                return await act(again)
+            except NO_ANSWER as error:
+                if not self.holds():
+                    raise Fenced("The lease ran out while the database did not answer.", where="trust") from error
+                log.warning("database.no_answer", error=str(error) or type(error).__name__)
+            again = True
+            await asyncio.sleep(RETRY_SECONDS)

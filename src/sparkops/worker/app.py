@@ -1,6 +1,7 @@
 """A worker process: Celery receives the hints on its threads, one event loop beside it does the work."""
 
 import asyncio
+import logging
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -11,12 +12,14 @@ from uuid import UUID
 import structlog
 import uvloop
 from celery import Celery, bootsteps
+from celery.signals import setup_logging
 from redis.asyncio import BlockingConnectionPool, Redis
 
-from sparkops.core.blobs import Blobs
+from sparkops.core.blobs import open_blobs
 from sparkops.core.config import Settings
 from sparkops.core.db import open_database
 from sparkops.core.errors import ConfigError
+from sparkops.core.payloads import Payloads
 from sparkops.engine.context import Engine
 from sparkops.messenger.app import QUEUES, make_app
 from sparkops.messenger.bell import RedisBell
@@ -55,8 +58,9 @@ async def open_runtime(
     url, role = settings.app_login
     async with open_database(url, role=role, name=name) as database, Models(settings) as models:
         bell = RedisBell(app, redis, on_work=on_work)
-        engine = Engine(database, bell, settings.lease, settings.run_budget_micros)
-        blobs = Blobs.in_directory(settings.blob_dir)
+        blobs = open_blobs(settings)
+        payloads = Payloads(blobs)
+        engine = Engine(database, bell, settings.lease, settings.run_budget_micros, payloads=payloads)
         try:
             yield Runtime(engine, settings, blobs, models, builtin_tools(), PolicyCache(database), bell)
         finally:
@@ -131,6 +135,12 @@ class LoopStep(bootsteps.StartStopStep):  # type: ignore[misc]
     terminate = stop
 
 
+def _keep_our_logs(**_: object) -> None:
+    """Celery would set the level of every log of this process; only its own talk is turned down."""
+    for name in ("celery", "kombu"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
 def run_worker(settings: Settings, *, session_id: UUID, queues: Sequence[str]) -> int:
     """Work until SIGTERM or SIGINT, then drain. Returns the exit code: 0 unless the loop broke.
 
@@ -141,6 +151,7 @@ def run_worker(settings: Settings, *, session_id: UUID, queues: Sequence[str]) -
     if unknown:
         raise ConfigError(f"There is no queue {', '.join(unknown)}. Queues: {', '.join(QUEUES)}.")
     app = make_app(settings.broker_url)
+    setup_logging.connect(_keep_our_logs, weak=False)
     thread = LoopThread(settings, app, session_id, queues)
     register(app, thread.wake)
     LoopStep.thread = thread

@@ -55,4 +55,4 @@ def _refusal(ended: Ended, closed: frozenset[object], stale: frozenset[object]) 
     step_id = ended.claim.lease.step_id
     if step_id in stale:
         return JudgedAnew("The rules have changed since the step's call was judged.")
-    return None if step_id in closed else Fenced(f"Step {ended.claim.key} was taken over.")
+    return None if step_id in closed else Fenced(f"Step {ended.claim.key} was taken over.", where="complete")

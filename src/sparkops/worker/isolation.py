@@ -16,11 +16,11 @@ from uuid import UUID
 
 import structlog
 
+from sparkops.core.db import LOST_CONNECTION
 from sparkops.core.ids import new_id
 from sparkops.engine.claim import isolated_steps_wait
 from sparkops.engine.context import Engine, Worker
 from sparkops.engine.give_back import release_session
-from sparkops.worker.loop import LOST_CONNECTION
 
 log = structlog.get_logger()
 

@@ -10,11 +10,11 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Protocol
 from uuid import UUID
 
-import asyncpg
 import structlog
 
 from sparkops import __version__
-from sparkops.core.errors import SparkOpsError
+from sparkops.core.db import LOST_CONNECTION
+from sparkops.core.errors import SparkOpsError, Unavailable
 from sparkops.core.failpoints import failpoint
 from sparkops.domains.runs.state import StepStatus
 from sparkops.engine.claim import Claim, claim, heartbeat
@@ -45,8 +45,6 @@ COMPANION_SECONDS = 2.0
 RETRY_SECONDS = 0.5
 """Pause after the database did not answer, for what must be written and is safe to repeat."""
 
-LOST_CONNECTION = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
-
 _REGISTER = """
 INSERT INTO worker_sessions (id, host, pid, queues, slots, code_version, parent_id) VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (id) DO NOTHING
@@ -72,6 +70,7 @@ async def open_worker(
     pool = engine.database.pool
     place = socket.gethostname(), os.getpid()
     await pool.execute(_REGISTER, session_id, *place, list(queues), slots, __version__, parent_id)
+    failpoint("after_register")
     await pool.execute("SELECT ensure_partitions(2)")
     epoch: UUID = await pool.fetchval("SELECT epoch FROM system")
     return Worker(session_id, epoch, tuple(queues))
@@ -189,9 +188,10 @@ class WorkerLoop:
                     self._runtime.policies.forget(held.claim.project_id)
             else:
                 self._alarms.set(ended.due_in)
-        except Fenced:
+        except Fenced as fenced:
             self.fenced += 1
-            log.info("step.fenced", step_id=str(held.claim.lease.step_id), attempt=held.claim.lease.attempt)
+            lease = held.claim.lease
+            log.info("step.fenced", step_id=str(lease.step_id), attempt=lease.attempt, **fenced.members)
         except asyncio.CancelledError:
             log.info("step.dropped", step_id=str(held.claim.lease.step_id), why=held.stop)
         except Exception:
@@ -227,9 +227,9 @@ class WorkerLoop:
                 return (
                     await end_attempt(self._engine, self._worker, ended, claim=self._room([ended.claim.project_id]))
                 ).claims
-            except LOST_CONNECTION as error:
+            except (*LOST_CONNECTION, Unavailable) as error:  # unavailable: a large value that an expression needs
                 if not held.trust.holds():
-                    raise Fenced("The lease ran out while the database did not answer.") from error
+                    raise Fenced("The lease ran out while the database did not answer.", where="trust") from error
                 log.warning("complete.failed", step_id=str(held.claim.lease.step_id), error=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
 
@@ -284,6 +284,8 @@ class WorkerLoop:
                 await act()
             except (*LOST_CONNECTION, SparkOpsError) as error:
                 log.warning(f"{act.__name__.strip('_')}.failed", error=str(error) or type(error).__name__)
+            except Exception:  # outermost: a worker without its heartbeat or its sweep would look alive and be none
+                log.exception(f"{act.__name__.strip('_')}.broke")
 
     async def _finish_or_give_back(self) -> None:
         """Let running steps end within the grace, then give the rest back without blaming anybody."""
@@ -295,5 +297,6 @@ class WorkerLoop:
         rest = [task for task in tasks if not task.done()]
         if rest:
             await asyncio.wait(rest, timeout=1)
+        failpoint("before_release")
         with contextlib.suppress(*LOST_CONNECTION):
             await release_session(self._engine, self._worker.session_id, crashed=False)

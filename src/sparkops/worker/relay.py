@@ -9,12 +9,13 @@ from typing import Protocol
 
 import structlog
 
+from sparkops.core.db import LOST_CONNECTION
 from sparkops.core.errors import SparkOpsError
 from sparkops.core.failpoints import failpoint
 from sparkops.engine.context import Engine, Worker
 from sparkops.engine.errors import WrongEpoch
 from sparkops.engine.outbox import MAX_ATTEMPTS, Batch, Entry, claim_entries, delivered, failed, prune
-from sparkops.worker.loop import JITTER, LOST_CONNECTION
+from sparkops.worker.loop import JITTER
 
 log = structlog.get_logger()
 
@@ -74,6 +75,8 @@ class Relay:
             except LOST_CONNECTION as error:
                 # What was delivered and not recorded comes again when its lease has run out.
                 log.warning("relay.failed", subscription=name, error=str(error) or type(error).__name__)
+            except Exception:  # outermost: a worker whose relay has died would look alive and deliver nothing
+                log.exception("relay.broke", subscription=name)
             await _pause(draining, POLL_SECONDS)
 
     async def _deliver_some(self, name: str, handler: Handler) -> bool:
@@ -102,6 +105,8 @@ class Relay:
                     pass
             except (*LOST_CONNECTION, SparkOpsError) as error:
                 log.warning("prune.failed", error=str(error) or type(error).__name__)
+            except Exception:  # outermost, as above
+                log.exception("prune.broke")
             await _pause(draining, PRUNE_SECONDS)
 
 

@@ -1,4 +1,6 @@
 import { cn } from '@/lib/cn'
+import { asLarge } from './large'
+import { LargeValue } from './large-value'
 import { asRows, ValueRows } from './value-rows'
 
 /** Parts of a value at this depth and below are folded at first. */
@@ -9,6 +11,8 @@ const isEmpty = (value: object): boolean => Object.keys(value).length === 0
 
 /** A value as names and what they hold, to be read by people. */
 export function ValueTree({ value, depth = 0 }: { value: unknown; depth?: number }) {
+  const large = asLarge(value)
+  if (large) return <LargeValue large={large} />
   const rows = asRows(value)
   if (rows) return <ValueRows label="Rows" rows={rows} />
   if (!isBranch(value) || isEmpty(value)) return <Leaf value={value} />

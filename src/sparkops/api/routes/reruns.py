@@ -72,7 +72,11 @@ async def retry_run(
     request answers 200 with the first run.
     """
     request = Rerun(
-        SourceKind.RETRY, keep_calls=body.keep_calls, budget_micros=body.budget_micros, idem_key=idempotency_key
+        SourceKind.RETRY,
+        keep_calls=body.keep_calls,
+        repeat_doubtful=body.repeat_doubtful,
+        budget_micros=body.budget_micros,
+        idem_key=idempotency_key,
     )
     return await _start(door, principal, run_id, request, response)
 
@@ -118,6 +122,7 @@ def _request(kind: SourceKind, body: views.Rerun, start: str | None, idem_key: s
         body.version,
         same_input=body.same_input,
         input=body.input,
+        repeat_doubtful=body.repeat_doubtful,
         budget_micros=body.budget_micros,
         idem_key=idem_key,
     )

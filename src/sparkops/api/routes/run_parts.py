@@ -1,10 +1,11 @@
 """What lies below a run: steps, calls, events, artifacts."""
 
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 from urllib.parse import quote
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Path, Query, Response
+from fastapi.responses import StreamingResponse
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.api.compose import call_views, failure, step_views
@@ -14,9 +15,11 @@ from sparkops.api.routes.runs import find_run
 from sparkops.api.views import runs as views
 from sparkops.core.errors import NotFound
 from sparkops.core.paging import PageRequest, page_of, page_request
+from sparkops.core.payloads import MAX_BYTES
 from sparkops.core.principal import Principal
+from sparkops.domains.approvals.queries import approvals_refer_to
 from sparkops.domains.artifacts import queries as artifacts
-from sparkops.domains.effects.queries import calls
+from sparkops.domains.effects.queries import calls, calls_refer_to
 from sparkops.domains.runs import frames, queries
 from sparkops.domains.runs.models import StepAttempt, WorkerSession
 from sparkops.domains.runs.state import AttemptOutcome, StepStatus
@@ -164,6 +167,43 @@ async def list_artifacts(
     return views.ArtifactList(items=items, next_cursor=found.next_cursor)
 
 
+_WHOLE_VALUE: dict[str, Any] = {"content": {"application/json": {"schema": {}}}}
+
+
+@router.get(
+    "/values/{sha256}", response_class=StreamingResponse, responses={200: _WHOLE_VALUE, **problems(404, 413, 503)}
+)
+async def get_value(
+    run_id: UUID,
+    sha256: Annotated[str, Path(pattern="^[0-9a-f]{64}$")],
+    principal: PrincipalDep,
+    session: SessionDep,
+    door: DoorDep,
+) -> StreamingResponse:
+    """Return a large value of the run whole, as a download.
+
+    Where a value has more than 64 kB, answers hold `{"$blob": {"sha256", "bytes", "type", "preview"}}` in its place.
+    """
+    run = await find_run(session, principal, run_id)
+    if not (
+        await queries.run_refers_to(session, run_id=run_id, sha256=sha256)
+        or await calls_refer_to(session, run_id=run_id, sha256=sha256)
+        or await approvals_refer_to(session, run_id=run_id, sha256=sha256)
+    ):
+        raise NotFound("This run has no such value.")
+    chunks = await door.engine.payloads.blobs_of(run.project_id).stream(sha256, MAX_BYTES)
+    return StreamingResponse(chunks, media_type="application/json", headers=_as_download(f"{sha256[:12]}.json", sha256))
+
+
+def _as_download(name: str, sha256: str) -> dict[str, str]:
+    """Return the headers under which a browser saves what it gets: what a run made is never a page of ours."""
+    return {
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
+        "Content-Security-Policy": "sandbox; default-src 'none'; frame-ancestors 'none'",
+        "ETag": f'"{sha256}"',
+    }
+
+
 _BYTES = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
 
 
@@ -177,12 +217,4 @@ async def get_artifact_content(
         raise NotFound("There is no such file here.")
     data = await door.blobs.get(found.sha256, MAX_DOWNLOAD_BYTES)
     name = found.name.rpartition("/")[2]
-    return Response(
-        data,
-        media_type=found.media_type,
-        headers={
-            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
-            "Content-Security-Policy": "sandbox; default-src 'none'; frame-ancestors 'none'",
-            "ETag": f'"{found.sha256}"',
-        },
-    )
+    return Response(data, media_type=found.media_type, headers=_as_download(name, found.sha256))

@@ -89,18 +89,26 @@ class RerunPlan(View):
 class Retry(Body):
     """`keep_calls`: what is done again is answered from the calls that are on record as done, and not bought anew.
 
+    `repeat_doubtful`: calls of which nobody knows whether they happened may be made again, although they must not
+    happen twice.
+
     `budget_micros` of None: what the source was allowed.
     """
 
     keep_calls: bool = True
+    repeat_doubtful: bool = False
     budget_micros: Budget | None = None
 
 
 class Rerun(Body):
-    """Everything again. Without `version` and `input` under those of the source; `input` of null is no input."""
+    """Everything again. Without `version` and `input` under those of the source; `input` of null is no input.
+
+    `repeat_doubtful` as for a retry.
+    """
 
     version: VersionNumber | None = None
     input: JsonValue = None
+    repeat_doubtful: bool = False
     budget_micros: Budget | None = None
 
     model_config = Body.model_config | {"str_strip_whitespace": False}

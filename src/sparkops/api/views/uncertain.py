@@ -66,12 +66,12 @@ class UncertainList(View):
 
 
 class Resolve(Body):
-    """What a person found out, and how. `call_id` is needed where several calls of the step are in doubt.
+    """What a person found out, and how. `call_id` is the call in doubt that they looked at, one of the step's.
 
     `output` is the response of a call that happened.
     """
 
     answer: Answer
     evidence: Annotated[str, Field(min_length=1, max_length=MAX_EVIDENCE_CHARS)]
-    call_id: UUID | None = None
+    call_id: UUID
     output: JsonValue = None

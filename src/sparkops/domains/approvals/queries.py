@@ -4,10 +4,11 @@ from collections.abc import Collection, Sequence
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.core.paging import PageRequest
+from sparkops.core.payloads import refers_to
 from sparkops.core.principal import Principal
 from sparkops.core.tenancy import visible_to
 from sparkops.domains.approvals.models import Approval
@@ -52,3 +53,9 @@ async def open_state(pool: "asyncpg.Pool[asyncpg.Record]", *, project_id: UUID) 
     row = await pool.fetchrow(_OPEN_STATE, project_id)
     assert row is not None, "an aggregate without GROUP BY always has one row"
     return row[0], row[1]
+
+
+async def approvals_refer_to(session: AsyncSession, *, run_id: UUID, sha256: str) -> bool:
+    """Say whether a question of the run shows this large value; the caller has checked the run."""
+    found = select(Approval.id).where(Approval.run_id == run_id, refers_to(Approval.proposed_request, sha256))
+    return bool(await session.scalar(select(exists(found))))

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import BigInteger, ColumnElement, Label, and_, func, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Label, and_, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.core.paging import PageRequest
+from sparkops.core.payloads import refers_to
 from sparkops.core.principal import Principal
 from sparkops.core.tenancy import visible_to
 from sparkops.domains.effects.models import Call
@@ -74,6 +75,14 @@ async def cost_of_steps(session: AsyncSession, *, run_id: UUID, step_ids: Collec
         .group_by(Call.step_id)
     )
     return dict(rows.tuples().all())
+
+
+async def calls_refer_to(session: AsyncSession, *, run_id: UUID, sha256: str) -> bool:
+    """Say whether a call of the run refers to this large value; the caller has checked the run."""
+    found = select(Call.id).where(
+        Call.run_id == run_id, or_(refers_to(Call.request, sha256), refers_to(Call.response, sha256))
+    )
+    return bool(await session.scalar(select(exists(found))))
 
 
 _IN_FLIGHT = "SELECT id, step_id FROM calls WHERE run_id = $1 AND kind = 'llm' AND status = 'prepared'"

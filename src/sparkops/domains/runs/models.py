@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Interval, UniqueConstraint, func, text
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Identity, Index, Interval, UniqueConstraint, func, text
 from sqlalchemy.dialects.postgresql import UUID as PgUUID
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -77,9 +77,7 @@ class Run(Base):
 
     __table_args__ = (
         UniqueConstraint("project_id", "idem_key"),
-        Index(
-            "uq_runs_parent_step_id", "parent_step_id", unique=True, postgresql_where=text("parent_step_id IS NOT NULL")
-        ),
+        Index("ix_runs_parent_step_id", "parent_step_id", postgresql_where=text("parent_step_id IS NOT NULL")),
         Index("ix_runs_parent_run_id", "parent_run_id", postgresql_where=text("parent_run_id IS NOT NULL")),
         Index("ix_runs_source_run_id", "source_run_id", postgresql_where=text("source_run_id IS NOT NULL")),
         Index(
@@ -333,6 +331,20 @@ class RunCounter(Base):
     run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
     project_id: Mapped[UUID]
     last_seq: Mapped[int] = mapped_column(default=0, server_default="0")
+
+
+class Unadvanced(Base):
+    """A run whose step was ended by somebody who does not hold the run, and who is to advance it afterwards.
+
+    Written in the transaction that ends the step, so that the sweep advances the run where that somebody died. There
+    may be several of one run. No foreign key: its check would lock the run.
+    """
+
+    __tablename__ = "unadvanced"
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    run_id: Mapped[UUID] = mapped_column(index=True)
+    since: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
 
 
 class WorkerSession(Base):

@@ -6,15 +6,16 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import ARRAY, ColumnElement, Select, Text, cast, func, lateral, select, text, true
+from sqlalchemy import ARRAY, ColumnElement, Select, Text, cast, exists, func, lateral, or_, select, text, true
 from sqlalchemy.dialects.postgresql import UUID as PgUUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, defer
 
 from sparkops.core.paging import PageRequest
+from sparkops.core.payloads import refers_to
 from sparkops.core.principal import Principal
 from sparkops.core.tenancy import visible_to
-from sparkops.domains.runs.models import Event, Run, Step, StepAttempt, WorkerSession
+from sparkops.domains.runs.models import Event, Frame, Run, Step, StepAttempt, WorkerSession
 from sparkops.domains.runs.state import RunStatus, StepStatus
 
 _NO_PAYLOAD = (defer(Run.input, raiseload=True), defer(Run.output, raiseload=True))
@@ -232,6 +233,18 @@ async def workers_seen(session: AsyncSession, *, within_seconds: float) -> int:
         )
     )
     return count or 0
+
+
+async def run_refers_to(session: AsyncSession, *, run_id: UUID, sha256: str) -> bool:
+    """Say whether the run, a step or a frame of it refers to this large value; the caller has checked the run."""
+    places = (
+        select(Run.id).where(Run.id == run_id, or_(refers_to(Run.input, sha256), refers_to(Run.output, sha256))),
+        select(Step.id).where(Step.run_id == run_id, refers_to(Step.output, sha256)),
+        select(Frame.run_id).where(
+            Frame.run_id == run_id, or_(refers_to(Frame.value, sha256), refers_to(Frame.output, sha256))
+        ),
+    )
+    return bool(await session.scalar(select(or_(*(exists(place) for place in places)))))
 
 
 _WATCHED = """

@@ -71,6 +71,10 @@ class RetryPolicy:
         """Return whether an error with this code may be followed by another attempt."""
         return self.on is None or code in self.on
 
+    def names(self, code: str) -> bool:
+        """Return whether this error is listed: some are followed by another attempt only then."""
+        return self.on is not None and code in self.on
+
 
 @dataclass(frozen=True)
 class BranchCase:

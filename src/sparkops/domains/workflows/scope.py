@@ -1,12 +1,13 @@
 """What expressions of a workflow see: `input.…`, `steps.<id>.output`, `steps.<id>.status` and `run.id`; in a body also
 `item` and `index` of its map, `iteration` and `previous` of its loop; in the filter of a wait `event.…`."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from sparkops.core.expressions import ValueType
 from sparkops.core.json import Json
+from sparkops.core.payloads import PLAIN
 
 OPEN_STATUS: Final = "pending"
 """What a step that has not ended looks like, whatever it is doing: expressions must not depend on the moment."""
@@ -116,7 +117,8 @@ class EventView:
 class Context:
     """The values at one place of one run: its input with defaults, the steps that were loaded, the frame, an event.
 
-    A step that is not among `steps` looks like one that has not ended.
+    A step that is not among `steps` looks like one that has not ended. `load` gives the plain form of the input, of
+    outputs and of what belongs to the frame, if these are still stored ones.
     """
 
     input: Mapping[str, Json]
@@ -124,10 +126,18 @@ class Context:
     run_id: str
     frame: FrameView | None = None
     event: EventView | None = None
+    load: Callable[[Json], Any] = PLAIN.load
 
 
 def bind(names: Iterable[str], context: Context) -> dict[str, Json]:
-    """Return the values of these variables. One of a frame or event that is not given is left out: reading it fails."""
+    """Return the values of these variables. One of a frame or event that is not given is left out: reading it fails.
+
+    Raises:
+        NotAtHand, ValueLost, ValueTooLarge: as `Context.load` does.
+    """
+    names = list(names)
+    of_input = any(name.partition(".")[0] == "input" for name in names)
+    inputs = context.load(dict(context.input)) if of_input else {}
     found: dict[str, Json] = {}
     for name in names:
         root, _, rest = name.partition(".")
@@ -136,13 +146,13 @@ def bind(names: Iterable[str], context: Context) -> dict[str, Json]:
             found[name] = context.run_id
         elif step is not None:
             view = context.steps.get(step, OPEN_VIEW)
-            found[name] = view.output if name.endswith(".output") else view.status
+            found[name] = context.load(view.output) if name.endswith(".output") else view.status
         elif name == "input":
-            found[name] = dict(context.input)
+            found[name] = inputs
         elif root == "input":
-            found[name] = context.input.get(rest)
+            found[name] = inputs.get(rest)
         elif root == "event" and context.event is not None:
             found[name] = getattr(context.event, rest)
         elif name in _FRAME_NAMES and context.frame is not None:
-            found[name] = getattr(context.frame, name)
+            found[name] = context.load(getattr(context.frame, name))
     return found

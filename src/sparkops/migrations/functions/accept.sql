@@ -37,7 +37,7 @@ BEGIN
     IF v_parent.cancel_requested THEN
       RAISE EXCEPTION 'step % was asked to stop', v_parent.id USING ERRCODE = 'SF006';
     END IF;
-    SELECT * INTO v_other FROM runs WHERE parent_step_id = v_parent.id;
+    SELECT * INTO v_other FROM runs WHERE id = v_parent.child_run_id;
     IF FOUND THEN
       RETURN jsonb_build_object('run_id', v_other.id, 'created', false, 'same', true, 'status', v_other.status,
                                 'rings', '[]'::jsonb);

@@ -2,8 +2,8 @@ CREATE OR REPLACE FUNCTION engine.cancel(p_run uuid, p_user uuid, p_error jsonb)
 LANGUAGE plpgsql AS $$
 -- T_CANCEL. What has not started is cancelled at once; what runs is asked to stop, and from this commit on prepares
 -- nothing more. The run ends when its last running step does. Repeating it lets go of steps that have become uncertain
--- meanwhile and changes nothing else; nor does cancelling a run that has ended, or that takes its effects back because
--- it was cancelled. Steps of bodies that were never started are left to `abandon_frames`. p_user NULL: the platform,
+-- meanwhile and changes nothing else; nor does cancelling a run that has ended, or that takes its effects back: what is due
+-- to be undone is undone, and the run ends as it was going to. Steps of bodies that were never started are left to `abandon_frames`. p_user NULL: the platform,
 -- because of p_error. Returns {status, parents: the step to be woken if the run has ended, freed: where a
 -- place may have become free, rings}.
 DECLARE
@@ -14,7 +14,7 @@ DECLARE
   v_ended jsonb;
 BEGIN
   SELECT * INTO v_run FROM runs WHERE id = p_run FOR UPDATE;
-  IF v_run.finished_at IS NOT NULL OR v_run.status = 'compensating' AND v_run.ends_as = 'cancelled'
+  IF v_run.finished_at IS NOT NULL OR v_run.status = 'compensating'
      OR v_run.status = 'cancelling' AND NOT EXISTS (
           SELECT 1 FROM steps WHERE run_id = p_run AND status = 'uncertain') THEN
     RETURN jsonb_build_object('status', v_run.status, 'parents', '[]'::jsonb, 'freed', '[]'::jsonb,

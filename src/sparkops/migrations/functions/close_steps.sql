@@ -2,9 +2,11 @@ CREATE OR REPLACE FUNCTION engine.close_steps(p_items jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- Ends attempts by compare and set on the token. The caller holds the locks of their runs.
 -- p_items: [{step_id, attempt, token, status: succeeded | failed | ready, output, error, outcome, retry_seconds,
--- results: [as record_calls]} or {policy_version, calls: [as note_calls]}]; `ready` is a retry. A step that was asked to
--- stop becomes cancelled whatever it brings; one that leaves an effect behind which must not be repeated and whose
--- outcome nobody knows becomes uncertain; one whose retry would come after its deadline fails.
+-- results: [as record_calls]} or {policy_version, calls: [as note_calls]}]; `ready` is a retry, which starts a
+-- sub-workflow anew if its run has ended. A step that was asked to
+-- stop and succeeded all the same has succeeded, so that what it did can be undone; otherwise it is cancelled. One that
+-- leaves an effect behind which must not be repeated and whose outcome nobody knows becomes uncertain; one whose retry
+-- would come after its deadline fails.
 -- Returns {closed: [{step_id, run_id, status}], events}; what is missing in `closed` was fenced and changed nothing.
 DECLARE
   v_item jsonb;
@@ -48,7 +50,7 @@ BEGIN
            CASE WHEN (s.cancel_requested OR i.status <> 'succeeded') AND EXISTS (
                   SELECT 1 FROM calls k WHERE k.run_id = s.run_id AND k.step_id = s.id
                      AND k.status IN ('prepared', 'unknown') AND k.effect_class = 'unsafe') THEN 'uncertain'
-                WHEN s.cancel_requested THEN 'cancelled'
+                WHEN s.cancel_requested AND i.status <> 'succeeded' THEN 'cancelled'
                 WHEN i.status = 'ready'
                      AND s.fails_at <= clock_timestamp() + make_interval(secs => coalesce(i.retry_seconds, 0))
                 THEN 'failed'
@@ -61,6 +63,8 @@ BEGIN
            output = CASE WHEN h.status = 'succeeded' THEN nullif(i.output, 'null') END,
            error = nullif(i.error, 'null'),
            failures = s.failures + (i.status <> 'succeeded')::int,
+           child_run_id = CASE WHEN h.status = 'ready' THEN (
+             SELECT r.id FROM runs r WHERE r.id = s.child_run_id AND r.finished_at IS NULL) ELSE s.child_run_id END,
            not_before = clock_timestamp() + make_interval(secs => coalesce(i.retry_seconds, 0)),
            ready_at = CASE WHEN h.status = 'ready' THEN clock_timestamp() ELSE s.ready_at END,
            claim_token = NULL, lease_expires_at = NULL, step_deadline_at = NULL,

@@ -22,7 +22,7 @@ DECLARE
   v_asked_to_stop jsonb;
   v_stopped jsonb;
   v_left uuid[] := '{}';
-  v_ended jsonb := '{"parents": []}';
+  v_ended jsonb := '{"parents": [], "events": []}';
   v_handed jsonb := '{"ready": [], "runs": [], "events": []}';
   v_ready uuid[] := '{}';
   v_taken jsonb := '{"claims": [], "events": []}';
@@ -66,14 +66,15 @@ BEGIN
 
   IF cardinality(v_closed) + cardinality(v_stale) < cardinality(p_steps) THEN
     SELECT jsonb_agg(jsonb_build_object('step_id', i.step_id, 'attempt', i.attempt, 'token', i.token,
-                                        'status', 'succeeded', 'outcome', 'succeeded') || i.more)
+                                        'status', 'succeeded', 'outcome', 'succeeded') || i.output || i.more)
       INTO v_asked_to_stop
-      FROM unnest(p_steps, p_attempts, p_tokens, p_more) AS i (step_id, attempt, token, more)
+      FROM unnest(p_steps, p_attempts, p_tokens, p_outputs, p_more) AS i (step_id, attempt, token, output, more)
      WHERE i.step_id <> ALL (v_closed || v_stale);
     v_stopped := engine.close_steps(v_asked_to_stop);
     v_closed := v_closed || ARRAY(SELECT (c ->> 'step_id')::uuid FROM jsonb_array_elements(v_stopped -> 'closed') c);
     v_left := ARRAY(SELECT DISTINCT (c ->> 'run_id')::uuid FROM jsonb_array_elements(v_stopped -> 'closed') c);
     v_recorded := v_recorded || (v_stopped -> 'events');
+    INSERT INTO unadvanced (run_id) SELECT unnest(v_left);
   END IF;
 
   v_events := v_recorded || coalesce(v_events, '[]');
@@ -93,6 +94,7 @@ BEGIN
   RETURN jsonb_build_object(
     'closed', to_jsonb(v_closed), 'stale', to_jsonb(v_stale), 'claims', v_taken -> 'claims',
     'ready', cardinality(v_ready) - jsonb_array_length(v_taken -> 'claims'), 'parents', v_ended -> 'parents',
-    'left', to_jsonb(v_left), 'freed', engine.freed(p_runs),
+    'left', to_jsonb(v_left),
+    'freed', CASE WHEN v_ended -> 'events' = '[]' THEN '[]' ELSE engine.freed(p_runs) END,
     'rings', engine.emit(v_events || (v_handed -> 'events') || (v_taken -> 'events')));
 END $$;

@@ -26,5 +26,6 @@ BEGIN
       v_step, 'step.failed', jsonb_build_object('error', v_step.error, 'finished_at', v_step.finished_at)));
     v_runs := v_runs || to_jsonb(v_step.run_id);
   END LOOP;
+  INSERT INTO unadvanced (run_id) SELECT DISTINCT r::uuid FROM jsonb_array_elements_text(v_runs) r;
   RETURN jsonb_build_object('runs', v_runs, 'rings', engine.emit(v_events));
 END $$;

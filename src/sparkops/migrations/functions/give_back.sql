@@ -4,9 +4,10 @@ LANGUAGE plpgsql AS $$
 -- T_REAP (p_session NULL): steps whose lease ran out or whose time is up. T_RELEASE (p_session given): the steps of
 -- one worker session and of the processes that it had started, at once; p_crashed says whether its process died or gave
 -- them back in peace. What those processes held is given back without blame: they ended because their parent did.
--- A process that dies is held against every step that it held, and the first death isolates each of them: from then on
--- it runs alone in a process of its own, so that only the guilty one dies again. It is given up (`poison`) when its
--- deaths reach max_crashes and the last was one alone: it costs max_crashes processes, and no bystander ever fails.
+-- A process that dies is held against every step that it held. Once is bad luck: the step simply runs again. The second
+-- death isolates it: from then on it runs alone in a process of its own, so that only the guilty one dies again. It is
+-- given up (`poison`) when its deaths reach max_crashes and the last was one alone: it costs max_crashes processes, and no
+-- bystander ever fails.
 -- With p_run only the steps of that run. Never waits for a step and never locks a run, but may wait for budgets and for
 -- the run's counter: see give_back_each.
 -- Returns {runs: [those that must be advanced in a transaction of their own], queues: [those that have work again],
@@ -68,7 +69,7 @@ BEGIN
        SET status = v_status, error = coalesce(v_error, error),
            failures = failures + v_late::int,
            crashes = crashes + v_crashed::int,
-           isolate = isolate OR v_crashed,
+           isolate = isolate OR v_crashed AND crashes >= 1,
            claim_token = NULL, lease_expires_at = NULL, step_deadline_at = NULL,
            not_before = clock_timestamp() + coalesce(v_pause, interval '0'),
            ready_at = CASE WHEN v_status = 'ready' THEN clock_timestamp() ELSE ready_at END,
@@ -87,5 +88,6 @@ BEGIN
       v_runs := v_runs || to_jsonb(v_after.run_id);
     END IF;
   END LOOP;
+  INSERT INTO unadvanced (run_id) SELECT DISTINCT r::uuid FROM jsonb_array_elements_text(v_runs) r;
   RETURN jsonb_build_object('runs', v_runs, 'queues', v_queues, 'count', v_count, 'rings', engine.emit(v_events));
 END $$;

@@ -2,7 +2,7 @@ CREATE OR REPLACE FUNCTION engine.prepare(p jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- T_PREPARE. Writes down what a step is about to do and under which decision; only what comes back with the verdict
 -- `send` may leave the process, and only after this has been committed.
--- p: {step_id, attempt, token, policy_version, calls: [{id, seq, kind, name, tool_hash, request_hash, request,
+-- p: {step_id, attempt, token, policy_version, again: this attempt got no answer before, calls: [{id, seq, kind, name, tool_hash, request_hash, request,
 --     effect_class, bound_micros, outcome, rule, reason, facts, approval_id, approval_seconds, title}]}.
 -- Returns {verdicts, rings}; or {policy_version} when the rules have changed: judge again, then prepare again.
 -- Raises SF001 (not held any more), SF003 (not what was recorded), SF006 (the run was asked to stop), SF007 (a stop is
@@ -30,7 +30,7 @@ BEGIN
     SELECT * INTO v_known FROM calls
       WHERE run_id = v_step.run_id AND step_id = v_step.id AND seq = (v_asked ->> 'seq')::bigint FOR UPDATE;
     v_met := FOUND;
-    v_one := CASE WHEN v_met THEN engine.resume(v_step, v_known, v_asked)
+    v_one := CASE WHEN v_met THEN engine.resume(v_step, v_known, v_asked, (p -> 'again')::boolean)
                   ELSE engine.propose(v_step, v_asked, v_policy) END;
     v_verdicts := v_verdicts || jsonb_build_array(v_one -> 'verdict');
     v_events := v_events || (v_one -> 'events');

@@ -2,7 +2,7 @@ CREATE OR REPLACE FUNCTION engine.record_calls(p_step steps, p_results jsonb) RE
 LANGUAGE plpgsql AS $$
 -- Writes the outcomes of prepared calls and settles what they held. p_results: [{call_id, status: done | failed |
 -- unknown, response, error, usage, cost_micros}]; a cost of null means that nobody knows: the bound is charged.
--- The caller holds the lease of p_step. Returns the events.
+-- The caller holds the lease of p_step. What it has recorded before, and got no answer, is passed over. Returns the events.
 DECLARE
   v_result jsonb;
   v_call calls;
@@ -12,6 +12,7 @@ BEGIN
   FOR v_result IN SELECT * FROM jsonb_array_elements(p_results) LOOP
     SELECT * INTO v_call FROM calls
       WHERE run_id = p_step.run_id AND id = (v_result ->> 'call_id')::uuid AND step_id = p_step.id FOR UPDATE;
+    CONTINUE WHEN v_call.status IN ('done', 'failed') AND v_call.attempt = p_step.attempt;
     v_charged := engine.charge(v_call, (v_result ->> 'cost_micros')::bigint);
     UPDATE calls
        SET status = v_result ->> 'status', response = nullif(v_result -> 'response', 'null'),

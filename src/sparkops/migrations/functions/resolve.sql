@@ -2,14 +2,15 @@ CREATE OR REPLACE FUNCTION engine.resolve(p jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- T_RESOLVE. A person says what became of an effect whose outcome nobody knows. The caller holds the lock of the run,
 -- has checked that the person may, and advances the run afterwards in the same transaction.
--- p: {run_id, step_id, user_id, answer: happened | did_not_happen | fail, call_id or null, response, evidence}.
+-- p: {run_id, step_id, user_id, answer: happened | did_not_happen | fail, call_id, response, evidence}.
 -- `happened`: the call is done with this response, from which the next attempt is answered. `did_not_happen`: it has
--- failed, and the next attempt may make another. `fail`: the step and all its calls in doubt have failed. The step goes
--- on once none of its calls is in doubt; where it was asked to stop it is cancelled instead.
+-- failed, and the next attempt may make another. `fail`: the step and all its calls in doubt have failed. Every answer
+-- names the call that the person saw: the step may have gone on since, and be in doubt about another one. The step
+-- goes on once none of its calls is in doubt; where it was asked to stop it is cancelled instead.
 -- What was charged for an unknown call stays charged, whatever the answer: ledger lines never change. A call that was
 -- prepared and whose hold still stands gives it back if it did not happen.
 -- Returns {result: ok, status, events}, or why nothing was written: {result: closed, status} (the step is not
--- uncertain), {result: call_closed, status}, {result: no_call} (no call of this step), {result: which, calls}.
+-- uncertain), {result: call_closed, status}, {result: no_call} (no call of this step).
 DECLARE
   v_step steps;
   v_call calls;
@@ -26,17 +27,13 @@ BEGIN
   END IF;
   v_open := ARRAY(SELECT id FROM calls WHERE run_id = v_step.run_id AND step_id = v_step.id
                      AND (status = 'unknown' OR status = 'prepared' AND effect_class = 'unsafe') ORDER BY seq);
-  IF v_answer = 'fail' THEN
+  v_meant := ARRAY[(p ->> 'call_id')::uuid];
+  IF NOT v_meant <@ v_open THEN
+    SELECT * INTO v_call FROM calls WHERE run_id = v_step.run_id AND step_id = v_step.id AND id = v_meant[1];
+    RETURN CASE WHEN FOUND THEN jsonb_build_object('result', 'call_closed', 'status', v_call.status)
+                ELSE '{"result": "no_call"}' END;
+  ELSIF v_answer = 'fail' THEN
     v_meant := v_open;
-  ELSIF p ->> 'call_id' IS NULL AND cardinality(v_open) > 1 THEN
-    RETURN jsonb_build_object('result', 'which', 'calls', to_jsonb(v_open));
-  ELSE
-    v_meant := ARRAY[coalesce((p ->> 'call_id')::uuid, v_open[1])];
-    IF NOT v_meant <@ v_open THEN
-      SELECT * INTO v_call FROM calls WHERE run_id = v_step.run_id AND step_id = v_step.id AND id = v_meant[1];
-      RETURN CASE WHEN FOUND THEN jsonb_build_object('result', 'call_closed', 'status', v_call.status)
-                  ELSE '{"result": "no_call"}' END;
-    END IF;
   END IF;
 
   FOR v_call IN SELECT * FROM calls WHERE run_id = v_step.run_id AND id = ANY (v_meant) ORDER BY seq FOR UPDATE LOOP

@@ -1,9 +1,10 @@
-CREATE OR REPLACE FUNCTION engine.resume(p_step steps, p_call calls, p_again jsonb) RETURNS jsonb
+CREATE OR REPLACE FUNCTION engine.resume(p_step steps, p_call calls, p_again jsonb, p_unanswered boolean) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- A call that an earlier attempt has on record is met again. What is recorded counts: a finished call answers from
 -- the record; one that was sent and lost goes out again under the same id if its class allows, else nobody knows; one
 -- that waited goes on if a person said yes to exactly this request and tool. Nothing is sent that the rules of today
--- deny, whatever was decided before.
+-- deny, whatever was decided before. p_unanswered: this attempt has asked before and got no answer, so that what it
+-- prepared itself has not been sent.
 -- Returns {verdict, events}. Raises SF003: the step asks for something else than what it asked for before.
 DECLARE
   v_call calls := p_call;
@@ -22,6 +23,9 @@ BEGIN
 
   IF v_call.status IN ('done', 'failed', 'denied', 'expired') THEN
     v_verdict := 'recorded';
+
+  ELSIF v_call.status = 'prepared' AND v_call.attempt = p_step.attempt AND p_unanswered THEN
+    NULL;  -- the answer that was lost is given again
 
   ELSIF v_call.status = 'prepared' AND v_call.effect_class = 'unsafe' THEN
     v_verdict := 'uncertain';

@@ -5,7 +5,7 @@ LANGUAGE sql AS $$
    WHERE s.status = 'waiting' AND s.wake_at IS NULL
      AND CASE s.waiting_for ->> 'kind'
            WHEN 'run' THEN EXISTS (
-             SELECT 1 FROM runs r WHERE r.parent_step_id = s.id AND r.finished_at IS NOT NULL)
+             SELECT 1 FROM runs r WHERE r.id = s.child_run_id AND r.finished_at IS NOT NULL)
            WHEN 'frames' THEN engine.frames_ended(s.id)
            ELSE false END
    LIMIT p_limit;

@@ -34,7 +34,7 @@ BEGIN
       WHEN 'event' THEN
         engine.event_came(v_step, v_for ->> 'event', (v_for ->> 'after')::timestamptz, v_until)
           OR v_until <= clock_timestamp()
-      WHEN 'run' THEN EXISTS (SELECT 1 FROM runs WHERE parent_step_id = v_step.id AND finished_at IS NOT NULL)
+      WHEN 'run' THEN EXISTS (SELECT 1 FROM runs WHERE id = v_step.child_run_id AND finished_at IS NOT NULL)
       WHEN 'frames' THEN engine.frames_ended(v_step.id) END;
     IF v_there AND v_for ->> 'kind' = 'approval' THEN
       v_status := 'ready';

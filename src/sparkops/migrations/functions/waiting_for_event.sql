@@ -1,9 +1,10 @@
 CREATE OR REPLACE FUNCTION engine.waiting_for_event(p_event uuid, p_after uuid, p_limit int) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
 -- The next steps after p_after, by their ids, that wait for a received event and for which it counts, each with what
--- its filter may read: [{step_id, run_id, key, workflow_version_id, input, steps, frame}].
+-- its filter may read: [{step_id, run_id, project_id, key, workflow_version_id, input, steps, frame}].
   SELECT coalesce(jsonb_agg(jsonb_build_object(
-      'step_id', w.id, 'run_id', w.run_id, 'key', w.node_key, 'workflow_version_id', w.workflow_version_id,
+      'step_id', w.id, 'run_id', w.run_id, 'project_id', w.project_id, 'key', w.node_key,
+      'workflow_version_id', w.workflow_version_id,
       'input', CASE WHEN w.reads_input THEN w.input END,
       'frame', CASE WHEN w.reads_frame THEN engine.frame_view(w.parent_id, w.frame_no) END,
       'steps', (SELECT coalesce(jsonb_object_agg(n.node_key, jsonb_build_object(

@@ -17,6 +17,7 @@ DEFAULT_QUESTION_SECONDS = 24 * 3600
 async def run_approval(attempt: Attempt) -> Json:
     """Ask once; wait until a person has answered; then go on with the answer, or fail with a refusal."""
     request = {"title": attempt.params["title"], "show": attempt.params.get("show")}
+    show = await attempt.engine.payloads.store(attempt.claim.project_id, request["show"])
     expires = attempt.params.get("expires")
     seconds = parse_duration(expires).total_seconds() if expires else DEFAULT_QUESTION_SECONDS
     answer = await ask(
@@ -25,7 +26,7 @@ async def run_approval(attempt: Attempt) -> Json:
         {
             "approval_id": str(new_id()),
             "title": request["title"],
-            "request": request,
+            "request": {**request, "show": show.text},
             "request_hash": digest(request),
             "seconds": seconds,
         },

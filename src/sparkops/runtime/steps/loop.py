@@ -13,7 +13,7 @@ async def run_loop(attempt: Attempt) -> Json:
     while True:
         last = await _last(attempt)
         if last is not None and last.status in ("succeeded", "failed") and await _is_done(attempt, last):
-            return last.output
+            return await attempt.engine.payloads.load(attempt.claim.project_id, last.output)
         if last is None or last.status == "succeeded":
             previous, passes = (None, 0) if last is None else (last.output, last.no)
             await expand_loop(attempt.engine, attempt.claim, attempt.node, previous, passes)

@@ -1,6 +1,8 @@
 """Steps of type `map`: the same steps for each item."""
 
-from sparkops.core.json import Json
+from sparkops.core.json import Json, dumps
+from sparkops.core.payloads import MAX_BYTES, references
+from sparkops.engine.decide import OUTPUT_TOO_LARGE
 from sparkops.engine.expand import Standing, expand_map, first_failed, frames_from, standing
 from sparkops.engine.params import evaluate_items
 from sparkops.engine.wait import wait_for_frames
@@ -35,7 +37,21 @@ async def _expand(attempt: Attempt, stand: Standing | None) -> None:
 
 
 async def _outputs(attempt: Attempt) -> list[Json]:
+    """Return the outputs of all items, large ones read.
+
+    Raises:
+        StepFailed: together they are larger than any output may be, however often one of them occurs.
+    """
     outputs: list[Json] = []
+    size = 0
     while page := await frames_from(attempt.engine, attempt.step_id, len(outputs)):
-        outputs += [frame.output for frame in page]
+        # Page by page: ten thousand outputs just below the bound of a row would fill the memory of the worker.
+        size += len(dumps([frame.output for frame in page]))
+        size += sum(each.size for frame in page for each in references(frame.output))
+        if size > MAX_BYTES:
+            raise StepFailed(
+                OUTPUT_TOO_LARGE,
+                f"The outputs of the items have {size:,} bytes and more as JSON; at most {MAX_BYTES:,} are allowed.",
+            )
+        outputs += [await attempt.engine.payloads.load(attempt.claim.project_id, frame.output) for frame in page]
     return outputs

@@ -5,6 +5,7 @@ asked, not believed); the transaction is read-only; and the connection carries o
 """
 
 import asyncio
+import re
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import asyncpg
+from asyncpg.prepared_stmt import PreparedStatement
 
 from sparkops.core.config import Connection, Settings
 from sparkops.core.json import Json, dumps
@@ -19,7 +21,7 @@ from sparkops.domains.effects.state import EffectClass
 from sparkops.runtime.effects import CallFailed
 from sparkops.runtime.tools.base import Tool, ToolContext, ToolResult
 from sparkops.runtime.tools.sql_privileges import TOO_MUCH
-from sparkops.runtime.tools.sql_values import column_names, from_server, to_server
+from sparkops.runtime.tools.sql_values import bounded_sql, column_names, from_server, to_server
 
 CONNECTIONS_PER_PROCESS = 8
 """To one database. A worker may hold a hundred steps; the database need not hold a hundred connections for it."""
@@ -28,6 +30,8 @@ CONNECT_TIMEOUT_SECONDS = 5.0
 _FETCH = 100
 _MAX_SQL_CHARS = 20_000
 _MAX_PARAMETERS = 100
+_TELLS_ONLY = re.compile(r"\s*(show|explain|insert|update|delete|merge)\b", re.IGNORECASE)
+"""Statements that cannot stand in brackets: the first two give little, the others are refused by the server."""
 
 Postgres: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -151,17 +155,40 @@ async def _read(connection: Postgres, target: _Target, sql: str, parameters: Seq
         )
     names = column_names([attribute.name for attribute in attributes])
     types = [attribute.type.name for attribute in attributes]
+    bounded = not _TELLS_ONLY.match(sql)
+    if bounded:
+        statement = await _prepare_bounded(connection, sql, types, target.settings.max_bytes)
     cursor = await statement.cursor(*to_server(parameters, statement.get_parameters()))
     rows: list[Json] = []
     size = 0
     while records := await cursor.fetch(_FETCH):
         for record in records:
+            if bounded and not record["fits"]:
+                return _result(names, rows, truncated=True)
             row: dict[str, Json] = dict(zip(names, map(from_server, record, types), strict=True))
             size += len(dumps(row))
             if len(rows) == target.settings.max_rows or size > target.settings.max_bytes:
                 return _result(names, rows, truncated=True)
             rows.append(row)
     return _result(names, rows, truncated=False)
+
+
+async def _prepare_bounded(
+    connection: Postgres, sql: str, types: Sequence[str], max_bytes: int
+) -> "PreparedStatement[asyncpg.Record]":
+    """Return the statement such that the server keeps back every row beyond the limit: a field may be enormous.
+
+    See `bounded_sql`. The statement was prepared alone before, so it is whole and cannot reach out of its brackets.
+
+    Raises:
+        CallFailed: something follows the statement.
+    """
+    try:
+        return await connection.prepare(bounded_sql(sql, types, max_bytes))
+    except asyncpg.PostgresSyntaxError:
+        raise CallFailed(
+            "sql-error", "Write one SELECT alone, with no comment after its semicolon.", retryable=False
+        ) from None
 
 
 def _result(names: Sequence[str], rows: list[Json], *, truncated: bool) -> dict[str, Json]:

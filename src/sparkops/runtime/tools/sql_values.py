@@ -28,6 +28,35 @@ def column_names(names: Sequence[str]) -> list[str]:
     return unique
 
 
+_FIXED = frozenset({"bool", "int2", "int4", "int8", "oid", "float4", "float8", "date", "time", "timestamp"})
+_FIXED |= {"timestamptz", "interval", "uuid", "void"}
+_COUNTED = frozenset({"text", "varchar", "bpchar", "bytea"})
+"""Their size is known without their content being read."""
+
+
+def bounded_sql(sql: str, types: Sequence[str], max_bytes: int) -> str:
+    """Return a statement over a whole one that has these types of columns: the same rows up to the limit.
+
+    It has one more column, which says whether the row and all before it have `max_bytes` at most; from the first row
+    on where that is false, all that may be large is null.
+    """
+    columns = [f"c{number}" for number in range(len(types))]
+    sizes = [_size(column, kind) for column, kind in zip(columns, types, strict=True) if kind not in _FIXED]
+    kept = [
+        column if kind in _FIXED else f"CASE WHEN fits THEN {column} END AS {column}"
+        for column, kind in zip(columns, types, strict=True)
+    ]
+    # OFFSET 0 keeps the planner from computing a column once for its size and once more for itself.
+    rows = f"SELECT * FROM ({sql.rstrip().rstrip(';')}\n) AS q ({', '.join(columns)}) OFFSET 0"  # noqa: S608 -- its own
+    fits = f"sum({' + '.join([*sizes, '0::bigint'])}) OVER (ROWS UNBOUNDED PRECEDING) <= {max_bytes}"
+    return f"SELECT {', '.join([*kept, 'fits'])} FROM (SELECT *, {fits} AS fits FROM ({rows}) AS r) AS s"  # noqa: S608
+
+
+def _size(column: str, kind: str) -> str:
+    text = column if kind in _COUNTED else f"{column}::text"
+    return f"coalesce(octet_length({text}), 0)"
+
+
 def from_server(value: Any, type_name: str) -> Json:
     """Return a column's value as JSON.
 

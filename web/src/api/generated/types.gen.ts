@@ -550,6 +550,10 @@ export type Fork = {
     from: string;
     input?: JsonValue;
     /**
+     * Repeat Doubtful
+     */
+    repeat_doubtful?: boolean;
+    /**
      * Version
      */
     version?: number | null;
@@ -1377,6 +1381,8 @@ export type RepeatedEffect = {
  * Rerun
  *
  * Everything again. Without `version` and `input` under those of the source; `input` of null is no input.
+ *
+ * `repeat_doubtful` as for a retry.
  */
 export type Rerun = {
     /**
@@ -1384,6 +1390,10 @@ export type Rerun = {
      */
     budget_micros?: number | null;
     input?: JsonValue;
+    /**
+     * Repeat Doubtful
+     */
+    repeat_doubtful?: boolean;
     /**
      * Version
      */
@@ -1428,7 +1438,7 @@ export type RerunPlan = {
 /**
  * Resolve
  *
- * What a person found out, and how. `call_id` is needed where several calls of the step are in doubt.
+ * What a person found out, and how. `call_id` is the call in doubt that they looked at, one of the step's.
  *
  * `output` is the response of a call that happened.
  */
@@ -1437,7 +1447,7 @@ export type Resolve = {
     /**
      * Call Id
      */
-    call_id?: string | null;
+    call_id: string;
     /**
      * Evidence
      */
@@ -1450,6 +1460,9 @@ export type Resolve = {
  *
  * `keep_calls`: what is done again is answered from the calls that are on record as done, and not bought anew.
  *
+ * `repeat_doubtful`: calls of which nobody knows whether they happened may be made again, although they must not
+ * happen twice.
+ *
  * `budget_micros` of None: what the source was allowed.
  */
 export type Retry = {
@@ -1461,6 +1474,10 @@ export type Retry = {
      * Keep Calls
      */
     keep_calls?: boolean;
+    /**
+     * Repeat Doubtful
+     */
+    repeat_doubtful?: boolean;
 };
 
 /**
@@ -2241,7 +2258,7 @@ export type Verdict = {
  *
  * Why a step runs again.
  */
-export type Why = 'everything' | 'chosen' | 'new' | 'changed' | 'failed' | 'cancelled' | 'not-ended' | 'undone' | 'input' | 'approval' | 'behind';
+export type Why = 'everything' | 'chosen' | 'new' | 'changed' | 'failed' | 'cancelled' | 'not-ended' | 'undone' | 'may-be-undone' | 'input' | 'approval' | 'behind';
 
 /**
  * Worker
@@ -4615,6 +4632,54 @@ export type ResolveStepResponses = {
 };
 
 export type ResolveStepResponse = ResolveStepResponses[keyof ResolveStepResponses];
+
+export type GetValueData = {
+    body?: never;
+    path: {
+        /**
+         * Run Id
+         */
+        run_id: string;
+        /**
+         * Sha256
+         */
+        sha256: string;
+    };
+    query?: never;
+    url: '/api/v1/runs/{run_id}/values/{sha256}';
+};
+
+export type GetValueErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Request Entity Too Large
+     */
+    413: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
+};
+
+export type GetValueError = GetValueErrors[keyof GetValueErrors];
+
+export type GetValueResponses = {
+    /**
+     * Successful Response
+     */
+    200: unknown;
+};
 
 export type GetWorkflowSchemaData = {
     body?: never;

@@ -3,6 +3,7 @@ import { useParams } from 'react-router'
 import { usePolling } from '@/api/use-live'
 import { useSession } from '@/api/use-session'
 import { isOver } from '@/components/faces'
+import { ValuesRun } from '@/components/large'
 import { Page } from '@/components/page'
 import { ProblemPanel } from '@/components/problem-panel'
 import { TabNav } from '@/components/ui/tab-nav'
@@ -43,37 +44,39 @@ export default function RunPage() {
   const messages = calls.data?.filter((call) => call.kind === 'llm').length
   return (
     <Page title={`${run.data.workflow.name} run`}>
-      <div className="absolute inset-0 flex flex-col bg-surface">
-        <RunHeader run={run.data} waiting={open.length > 0} />
-        {isOver(run.data.status) ? null : (
-          <WorkflowHalts project={project} workflowId={run.data.workflow.id} />
-        )}
-        <ApprovalBar
-          approvals={open}
-          userId={session.phase === 'in' ? session.user.id : undefined}
-          onShowStep={(stepId) => select({ stepId, callId: null, item: null })}
-        />
-        <TabNav
-          label="Run"
-          tabs={[
-            { to: to('timeline'), label: 'Timeline', count: run.data.steps_total.toLocaleString('en-US') },
-            { to: to('messages'), label: 'Messages', count: messages },
-            { to: to('calls'), label: 'Calls', count: calls.data && countOf(calls.data.length) },
-            { to: to('artifacts'), label: 'Artifacts', count: artifacts.data?.items.length },
-            { to: to('io'), label: 'Input and output' },
-            { to: to('events'), label: 'Events', count: run.data.last_seq.toLocaleString('en-US') },
-          ]}
-        />
-        <RunTab
-          tab={tab}
-          run={run.data}
-          steps={steps}
-          calls={calls}
-          selection={selection}
-          onSelect={select}
-          poll={poll}
-        />
-      </div>
+      <ValuesRun.Provider value={runId}>
+        <div className="absolute inset-0 flex flex-col bg-surface">
+          <RunHeader run={run.data} waiting={open.length > 0} />
+          {isOver(run.data.status) ? null : (
+            <WorkflowHalts project={project} workflowId={run.data.workflow.id} />
+          )}
+          <ApprovalBar
+            approvals={open}
+            userId={session.phase === 'in' ? session.user.id : undefined}
+            onShowStep={(stepId) => select({ stepId, callId: null, item: null })}
+          />
+          <TabNav
+            label="Run"
+            tabs={[
+              { to: to('timeline'), label: 'Timeline', count: run.data.steps_total.toLocaleString('en-US') },
+              { to: to('messages'), label: 'Messages', count: messages },
+              { to: to('calls'), label: 'Calls', count: calls.data && countOf(calls.data.length) },
+              { to: to('artifacts'), label: 'Artifacts', count: artifacts.data?.items.length },
+              { to: to('io'), label: 'Input and output' },
+              { to: to('events'), label: 'Events', count: run.data.last_seq.toLocaleString('en-US') },
+            ]}
+          />
+          <RunTab
+            tab={tab}
+            run={run.data}
+            steps={steps}
+            calls={calls}
+            selection={selection}
+            onSelect={select}
+            poll={poll}
+          />
+        </div>
+      </ValuesRun.Provider>
     </Page>
   )
 }

@@ -4,6 +4,7 @@ import { Link } from 'react-router'
 import type { Approval } from '@/api/generated/types.gen'
 import { APPROVAL_FACE } from '@/components/faces'
 import { Status } from '@/components/glyph'
+import { ValuesRun } from '@/components/large'
 import { Moment } from '@/components/moment'
 import { Money } from '@/components/money'
 import { ProblemPanel } from '@/components/problem-panel'
@@ -30,7 +31,9 @@ export function ApprovalDetail({ project, id, userId }: ApprovalDetailProps) {
       </header>
       <Facts approval={approval} />
       <div className="flex-1">
-        <ProposedRequest approval={approval} />
+        <ValuesRun.Provider value={approval.run_id}>
+          <ProposedRequest approval={approval} />
+        </ValuesRun.Provider>
       </div>
       <AnswerBar key={approval.id} approval={approval} userId={userId} />
     </article>

@@ -2,6 +2,7 @@ import type { Call } from '@/api/generated/types.gen'
 import { CALL_FACE } from '@/components/faces'
 import { Status } from '@/components/glyph'
 import { JsonView } from '@/components/json-view'
+import { asLarge } from '@/components/large'
 import { Money } from '@/components/money'
 import { Empty } from '@/components/states'
 import { elapsedMs, formatDuration } from '@/lib/format'
@@ -55,6 +56,11 @@ function TurnView({ turn, number }: { turn: Turn; number: number }) {
   const took = call.prepared_at && call.finished_at ? elapsedMs(call.prepared_at, call.finished_at, 0) : null
   return (
     <div className="grid gap-2">
+      {asLarge(call.request) ? (
+        <Block title="Asked">
+          <JsonView label={`Request of turn ${number}`} value={call.request} />
+        </Block>
+      ) : null}
       {heard.map((said, index) => (
         <Message key={index} said={said} />
       ))}
@@ -65,7 +71,15 @@ function TurnView({ turn, number }: { turn: Turn; number: number }) {
         {took === null ? null : <span>{formatDuration(took)}</span>}
         <Money micros={call.cost_micros} />
       </div>
-      {answer ? <Message said={answer} /> : <Writing callId={call.id} />}
+      {asLarge(call.response) ? (
+        <Block title="Model">
+          <JsonView label={`Answer of turn ${number}`} value={call.response} />
+        </Block>
+      ) : answer ? (
+        <Message said={answer} />
+      ) : (
+        <Writing callId={call.id} />
+      )}
       {call.error ? <p className="text-tx-failed">{call.error.message}</p> : null}
     </div>
   )

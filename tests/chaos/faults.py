@@ -1,0 +1,179 @@
+"""What goes wrong, at random: processes die or stop for too long, Redis forgets, answers of commits are lost."""
+
+import asyncio
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from random import Random
+from uuid import UUID
+
+import asyncpg
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from sparkops.local.child import Child
+from sparkops.local.supervisor import Supervisor
+from tests.chaos.proxy import Proxy
+
+SILENT_SECONDS = 9.0
+"""Longer than a hint waits for Redis."""
+
+
+_REGISTERED = "SELECT EXISTS (SELECT 1 FROM worker_sessions WHERE id = ANY ($1))"
+
+
+@dataclass(frozen=True)
+class Kill:
+    """A worker that was killed: its session, and the database's clock a moment before."""
+
+    session: UUID
+    at: float
+
+
+@dataclass
+class Faults:
+    """`pause`: seconds between two faults. `kills` and `outages`, when PostgreSQL was away or no worker lived, are told
+    in seconds since the epoch."""
+
+    stack: Supervisor
+    proxy: Proxy
+    random: Random
+    lease_seconds: float
+    pause: float
+    counts: Counter[str] = field(default_factory=Counter)
+    kills: list[Kill] = field(default_factory=list)
+    outages: list[tuple[float, float]] = field(default_factory=list)
+    _stopped: set[asyncio.Task[None]] = field(default_factory=set)
+    _still: set[int] = field(default_factory=set)
+    """The processes that are stopped now."""
+
+    async def strike(self, times: int) -> None:
+        """Let so many faults happen, each kind once or twice if there are enough, and wait until stopped ones go on."""
+        kinds: Mapping[str, tuple[int, Callable[[], Awaitable[None]]]] = {
+            "worker_kills": (6, self._kill_worker),
+            "lost_answers": (6, self._lose_answers),
+            "zombies": (3, self._stop_worker),
+            "api_kills": (2, self._kill_api),
+            "postgres_kills": (2, self._kill_postgres),
+            "valkey_kills": (1, self._kill_valkey),
+            "redis_flushes": (2, self._flush),
+            "redis_stalls": (1, self._stop_valkey),
+        }
+        names = list(kinds)
+        names *= 2 if times >= 2 * len(kinds) else 1
+        order = names + self.random.choices(names, [kinds[name][0] for name in names], k=max(times - len(names), 0))
+        self.random.shuffle(order)
+        for name in order[:times]:
+            await kinds[name][1]()
+            self.counts[name] += 1
+            await asyncio.sleep(self.random.uniform(0.5, 1.5) * self.pause)
+        if self._stopped:
+            await asyncio.wait(self._stopped)
+
+    async def watch_workers(self) -> None:
+        """Until cancelled: note when no worker lives that has begun to work, for then nobody can take anything up."""
+        since: float | None = None
+        while True:
+            lives = await self._some_worker_lives()
+            now = time.time()
+            if not lives:
+                since = since or now
+            elif since is not None:
+                self.outages.append((since, now))
+                since = None
+            await asyncio.sleep(0.2)
+
+    async def _some_worker_lives(self) -> bool:
+        assert self.stack.embedded is not None
+        there = [(worker.pid, worker._launch) for worker in self.stack.workers]
+        sessions = [UUID(launch.tag) for pid, launch in there if launch is not None and pid and pid not in self._still]
+        try:
+            connection = await asyncpg.connect(self.stack.embedded.app_url, timeout=2)
+            try:
+                return bool(await connection.fetchval(_REGISTERED, sessions))
+            finally:
+                await connection.close(timeout=1)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return False
+
+    async def _kill_worker(self) -> None:
+        worker = self.random.choice(self.stack.workers)
+        launch = worker._launch
+        if worker.pid is not None and launch is not None:
+            self.kills.append(Kill(UUID(launch.tag), time.time()))
+            _send(worker, signal.SIGKILL)
+
+    async def _stop_worker(self) -> None:
+        """Stop a worker for longer than its leases last; then it goes on as if nothing had been."""
+        worker = self.random.choice(self.stack.workers)
+        pid = worker.pid
+        if pid is None or not _send(worker, signal.SIGSTOP):
+            return
+
+        self._still.add(pid)
+
+        async def go_on() -> None:
+            await asyncio.sleep(self.lease_seconds + 3)
+            self._still.discard(pid)
+            if worker.pid == pid:
+                _send(worker, signal.SIGCONT)
+
+        self._stopped.add(task := asyncio.create_task(go_on()))
+        task.add_done_callback(self._stopped.discard)
+
+    async def _kill_api(self) -> None:
+        _send(self.stack.api, signal.SIGKILL)
+
+    async def _kill_postgres(self) -> None:
+        embedded = self.stack.embedded
+        assert embedded is not None
+        began = time.time()
+        _send(embedded.postgres, signal.SIGKILL)
+        await self._until_it_answers(embedded.app_url)
+        self.outages.append((began, time.time()))
+
+    async def _until_it_answers(self, url: str) -> None:
+        async with asyncio.timeout(60):
+            while True:
+                try:
+                    await (await asyncpg.connect(url, timeout=5)).close()
+                except (OSError, TimeoutError, asyncpg.PostgresError):
+                    await asyncio.sleep(0.1)
+                else:
+                    return
+
+    async def _kill_valkey(self) -> None:
+        assert self.stack.embedded is not None
+        _send(self.stack.embedded.valkey, signal.SIGKILL)
+
+    async def _stop_valkey(self) -> None:
+        """Let Redis be silent for longer than anybody waits for it."""
+        assert self.stack.embedded is not None
+        valkey = self.stack.embedded.valkey
+        pid = valkey.pid
+        if pid is None or not _send(valkey, signal.SIGSTOP):
+            return
+        await asyncio.sleep(SILENT_SECONDS)
+        if valkey.pid == pid:
+            _send(valkey, signal.SIGCONT)
+
+    async def _flush(self) -> None:
+        async with Redis.from_url(self.stack.endpoints.redis_url) as client:
+            try:
+                await client.flushall()
+            except RedisError:
+                self.counts["redis_flushes"] -= 1  # it was being restarted
+
+    async def _lose_answers(self) -> None:
+        self.proxy.wanted += self.random.randint(1, 5)
+
+
+def _send(child: Child, number: signal.Signals) -> bool:
+    pid = child.pid
+    if pid is None:
+        return False
+    os.kill(pid, number)
+    return True

@@ -1,0 +1,142 @@
+"""What a campaign came to: what was broken, what was exercised, and how soon the work of the dead went on."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from sparkops.core.db import Database
+from sparkops.engine.invariants import audit
+from tests.chaos.faults import Faults
+from tests.chaos.target import Target
+
+MUST_HAPPEN = (
+    *("fenced_complete", "fenced_prepare", "reaped", "released", "uncertain", "accept_retries", "hints_lost"),
+    *("zombies", "postgres_kills", "redis_flushes", "worker_kills", "lost_answers"),
+)
+"""A campaign in which one of these did not happen has shown nothing about it, and fails."""
+
+PREPARING = ("prepare", "record", "ask", "wait")
+"""Where a worker is refused that has lost its step before it could end it."""
+
+_OUTCOMES = "SELECT outcome, count(*) AS n FROM step_attempts GROUP BY outcome"
+_AGAIN = """
+SELECT extract(epoch FROM b.started_at)::float8 AS at,
+       EXISTS (SELECT 1 FROM worker_sessions w WHERE w.id = b.worker_session AND w.parent_id IS NOT NULL) AS alone
+  FROM step_attempts a
+  JOIN step_attempts b ON b.run_id = a.run_id AND b.step_id = a.step_id AND b.attempt = a.attempt + 1
+ WHERE a.worker_session = $1 AND a.outcome IN ('released', 'lost')
+"""
+
+
+async def broken(database: Database, accepted: Sequence[UUID], target: Target) -> list[str]:
+    """Return every promise that was not kept."""
+    pool = database.pool
+    found = [f"{each.invariant.name}: {each.rows[:3]}" for each in await audit(pool)]
+    runs = {row["id"]: row["status"] for row in await pool.fetch("SELECT id, status FROM runs")}
+    if lost := [run_id for run_id in accepted if run_id not in runs]:
+        found.append(f"{len(lost)} accepted runs do not exist, such as {lost[0]}")
+    final = ("succeeded", "failed", "cancelled", "denied")
+    if open_ones := {str(run_id): status for run_id, status in runs.items() if status not in final}:
+        found.append(f"{len(open_ones)} runs have not ended: {dict(list(open_ones.items())[:3])}")
+    if len(runs) != len(set(accepted)):
+        found.append(f"there are {len(runs)} runs, and {len(set(accepted))} were accepted")
+    calls = {str(row["id"]): row for row in await pool.fetch("SELECT id, sends, prepared_at FROM calls")}
+    for call_id, times in target.got.items():
+        call = calls.get(call_id)
+        if call is None or call["prepared_at"] is None:
+            found.append(f"call {call_id} left without being prepared")
+        elif times > (1 if target.classes[call_id] == "unsafe" else call["sends"]):
+            found.append(f"{target.classes[call_id]} call {call_id} left {times} times, {call['sends']} on record")
+    found += [
+        f"call {call_id} had {len(bodies)} bodies" for call_id, bodies in target.bodies.items() if len(bodies) > 1
+    ]
+    return found
+
+
+async def exercised(database: Database, logs: Sequence[Path], faults: Faults, clients: Counter[str]) -> Counter[str]:
+    """Return how often each thing happened."""
+    outcomes = {row["outcome"]: row["n"] for row in await database.pool.fetch(_OUTCOMES)}
+    counts = Counter(faults.counts) + Counter(clients) + said(logs)
+    counts["reaped"] = outcomes.get("lost", 0)
+    counts["released"] = outcomes.get("released", 0)
+    counts["uncertain"] = outcomes.get("uncertain", 0)
+    counts["attempts"] = sum(outcomes.values())
+    return counts
+
+
+def said(logs: Sequence[Path]) -> Counter[str]:
+    """Count what workers and the API wrote to their logs."""
+    counts: Counter[str] = Counter()
+    for entry in entries(logs):
+        counts.update(_meaning(entry))
+    return counts
+
+
+def isolation_starts(logs: Sequence[Path]) -> list[float]:
+    """Return how many seconds the processes for isolated steps took from their start to their first look for work."""
+    began: dict[str, datetime] = {}
+    found = []
+    for entry in entries(logs):
+        session, at = str(entry.get("session_id")), datetime.fromisoformat(entry.get("timestamp", "1970-01-01"))
+        if entry.get("event") == "isolation.started":
+            began[session] = at
+        elif entry.get("event") == "worker.started" and session in began:
+            found.append((at - began[session]).total_seconds())
+    return sorted(found)
+
+
+def entries(logs: Sequence[Path]) -> Iterator[Mapping[str, Any]]:
+    """Return the lines of the logs that are whole, one log after the other."""
+    for log in logs:
+        for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("{"):
+                with suppress(ValueError):  # cut off by a kill
+                    yield json.loads(line)
+
+
+def _meaning(entry: Mapping[str, Any]) -> list[str]:
+    match entry.get("event"):
+        case "step.fenced":
+            where = entry.get("where")
+            return ["fenced_prepare" if where in PREPARING else f"fenced_{where}"]
+        case "hint.lost":
+            return ["hints_lost"]
+        case "step.interrupted" | "step.broke" | "worker.broke" | "claims.orphaned" as event:
+            return [str(event)]
+        case _:
+            return []
+
+
+async def restarts(database: Database, faults: Faults, *, alone: bool) -> list[float]:
+    """Return how many seconds after its worker died each step ran again, without those in which nobody could.
+
+    `alone`: of the steps that ran again in a process for isolated ones; else of the others. What had been taken from a
+    worker before it died is not counted.
+    """
+    found = []
+    for kill in faults.kills:
+        for row in await database.pool.fetch(_AGAIN, kill.session):
+            if row["alone"] == alone and row["at"] > kill.at:
+                found.append(row["at"] - kill.at - _away(faults.outages, kill.at, row["at"]))
+    return sorted(found)
+
+
+def _away(outages: Sequence[tuple[float, float]], since: float, until: float) -> float:
+    """Return how many of these seconds belong to an outage; outages may overlap."""
+    away, covered = 0.0, since
+    for begin, end in sorted(outages):
+        away += max(0.0, min(end, until) - max(begin, covered))
+        covered = max(covered, min(end, until))
+    return away
+
+
+def quantile(sorted_values: Sequence[float], share: float) -> float:
+    """Return the value below which this share lies; nothing gives 0."""
+    if not sorted_values:
+        return 0.0
+    return sorted_values[min(int(share * len(sorted_values)), len(sorted_values) - 1)]

@@ -1,0 +1,139 @@
+"""Transactions that hold work back, let it go on, and decide what nobody knows."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sparkops.core.ids import new_id
+from sparkops.domains.runs.state import SourceKind
+from sparkops.engine.claim import claim_isolated
+from sparkops.engine.context import Engine, Worker, call
+from sparkops.engine.draft import Rerun
+from sparkops.engine.give_back import release_session
+from sparkops.engine.halts import HaltOrder, Kind, Scope, order_halt, release_halt
+from sparkops.engine.pause import pause_run, resume_run
+from sparkops.engine.put_back import put_back
+from sparkops.engine.rerun import start_rerun
+from sparkops.engine.resolve import Answer, Resolution, resolve_step
+from sparkops.engine.sweep import expire_steps
+from tests.crash.interleavings.cases import COST, Case
+from tests.crash.interleavings.transaction import Transaction, status_of, was_cancelled
+from tests.engine.acts import prepared, proposal, result
+
+
+async def _pause(engine: Engine, case: Case) -> None:
+    await pause_run(engine, case.world.ada, case.run_id)
+
+
+async def _paused(case: Case) -> None:
+    await _pause(case.world.engine, case)
+
+
+async def _resume(engine: Engine, case: Case) -> None:
+    await resume_run(engine, case.world.ada, case.run_id)
+
+
+async def _stop(engine: Engine, case: Case) -> UUID:
+    order = HaltOrder(Kind.STOP, Scope.PROJECT, case.world.project_id, "because")
+    return (await order_halt(engine, case.world.ada, order)).halt_id
+
+
+async def _stopped(case: Case) -> None:
+    case.halt_id = await _stop(case.world.engine, case)
+
+
+async def _release(engine: Engine, case: Case) -> None:
+    assert case.halt_id is not None, "it was ordered before"
+    await release_halt(engine, case.world.ada, case.halt_id)
+
+
+async def _put_back(engine: Engine, case: Case) -> None:
+    await put_back(engine, case.held, [result(case.call_id, cost=COST)], "halted")
+
+
+async def _call_is_recorded(case: Case, said: Any) -> str | None:
+    status = await case.value("SELECT status FROM calls WHERE id = $1::text::uuid", case.call_id)
+    return None if status == "done" else f"a recorded call is {status}"
+
+
+async def _in_doubt(case: Case) -> None:
+    """`spare` has sent what must not be repeated, and its worker is gone."""
+    if await status_of(case, "spare") != "ready":
+        return
+    queue = f"spare of {case.run_id}"
+    third = Worker(new_id(), case.first.epoch, (queue,))
+    await case.world.sql(
+        "UPDATE steps SET queue = $2, not_before = '-infinity' WHERE run_id = $1 AND node_key = 'spare'",
+        case.run_id,
+        queue,
+    )
+    for held in await case.world.claims(third, 1):
+        await prepared(case.world, held, proposal(effect_class="unsafe"))
+    await release_session(case.world.engine, third.session_id, crashed=True)
+
+
+async def _resolve(engine: Engine, case: Case) -> None:
+    step_id = await case.value("SELECT id FROM steps WHERE run_id = $1 AND path = 'spare'", case.run_id)
+    call_id = await case.value("SELECT id FROM calls WHERE step_id = $1", step_id)
+    seen = Resolution(Answer.HAPPENED, "it is in the books", call_id, output={"seen": True})
+    await resolve_step(engine, case.world.ada, case.run_id, step_id, seen)
+
+
+async def _is_resolved(case: Case, said: None) -> str | None:
+    status = await status_of(case, "spare")
+    return None if status == "succeeded" or await was_cancelled(case) else f"a resolved step is {status}"
+
+
+async def _fork(engine: Engine, case: Case) -> UUID:
+    request = Rerun(SourceKind.FORK, start="last", idem_key=f"fork-{case.run_id}")
+    return (await start_rerun(engine, case.world.ada, case.run_id, request)).run_id
+
+
+async def _is_that_fork(case: Case, said: UUID) -> str | None:
+    found = await case.value("SELECT id FROM runs WHERE idem_key = $1", f"fork-{case.run_id}")
+    return None if found == said else f"forked {said}, found {found}"
+
+
+async def _too_late(case: Case) -> None:
+    """The deadline of `free`, which is ready, and of `asks`, which waits, is over."""
+    await case.sql(
+        "UPDATE steps SET fails_at = clock_timestamp(), deadline = interval '1 second' "
+        "WHERE run_id = $1 AND node_key IN ('free', 'asks') AND finished_at IS NULL"
+    )
+
+
+async def _expire(engine: Engine, case: Case) -> None:
+    await expire_steps(engine)
+
+
+async def _alone(case: Case) -> None:
+    await case.sql("UPDATE steps SET isolate = true WHERE run_id = $1 AND node_key = 'free' AND status = 'ready'")
+
+
+async def _claim_alone(engine: Engine, case: Case) -> int:
+    return len(await claim_isolated(engine, case.second))
+
+
+async def _displace(engine: Engine, case: Case) -> Any:
+    """The platform cancels a run whose time is over."""
+    error = {"code": "timeout", "message": "too long"}
+    return await call(engine.database.pool, "cancel", case.run_id, None, error)
+
+
+async def _is_stopped(case: Case, said: Any) -> str | None:
+    status = await case.world.status(case.run_id)
+    return None if status == "cancelled" else f"a run that was stopped is {status}"
+
+
+CONTROL: Sequence[Transaction] = (
+    Transaction("PAUSE", _pause, repeats=True),
+    Transaction("RESUME", _resume, repeats=True, ready=_paused, late=True),
+    Transaction("STOP", _stop, repeats=True),
+    Transaction("GO ON", _release, repeats=True, ready=_stopped, late=True),
+    Transaction("PUT BACK", _put_back, repeats=False, kept=_call_is_recorded),
+    Transaction("RESOLVE", _resolve, repeats=True, ready=_in_doubt, kept=_is_resolved),
+    Transaction("FORK", _fork, repeats=True, kept=_is_that_fork),
+    Transaction("DEADLINE", _expire, repeats=True, ready=_too_late),
+    Transaction("ALONE", _claim_alone, repeats=True, ready=_alone),
+    Transaction("OVERDUE", _displace, repeats=True, kept=_is_stopped),
+)
