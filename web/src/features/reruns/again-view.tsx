@@ -3,6 +3,7 @@ import { type FormEvent, useState } from 'react'
 import { Link } from 'react-router'
 import type { RerunPlan, Run, WorkflowVersion } from '@/api/generated/types.gen'
 import { RequestFailed } from '@/api/problem'
+import { largeParts } from '@/components/large'
 import { ProblemLine, ProblemPanel } from '@/components/problem-panel'
 import { type Draft, draftOf, readDraft } from '@/components/schema-form/draft'
 import { inOrderOf, readSchema } from '@/components/schema-form/schema'
@@ -137,7 +138,8 @@ function Form({ run, kind, from, shown, plan, problem, keepCalls, onStarted, chi
   const [key] = useState(randomKey)
   const start = useStartAgain(run.id)
 
-  const takesInput = kind !== 'retry' && (schema.properties.length > 0 || schema.open)
+  const tooLarge = kind !== 'retry' && largeParts(run.input).length > 0
+  const takesInput = kind !== 'retry' && !tooLarge && (schema.properties.length > 0 || schema.open)
   const read = readDraft(schema, draft, false)
   const changed = takesInput ? changedInputs(run.input, read.value) : []
   const steps = plan ? withChanges(plan.steps, changed, shown.steps) : []
@@ -177,6 +179,11 @@ function Form({ run, kind, from, shown, plan, problem, keepCalls, onStarted, chi
       <div className="flex w-[340px] shrink-0 flex-col border-r border-line bg-surface max-md:w-full">
         <div className="grid min-h-0 flex-1 content-start gap-4 overflow-y-auto px-4 py-4">
           {children}
+          {tooLarge ? (
+            <p className="text-ink-2">
+              The input is too large to be changed here. The new run gets that of this run.
+            </p>
+          ) : null}
           {takesInput ? (
             <section aria-label="Input" className="grid gap-4">
               <h2 className="text-dense font-medium text-ink-2">Input</h2>
