@@ -19,7 +19,7 @@ import { formatMoney, plural } from '@/lib/format'
 import { paths } from '@/lib/paths'
 import { randomKey } from '@/lib/random-key'
 import { type Order, type PlanQuestion, planQuery, useStartAgain } from './api'
-import { changedInputs, sumUp, withChanges } from './fates'
+import { calledAnew, changedInputs, sumUp, withChanges } from './fates'
 import { PlanTable } from './plan-table'
 import { Repeats } from './repeats'
 
@@ -143,7 +143,8 @@ function Form({ run, kind, from, shown, plan, problem, keepCalls, onStarted, chi
   const read = readDraft(schema, draft, false)
   const changed = takesInput ? changedInputs(run.input, read.value) : []
   const steps = plan ? withChanges(plan.steps, changed, shown.steps) : []
-  const repeats = plan?.totals.repeats ?? 0
+  const anew = plan ? calledAnew(plan.steps, steps) : []
+  const toAgree = (plan?.totals.repeats ?? 0) + anew.length > 0
 
   const submit = (event: FormEvent) => {
     event.preventDefault()
@@ -220,7 +221,7 @@ function Form({ run, kind, from, shown, plan, problem, keepCalls, onStarted, chi
             <Button
               type="submit"
               variant="primary"
-              disabled={start.isPending || !plan || (repeats > 0 && !agreed)}
+              disabled={start.isPending || !plan || (toAgree && !agreed)}
             >
               {start.isPending ? 'Starting' : VERB[kind]}
             </Button>
@@ -228,7 +229,7 @@ function Form({ run, kind, from, shown, plan, problem, keepCalls, onStarted, chi
               Back to the run
             </Link>
           </div>
-          {repeats > 0 && !agreed ? (
+          {toAgree && !agreed ? (
             <p className="text-dense text-ink-3">First agree to what happens again.</p>
           ) : null}
         </div>
@@ -237,8 +238,14 @@ function Form({ run, kind, from, shown, plan, problem, keepCalls, onStarted, chi
         {problem ? <ProblemPanel error={problem} /> : null}
         {plan ? (
           <>
-            <Totals plan={plan} steps={steps} />
-            <Repeats effects={plan.effects} total={repeats} agreed={agreed} onAgree={setAgreed} />
+            <Totals plan={plan} steps={steps} unsure={anew.length > 0} />
+            <Repeats
+              effects={plan.effects}
+              total={plan.totals.repeats}
+              anew={anew}
+              agreed={agreed}
+              onAgree={setAgreed}
+            />
             <PlanTable steps={steps} />
             {plan.gone.length > 0 ? (
               <p className="px-4 py-2 text-ink-2">
@@ -258,7 +265,9 @@ function Form({ run, kind, from, shown, plan, problem, keepCalls, onStarted, chi
   )
 }
 
-function Totals({ plan, steps }: { plan: RerunPlan; steps: RerunPlan['steps'] }) {
+type TotalsProps = { plan: RerunPlan; steps: RerunPlan['steps']; unsure: boolean }
+
+function Totals({ plan, steps, unsure }: TotalsProps) {
   const sums = sumUp(steps)
   return (
     <dl aria-label="Sums" className="flex flex-wrap gap-x-10 gap-y-2 border-b border-line px-4 py-3">
@@ -275,9 +284,11 @@ function Totals({ plan, steps }: { plan: RerunPlan; steps: RerunPlan['steps'] })
       ) : null}
       <Total
         name="Repeats outside"
-        value={plan.totals.repeats === 0 ? 'Nothing' : plural(plan.totals.repeats, 'effect')}
+        value={
+          plan.totals.repeats > 0 ? plural(plan.totals.repeats, 'effect') : unsure ? 'Perhaps' : 'Nothing'
+        }
       >
-        {plan.totals.repeats === 0 ? 'no side effect happens twice' : 'listed below'}
+        {plan.totals.repeats > 0 || unsure ? 'see below' : 'no side effect happens twice'}
       </Total>
     </dl>
   )
