@@ -133,7 +133,7 @@ function Form({ run, kind, from, shown, plan, problem, keepCalls, onStarted, chi
   const schema = inOrderOf(shown.source, readSchema(shown.input_schema))
   const [draft, setDraft] = useState<Draft>(() => draftOf(schema, run.input))
   const [budget, setBudget] = useState('')
-  const [agreed, setAgreed] = useState(false)
+  const [agreedTo, setAgreedTo] = useState<string | null>(null)
   const [errors, setErrors] = useState<ReadonlyMap<string, string>>(new Map())
   const [key] = useState(randomKey)
   const start = useStartAgain(run.id)
@@ -145,6 +145,9 @@ function Form({ run, kind, from, shown, plan, problem, keepCalls, onStarted, chi
   const steps = plan ? withChanges(plan.steps, changed, shown.steps) : []
   const anew = plan ? calledAnew(plan.steps, steps) : []
   const toAgree = (plan?.totals.repeats ?? 0) + anew.length > 0
+  // Who agreed to some repeats has not agreed to others.
+  const repeated = JSON.stringify([plan?.effects.map((one) => one.call_id), anew.map((one) => one.key)])
+  const agreed = agreedTo === repeated
 
   const submit = (event: FormEvent) => {
     event.preventDefault()
@@ -244,7 +247,7 @@ function Form({ run, kind, from, shown, plan, problem, keepCalls, onStarted, chi
               total={plan.totals.repeats}
               anew={anew}
               agreed={agreed}
-              onAgree={setAgreed}
+              onAgree={(yes) => setAgreedTo(yes ? repeated : null)}
             />
             <PlanTable steps={steps} />
             {plan.gone.length > 0 ? (
