@@ -17,6 +17,7 @@ from tests.e2e.test_pages import SLOW_MS, picture, visitor
 pytestmark = pytest.mark.xdist_group("platform")
 
 PROJECT = "weather"
+"""The only one: with two of them people choose after they have signed in."""
 
 TRIP = """
 version: 1
@@ -112,7 +113,7 @@ async def test_a_run_with_a_branch_items_a_sub_workflow_and_a_wait_is_seen_live(
 ) -> None:
     async with visitor(browser, platform, platform.owner_login) as page:
         run_id = await start(platform, PACKING, TRIP, cities=["Rome", "Oslo", "Atlantis", "Lima", "Quito"])
-        await page.goto(f"/p/weather/runs/{run_id}")
+        await page.goto(f"/p/{PROJECT}/runs/{run_id}")
         await seen(row(page, "^size, branch → visit, Succeeded"))
         await seen(row(page, "^postcard, .*Skipped"))
         await seen(row(page, r"^visit, map \d of 5.*Under way"))
@@ -152,7 +153,7 @@ async def test_a_run_with_a_branch_items_a_sub_workflow_and_a_wait_is_seen_live(
 async def test_a_run_is_paused_and_goes_on_when_it_is_resumed(browser: Browser, platform: Platform) -> None:
     async with visitor(browser, platform, platform.owner_login, scheme="dark") as page:
         run_id = await start(platform, TWO)
-        await page.goto(f"/p/weather/runs/{run_id}")
+        await page.goto(f"/p/{PROJECT}/runs/{run_id}")
         await page.get_by_role("button", name="Pause run").click()
         await seen(page.get_by_role("status", name="Why this run is held").get_by_text("Paused"))
         await seen(row(page, "^first, .*Succeeded"))
@@ -166,21 +167,21 @@ async def test_the_kill_switch_is_thrown_with_a_reason_shown_everywhere_and_rele
     browser: Browser, platform: Platform
 ) -> None:
     async with visitor(browser, platform, platform.owner_login) as page:
-        await page.goto("/p/weather/control")
+        await page.goto(f"/p/{PROJECT}/control")
         await page.get_by_role("button", name="Stop project").click()
-        dialog = page.get_by_role("dialog", name="Stop the project weather?")
+        dialog = page.get_by_role("dialog", name=f"Stop the project {PROJECT}?")
         await dialog.get_by_role("button", name="Stop now").click()
         await seen(dialog.get_by_text("Say why"))
         await picture(page, "kill-switch-light")
         await dialog.get_by_label("Reason").fill("It spends too much.")
         await dialog.get_by_label("to confirm").fill(PROJECT)
         await dialog.get_by_role("button", name="Stop now").click()
-        banner = page.get_by_role("region", name="The project weather is stopped")
+        banner = page.get_by_role("region", name=f"The project {PROJECT} is stopped")
         await seen(banner.get_by_text("It spends too much."))
         await picture(page, "stopped-light")
 
         run_id = await start(platform, TWO)
-        await page.goto(f"/p/weather/runs/{run_id}")
+        await page.goto(f"/p/{PROJECT}/runs/{run_id}")
         await seen(banner)
         await seen(row(page, "^first, .*Queued"))
         await picture(page, "run-stopped-light")
@@ -196,7 +197,7 @@ async def test_a_failed_run_is_retried_by_its_plan_and_forked_with_another_input
     run_id = await start(platform, INVOICE)
     await ended(platform, run_id, "failed")
     async with visitor(browser, platform, platform.owner_login) as page:
-        await page.goto(f"/p/weather/runs/{run_id}")
+        await page.goto(f"/p/{PROJECT}/runs/{run_id}")
         await page.get_by_role("link", name="Retry run").click()
         plan = page.get_by_role("table", name="Plan")
         await seen(plan.get_by_role("row", name=re.compile("^Kept file")))
@@ -206,7 +207,7 @@ async def test_a_failed_run_is_retried_by_its_plan_and_forked_with_another_input
         await seen(page.get_by_role("navigation", name="Lineage").get_by_text("Retry of run"))
         await seen(page.get_by_role("link", name="Retry run"))
 
-        await page.goto(f"/p/weather/runs/{run_id}/again/fork?from=file")
+        await page.goto(f"/p/{PROJECT}/runs/{run_id}/again/fork?from=file")
         await seen(page.get_by_role("region", name="Side effects that repeat").get_by_text("files.write"))
         fork = page.get_by_role("button", name="Fork run")
         await expect(fork).to_be_disabled()
@@ -237,7 +238,7 @@ async def test_what_became_of_a_call_in_doubt_is_said_with_evidence(browser: Bro
     os.kill(pid, signal.SIGKILL)
     await ended(platform, run_id, "attention")
     async with visitor(browser, platform, platform.owner_login) as page:
-        await page.goto(f"/p/weather/runs/{run_id}")
+        await page.goto(f"/p/{PROJECT}/runs/{run_id}")
         await seen(page.get_by_text("nobody knows whether an effect happened"))
         await page.get_by_role("link", name="Say what happened").first.click()
         await seen(page.get_by_role("region", name="Request").get_by_text("pg_sleep"))
@@ -249,5 +250,5 @@ async def test_what_became_of_a_call_in_doubt_is_said_with_evidence(browser: Bro
         await picture(page, "doubt-light")
         await page.get_by_role("button", name="Record this answer").click()
         await seen(page.get_by_text("Nothing is in doubt"))
-        await page.goto(f"/p/weather/runs/{run_id}")
+        await page.goto(f"/p/{PROJECT}/runs/{run_id}")
         await seen(row(page, "^receipt, .*Succeeded"))

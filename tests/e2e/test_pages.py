@@ -59,6 +59,7 @@ async def start_run(page: Page, year: str) -> None:
     await page.goto("/p/weather/runs")
     await page.get_by_role("button", name="Run workflow").first.click()
     form = page.get_by_role("dialog", name="Run workflow")
+    await form.get_by_label("Workflow").select_option(label="weather-report")
     await form.get_by_label("year").fill(year)
     await form.get_by_role("button", name="Start run").click()
     await expect(page.get_by_role("heading", name=re.compile("weather-report"))).to_be_visible(timeout=SLOW_MS)

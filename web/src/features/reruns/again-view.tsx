@@ -3,6 +3,7 @@ import { type FormEvent, useState } from 'react'
 import { Link } from 'react-router'
 import type { RerunPlan, Run, WorkflowVersion } from '@/api/generated/types.gen'
 import { RequestFailed } from '@/api/problem'
+import { largeParts } from '@/components/large'
 import { ProblemLine, ProblemPanel } from '@/components/problem-panel'
 import { type Draft, draftOf, readDraft } from '@/components/schema-form/draft'
 import { inOrderOf, readSchema } from '@/components/schema-form/schema'
@@ -18,7 +19,7 @@ import { formatMoney, plural } from '@/lib/format'
 import { paths } from '@/lib/paths'
 import { randomKey } from '@/lib/random-key'
 import { type Order, type PlanQuestion, planQuery, useStartAgain } from './api'
-import { changedInputs, sumUp, withChanges } from './fates'
+import { calledAnew, changedInputs, sumUp, withChanges } from './fates'
 import { PlanTable } from './plan-table'
 import { Repeats } from './repeats'
 
@@ -132,16 +133,21 @@ function Form({ run, kind, from, shown, plan, problem, keepCalls, onStarted, chi
   const schema = inOrderOf(shown.source, readSchema(shown.input_schema))
   const [draft, setDraft] = useState<Draft>(() => draftOf(schema, run.input))
   const [budget, setBudget] = useState('')
-  const [agreed, setAgreed] = useState(false)
+  const [agreedTo, setAgreedTo] = useState<string | null>(null)
   const [errors, setErrors] = useState<ReadonlyMap<string, string>>(new Map())
   const [key] = useState(randomKey)
   const start = useStartAgain(run.id)
 
-  const takesInput = kind !== 'retry' && (schema.properties.length > 0 || schema.open)
+  const tooLarge = kind !== 'retry' && largeParts(run.input).length > 0
+  const takesInput = kind !== 'retry' && !tooLarge && (schema.properties.length > 0 || schema.open)
   const read = readDraft(schema, draft, false)
   const changed = takesInput ? changedInputs(run.input, read.value) : []
   const steps = plan ? withChanges(plan.steps, changed, shown.steps) : []
-  const repeats = plan?.totals.repeats ?? 0
+  const anew = plan ? calledAnew(plan.steps, steps) : []
+  const toAgree = (plan?.totals.repeats ?? 0) + anew.length > 0
+  // Who agreed to some repeats has not agreed to others.
+  const repeated = JSON.stringify([plan?.effects.map((one) => one.call_id), anew.map((one) => one.key)])
+  const agreed = agreedTo === repeated
 
   const submit = (event: FormEvent) => {
     event.preventDefault()
@@ -177,6 +183,11 @@ function Form({ run, kind, from, shown, plan, problem, keepCalls, onStarted, chi
       <div className="flex w-[340px] shrink-0 flex-col border-r border-line bg-surface max-md:w-full">
         <div className="grid min-h-0 flex-1 content-start gap-4 overflow-y-auto px-4 py-4">
           {children}
+          {tooLarge ? (
+            <p className="text-ink-2">
+              The input is too large to be changed here. The new run gets that of this run.
+            </p>
+          ) : null}
           {takesInput ? (
             <section aria-label="Input" className="grid gap-4">
               <h2 className="text-dense font-medium text-ink-2">Input</h2>
@@ -213,7 +224,7 @@ function Form({ run, kind, from, shown, plan, problem, keepCalls, onStarted, chi
             <Button
               type="submit"
               variant="primary"
-              disabled={start.isPending || !plan || (repeats > 0 && !agreed)}
+              disabled={start.isPending || !plan || (toAgree && !agreed)}
             >
               {start.isPending ? 'Starting' : VERB[kind]}
             </Button>
@@ -221,7 +232,7 @@ function Form({ run, kind, from, shown, plan, problem, keepCalls, onStarted, chi
               Back to the run
             </Link>
           </div>
-          {repeats > 0 && !agreed ? (
+          {toAgree && !agreed ? (
             <p className="text-dense text-ink-3">First agree to what happens again.</p>
           ) : null}
         </div>
@@ -230,8 +241,14 @@ function Form({ run, kind, from, shown, plan, problem, keepCalls, onStarted, chi
         {problem ? <ProblemPanel error={problem} /> : null}
         {plan ? (
           <>
-            <Totals plan={plan} steps={steps} />
-            <Repeats effects={plan.effects} total={repeats} agreed={agreed} onAgree={setAgreed} />
+            <Totals plan={plan} steps={steps} unsure={anew.length > 0} />
+            <Repeats
+              effects={plan.effects}
+              total={plan.totals.repeats}
+              anew={anew}
+              agreed={agreed}
+              onAgree={(yes) => setAgreedTo(yes ? repeated : null)}
+            />
             <PlanTable steps={steps} />
             {plan.gone.length > 0 ? (
               <p className="px-4 py-2 text-ink-2">
@@ -251,7 +268,9 @@ function Form({ run, kind, from, shown, plan, problem, keepCalls, onStarted, chi
   )
 }
 
-function Totals({ plan, steps }: { plan: RerunPlan; steps: RerunPlan['steps'] }) {
+type TotalsProps = { plan: RerunPlan; steps: RerunPlan['steps']; unsure: boolean }
+
+function Totals({ plan, steps, unsure }: TotalsProps) {
   const sums = sumUp(steps)
   return (
     <dl aria-label="Sums" className="flex flex-wrap gap-x-10 gap-y-2 border-b border-line px-4 py-3">
@@ -268,9 +287,11 @@ function Totals({ plan, steps }: { plan: RerunPlan; steps: RerunPlan['steps'] })
       ) : null}
       <Total
         name="Repeats outside"
-        value={plan.totals.repeats === 0 ? 'Nothing' : plural(plan.totals.repeats, 'effect')}
+        value={
+          plan.totals.repeats > 0 ? plural(plan.totals.repeats, 'effect') : unsure ? 'Perhaps' : 'Nothing'
+        }
       >
-        {plan.totals.repeats === 0 ? 'no side effect happens twice' : 'listed below'}
+        {plan.totals.repeats > 0 || unsure ? 'see below' : 'no side effect happens twice'}
       </Total>
     </dl>
   )

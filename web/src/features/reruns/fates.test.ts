@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { aPlannedStep } from '@/test/factories'
-import { changedInputs, sumUp, withChanges } from './fates'
+import { calledAnew, changedInputs, sumUp, withChanges } from './fates'
 
 const outline = [
   { id: 'fetch', needs: [] },
@@ -26,6 +26,12 @@ test('a step that reads a changed input runs again, with all that needs it, in w
     ['other', true, null],
   ])
   expect(found[0]?.explanation).toContain('fetch')
+})
+
+test('what only the changed input makes run again is named if it made calls', () => {
+  const calling = steps.map((step) => ({ ...step, calls: step.key === 'read' ? 0 : 2 }))
+  const changed = withChanges(calling, ['city'], outline)
+  expect(calledAnew(calling, changed).map((step) => step.key)).toEqual(['fetch'])
 })
 
 test('without a change the plan is the one of the server', () => {

@@ -53,6 +53,12 @@ function because(
     : { why: 'behind', because: [...behind], explanation: `It needs what runs again: ${behind.join(', ')}.` }
 }
 
+/** The steps that only a changed input makes run again and that made calls: these are made anew, whatever they do. */
+export const calledAnew = (plan: readonly PlannedStep[], changed: readonly PlannedStep[]): PlannedStep[] => {
+  const kept = new Set(plan.filter((step) => step.kept).map((step) => step.key))
+  return changed.filter((step) => !step.kept && step.calls > 0 && kept.has(step.key))
+}
+
 export type Sums = { kept: number; keptMicros: number; again: number; againMicros: number; keptCalls: number }
 
 export function sumUp(steps: readonly PlannedStep[]): Sums {

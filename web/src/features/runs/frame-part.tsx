@@ -10,7 +10,7 @@ import { ProblemPanel } from '@/components/problem-panel'
 import { Skeleton } from '@/components/states'
 import { Button } from '@/components/ui/button'
 import { frameQuery, frameStepsQuery } from './frames-api'
-import { frameName, stepAbout } from './step-words'
+import { frameName, itemWords, stepAbout } from './step-words'
 
 const POLL_MS = 3000
 
@@ -69,7 +69,7 @@ export function FramePart({ runId, step, no, onOpen, onSelect }: FramePartProps)
       {frame.data?.value ? (
         <JsonView
           label={step.type === 'map' ? 'The item' : 'What the pass before gave'}
-          value={frame.data.value}
+          value={itemWords(frame.data.value)}
           className="mt-2"
         />
       ) : null}

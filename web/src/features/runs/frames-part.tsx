@@ -10,7 +10,7 @@ import { Button } from '@/components/ui/button'
 import { cn } from '@/lib/cn'
 import { FRAMES_A_PAGE, framesOfStatusQuery, framesPageQuery } from './frames-api'
 import { Part } from './part'
-import { frameName, frameWords } from './step-words'
+import { frameName, frameWords, itemWords } from './step-words'
 
 const POLL_MS = 3000
 const ROW_HEIGHT = 40
@@ -194,7 +194,7 @@ function FrameRow({ type, no, frame, onOpen }: FrameRowProps) {
       )}
       <span className="flex min-w-0 items-baseline gap-2 leading-4">
         <span className="shrink-0 font-medium">{frameName(type, no)}</span>
-        <code className="truncate font-mono text-meta text-ink-3">{frame?.value}</code>
+        <code className="truncate font-mono text-meta text-ink-3">{itemWords(frame?.value ?? null)}</code>
       </span>
       {frame?.error ? (
         <span className="col-start-2 truncate text-dense leading-4 text-tx-failed">

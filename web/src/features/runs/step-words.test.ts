@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { stepFace } from '@/components/faces'
 import { aStep } from '@/test/factories'
-import { frameWords, needWords, skipWords, stepAbout, undoes, waitWords } from './step-words'
+import { frameWords, itemWords, needWords, skipWords, stepAbout, undoes, waitWords } from './step-words'
 
 const frames = {
   total: 12,
@@ -21,6 +21,12 @@ test('a step says what it is and how far it is', () => {
   expect(stepAbout(aStep({ key: 'book:undo', undo_of: 'x' }))).toBe('takes back book')
   expect(frameWords({ type: 'loop', frames: { ...frames, total: null, failed: 0 } })).toBe('3 passes done')
   expect(undoes(aStep())).toBeNull()
+})
+
+test('a large item says that it is one', () => {
+  expect(itemWords('{"$blob": {"type": "string"')).toBe('a large value')
+  expect(itemWords('"Rome"')).toBe('"Rome"')
+  expect(itemWords(null)).toBeNull()
 })
 
 test('a wait says for what', () => {

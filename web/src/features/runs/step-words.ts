@@ -16,6 +16,10 @@ export const isContainer = (step: Pick<Step, 'type'>): boolean => step.type === 
 export const frameName = (type: string, no: number): string =>
   type === 'map' ? `Item ${(no + 1).toLocaleString('en-US')}` : `Pass ${no.toLocaleString('en-US')}`
 
+/** The beginning of an item as it is listed; one that is too large for that only says so. */
+export const itemWords = (value: string | null): string | null =>
+  value?.startsWith('{"$blob"') ? 'a large value' : value
+
 /** How far a map or loop is; null: it has not begun. */
 export function frameWords({ type, frames }: Pick<Step, 'type' | 'frames'>): string | null {
   if (!frames) return null
