@@ -159,11 +159,12 @@ function Form({ run, kind, from, shown, plan, problem, keepCalls, onStarted, chi
     const again = {
       budget_micros: limit.micros,
       version: shown.version,
+      repeat_doubtful: agreed,
       ...(changed.length > 0 ? { input: read.value as never } : {}),
     }
     const order: Order =
       kind === 'retry'
-        ? { kind, body: { keep_calls: keepCalls, budget_micros: limit.micros } }
+        ? { kind, body: { keep_calls: keepCalls, repeat_doubtful: agreed, budget_micros: limit.micros } }
         : kind === 'fork'
           ? { kind, body: { ...again, from: from ?? '' } }
           : { kind, body: again }

@@ -34,7 +34,7 @@ export function Repeats({ effects, total, anew, agreed, onAgree }: RepeatsProps)
               {effect.arguments}
             </code>
             <span className="text-dense text-ink-3">
-              {CALL_FACE[effect.status].label}
+              {effect.status === 'failed' ? 'Given up, nobody knows' : CALL_FACE[effect.status].label}
               {effect.at ? (
                 <>
                   , <Moment at={effect.at} />
