@@ -13,6 +13,7 @@ from typing import Any
 import asyncpg
 
 from benchmarks.limits import measure_limits
+from benchmarks.plain import PlainClient
 from benchmarks.report import Report
 from benchmarks.throughput import w3, w5
 from benchmarks.weight import measure_weight
@@ -45,7 +46,9 @@ async def measure(wanted: Sequence[str], workers: int) -> None:
                     await measure_weight(report, os.getpid(), stack.data.root)
                 for name in wanted:
                     if name in WORKLOADS:
-                        await WORKLOADS[name](Bench(client, owner, PROJECT, report, os.getpid()))
+                        plain = PlainClient(client.url, client.token or "")
+                        await WORKLOADS[name](Bench(client, owner, PROJECT, report, os.getpid(), plain))
+                        plain.close()
                 if "limits" in wanted:
                     await measure_limits(report, stack.embedded)
             await owner.close()
