@@ -60,9 +60,13 @@ async def get_door(request: Request) -> Door:
 DoorDep = Annotated[Door, Depends(get_door)]
 
 
-async def get_session(door: DoorDep) -> AsyncIterator[AsyncSession]:
-    """Open the request's one transaction: committed when the route has returned, rolled back when it raised."""
-    async with door.database.sessions.begin() as session:
+async def get_session(request: Request, door: DoorDep) -> AsyncIterator[AsyncSession]:
+    """Open the request's one transaction: committed when the route has returned, rolled back when it raised.
+
+    A GET changes nothing, and has none.
+    """
+    sessions = door.database.reads if request.method == "GET" else door.database.sessions
+    async with sessions.begin() as session:
         yield session
 
 

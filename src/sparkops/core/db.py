@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -77,13 +78,19 @@ class Base(DeclarativeBase):
     }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Database:
     """One process's way to PostgreSQL. Both pools connect under the application role."""
 
     engine: AsyncEngine
     sessions: async_sessionmaker[AsyncSession]
     pool: "asyncpg.Pool[asyncpg.Record]"
+
+    @cached_property
+    def reads(self) -> async_sessionmaker[AsyncSession]:
+        """Sessions over the same pool for what only reads: without a transaction around the statements, which at this
+        isolation would not see one moment either, and costs two round trips."""
+        return async_sessionmaker(self.engine.execution_options(isolation_level="AUTOCOMMIT"), expire_on_commit=False)
 
     async def close(self) -> None:
         """Close both pools; running statements are given five seconds."""
