@@ -12,6 +12,7 @@ from typing import Any
 
 import asyncpg
 
+from benchmarks.growth import growth
 from benchmarks.limits import measure_limits
 from benchmarks.plain import PlainClient
 from benchmarks.report import Report
@@ -26,7 +27,7 @@ from sparkops.local.example.people import administrator
 from sparkops.local.supervisor import Supervisor
 
 PROJECT = "bench"
-WORKLOADS = {"W1": w1, "W2": w2, "W3": w3, "W4": w4, "W5": w5}
+WORKLOADS = {"W1": w1, "W2": w2, "W3": w3, "W4": w4, "W5": w5, "growth": growth}
 ALL = (*WORKLOADS, "W6", "limits")
 
 

@@ -13,7 +13,8 @@ from sparkops.engine.errors import Fenced
 from sparkops.engine.expand import expand_map
 from sparkops.engine.sweep import sweep
 from sparkops.engine.wait import wait_for_frames
-from sparkops.runtime.attempt import Waiting
+from sparkops.runtime.attempt import Waiting, execute
+from sparkops.runtime.trust import Trust
 from tests.engine.acts import Hands, hands, rows, succeed
 from tests.engine.conftest import World
 
@@ -225,6 +226,22 @@ async def test_a_batch_of_frames_is_added_once(world: World) -> None:
     await sweep(world.engine, ("run",))
     with pytest.raises(Fenced):
         await expand_map(world.engine, hand.held["each"], graph.find("each"), [7, 8], 1)
+
+
+async def test_a_map_that_expands_for_long_keeps_its_lease_although_its_row_is_never_free(world: World) -> None:
+    hand = await hands(world, await world.run(await each(world), input={"items": [7]}))
+    await hand.take()
+    held, trust = hand.held["each"], Trust(until=0)
+    await world.lapse(held.lease.step_id)
+    graph = await world.engine.graphs.get(world.database.pool, held.workflow_version_id)
+    await expand_map(world.engine, held, graph.find("each"), [7], 0)
+    lease = "SELECT lease_expires_at > clock_timestamp() FROM steps WHERE id = $1"
+    assert await world.database.pool.fetchval(lease, held.lease.step_id)
+
+    other = await hands(world, await world.run(await each(world), input={"items": [7]}))
+    await other.take()
+    await execute(world.runtime(), other.held["each"], trust)
+    assert trust.holds(), "its worker knows"
 
 
 async def test_frames_that_ended_before_the_map_parks_are_not_waited_for(world: World) -> None:

@@ -86,7 +86,7 @@ async def standing(engine: Engine, step_id: UUID) -> Standing | None:
 async def expand_map(engine: Engine, claim: Claim, node: Node, items: Sequence[Json], expanded: int) -> int:
     """Add the next batch of frames of a map and start as many as may go on. Returns how many frames there are now.
 
-    `expanded`: how many there were, as `standing` said.
+    `expanded`: how many there were, as `standing` said. The lease begins anew if there were any to add.
 
     Raises:
         TooManySteps: the run would have more steps than a run may; nothing was written.
@@ -154,6 +154,7 @@ async def _add(
             {
                 **claim.lease.to_json(),
                 **options,
+                "lease_seconds": engine.lease.total_seconds(),
                 "expanded": expanded,
                 "frames": [
                     {"no": no, "value": value, "ids": {node.key: str(new_id()) for node in body.nodes}}

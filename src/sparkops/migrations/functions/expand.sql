@@ -2,7 +2,8 @@ CREATE OR REPLACE FUNCTION engine.expand(p jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- T_EXPAND. Adds the next frames of a `map` or `loop` step with the steps of their bodies, all pending. The caller
 -- holds the lock of the run. Repeating it, or going on after a crash, adds each frame once: `expanded` says where.
--- p: {step_id, attempt, token, total (null for a loop), concurrency, stop_on_error, expanded: how many frames there are,
+-- It is a heartbeat as well: batch after batch holds the step, so that the worker's own would pass it over.
+-- p: {step_id, attempt, token, lease_seconds, total (null for a loop), concurrency, stop_on_error, expanded: how many frames there are,
 --     frames: [{no, value, ids: {key: id of the step}}], body: [{…columns; needs, dependents and reads as keys}],
 --     around: {key: id of a step outside of the body that is read in it}, max_steps}
 -- Returns {expanded, refused}: how many frames there are now; refused: the run would have more than max_steps steps.
@@ -52,5 +53,7 @@ BEGIN
            effect_class text, timeout interval, max_attempts bigint, backoff interval, max_backoff interval,
            jitter boolean, retries_timeouts boolean, deadline interval, on_error text);
   UPDATE expansions SET expanded = expanded + v_added WHERE step_id = v_step.id;
+  UPDATE steps SET lease_expires_at = clock_timestamp() + make_interval(secs => (p ->> 'lease_seconds')::float8)
+   WHERE id = v_step.id;
   RETURN jsonb_build_object('expanded', v_expansion.expanded + v_added, 'refused', false);
 END $$;

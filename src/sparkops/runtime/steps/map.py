@@ -1,5 +1,7 @@
 """Steps of type `map`: the same steps for each item."""
 
+import time
+
 from sparkops.core.json import Json, dumps
 from sparkops.core.payloads import MAX_BYTES, references
 from sparkops.engine.decide import OUTPUT_TOO_LARGE
@@ -31,8 +33,10 @@ def _unfinished(stand: Standing) -> bool:
 async def _expand(attempt: Attempt, stand: Standing | None) -> None:
     items = evaluate_items(attempt.node, attempt.context)
     while stand is None or _unfinished(stand):
-        expanded = 0 if stand is None else stand.expanded
-        await expand_map(attempt.engine, attempt.claim, attempt.node, items, expanded)
+        expanded, sent = 0 if stand is None else stand.expanded, time.monotonic()
+        there = await expand_map(attempt.engine, attempt.claim, attempt.node, items, expanded)
+        if there > expanded:
+            attempt.gate.trust.renew(sent, attempt.engine.lease.total_seconds())
         stand = await standing(attempt.engine, attempt.step_id)
 
 
