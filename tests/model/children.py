@@ -1,8 +1,9 @@
 """The model of a step that runs another workflow: its child run, the wake-up when that ends, and the cancellation.
 
-The child is accepted under the lease of the step. Whoever ends it wakes the step in a transaction of its own, which
-may be lost. Cancelling asks the parent first and then its children, each in a transaction of its own, and is answered
-after the last; whoever cancels may die between any two.
+The child is accepted under the lease of the step. A step whose child failed may be attempted again, with another child
+in its place; one whose attempt failed while its child goes on keeps it. Whoever ends a child wakes the step in a
+transaction of its own, which may be lost. Cancelling asks the parent first and then its children, each in a
+transaction of its own, and is answered after the last; whoever cancels may die between any two.
 """
 
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from tests.model.checker import NEVER_ENDS, put
 
-TWO = "RUN a step has two children"
+TWO = "RUN a step has two children that go on"
 LATE_CHILD = "INV16 a child was accepted after the cancellation was acknowledged"
 LATE_CALL = "INV16 a child prepared a call after the cancellation was acknowledged"
 NO_LOOK = "parking does not look whether the child has ended"
@@ -18,6 +19,7 @@ NO_SWEEP = "no sweep for steps whose child has ended"
 
 MUTANTS: dict[tuple[str, ...], str] = {
     ("no key on the child of a step",): TWO,
+    ("a retry forgets its child although it goes on",): TWO,
     ("accepting does not look whether the step was asked to stop",): LATE_CHILD,
     ("accepting does not assert the lease",): LATE_CHILD,
     ("a request is answered before the children are asked to stop",): LATE_CALL,
@@ -42,6 +44,9 @@ MUST_HAPPEN = {"accept", "the child has ended", "wait", "wake", "sweep wakes", "
     "sweep cancels the child",
     "acknowledge",
     "the canceller dies",
+    "child fails",
+    "retry",
+    "the attempt fails",
 }
 OVER = ("succeeded", "failed", "cancelled")
 
@@ -59,7 +64,10 @@ class State(NamedTuple):
     """The step was asked to stop."""
     lock: str = ""
     children: tuple[str, ...] = ()
-    """Each open, endless (it waits for something that will not come), ended or cancelled."""
+    """Each open, endless (it waits for something that will not come), ended, failed or cancelled."""
+    current: int | None = None
+    """Which of them counts: the step has no other child to wait for."""
+    retries: int = 1
     wake_due: bool = False
     workers: tuple[Worker, ...] = (Worker(), Worker())
     canceller: Literal["thinking", "looked up", "locked", "asked", "acknowledged"] = "thinking"
@@ -92,7 +100,7 @@ class Children:
         return waits or (state.step in OVER and not going_on)
 
     def broken(self, state: State) -> Iterator[str]:
-        if len(state.children) > 1:
+        if len([child for child in state.children if child in ("open", "endless")]) > 1:
             yield TWO
         if state.late_child:
             yield LATE_CHILD
@@ -129,9 +137,13 @@ class Children:
         if not holds and not careless:
             yield "fenced", state.worker(number, Worker())
         elif holds and worker.phase == "claimed" and ended:
-            yield "collect", state._replace(step="cancelled" if state.asked else "succeeded").worker(number, Worker())
+            yield self._collect(state, number)
         elif worker.phase == "claimed":
             yield from self._accept(state, number, worker)
+            if holds and state.current is not None and state.retries and not state.asked:
+                forgets = "a retry forgets its child although it goes on" in self.without
+                again = state._replace(current=None if forgets else state.current)
+                yield "the attempt fails", _retry(again).worker(number, Worker())
         elif state.asked:
             yield "stop", state._replace(step="cancelled").worker(number, Worker())
         else:
@@ -142,24 +154,36 @@ class Children:
             )
 
     def _child_ended(self, state: State) -> bool:
-        return bool(state.children) and not {"open", "endless"} & set(state.children)
+        return state.current is not None and state.children[state.current] not in ("open", "endless")
+
+    def _collect(self, state: State, number: int) -> tuple[str, State]:
+        assert state.current is not None
+        if state.asked:
+            return "collect", state._replace(step="cancelled").worker(number, Worker())
+        if state.children[state.current] != "failed":
+            return "collect", state._replace(step="succeeded").worker(number, Worker())
+        if state.retries:
+            return "retry", _retry(state._replace(current=None)).worker(number, Worker())
+        return "collect a failure", state._replace(step="failed").worker(number, Worker())
 
     def _accept(self, state: State, number: int, worker: Worker) -> Moves:
         accepted = worker._replace(phase="accepted")
         if state.asked and "accepting does not look whether the step was asked to stop" not in self.without:
             yield "accept is refused", state._replace(step="cancelled").worker(number, Worker())
-        elif state.children and "no key on the child of a step" not in self.without:
+        elif state.current is not None and "no key on the child of a step" not in self.without:
             yield "accept again", state.worker(number, accepted)
         else:
             late = state.late_child or state.canceller == "acknowledged"
             for name, child in (("accept", "open"), ("accept an endless child", "endless")):
-                grown = state._replace(children=(*state.children, child), late_child=late)
+                there = (*state.children, child)
+                grown = state._replace(children=there, current=len(state.children), late_child=late)
                 yield name, grown.worker(number, accepted)
 
     def _child(self, state: State) -> Moves:
         for place, child in enumerate(state.children):
             if child == "open":
                 yield "child ends", state._replace(children=put(state.children, place, "ended"), wake_due=True)
+                yield "child fails", state._replace(children=put(state.children, place, "failed"), wake_due=True)
             if child in ("open", "endless") and state.canceller == "acknowledged":
                 yield "child prepares a call", state._replace(late_call=True)
         if state.wake_due and not state.lock:
@@ -225,6 +249,10 @@ def _ask(state: State) -> State:
     if state.step == "running":
         return asked._replace(asked=True)
     return asked if state.step in OVER else asked._replace(step="cancelled")
+
+
+def _retry(state: State) -> State:
+    return state._replace(step="ready", retries=state.retries - 1)
 
 
 def _wake(state: State) -> State:
