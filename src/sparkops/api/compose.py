@@ -8,7 +8,6 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.api.deps import Door
-from sparkops.api.known import Known
 from sparkops.api.run_facts import Facts, facts_of_runs
 from sparkops.api.views.approvals import Approval as ApprovalView
 from sparkops.api.views.approvals import SubjectKind
@@ -88,13 +87,13 @@ def _agent_versions(run: Run) -> list[UUID]:
 
 
 async def run_summaries(
-    session: AsyncSession, principal: Principal, known: Known, runs: Sequence[Run]
+    door: Door, session: AsyncSession, principal: Principal, runs: Sequence[Run]
 ) -> list[RunSummary]:
     """Return runs as lists show them, in the order given."""
-    slugs = await known.slugs(session, principal, {run.project_id for run in runs})
-    versions = await known.versions(session, {run.workflow_version_id for run in runs})
-    scripted = await known.scripted(session, {one for run in runs for one in _agent_versions(run)})
-    facts = await facts_of_runs(session, run_ids=[run.id for run in runs])
+    slugs = await door.known.slugs(session, principal, {run.project_id for run in runs})
+    versions = await door.known.versions(session, {run.workflow_version_id for run in runs})
+    scripted = await door.known.scripted(session, {one for run in runs for one in _agent_versions(run)})
+    facts = await facts_of_runs(door.database.pool, run_ids=[run.id for run in runs])
 
     def summary(run: Run) -> RunSummary:
         version, more = versions[run.workflow_version_id], facts[run.id]
@@ -179,9 +178,9 @@ async def begun_run(door: Door, principal: Principal, project: str, run_id: UUID
     )
 
 
-async def run_whole(session: AsyncSession, principal: Principal, known: Known, run: Run) -> RunView:
+async def run_whole(door: Door, session: AsyncSession, principal: Principal, run: Run) -> RunView:
     """Return one run with input, output and where its steps stand."""
-    summary = (await run_summaries(session, principal, known, [run]))[0]
+    summary = (await run_summaries(door, session, principal, [run]))[0]
     counts = await step_counts(session, run_ids=[run.id])
     behind = await queued_behind(session, run_id=run.id) if run.status == RunStatus.QUEUED else None
     return RunView(

@@ -28,7 +28,7 @@ from sparkops.core.principal import Principal
 from sparkops.domains.audit.service import record
 from sparkops.domains.identity.queries import principal_of
 from sparkops.domains.projects.models import Project
-from sparkops.domains.projects.queries import project_by_slug
+from sparkops.domains.projects.queries import project_by_slug, watched_project
 from sparkops.engine.context import Engine
 
 
@@ -133,12 +133,32 @@ async def get_project_of_query(
     return await find_project(session, principal, project)
 
 
+async def find_project_id(door: Door, principal: Principal, slug: str) -> UUID:
+    """Return the id of a project of which the principal is a member.
+
+    Raises:
+        NotFound: there is none, or it is somebody else's.
+    """
+    project_id = await watched_project(door.database.pool, principal, slug=slug)
+    if project_id is None:
+        raise NotFound("There is no such project here.")
+    return project_id
+
+
+async def get_project_id_of_query(
+    door: DoorDep, principal: PrincipalDep, project: Annotated[str, Query(description="The project's slug.")]
+) -> UUID:
+    """Return the id of the project that a list is asked for, where no more of it is needed."""
+    return await find_project_id(door, principal, project)
+
+
 async def get_project_of_path(session: SessionDep, principal: PrincipalDep, slug: str) -> Project:
     """Return the project that the address names."""
     return await find_project(session, principal, slug)
 
 
 QueriedProject = Annotated[Project, Depends(get_project_of_query, scope="function")]
+QueriedProjectId = Annotated[UUID, Depends(get_project_id_of_query)]
 NamedProject = Annotated[Project, Depends(get_project_of_path, scope="function")]
 
 

@@ -4,34 +4,28 @@ from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, RowMapping, bindparam, text
-from sqlalchemy.dialects.postgresql import UUID as PgUUID
-from sqlalchemy.ext.asyncio import AsyncSession
+import asyncpg
 
-_FACTS = text(
-    """
-    SELECT r.id, u.name AS creator, w.name AS pauser, c.last_seq, b.limit_micros, b.spent_micros, b.reserved_micros,
-           k.cost_micros, k.input_tokens, k.output_tokens
-      FROM runs r
-      LEFT JOIN users u ON u.id = r.created_by
-      LEFT JOIN users w ON w.id = r.paused_by
-      LEFT JOIN run_counters c ON c.run_id = r.id
-      LEFT JOIN budgets b ON b.scope = 'run' AND b.scope_id = r.id
-      LEFT JOIN LATERAL (
-        SELECT coalesce(sum(cost_micros), 0)::bigint AS cost_micros,
-               coalesce(sum((usage ->> 'input_tokens')::bigint), 0)::bigint AS input_tokens,
-               coalesce(sum((usage ->> 'output_tokens')::bigint), 0)::bigint AS output_tokens
-          FROM calls WHERE run_id = r.id) k ON true
-     WHERE r.id = ANY (:ids)
-    """
-).bindparams(bindparam("ids", type_=ARRAY(PgUUID(as_uuid=True))))
+_FACTS = """
+SELECT r.id, u.name AS creator, w.name AS pauser, c.last_seq, b.limit_micros, b.spent_micros, b.reserved_micros,
+       k.cost_micros, k.input_tokens, k.output_tokens
+  FROM runs r
+  LEFT JOIN users u ON u.id = r.created_by
+  LEFT JOIN users w ON w.id = r.paused_by
+  LEFT JOIN run_counters c ON c.run_id = r.id
+  LEFT JOIN budgets b ON b.scope = 'run' AND b.scope_id = r.id
+  LEFT JOIN LATERAL (
+    SELECT coalesce(sum(cost_micros), 0)::bigint AS cost_micros,
+           coalesce(sum((usage ->> 'input_tokens')::bigint), 0)::bigint AS input_tokens,
+           coalesce(sum((usage ->> 'output_tokens')::bigint), 0)::bigint AS output_tokens
+      FROM calls WHERE run_id = r.id) k ON true
+ WHERE r.id = ANY ($1)
+"""
 
-Facts = RowMapping
+Facts = Mapping[str, Any]
 
 
-async def facts_of_runs(session: AsyncSession, *, run_ids: Collection[UUID]) -> Mapping[UUID, Facts]:
+async def facts_of_runs(pool: "asyncpg.Pool[asyncpg.Record]", *, run_ids: Collection[UUID]) -> Mapping[UUID, Facts]:
     """Return for each run: creator, pauser, last_seq, its budget's limit_micros (None: it has none), spent_micros and
     reserved_micros, and what its calls add up to: cost_micros, input_tokens, output_tokens."""
-    rows = await session.execute(_FACTS, {"ids": list(run_ids)})
-    found: dict[UUID, Any] = {row["id"]: row for row in rows.mappings()}
-    return found
+    return {row["id"]: row for row in await pool.fetch(_FACTS, list(run_ids))}

@@ -10,20 +10,12 @@ from fastapi import APIRouter, Header, Query, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.api.compose import begun_run, run_summaries, run_whole
-from sparkops.api.deps import (
-    Door,
-    DoorDep,
-    PageDep,
-    PrincipalDep,
-    QueriedProject,
-    SessionDep,
-)
+from sparkops.api.deps import Door, DoorDep, PageDep, PrincipalDep, QueriedProjectId, SessionDep, find_project_id
 from sparkops.api.responses import problems
 from sparkops.api.views import runs as views
 from sparkops.core.errors import NotFound
 from sparkops.core.paging import page_of
 from sparkops.core.principal import Principal
-from sparkops.domains.projects.queries import watched_project
 from sparkops.domains.runs import queries
 from sparkops.domains.runs.models import Run
 from sparkops.domains.runs.state import RunStatus
@@ -55,7 +47,7 @@ async def find_run(session: AsyncSession, principal: Principal, run_id: UUID) ->
 async def read_run(door: Door, principal: Principal, run_id: UUID) -> views.Run:
     """Read a run after the engine's own transaction has changed it."""
     async with door.database.sessions.begin() as session:
-        return await run_whole(session, principal, door.known, await find_run(session, principal, run_id))
+        return await run_whole(door, session, principal, await find_run(session, principal, run_id))
 
 
 @router.post("", status_code=201, responses={200: {"model": views.Run}, **problems(404, 409, 413, 503)})
@@ -67,9 +59,7 @@ async def create_run(
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
 ) -> views.Run:
     """Start a run. With the same `Idempotency-Key` the same request answers 200 with the first run, however often."""
-    project_id = await watched_project(door.database.pool, principal, slug=body.project)
-    if project_id is None:
-        raise NotFound("There is no such project here.")
+    project_id = await find_project_id(door, principal, body.project)
     request = RunRequest(
         project_id=project_id,
         workflow=body.workflow,
@@ -89,7 +79,7 @@ async def create_run(
 
 @router.get("", responses=problems(404))
 async def list_runs(
-    project: QueriedProject,
+    project_id: QueriedProjectId,
     principal: PrincipalDep,
     session: SessionDep,
     door: DoorDep,
@@ -102,13 +92,13 @@ async def list_runs(
     """List the runs of a project, newest first."""
     where = queries.RunFilter(
         statuses=set(status) if status else None,
-        workflow_ids=await _workflows(session, project.id, workflow),
+        workflow_ids=await _workflows(session, project_id, workflow),
         source_run_id=source,
     )
-    where = await _narrowed(session, project.id, where, (q or "").strip().lower())
-    rows = await queries.runs(session, principal, project_id=project.id, where=where, page=page)
+    where = await _narrowed(session, project_id, where, (q or "").strip().lower())
+    rows = await queries.runs(session, principal, project_id=project_id, where=where, page=page)
     found = page_of(rows, page)
-    items = await run_summaries(session, principal, door.known, found.items)
+    items = await run_summaries(door, session, principal, found.items)
     return views.RunList(items=items, next_cursor=found.next_cursor)
 
 
@@ -133,7 +123,7 @@ async def _narrowed(session: AsyncSession, project_id: UUID, where: queries.RunF
 @router.get("/{run_id}", responses=problems(404))
 async def get_run(run_id: UUID, principal: PrincipalDep, session: SessionDep, door: DoorDep) -> views.Run:
     """Return one run."""
-    return await run_whole(session, principal, door.known, await find_run(session, principal, run_id))
+    return await run_whole(door, session, principal, await find_run(session, principal, run_id))
 
 
 @router.post("/{run_id}/cancel", status_code=202, responses=problems(404))
