@@ -87,14 +87,16 @@ async def campaign(arguments: argparse.Namespace, root: Path) -> dict[str, Any]:
             await approver.sign_in(second.email, second.password)
             clients = Clients(owner, approver, Random(arguments.seed + 2))
             await clients.install(second.email)
+            people = ((owner, login.email, login.password), (approver, second.email, second.password))
+            staying = asyncio.create_task(clients.keep_signed_in(*people))
             watching = asyncio.create_task(faults.watch_workers())
             await _storm(clients, faults, arguments)
             answering = asyncio.create_task(clients.answer_questions())
             async with open_database(stack.endpoints.database_url, name="chaos", pool_size=2) as database:
                 settled = await _settle(database)
-                for task in (answering, watching):
+                for task in (answering, watching, staying):
                     task.cancel()
-                await asyncio.wait((answering, watching))
+                await asyncio.wait((answering, watching, staying))
                 logs = [stack.data.log(child.plan.name) for child in (*stack.workers, stack.api)]
                 counts = await exercised(database, logs, faults, clients.counts)
                 wrong = await broken(database, clients.accepted, target)

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,6 +16,8 @@ from sparkops.local.errors import StartError
 
 PROJECT = "chaos"
 RETRY_SECONDS = 0.3
+SIGN_IN_SECONDS = 300.0
+"""An access token is good for fifteen minutes, and a campaign may take longer."""
 USAGE = {"input_tokens": 100, "output_tokens": 10}
 AGENT = {
     "model": "scripted",
@@ -90,6 +93,13 @@ class Clients:
         for source in WORKFLOWS.values():
             await self.owner.post("/workflows", {"project": PROJECT, "source": source})
 
+    async def keep_signed_in(self, *logins: tuple[ApiClient, str, str]) -> None:
+        """Until cancelled: sign these people in anew before their tokens run out."""
+        while True:
+            await asyncio.sleep(SIGN_IN_SECONDS)
+            for who, email, password in logins:
+                await _until_answered(partial(who.sign_in, email, password))
+
     async def start_runs(self, enough: asyncio.Event, least: int, *, side_by_side: int, pause: float) -> None:
         """Start runs until there are at least so many and somebody says that it is enough."""
 
@@ -140,3 +150,13 @@ class Clients:
             self.counts["answers"] += 1
         except StartError:
             self.counts["late_answers"] += 1  # somebody was quicker, or it was this one, whose answer was lost
+
+
+async def _until_answered(act: Callable[[], Awaitable[object]]) -> None:
+    while True:
+        try:
+            await act()
+        except (httpx2.HTTPError, StartError):
+            await asyncio.sleep(RETRY_SECONDS)
+        else:
+            return
