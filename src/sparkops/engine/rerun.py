@@ -32,7 +32,8 @@ async def start_rerun(engine: Engine, principal: Principal, run_id: UUID, reques
     """Accept a new run made from this one: kept steps have ended when it begins. The source does not change.
 
     A retry runs under the version and the pins of its source; a fork and a re-run pin the agents as they are now. A
-    fork may be made of a run that is still going on: it keeps what has ended by now. As long as a retry goes on or has
+    fork may be made of a run that is still going on: it keeps what has ended by now, but for steps with an undo, which
+    it may yet take back. As long as a retry goes on or has
     succeeded there is no other.
 
     Raises:

@@ -40,7 +40,9 @@ async def get_rerun_plan(
     """Say which steps of a new run made from this one would be kept and which run again, before anything happens.
 
     A retry or a re-run is planned for a run that has ended. A fork may be planned for one that goes on: it keeps the
-    steps that have ended by now. A map, loop, workflow or wait step is kept or runs again as a whole.
+    steps that have ended by now, but for those that may yet be undone.
+
+    A map, loop, workflow or wait step is kept or runs again as a whole.
     """
     request = Rerun(kind, start, version, keep_calls=keep_calls)
     plan = await plan_rerun(door.engine, principal, run_id, request)
