@@ -39,5 +39,5 @@ class PlainClient:
         return document
 
     def close(self) -> None:
-        """Hang up."""
+        """Hang up; the next request connects again."""
         self._connection.close()

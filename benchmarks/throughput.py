@@ -122,6 +122,7 @@ async def w5(bench: Bench) -> None:
         if stored > RUNS:
             await bench.database.execute(_STORE, stored, timeout=300)
             await bench.database.execute("VACUUM ANALYZE runs, steps", timeout=300)
+            bench.plain.close()  # the server has hung up meanwhile
         run = (await bench.client.get("/runs", project=bench.project, limit="1"))["items"][0]["id"]
         page = f"/runs?project={bench.project}&limit=50"
         for metric, paths in (

@@ -23,9 +23,16 @@ from sparkops.core.errors import ConfigError
 APP_ROLE = "sparkops_app"
 """May read and write rows, owns nothing: row-level security can be switched on for it."""
 
-PLANNED_ONCE = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
+PLANNED_ONCE = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_material": "off",
+}
 """For statements that reach few rows by an index, whatever their arguments: planning them anew each time took a fifth
-of the time of a hot transaction. A plan that is kept must not be the one for a table that was empty."""
+of the time of a hot transaction. A plan that is kept must not be one for a table that was empty when it was made, which
+reads the whole of it: so every row is looked up by an index, one after the other."""
 
 NO_ANSWER = (
     asyncpg.PostgresConnectionError,
