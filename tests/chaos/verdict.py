@@ -10,9 +10,12 @@ from typing import Any
 from uuid import UUID
 
 from sparkops.core.db import Database
-from sparkops.engine.invariants import audit
+from sparkops.engine.diagnosis import examine
 from tests.chaos.faults import Faults
 from tests.chaos.target import Target
+
+AUDIT_SECONDS = 300.0
+"""What each rule may take: there are many thousands of runs."""
 
 MUST_HAPPEN = (
     *("fenced_complete", "fenced_prepare", "reaped", "released", "uncertain", "accept_retries", "hints_lost"),
@@ -36,7 +39,8 @@ SELECT extract(epoch FROM b.started_at)::float8 AS at,
 async def broken(database: Database, accepted: Sequence[UUID], target: Target) -> list[str]:
     """Return every promise that was not kept."""
     pool = database.pool
-    found = [f"{each.invariant.name}: {each.rows[:3]}" for each in await audit(pool)]
+    findings = await examine(database, seconds=AUDIT_SECONDS)
+    found = [f"{each.name}: {each.unknown or list(each.rows[:3])}" for each in findings if not each.ok]
     runs = {row["id"]: row["status"] for row in await pool.fetch("SELECT id, status FROM runs")}
     if lost := [run_id for run_id in accepted if run_id not in runs]:
         found.append(f"{len(lost)} accepted runs do not exist, such as {lost[0]}")

@@ -34,6 +34,11 @@ PLANNED_ONCE = {
 of the time of a hot transaction. A plan that is kept must not be one for a table that was empty when it was made, which
 reads the whole of it: so every row is looked up by an index, one after the other."""
 
+PLANNED_FOR_MANY = "SET LOCAL plan_cache_mode = auto; " + "; ".join(
+    f"SET LOCAL {name} = on" for name in PLANNED_ONCE if name.startswith("enable_")
+)
+"""Takes that back within a transaction whose statements look at whole tables."""
+
 NO_ANSWER = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,

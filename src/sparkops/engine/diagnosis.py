@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 
 from sparkops.core.clock import utc_now
-from sparkops.core.db import FORGETFUL, Database
+from sparkops.core.db import FORGETFUL, PLANNED_FOR_MANY, Database
 from sparkops.engine.invariants import INVARIANTS, Invariant
 
 SHOWN = 20
@@ -70,7 +70,7 @@ async def examine(database: Database, *, seconds: float) -> list[Finding]:
     """
     async with database.pool.acquire() as connection:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            await connection.execute(f"SET LOCAL statement_timeout = {int(seconds * 1000)}")
+            await connection.execute(f"SET LOCAL statement_timeout = {int(seconds * 1000)}; {PLANNED_FOR_MANY}")
             found = [await _check(connection, invariant) for invariant in (*INVARIANTS, *_OBSERVED)]
         return [*found, await _clocks(connection)]
 
