@@ -22,11 +22,29 @@ _STALE = "SELECT engine.stale(ARRAY[$1::uuid], ARRAY[$2::jsonb]) <> '{}'"
 
 
 @dataclass(frozen=True, slots=True)
+class Ahead:
+    """A step that was run, in memory, before it was claimed: the only one that needs the one before it.
+
+    Nothing of it has left the process. `noted` as in `Ended`; `seconds` have passed since the end of the one before.
+    """
+
+    path: str
+    output: Any
+    noted: Sequence[Mapping[str, Any]]
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        return {"path": self.path, "output": self.output, "calls": list(self.noted), "seconds": self.seconds}
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """How one attempt ended. `ready` as a status means: try again after `retry_in`.
 
     `results` are outcomes of prepared calls that are recorded along with it. `noted` are whole calls of tools that
     touch nothing outside the process, judged under `policy_version`. `text` is the output serialised, if it was.
+    `ahead`: what was run after it already, in order; it is recorded along with the end where that is still possible,
+    and else left to be claimed.
     """
 
     claim: Claim
@@ -38,6 +56,7 @@ class Ended:
     noted: Sequence[Mapping[str, Any]] = ()
     policy_version: int | None = None
     text: Part | None = None
+    ahead: Sequence[Ahead] = ()
 
     @property
     def written(self) -> Any:
@@ -65,7 +84,12 @@ class Ended:
     def calls(self) -> dict[str, Any]:
         """Return what the end says of calls, as the database functions take it."""
         noted = {"policy_version": self.policy_version, "calls": list(self.noted)} if self.noted else {}
-        return noted | ({"results": list(self.results)} if self.results else {})
+        results = {"results": list(self.results)} if self.results else {}
+        return noted | results | (self._ran_ahead() if self.ahead else {})
+
+    def _ran_ahead(self) -> dict[str, Any]:
+        seconds = sum(each.seconds for each in self.ahead)
+        return {"ahead": [each.to_json() for each in self.ahead], "ahead_seconds": seconds}
 
 
 @dataclass(frozen=True, slots=True)

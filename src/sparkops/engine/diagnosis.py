@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 
 from sparkops.core.clock import utc_now
-from sparkops.core.db import FORGETFUL, PLANNED_FOR_MANY, Database
+from sparkops.core.db import FORGETFUL, PLANNED_FOR_MANY, SILENCE_SECONDS, Database
 from sparkops.engine.invariants import INVARIANTS, Invariant
 
 SHOWN = 20
@@ -71,15 +71,15 @@ async def examine(database: Database, *, seconds: float) -> list[Finding]:
     async with database.pool.acquire() as connection:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             await connection.execute(f"SET LOCAL statement_timeout = {int(seconds * 1000)}; {PLANNED_FOR_MANY}")
-            found = [await _check(connection, invariant) for invariant in (*INVARIANTS, *_OBSERVED)]
+            found = [await _check(connection, invariant, seconds) for invariant in (*INVARIANTS, *_OBSERVED)]
         return [*found, await _clocks(connection)]
 
 
-async def _check(connection: Any, invariant: Invariant) -> Finding:
+async def _check(connection: Any, invariant: Invariant, seconds: float) -> Finding:
     query = f"SELECT count(*) OVER () AS total, to_jsonb(b) AS row FROM ({invariant.query}) b LIMIT {SHOWN}"  # noqa: S608
     try:
         async with connection.transaction():
-            rows = await connection.fetch(query)
+            rows = await connection.fetch(query, timeout=seconds + SILENCE_SECONDS)
     except asyncpg.QueryCanceledError:
         return Finding(invariant.name, invariant.rule, unknown="it took too long; allow more with --timeout")
     except asyncpg.SyntaxOrAccessError as error:

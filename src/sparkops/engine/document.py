@@ -25,7 +25,7 @@ from sparkops.engine.decide import (
     decide,
     to_json,
 )
-from sparkops.engine.graph import Graph, Node
+from sparkops.engine.graph import Graph
 from sparkops.engine.params import render_concurrency_key
 from sparkops.engine.rows import Named, step_row
 
@@ -178,7 +178,7 @@ def _first_steps(graph: Graph, inputs: Any, run_id: UUID, origin: Origin | None,
     rows: list[Mapping[str, Any]] = [
         {
             "id": str(ids[node.key]),
-            **step_row(node, named, hands_over=_hands_over(graph, node)),
+            **step_row(node, named, hands_over=graph.hands_over(node)),
             **first.get(node.key, {"status": StepStatus.PENDING}),
         }
         for node in graph.nodes
@@ -198,17 +198,6 @@ def _taken_over(origin: Origin, ids: Mapping[str, UUID]) -> dict[str, Any]:
         for call_id in copied
     ]
     return {"calls": calls, "about": {**origin.about, "source_run_id": str(origin.run_id)}}
-
-
-def _hands_over(graph: Graph, node: Node) -> bool:
-    """Say whether the database alone can apply the success of this step, the end of the run included.
-
-    Where the run's output has to be evaluated, or its failure undone, a step may not be the last to end: another must
-    surely follow it.
-    """
-    if not node.hands_over or (graph.simple_end and not graph.has_undo):
-        return node.hands_over
-    return any(graph.by_key[key].needs == (node.key,) for key in node.dependents)
 
 
 def _first_status(command: Command, named: Named) -> dict[str, Any]:

@@ -160,7 +160,7 @@ async def _add(
                     {"no": no, "value": value, "ids": {node.key: str(new_id()) for node in body.nodes}}
                     for no, value in frames
                 ],
-                "body": [step_row(node, list, hands_over=node.hands_over) for node in body.nodes],
+                "body": [step_row(node, list, hands_over=body.hands_over(node)) for node in body.nodes],
                 "around": await _around(connection, claim, graph, body),
                 "max_steps": MAX_STEPS,
             },

@@ -57,6 +57,16 @@ class Graph:
             if node.body is not None:
                 yield from node.body._walk()
 
+    def hands_over(self, node: Node) -> bool:
+        """Say whether the database alone can apply the success of this step, the end of the run included.
+
+        Where the run's output has to be evaluated, or its failure undone, a step may not be the last to end: another
+        must surely follow it.
+        """
+        if not node.hands_over or self.parent is not None or (self.simple_end and not self.has_undo):
+            return node.hands_over
+        return any(self.by_key[key].needs == (node.key,) for key in node.dependents)
+
     @cached_property
     def leaves(self) -> tuple[str, ...]:
         """The steps that no other step of this level needs."""

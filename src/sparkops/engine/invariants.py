@@ -103,9 +103,10 @@ INVARIANTS: Sequence[Invariant] = (
         "What is spent and held fits the limit, but for what was charged above its bound.",
         """
         SELECT b.id AS subject, b.limit_micros, b.spent_micros, b.reserved_micros FROM budgets b
-         WHERE b.spent_micros + b.reserved_micros > b.limit_micros + (
-           SELECT coalesce(sum(greatest(v.actual_micros - v.amount_micros, 0)), 0) FROM reservations v
-            WHERE b.id = ANY (v.budget_ids))
+          LEFT JOIN (SELECT u.id, sum(greatest(v.actual_micros - v.amount_micros, 0)) AS above
+                       FROM reservations v CROSS JOIN LATERAL unnest(v.budget_ids) AS u (id) GROUP BY u.id) v
+            ON v.id = b.id
+         WHERE b.spent_micros + b.reserved_micros > b.limit_micros + coalesce(v.above, 0)
         """,
     ),
     Invariant(
@@ -113,10 +114,12 @@ INVARIANTS: Sequence[Invariant] = (
         "What a budget says is held and spent is the sum of its holds and of its ledger.",
         """
         SELECT b.id AS subject, b.reserved_micros, b.spent_micros FROM budgets b
-         WHERE b.reserved_micros <> (SELECT coalesce(sum(v.amount_micros), 0) FROM reservations v
-                                      WHERE v.status = 'held' AND b.id = ANY (v.budget_ids))
-            OR b.spent_micros <> (SELECT coalesce(sum(l.amount_micros), 0) FROM ledger_entries l
-                                   WHERE l.budget_id = b.id)
+          LEFT JOIN (SELECT u.id, sum(v.amount_micros) AS held
+                       FROM reservations v CROSS JOIN LATERAL unnest(v.budget_ids) AS u (id)
+                      WHERE v.status = 'held' GROUP BY u.id) v ON v.id = b.id
+          LEFT JOIN (SELECT l.budget_id, sum(l.amount_micros) AS spent FROM ledger_entries l GROUP BY l.budget_id) l
+            ON l.budget_id = b.id
+         WHERE b.reserved_micros <> coalesce(v.held, 0) OR b.spent_micros <> coalesce(l.spent, 0)
         """,
     ),
     Invariant(

@@ -22,7 +22,7 @@ from sparkops.engine.complete import Ended
 from sparkops.engine.decide import OUTPUT_TOO_LARGE
 from sparkops.engine.errors import CancelRequested, Fenced, Halted, NonDeterministic
 from sparkops.engine.expand import TooManySteps
-from sparkops.engine.graph import Node
+from sparkops.engine.graph import Graph, Node
 from sparkops.engine.params import Context, FrameView, StepView
 from sparkops.engine.put_back import Why, put_back
 from sparkops.engine.retry import next_attempt
@@ -69,16 +69,7 @@ async def execute(runtime: Runtime, claim: Claim, trust: Trust) -> Ended | Waiti
     """
     graph = await runtime.engine.graphs.get(runtime.engine.database.pool, claim.workflow_version_id)
     node = graph.find(claim.key)
-    deadline = time.monotonic() + claim.seconds if claim.seconds is not None else None
-    gate = RecordedGate(
-        runtime.engine,
-        claim,
-        runtime.policies,
-        trust,
-        facts={"workflow": graph.definition.name, "step": claim.key},
-        deadline=deadline,
-        rides_along=node.type in ("tool", "llm"),
-    )
+    gate = _gate(runtime, claim, trust, graph, node)
     try:
         async with asyncio.timeout(claim.seconds) as limit:
             context = await _context(runtime, claim)
@@ -104,6 +95,38 @@ async def execute(runtime: Runtime, claim: Claim, trust: Trust) -> Ended | Waiti
         log.exception("step.broke", step_id=str(claim.lease.step_id), attempt=claim.lease.attempt)
         return _failed(claim, node, gate, _BUG, retryable=True)
     return _ended(claim, gate, StepStatus.SUCCEEDED, output=stored.value, text=stored.text)
+
+
+async def execute_ahead(runtime: Runtime, graph: Graph, claim: Claim, trust: Trust) -> Ended | None:
+    """Run a step that nobody holds yet to its end, if nothing of it has to be written down before.
+
+    `claim` is what a claim of the step would be, but for the lease, which is that of a step before it. None: it did not
+    succeed, or needs more; whoever claims it meets the same again, and says so.
+    """
+    node = graph.find(claim.key)
+    gate = _gate(runtime, claim, trust, graph, node, ahead=True)
+    try:
+        async with asyncio.timeout(claim.seconds):
+            output = await _perform(Attempt(runtime, claim, graph, node, await _context(runtime, claim), gate))
+            stored = await _stored(runtime, claim, output)
+    except Exception:  # outermost for such a step: nothing was written, and nothing is lost
+        return None
+    return _ended(claim, gate, StepStatus.SUCCEEDED, output=stored.value, text=stored.text)
+
+
+def _gate(
+    runtime: Runtime, claim: Claim, trust: Trust, graph: Graph, node: Node, *, ahead: bool = False
+) -> RecordedGate:
+    return RecordedGate(
+        runtime.engine,
+        claim,
+        runtime.policies,
+        trust,
+        facts={"workflow": graph.definition.name, "step": claim.key},
+        deadline=time.monotonic() + claim.seconds if claim.seconds is not None else None,
+        rides_along=node.type in ("tool", "llm"),
+        ahead=ahead,
+    )
 
 
 async def _context(runtime: Runtime, claim: Claim) -> Context:

@@ -54,6 +54,10 @@ class Parked(Exception):
         self.approvals = tuple(approvals)
 
 
+class NotAhead(Exception):
+    """An effect of a step that nobody holds yet needs the whole way through the gate, so the step has to be claimed."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Request:
     """A request as its row keeps it, and the digest of the request itself."""
@@ -86,6 +90,7 @@ class RecordedGate:
     facts: Mapping[str, Json]
     deadline: float | None = None
     rides_along: bool = False
+    ahead: bool = False
     unrecorded: list[Mapping[str, Any]] = field(default_factory=list)
     noted: list[Mapping[str, Any]] = field(default_factory=list)
     policy_version: int | None = None
@@ -99,6 +104,7 @@ class RecordedGate:
             Fenced, CancelRequested, Halted: this attempt must stop.
             NonDeterministic: an earlier attempt did something else at this place.
             CallFailed: a request is too large, or the rules keep changing; nothing was sent.
+            NotAhead: the step was run ahead, and this has to be prepared.
             Unavailable, ValueLost: a large request or response cannot be written or read.
         """
         first = self._seq + 1
@@ -110,6 +116,8 @@ class RecordedGate:
         noted = await self._note(numbered)
         if noted is not None:
             return noted
+        if self.ahead:
+            raise NotAhead
         verdicts = await self._prepare(numbered)
         if any(verdict["verdict"] == "uncertain" for verdict in verdicts):
             raise Parked

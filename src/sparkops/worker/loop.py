@@ -24,6 +24,7 @@ from sparkops.engine.errors import Fenced, JudgedAnew, WrongEpoch
 from sparkops.engine.give_back import release_session
 from sparkops.engine.sweep import sweep
 from sparkops.engine.wake import wake_due
+from sparkops.runtime.ahead import run_ahead
 from sparkops.runtime.attempt import Runtime, Waiting, execute
 from sparkops.runtime.trust import Trust
 from sparkops.worker.alarms import Alarms
@@ -178,6 +179,7 @@ class WorkerLoop:
             while isinstance(ended := await self._execute(held), Ended):
                 failpoint("after_execute")
                 held.ending = True
+                ended = await run_ahead(self._runtime, ended, held.trust)
                 sent = time.monotonic()
                 try:
                     next_claims = await self._record(held, ended)

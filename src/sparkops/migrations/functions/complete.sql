@@ -3,7 +3,8 @@ CREATE OR REPLACE FUNCTION engine.complete(
   p_session uuid, p_lease interval, p_claim int) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- T_COMPLETE with ADVANCE and sticky T_CLAIM inside, for steps whose success the database can apply alone. The arrays
--- have one place for each end; p_outputs: {output}; p_more: {policy_version, calls: [as note_calls]} or {results: [as record_calls]}.
+-- have one place for each end; p_outputs: {output}; p_more: {policy_version, calls: [as note_calls]} or {results: [as
+-- record_calls]}; besides {ahead, ahead_seconds}: the steps that the worker ran ahead after it, as close_ahead takes them.
 -- p_claim: how many steps the worker can take next. Closing is a compare and set on the token.
 -- Returns {closed: [step ids], stale: [step ids], claims, ready: how many were made ready and not taken, parents: the
 -- steps to be woken because a run has ended, left: runs to be advanced in a transaction of their own, because a step
@@ -19,6 +20,7 @@ DECLARE
   v_step steps;
   v_end record;
   v_recorded jsonb := '[]';
+  v_ahead jsonb := '{"next": [], "events": []}';
   v_asked_to_stop jsonb;
   v_stopped jsonb;
   v_left uuid[] := '{}';
@@ -33,7 +35,8 @@ BEGIN
   WITH closed AS (
     UPDATE steps s
        SET status = 'succeeded', output = nullif(i.output -> 'output', 'null'), error = NULL, claim_token = NULL,
-           lease_expires_at = NULL, step_deadline_at = NULL, finished_at = clock_timestamp()
+           lease_expires_at = NULL, step_deadline_at = NULL,
+           finished_at = clock_timestamp() - make_interval(secs => coalesce((i.more ->> 'ahead_seconds')::float8, 0))
       FROM unnest(p_steps, p_attempts, p_tokens, p_outputs, p_more) AS i (step_id, attempt, token, output, more)
      WHERE s.id = i.step_id AND s.attempt = i.attempt AND s.claim_token = i.token AND s.status = 'running'
        AND NOT s.cancel_requested AND s.id <> ALL (v_stale)
@@ -53,6 +56,10 @@ BEGIN
             || CASE WHEN c.parent_id IS NULL THEN '{}' ELSE jsonb_build_object('path', c.path) END))
     INTO v_closed, v_next, v_ending, v_calls, v_events FROM closed c;
   v_closed := coalesce(v_closed, '{}');
+  IF v_closed <> '{}' AND EXISTS (SELECT 1 FROM unnest(p_more) AS m (more) WHERE more ? 'ahead') THEN
+    v_ahead := engine.close_ahead(v_closed, p_steps, p_more, p_session);
+    v_next := v_next || ARRAY(SELECT n::uuid FROM jsonb_array_elements_text(v_ahead -> 'next') n);
+  END IF;
 
   IF v_calls IS NOT NULL THEN
     v_recorded := engine.note_calls(v_calls);
@@ -77,7 +84,7 @@ BEGIN
     INSERT INTO unadvanced (run_id) SELECT unnest(v_left);
   END IF;
 
-  v_events := v_recorded || coalesce(v_events, '[]');
+  v_events := v_recorded || coalesce(v_events, '[]') || (v_ahead -> 'events');
   IF v_next <> '{}' THEN
     v_handed := engine.hand_over(v_next);
     v_ready := ARRAY(SELECT r::uuid FROM jsonb_array_elements_text(v_handed -> 'ready') r);

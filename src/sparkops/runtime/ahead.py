@@ -1,0 +1,100 @@
+"""Running ahead: the steps that can only follow one another are run before the first of them is recorded.
+
+A worker that has run a step whose calls stayed in the process goes on with the only step that needs it, and so on, for
+a moment. The end of the first step then records all of them in one transaction, or, where anything has changed
+meanwhile, the first alone: nothing had left the process, so nothing is lost (ADR 13).
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Final
+
+from sparkops.domains.runs.state import StepStatus
+from sparkops.domains.workflows.definition import StepType
+from sparkops.engine.claim import Claim
+from sparkops.engine.complete import Ahead, Ended
+from sparkops.engine.graph import Node
+from sparkops.engine.levels import Level, level_of
+from sparkops.runtime.attempt import execute_ahead
+from sparkops.runtime.steps.base import Runtime
+from sparkops.runtime.trust import Trust
+
+SECONDS: Final = 0.02
+"""How long the record of a step may be kept back for those that follow it; what takes longer is claimed as usual."""
+MOST: Final = 100
+
+_Known = Mapping[str, Mapping[str, Any]]
+
+
+async def run_ahead(runtime: Runtime, ended: Ended, trust: Trust) -> Ended:
+    """Return the end with what was run after it: nothing, where the end is no success of a call that was noted.
+
+    What a worker takes alone, because it may have killed one, is not gone beyond.
+    """
+    if not ended.mechanical or not ended.noted or ended.results or ended.claim.isolate:
+        return ended
+    graph = await runtime.engine.graphs.get(runtime.engine.database.pool, ended.claim.workflow_version_id)
+    level = level_of(graph, ended.claim.path)
+    done: list[Ahead] = []
+    last = ended
+    known: dict[str, Mapping[str, Any]] = {**ended.claim.steps}
+    since = time.monotonic()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(SECONDS):
+            while len(done) < MOST and trust.holds():
+                known[last.claim.key] = {"status": StepStatus.SUCCEEDED, "output": last.output}
+                claim = _next_claim(runtime, level, last.claim, known)
+                next_end = claim and await execute_ahead(runtime, graph, claim, trust)
+                if not next_end or next_end.policy_version != ended.policy_version:
+                    break
+                now = time.monotonic()
+                done.append(Ahead(next_end.claim.path, next_end.written, next_end.noted, now - since))
+                last, since = next_end, now
+    return replace(ended, ahead=done)
+
+
+def _next_claim(runtime: Runtime, level: Level, last: Claim, known: _Known) -> Claim | None:
+    """Return what a claim of the step after `last` would be, or None where it may not be run ahead."""
+    before = level.graph.by_key[last.key]
+    if len(before.dependents) != 1:
+        return None
+    node = level.graph.by_key[before.dependents[0]]
+    if not _follows(runtime, level, node) or not _sees_enough(node, last, known):
+        return None
+    return replace(
+        last,
+        key=node.key,
+        path=level.path(node.key),
+        type=node.type,
+        failures=0,
+        hands_over=True,
+        timeout_seconds=_seconds(node.timeout),
+        deadline_seconds=_seconds(node.deadline),
+        steps={key: known[key] for key in node.reads},
+        journal=(),
+    )
+
+
+def _follows(runtime: Runtime, level: Level, node: Node) -> bool:
+    """Say whether a step can only follow the one that it needs, and does nothing outside the process."""
+    if len(node.needs) != 1 or not node.mechanical or not level.graph.hands_over(node) or node.type != StepType.TOOL:
+        return False
+    tool = runtime.tools.get(node.name or "")
+    return tool is not None and tool.local
+
+
+def _sees_enough(node: Node, last: Claim, known: _Known) -> bool:
+    """Say whether all that the step reads is at hand; the claim brought what its own step reads."""
+    return (
+        known.keys() >= set(node.reads)
+        and (not node.reads_input or last.input is not None)
+        and (not node.reads_frame or last.frame is not None)
+    )
+
+
+def _seconds(duration: timedelta | None) -> float | None:
+    return None if duration is None else duration.total_seconds()
