@@ -122,6 +122,14 @@ async def _take_a_need(world: World, run_id: UUID) -> None:
     await world.sql("UPDATE steps SET needs = needs[:0] WHERE run_id = $1 AND node_key = 'b'", run_id)
 
 
+async def _ask_for_a_decision(world: World, run_id: UUID) -> None:
+    await world.sql("UPDATE steps SET mechanical = false WHERE run_id = $1 AND node_key = 'b'", run_id)
+
+
+async def _leave_the_end_to_a_worker(world: World, run_id: UUID) -> None:
+    await world.sql("UPDATE steps SET hands_over = false WHERE run_id = $1 AND node_key = 'd'", run_id)
+
+
 Change = Callable[[World, UUID], Awaitable[None]]
 
 
@@ -142,7 +150,10 @@ async def test_where_work_is_held_back_the_first_step_ends_alone_and_the_rest_is
     assert await rows(world, run_id) == WHOLE
 
 
-@pytest.mark.parametrize("change", [_hold, _ask_to_stop, _add_a_need, _take_a_need])
+BLOCKS = [_hold, _ask_to_stop, _add_a_need, _take_a_need, _ask_for_a_decision, _leave_the_end_to_a_worker]
+
+
+@pytest.mark.parametrize("change", BLOCKS)
 async def test_a_chain_of_which_one_step_could_not_be_claimed_is_not_recorded_at_all(
     world: World, change: Change
 ) -> None:
@@ -185,6 +196,19 @@ async def test_an_attempt_that_was_taken_over_records_nothing_of_its_chain(world
     done = await recorded(world, worker, ended)
     assert (done.closed, await world.calls(run_id)) == (frozenset(), [])
     assert (await rows(world, run_id))["b"] == "pending"
+
+
+async def test_a_chain_that_was_taken_over_is_not_recorded_with_that_of_another_run(world: World) -> None:
+    name = await world.workflow(CHAIN)
+    ends = []
+    for _ in range(2):
+        worker, ended = await ran(world, await world.run(name))
+        ends.append(ended)
+    await world.lapse(ends[0].claim.lease.step_id)
+    assert await reap(world.engine) == 1
+    await complete(world.engine, worker, ends, claim=0)
+    assert (await rows(world, ends[0].claim.run_id))["b"] == "pending"
+    assert await rows(world, ends[1].claim.run_id) == WHOLE
 
 
 @pytest.mark.parametrize("scope", [Scope.PROJECT, Scope.INSTALLATION])

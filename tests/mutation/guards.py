@@ -72,6 +72,53 @@ GUARDS: Sequence[Guard] = (
             "    FROM steps s JOIN held h ON s.id = h.id",
         ),
     ),
+    # What was run ahead
+    _guard(
+        "close_ahead: the lock of the kill switch",
+        "ahead",
+        (
+            "close_ahead",
+            "PERFORM pg_advisory_xact_lock_shared(hashtextextended('stop/' || scope, 0))",
+            "PERFORM hashtextextended('stop/' || scope, 0)",
+        ),
+    ),
+    _guard("close_ahead: halts of the project", "ahead", ("close_ahead", " AND h.project_id <> ALL (v_halted)", "")),
+    _guard(
+        "close_ahead: halts of the installation",
+        "ahead",
+        (
+            "close_ahead",
+            "IF '00000000-0000-0000-0000-000000000000' = ANY (v_halted) THEN",
+            "IF false THEN",
+        ),
+    ),
+    _guard("close_ahead: only what has ended well", "ahead", ("close_ahead", "h.id = ANY (p_heads) AND ", "")),
+    _guard(
+        "close_ahead: the run goes on, and its steps are not held",
+        "ahead",
+        ("close_ahead", " AND r.status = 'running'", ""),
+        ("close_ahead", " AND NOT s.held", ""),
+    ),
+    _guard(
+        "close_ahead: the run goes on, and its steps wait",
+        "ahead",
+        ("close_ahead", " AND r.status = 'running'", ""),
+        ("close_ahead", "s.status = 'pending' AND ", ""),
+    ),
+    _guard("close_ahead: not held", "ahead", ("close_ahead", " AND NOT s.held", "")),
+    _guard("close_ahead: not asked to stop", "ahead", ("close_ahead", " AND NOT s.cancel_requested", "")),
+    _guard("close_ahead: nothing to evaluate", "ahead", ("close_ahead", " AND s.mechanical", "")),
+    _guard("close_ahead: hands over", "ahead", ("close_ahead", " AND s.hands_over", "")),
+    _guard(
+        "close_ahead: needs only the one before",
+        "ahead",
+        (
+            "close_ahead",
+            "AND s.needs = ARRAY[lag(s.id, 1, item.head) OVER through]",
+            "AND lag(s.id, 1, item.head) OVER through IS NOT NULL",
+        ),
+    ),
+    _guard("close_ahead: whole or not at all", "ahead", ("close_ahead", "bool_and(as_claimed)", "bool_or(as_claimed)")),
     _guard("heartbeat: never waits", "claim", ("heartbeat", "FOR UPDATE OF s SKIP LOCKED", "FOR UPDATE OF s")),
     _guard(
         "complete: token and attempt",

@@ -149,7 +149,7 @@ def _cause(error: DBAPIError) -> BaseException | None:
 
 
 async def _database_is_away(request: Request, error: Exception) -> Response:
-    log.warning("database.away", error=type(error).__name__, exc_info=error)
+    log.warning("database.away", error=type(error).__name__, message=str(error))
     return response(request.scope, Unavailable("The database did not answer; try again in a moment."))
 
 

@@ -67,7 +67,8 @@ async def execute(runtime: Runtime, claim: Claim, trust: Trust) -> Ended | Waiti
     Raises:
         Fenced: another worker has the step; nothing more may be written.
     """
-    graph = await runtime.engine.graphs.get(runtime.engine.database.pool, claim.workflow_version_id)
+    engine = runtime.engine
+    graph = await trust.insist(lambda _: engine.graphs.get(engine.database.pool, claim.workflow_version_id))
     node = graph.find(claim.key)
     gate = _gate(runtime, claim, trust, graph, node)
     try:

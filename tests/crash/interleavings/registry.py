@@ -4,6 +4,7 @@ Here stand those of workers, of who looks after them, and of people; in `control
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from sparkops.engine.advance import advance_run
 from sparkops.engine.answer import answer_approval
 from sparkops.engine.cancel import cancel_run
 from sparkops.engine.claim import claim, heartbeat
-from sparkops.engine.complete import Ended, complete, end_attempt
+from sparkops.engine.complete import Ahead, Ended, complete, end_attempt
 from sparkops.engine.context import Engine, call
 from sparkops.engine.effects import record
 from sparkops.engine.errors import Fenced
@@ -71,6 +72,20 @@ async def _complete(engine: Engine, case: Case) -> None:
     done = await complete(engine, case.first, [_ended(case)], claim=1)
     if case.held.lease.step_id not in done.closed:
         raise Fenced("taken over")
+
+
+def _noted(case: Case, seq: int) -> dict[str, Any]:
+    """A call that stayed in its process."""
+    return {**case.proposal(seq), "status": "done", "response": {"seq": seq}, "error": None, "seconds": 0.001}
+
+
+async def _complete_ahead(engine: Engine, case: Case) -> None:
+    """`after`, which needs only `held`, was run in memory while `held` was."""
+    ahead = Ahead("after", {"by": "first"}, [_noted(case, 1)], 0.001)
+    ended = replace(_ended(case), noted=[_noted(case, 2)], policy_version=1, ahead=[ahead])
+    done = await complete(engine, case.first, [ended], claim=1)
+    if case.held.lease.step_id not in done.closed:
+        raise Fenced("taken over, or to be judged anew")
 
 
 async def _finish(engine: Engine, case: Case) -> None:
@@ -228,6 +243,7 @@ TRANSACTIONS: Sequence[Transaction] = (
     Transaction("PREPARE", _prepare, repeats=False, then=_send, kept=_call_exists),
     Transaction("RECORD", _record, repeats=False, kept=_is_recorded),
     Transaction("COMPLETE", _complete, repeats=True, kept=_has_result),
+    Transaction("AHEAD", _complete_ahead, repeats=True, kept=_has_result),
     Transaction("FINISH", _finish, repeats=True, kept=_has_result),
     Transaction("FAIL", _fail, repeats=True, kept=_has_failed),
     Transaction("RETRY", _retry, repeats=True, kept=_failure_counts),
