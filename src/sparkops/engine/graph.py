@@ -61,9 +61,11 @@ class Graph:
         """Say whether the database alone can apply the success of this step, the end of the run included.
 
         Where the run's output has to be evaluated, or its failure undone, a step may not be the last to end: another
-        must surely follow it.
+        must surely follow it. A frame ends with the only leaf of its body, if nothing in it has to be evaluated.
         """
-        if not node.hands_over or self.parent is not None or (self.simple_end and not self.has_undo):
+        if self.parent is not None:
+            return node.hands_over or (not node.dependents and self.ends_with_leaf)
+        if not node.hands_over or (self.simple_end and not self.has_undo):
             return node.hands_over
         return any(self.by_key[key].needs == (node.key,) for key in node.dependents)
 
@@ -71,6 +73,12 @@ class Graph:
     def leaves(self) -> tuple[str, ...]:
         """The steps that no other step of this level needs."""
         return tuple(node.key for node in self.nodes if not node.dependents)
+
+    @cached_property
+    def ends_with_leaf(self) -> bool:
+        """True if a frame of this body starts, goes on and ends without an expression: its output is its only leaf's,
+        whose success means that all steps have succeeded."""
+        return self.simple_end and len(self.leaves) == 1 and all(node.mechanical for node in self.nodes)
 
     @cached_property
     def has_undo(self) -> bool:

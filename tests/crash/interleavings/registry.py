@@ -82,7 +82,7 @@ def _noted(case: Case, seq: int) -> dict[str, Any]:
 async def _complete_ahead(engine: Engine, case: Case) -> None:
     """`after`, which needs only `held`, was run in memory while `held` was."""
     ahead = Ahead("after", {"by": "first"}, [_noted(case, 1)], 0.001)
-    ended = replace(_ended(case), noted=[_noted(case, 2)], policy_version=1, ahead=[ahead])
+    ended = replace(_ended(case), noted=[_noted(case, 3)], policy_version=1, ahead=[ahead])
     done = await complete(engine, case.first, [ended], claim=1)
     if case.held.lease.step_id not in done.closed:
         raise Fenced("taken over, or to be judged anew")

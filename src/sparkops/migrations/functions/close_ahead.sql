@@ -6,12 +6,13 @@ LANGUAGE plpgsql AS $$
 -- everything is as if each were claimed, prepared and completed now; else the chain is left to others, from its start.
 -- p_heads: the steps that have ended. p_steps, p_more: as for `complete`, whose `ahead` is [{path, output, seconds,
 -- calls: [as note_calls]}] in order. The caller holds the locks of the runs and has compared the version of the rules.
--- Returns {next: the steps that need the last ones, events}.
+-- Returns {next: the steps that need the last ones, last: those on which a frame ends, events}.
 DECLARE
   v_halted uuid[];
   v_lines jsonb;
   v_calls jsonb;
   v_next jsonb;
+  v_last jsonb;
   v_events jsonb;
 BEGIN
   -- As in T_PREPARE: whoever orders a stop takes these locks alone. The statements after it read a new snapshot.
@@ -21,7 +22,7 @@ BEGIN
 
   v_halted := engine.halted();
   IF '00000000-0000-0000-0000-000000000000' = ANY (v_halted) THEN
-    RETURN '{"next": [], "events": []}';
+    RETURN '{"next": [], "last": [], "events": []}';
   END IF;
   WITH item AS (
     SELECT h.id AS head, h.run_id, h.finished_at AS since, i.more -> 'policy_version' AS policy_version, a.place,
@@ -63,10 +64,11 @@ BEGIN
             'run_id', n.run_id, 'project_id', n.project_id, 'step_id', n.id, 'key', n.node_key, 'attempt', n.attempt,
             'policy_version', n.policy_version))
             FROM closed n, jsonb_array_elements(n.calls) k),
-         jsonb_agg(c.dependents)
-    INTO v_lines, v_calls, v_next FROM closed c;
+         jsonb_agg(c.dependents),
+         jsonb_agg(c.id) FILTER (WHERE c.parent_id IS NOT NULL AND c.dependents = '{}')
+    INTO v_lines, v_calls, v_next, v_last FROM closed c;
   IF v_lines IS NULL THEN
-    RETURN '{"next": [], "events": []}';
+    RETURN '{"next": [], "last": [], "events": []}';
   END IF;
 
   SELECT jsonb_agg(line.event ORDER BY line.head, line.place, line.turn) INTO v_events FROM (
@@ -86,5 +88,5 @@ BEGIN
   RETURN jsonb_build_object(
     'next', (SELECT coalesce(jsonb_agg(DISTINCT d), '[]')
                FROM jsonb_array_elements(v_next) n, jsonb_array_elements(n) d),
-    'events', v_events);
+    'last', coalesce(v_last, '[]'), 'events', v_events);
 END $$;

@@ -8,7 +8,7 @@ LANGUAGE plpgsql AS $$
 -- p_claim: how many steps the worker can take next. Closing is a compare and set on the token.
 -- Returns {closed: [step ids], stale: [step ids], claims, ready: how many were made ready and not taken, parents: the
 -- steps to be woken because a run has ended, left: runs to be advanced in a transaction of their own, because a step
--- that was asked to stop has ended, rings}. What is in neither of the first two was fenced. A stale end brought calls that were judged under rules which have changed.
+-- that was asked to stop has ended, or more frames may start than fit here, rings}. What is in neither of the first two was fenced. A stale end brought calls that were judged under rules which have changed.
 -- Lock order: runs by id, steps, calls, reservations, budgets, counters.
 DECLARE
   v_stale uuid[];
@@ -20,12 +20,14 @@ DECLARE
   v_step steps;
   v_end record;
   v_recorded jsonb := '[]';
-  v_ahead jsonb := '{"next": [], "events": []}';
+  v_ahead jsonb := '{"next": [], "last": [], "events": []}';
   v_asked_to_stop jsonb;
   v_stopped jsonb;
   v_left uuid[] := '{}';
   v_ended jsonb := '{"parents": [], "events": []}';
   v_handed jsonb := '{"ready": [], "runs": [], "events": []}';
+  v_last uuid[];
+  v_framed jsonb := '{"ready": [], "runs": [], "left": [], "events": []}';
   v_ready uuid[] := '{}';
   v_taken jsonb := '{"claims": [], "events": []}';
 BEGIN
@@ -45,6 +47,7 @@ BEGIN
     UPDATE step_attempts a SET ended_at = c.finished_at, outcome = 'succeeded'
       FROM closed c WHERE a.run_id = c.run_id AND a.step_id = c.id AND a.attempt = c.attempt)
   SELECT array_agg(c.id), ARRAY(SELECT DISTINCT d FROM closed n, unnest(n.dependents) d),
+         array_agg(c.id) FILTER (WHERE c.parent_id IS NOT NULL AND c.dependents = '{}'),
          array_agg(DISTINCT c.run_id),
          (SELECT jsonb_agg(k || jsonb_build_object(
             'run_id', n.run_id, 'project_id', n.project_id, 'step_id', n.id, 'key', n.node_key, 'attempt', n.attempt,
@@ -54,11 +57,12 @@ BEGIN
            jsonb_build_object('key', c.node_key, 'status', c.status, 'attempt', c.attempt,
                               'finished_at', c.finished_at)
             || CASE WHEN c.parent_id IS NULL THEN '{}' ELSE jsonb_build_object('path', c.path) END))
-    INTO v_closed, v_next, v_ending, v_calls, v_events FROM closed c;
+    INTO v_closed, v_next, v_last, v_ending, v_calls, v_events FROM closed c;
   v_closed := coalesce(v_closed, '{}');
   IF v_closed <> '{}' AND EXISTS (SELECT 1 FROM unnest(p_more) AS m (more) WHERE more ? 'ahead') THEN
     v_ahead := engine.close_ahead(v_closed, p_steps, p_more, p_session);
     v_next := v_next || ARRAY(SELECT n::uuid FROM jsonb_array_elements_text(v_ahead -> 'next') n);
+    v_last := v_last || ARRAY(SELECT n::uuid FROM jsonb_array_elements_text(v_ahead -> 'last') n);
   END IF;
 
   IF v_calls IS NOT NULL THEN
@@ -89,8 +93,16 @@ BEGIN
     v_handed := engine.hand_over(v_next);
     v_ready := ARRAY(SELECT r::uuid FROM jsonb_array_elements_text(v_handed -> 'ready') r);
   END IF;
+  IF v_last <> '{}' THEN
+    v_framed := engine.end_frames(v_last, 100);
+    v_ready := v_ready || ARRAY(SELECT r::uuid FROM jsonb_array_elements_text(v_framed -> 'ready') r);
+    INSERT INTO unadvanced (run_id)
+    SELECT DISTINCT r::uuid FROM jsonb_array_elements_text(v_framed -> 'left') r WHERE r::uuid <> ALL (v_left);
+    v_left := ARRAY(SELECT unnest(v_left) UNION SELECT r::uuid FROM jsonb_array_elements_text(v_framed -> 'left') r);
+  END IF;
   -- A run of which something became ready goes on; the others may have ended.
-  v_ending := ARRAY(SELECT unnest(v_ending) EXCEPT SELECT r::uuid FROM jsonb_array_elements_text(v_handed -> 'runs') r);
+  v_ending := ARRAY(SELECT unnest(v_ending) EXCEPT
+                    SELECT r::uuid FROM jsonb_array_elements_text((v_handed -> 'runs') || (v_framed -> 'runs')) r);
   IF v_ending <> '{}' THEN
     v_ended := engine.end_runs(v_ending);
     v_events := v_events || (v_ended -> 'events');
@@ -103,5 +115,5 @@ BEGIN
     'ready', cardinality(v_ready) - jsonb_array_length(v_taken -> 'claims'), 'parents', v_ended -> 'parents',
     'left', to_jsonb(v_left),
     'freed', CASE WHEN v_ended -> 'events' = '[]' THEN '[]' ELSE engine.freed(p_runs) END,
-    'rings', engine.emit(v_events || (v_handed -> 'events') || (v_taken -> 'events')));
+    'rings', engine.emit(v_events || (v_handed -> 'events') || (v_framed -> 'events') || (v_taken -> 'events')));
 END $$;
