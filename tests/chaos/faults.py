@@ -21,6 +21,8 @@ from tests.chaos.proxy import Proxy
 SILENT_SECONDS = 9.0
 """Longer than a hint waits for Redis."""
 
+LATE_SECONDS = 3.0
+"""Beyond a lease: a sweep has given its steps to others by then, and the worker still waits for its answer."""
 
 _REGISTERED = "SELECT EXISTS (SELECT 1 FROM worker_sessions WHERE id = ANY ($1))"
 
@@ -56,6 +58,7 @@ class Faults:
             "worker_kills": (6, self._kill_worker),
             "lost_answers": (6, self._lose_answers),
             "zombies": (3, self._stop_worker),
+            "late_prepares": (3, self._hold_up_a_call),
             "api_kills": (2, self._kill_api),
             "postgres_kills": (2, self._kill_postgres),
             "valkey_kills": (1, self._kill_valkey),
@@ -166,6 +169,10 @@ class Faults:
                 await client.flushall()
             except RedisError:
                 self.counts["redis_flushes"] -= 1  # it was being restarted
+
+    async def _hold_up_a_call(self) -> None:
+        """Let the line of the next worker that prepares a call be silent for longer than its leases last."""
+        self.proxy.late_seconds = self.lease_seconds + LATE_SECONDS
 
     async def _lose_answers(self) -> None:
         self.proxy.wanted += self.random.randint(1, 5)

@@ -1,14 +1,17 @@
-"""Stands between the doors and PostgreSQL, and can lose the answer of a transaction that has been committed.
+"""Stands between the doors and PostgreSQL. It can lose the answer of a transaction that has been committed, and hold up
+all that one process says from the moment at which it prepares a call.
 
 It reads just enough of the protocol to know which function a connection is calling and when its answer is complete.
 """
 
 import asyncio
+import os
 import struct
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 SSL_REQUEST = 80877103
 COMMITS = ("engine.accept", "engine.complete", "engine.prepare", "engine.record", "engine.claim", "COMMIT")
@@ -24,6 +27,30 @@ class Proxy:
     wanted: int = 0
     """How many more answers are to be lost."""
     cut: Counter[str] = field(default_factory=Counter)
+    late_seconds: float | None = None
+    """For how long the next process that prepares a call is held up; None: none is."""
+    held: dict[int, asyncio.Event] = field(default_factory=dict)
+    """The processes that are held up, by pid, until the event."""
+
+    def hold_up(self, line: "_Line") -> None:
+        """Hold up the process at the other end of this line, if one is wanted and the line says who that is."""
+        pid = owner_of(line.port)
+        if self.late_seconds is None or pid is None:
+            return
+        go_on = self.held[pid] = asyncio.Event()
+        self.cut["held up"] += 1
+
+        def let_go() -> None:
+            del self.held[pid]
+            go_on.set()
+
+        asyncio.get_running_loop().call_later(self.late_seconds, let_go)
+        self.late_seconds = None
+
+    async def turn(self, line: "_Line") -> None:
+        """Return at once, or when the process at the other end of this line may go on."""
+        if self.held and (go_on := self.held.get(owner_of(line.port) or 0)) is not None:
+            await go_on.wait()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -58,6 +85,7 @@ class _Line:
         self._proxy = proxy
         self._client_in, self._client_out = client_in, client_out
         self._server_in, self._server_out = server_in, server_out
+        self.port: int = client_out.get_extra_info("peername")[1]
         self._statements: dict[bytes, str] = {}
         self._calling: str | None = None
 
@@ -77,6 +105,9 @@ class _Line:
             while True:
                 kind, message = await _message(self._client_in)
                 self._listen(kind, message[5:])
+                if self._proxy.late_seconds is not None and "engine.prepare(" in (self._calling or ""):
+                    self._proxy.hold_up(self)
+                await self._proxy.turn(self)
                 self._server_out.write(message)
                 await self._server_out.drain()
 
@@ -117,6 +148,24 @@ class _Line:
         self._proxy.wanted -= 1
         self._proxy.cut[self._what() or ""] += 1
         return True
+
+
+def owner_of(port: int) -> int | None:
+    """Return the process that has connected from this port of ours; None where it is gone."""
+    wanted = f":{port:04X}"
+    for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
+        fields = line.split()
+        if fields[1].endswith(wanted) and fields[9] != "0":
+            return _holder(f"socket:[{fields[9]}]")
+    return None
+
+
+def _holder(socket: str) -> int | None:
+    for entry in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):
+            if os.readlink(entry) == socket:
+                return int(entry.parts[2])
+    return None
 
 
 async def _message(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:

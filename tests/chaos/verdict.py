@@ -19,7 +19,7 @@ AUDIT_SECONDS = 300.0
 
 MUST_HAPPEN = (
     *("fenced_complete", "fenced_prepare", "reaped", "released", "uncertain", "accept_retries", "hints_lost"),
-    *("zombies", "postgres_kills", "redis_flushes", "worker_kills", "lost_answers"),
+    *("zombies", "late_prepares", "postgres_kills", "redis_flushes", "worker_kills", "lost_answers"),
 )
 """A campaign in which one of these did not happen has shown nothing about it, and fails."""
 

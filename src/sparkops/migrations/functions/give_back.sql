@@ -71,7 +71,7 @@ BEGIN
            crashes = crashes + v_crashed::int,
            isolate = isolate OR v_crashed AND crashes >= 1,
            claim_token = NULL, lease_expires_at = NULL, step_deadline_at = NULL,
-           not_before = clock_timestamp() + coalesce(v_pause, interval '0'),
+           not_before = coalesce(clock_timestamp() + v_pause, not_before),
            ready_at = CASE WHEN v_status = 'ready' THEN clock_timestamp() ELSE ready_at END,
            finished_at = CASE WHEN v_status IN ('failed', 'cancelled') THEN clock_timestamp() END
      WHERE id = v_step.id RETURNING * INTO v_after;
