@@ -3,67 +3,44 @@
 import argparse
 import asyncio
 import os
-import platform
 import sys
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
-
-import asyncpg
 
 from benchmarks.growth import growth
 from benchmarks.limits import measure_limits
-from benchmarks.plain import PlainClient
-from benchmarks.report import Report
+from benchmarks.scale import crowd, scale_out
+from benchmarks.stack import running
 from benchmarks.throughput import w3, w5
 from benchmarks.weight import measure_weight
-from benchmarks.workloads import Bench, w1, w2, w4
-from sparkops import __version__
-from sparkops.core.config import load_settings
+from benchmarks.workloads import w1, w2, w4
 from sparkops.core.errors import SparkOpsError
-from sparkops.local.client import ApiClient
-from sparkops.local.example.people import administrator
-from sparkops.local.supervisor import Supervisor
 
-PROJECT = "bench"
 WORKLOADS = {"W1": w1, "W2": w2, "W3": w3, "W4": w4, "W5": w5, "growth": growth}
-ALL = (*WORKLOADS, "W6", "limits")
+ON_THEIR_OWN = {"scale": scale_out, "crowd": crowd}
+"""What needs stacks of another shape."""
+ALL = (*WORKLOADS, "W6", "limits", *ON_THEIR_OWN)
 
 
 async def measure(wanted: Sequence[str], workers: int) -> None:
     """Measure the workloads that are wanted, and print a line for each figure."""
-    with tempfile.TemporaryDirectory(prefix="sparkops-bench-") as directory:
-        settings = load_settings(data_dir=Path(directory), port=0, workers=workers)
-        async with Supervisor(settings) as stack:
-            assert stack.embedded is not None, "benchmarks run on the embedded servers"
-            owner = await asyncpg.connect(stack.endpoints.database_url)
-            login = administrator(stack.settings, stack.data)
-            async with ApiClient(stack.endpoints.api_url) as client:
-                await client.sign_in(login.email, login.password)
-                await client.post("/projects", {"slug": PROJECT, "name": "Bench"})
-                report = Report(await _settings(owner, workers))
-                if "W6" in wanted:
-                    await measure_weight(report, os.getpid(), stack.data.root)
-                for name in wanted:
-                    if name in WORKLOADS:
-                        plain = PlainClient(client.url, client.token or "")
-                        await WORKLOADS[name](Bench(client, owner, PROJECT, report, os.getpid(), plain))
-                        plain.close()
-                if "limits" in wanted:
-                    await measure_limits(report, stack.embedded)
-            await owner.close()
+    if set(wanted) - set(ON_THEIR_OWN):
+        await _measure_together(wanted, workers)
+    for name in wanted:
+        if name in ON_THEIR_OWN:
+            await ON_THEIR_OWN[name]()
 
 
-async def _settings(owner: "asyncpg.Connection", workers: int) -> dict[str, Any]:
-    shown = ("server_version", "fsync", "synchronous_commit", "full_page_writes")
-    return {
-        "sparkops": __version__,
-        "python": platform.python_version(),
-        "cores": os.cpu_count(),
-        "workers": workers,
-        "postgres": {name: await owner.fetchval(f"SHOW {name}") for name in shown},
-    }
+async def _measure_together(wanted: Sequence[str], workers: int) -> None:
+    async with running(workers=workers) as stack:
+        embedded = stack.supervisor.embedded
+        assert embedded is not None, "benchmarks run on the embedded servers"
+        if "W6" in wanted:
+            await measure_weight(stack.bench.report, os.getpid(), stack.supervisor.data.root)
+        for name in wanted:
+            if name in WORKLOADS:
+                await WORKLOADS[name](stack.bench)
+        if "limits" in wanted:
+            await measure_limits(stack.bench.report, embedded)
 
 
 def main() -> int:

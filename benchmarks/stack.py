@@ -1,0 +1,63 @@
+"""A stack of its own on a temporary directory, with a project, somebody signed in, and a look into its database."""
+
+import os
+import platform
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from benchmarks.plain import PlainClient
+from benchmarks.report import Report
+from benchmarks.workloads import Bench
+from sparkops import __version__
+from sparkops.core.config import load_settings
+from sparkops.local.client import ApiClient
+from sparkops.local.example.people import administrator
+from sparkops.local.supervisor import Supervisor
+
+PROJECT = "bench"
+
+
+@dataclass(frozen=True)
+class Running:
+    """A stack that runs, and what measures it."""
+
+    bench: Bench
+    supervisor: Supervisor
+
+
+@asynccontextmanager
+async def running(*, workers: int, **changed: Any) -> AsyncIterator[Running]:
+    """Start a stack; `changed` are settings that differ from the defaults, which the figures then name.
+
+    Raises:
+        SparkOpsError: it does not start.
+    """
+    with tempfile.TemporaryDirectory(prefix="sparkops-bench-") as directory:
+        settings = load_settings(data_dir=Path(directory), port=0, workers=workers, **changed)
+        async with Supervisor(settings) as stack:
+            owner = await asyncpg.connect(stack.endpoints.database_url)
+            login = administrator(stack.settings, stack.data)
+            async with ApiClient(stack.endpoints.api_url) as client:
+                await client.sign_in(login.email, login.password)
+                await client.post("/projects", {"slug": PROJECT, "name": "Bench"})
+                report = Report({**await _settings(owner), "workers": workers, **changed})
+                plain = PlainClient(client.url, client.token or "")
+                yield Running(Bench(client, owner, PROJECT, report, os.getpid(), plain), stack)
+                plain.close()
+            await owner.close()
+
+
+async def _settings(owner: "asyncpg.Connection") -> dict[str, Any]:
+    shown = ("server_version", "fsync", "synchronous_commit", "full_page_writes")
+    return {
+        "sparkops": __version__,
+        "python": platform.python_version(),
+        "cores": os.cpu_count(),
+        "postgres": {name: await owner.fetchval(f"SHOW {name}") for name in shown},
+    }
