@@ -68,9 +68,8 @@ async def create_run(
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
 ) -> views.Run:
     """Start a run. With the same `Idempotency-Key` the same request answers 200 with the first run, however often."""
-    project_id = await find_project_id(door, principal, body.project)
     request = RunRequest(
-        project_id=project_id,
+        project=body.project,
         workflow=body.workflow,
         version=body.version,
         input=body.input,
@@ -78,7 +77,11 @@ async def create_run(
         priority=PRIORITIES[body.priority] if body.priority else None,
         idem_key=idempotency_key,
     )
-    accepted = await accept_run(door.engine, principal, request)
+    try:
+        accepted = await accept_run(door.engine, principal, request)
+    except NotFound:
+        await find_project_id(door, principal, body.project)  # where that is what is missing, say so
+        raise
     if not accepted.created:
         response.status_code = 200
     if accepted.begun is None:
