@@ -5,15 +5,13 @@ from uuid import UUID, uuid4
 import asyncpg
 import orjson
 import pytest
-import sqlalchemy
-from sqlalchemy import Select
 
+from sparkops.api.run_rows import runs_statement
 from sparkops.core.db import Database
 from sparkops.core.ids import new_id
 from sparkops.core.paging import PageRequest
 from sparkops.core.principal import Principal
-from sparkops.domains.runs.models import Run
-from sparkops.domains.runs.queries import RunFilter, _runs
+from sparkops.domains.runs.pages import RunFilter
 from sparkops.domains.runs.state import RunStatus
 
 RUNS = 20_000
@@ -46,8 +44,9 @@ FILL = """
         RunFilter(workflow_ids=[UUID(int=7)]),
         RunFilter(workflow_ids=[UUID(int=7)], statuses={RunStatus.FAILED}),
         RunFilter(id_from=UUID("00000900" + "0" * 24), id_to=UUID("00000900" + "f" * 24)),
+        RunFilter(source_run_id=UUID(int=9)),
     ],
-    ids=["all", "rare status", "rare statuses", "rare workflow", "rare both", "id prefix"],
+    ids=["all", "rare status", "rare statuses", "rare workflow", "rare both", "id prefix", "source"],
 )
 async def test_a_page_reads_no_more_rows_than_it_shows(database: Database, owner_url: str, where: RunFilter) -> None:
     project, user = new_id(), Principal(uuid4(), "ann@example.com", "Ann", is_admin=False)
@@ -57,14 +56,10 @@ async def test_a_page_reads_no_more_rows_than_it_shows(database: Database, owner
     await owner.execute("ANALYZE")
     await owner.close()
 
-    plan = await database.pool.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {rendered(_runs(user, project, where, PAGE))}")
+    statement, arguments = runs_statement(user, "many", where, PAGE)
+    plan = await database.pool.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", *arguments)
 
     assert rows_read(orjson.loads(plan)[0]["Plan"]) <= 4 * PAGE.limit
-
-
-def rendered(statement: Select[tuple[Run]]) -> str:
-    dialect = sqlalchemy.dialects.registry.load("postgresql")()
-    return str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
 
 
 def rows_read(node: dict[str, object]) -> int:

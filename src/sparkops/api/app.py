@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -82,10 +82,7 @@ def create_app(settings: Settings, *, pages: Path = PAGES) -> FastAPI:
 
 def _add_routes(app: FastAPI, pages: Path) -> None:
     """Everything under the prefix asks who is there, but for the two ways to become somebody."""
-    everyone = APIRouter(prefix=PREFIX, responses=documented(422))
-    everyone.include_router(auth.public)
-    members = APIRouter(prefix=PREFIX, dependencies=[Depends(get_principal)], responses=documented(401, 422))
-    # Routes are tried in this order: first what is asked most.
+    # Routes are tried in this order, and each level of routers once more: first what is asked most, and one level.
     for router in (
         runs.router,
         run_parts.router,
@@ -105,9 +102,8 @@ def _add_routes(app: FastAPI, pages: Path) -> None:
         uncertain.router,
         live.router,
     ):
-        members.include_router(router)
-    app.include_router(everyone)
-    app.include_router(members)
+        app.include_router(router, prefix=PREFIX, dependencies=[Depends(get_principal)], responses=documented(401, 422))
+    app.include_router(auth.public, prefix=PREFIX, responses=documented(422))
     app.include_router(live.sockets, prefix=PREFIX)
     app.include_router(health.router)
     app.include_router(pages_router(pages))

@@ -1,14 +1,13 @@
 """Answers that several domains contribute to: one statement per domain for a whole page, never one per row."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, cast
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.api.deps import Door
-from sparkops.api.run_facts import Facts, facts_of_runs
 from sparkops.api.views.approvals import Approval as ApprovalView
 from sparkops.api.views.approvals import SubjectKind
 from sparkops.api.views.base import Ref
@@ -18,9 +17,7 @@ from sparkops.api.views.runs import Call as CallView
 from sparkops.api.views.runs import (
     ChildRun,
     Failure,
-    FrameCounts,
     Priority,
-    QueuedBehind,
     RunBudget,
     RunConcurrency,
     RunParent,
@@ -37,21 +34,18 @@ from sparkops.domains.approvals.models import Approval
 from sparkops.domains.approvals.state import ApprovalStatus
 from sparkops.domains.control.models import Halt
 from sparkops.domains.effects.models import Call
-from sparkops.domains.effects.queries import Usage, cost_of_steps, usage_of_runs
+from sparkops.domains.effects.queries import Usage, usage_of_runs
 from sparkops.domains.effects.state import CallKind, CallStatus, EffectClass
 from sparkops.domains.identity.queries import names_of
 from sparkops.domains.policies.models import PolicyDecision
 from sparkops.domains.policies.queries import decisions
 from sparkops.domains.projects.queries import slugs_of
-from sparkops.domains.runs.frames import choices, expansions
-from sparkops.domains.runs.models import Expansion, Run, Step
-from sparkops.domains.runs.queries import queued_behind, runs_by_id, step_counts, step_keys
-from sparkops.domains.runs.state import RunStatus, SourceKind, StepStatus
-from sparkops.domains.workflows.definition import StepType
+from sparkops.domains.runs.queries import runs_by_id, step_keys
+from sparkops.domains.runs.state import RunStatus
 from sparkops.domains.workflows.options import JoinRule
 from sparkops.domains.workflows.queries import VersionName, names_of_workflows, version_names
 from sparkops.engine.accept import Begun
-from sparkops.engine.graph import Graph
+from sparkops.engine.graph import Node
 from sparkops.engine.halts import Kind, Scope
 
 _PRIORITY_NAMES: Mapping[int, Priority] = {-1: "high", 0: "normal", 1: "low"}
@@ -82,59 +76,58 @@ def workflow_ref(version: VersionName) -> WorkflowRef:
     return WorkflowRef(id=version.workflow_id, name=version.name, version=version.version)
 
 
-def _agent_versions(run: Run) -> list[UUID]:
-    return [UUID(version) for version in run.pins.get("agents", {}).values()]
+def _agent_versions(run: asyncpg.Record) -> list[UUID]:
+    return [UUID(version) for version in run["pins"].get("agents", {}).values()]
 
 
-async def run_summaries(
-    door: Door, session: AsyncSession, principal: Principal, runs: Sequence[Run]
-) -> list[RunSummary]:
+async def run_summaries(door: Door, runs: Sequence[asyncpg.Record]) -> list[RunSummary]:
     """Return runs as lists show them, in the order given."""
-    slugs = await door.known.slugs(session, principal, {run.project_id for run in runs})
-    versions = await door.known.versions(session, {run.workflow_version_id for run in runs})
-    scripted = await door.known.scripted(session, {one for run in runs for one in _agent_versions(run)})
-    facts = await facts_of_runs(door.database.pool, run_ids=[run.id for run in runs])
+    return [RunSummary(**shown) for shown in await _shown(door, runs)]
 
-    def summary(run: Run) -> RunSummary:
-        version, more = versions[run.workflow_version_id], facts[run.id]
-        return RunSummary(
-            id=run.id,
-            project=slugs[run.project_id],
-            workflow=workflow_ref(version),
-            status=RunStatus(run.status),
-            trigger=run.trigger,
-            error=failure(run.error),
-            created_by=_ref(run.created_by, more["creator"]),
-            created_at=run.created_at,
-            started_at=run.started_at,
-            finished_at=run.finished_at,
-            priority=_PRIORITY_NAMES[run.priority],
-            paused_at=run.paused_at,
-            paused_by=_ref(run.paused_by, more["pauser"]),
-            cancel_requested_at=run.cancel_requested_at,
-            cost_micros=more["cost_micros"],
-            tokens=TokenCount(input=more["input_tokens"], output=more["output_tokens"]),
-            budget=_budget(more),
-            steps_total=run.step_count,
-            last_seq=more["last_seq"] or 0,
-            scripted=version.scripted or any(scripted[one] for one in _agent_versions(run)),
-            source=_source(run),
-        )
 
-    return [summary(run) for run in runs]
+async def _shown(door: Door, runs: Sequence[asyncpg.Record]) -> list[dict[str, Any]]:
+    """Return what lists show of runs, by the names that it has there."""
+    versions = await door.known.versions(door.database, {run["workflow_version_id"] for run in runs})
+    scripted = await door.known.scripted(door.database, {one for run in runs for one in _agent_versions(run)})
+
+    def shown(run: asyncpg.Record) -> dict[str, Any]:
+        version = versions[run["workflow_version_id"]]
+        return {
+            "id": run["id"],
+            "project": run["project"],
+            "workflow": workflow_ref(version),
+            "status": run["status"],
+            "trigger": run["trigger"],
+            "error": failure(run["error"]),
+            "created_by": _ref(run["created_by"], run["creator"]),
+            "created_at": run["created_at"],
+            "started_at": run["started_at"],
+            "finished_at": run["finished_at"],
+            "priority": _PRIORITY_NAMES[run["priority"]],
+            "paused_at": run["paused_at"],
+            "paused_by": _ref(run["paused_by"], run["pauser"]),
+            "cancel_requested_at": run["cancel_requested_at"],
+            "cost_micros": run["cost_micros"],
+            "tokens": TokenCount(input=run["input_tokens"], output=run["output_tokens"]),
+            "budget": _budget(run),
+            "steps_total": run["step_count"],
+            "last_seq": run["last_seq"] or 0,
+            "scripted": version.scripted or any(scripted[one] for one in _agent_versions(run)),
+            "source": _source(run),
+        }
+
+    return [shown(run) for run in runs]
 
 
 def _ref(row_id: UUID | None, name: str | None) -> Ref | None:
     return Ref(id=row_id, name=name) if row_id and name else None
 
 
-def _budget(facts: Facts) -> RunBudget | None:
-    if facts["limit_micros"] is None:
+def _budget(run: asyncpg.Record) -> RunBudget | None:
+    if run["limit_micros"] is None:
         return None
     return RunBudget(
-        limit_micros=facts["limit_micros"],
-        spent_micros=facts["spent_micros"],
-        reserved_micros=facts["reserved_micros"],
+        limit_micros=run["limit_micros"], spent_micros=run["spent_micros"], reserved_micros=run["reserved_micros"]
     )
 
 
@@ -143,8 +136,7 @@ async def begun_run(door: Door, principal: Principal, project: str, run_id: UUID
     agents = [UUID(version) for version in begun.pins.get("agents", {}).values()]
     scripted = begun.graph.scripted
     if agents and not scripted:
-        async with door.database.sessions.begin() as session:
-            scripted = any((await door.known.scripted(session, agents)).values())
+        scripted = any((await door.known.scripted(door.database, agents)).values())
     return RunView(
         id=run_id,
         project=project,
@@ -178,134 +170,112 @@ async def begun_run(door: Door, principal: Principal, project: str, run_id: UUID
     )
 
 
-async def run_whole(door: Door, session: AsyncSession, principal: Principal, run: Run) -> RunView:
+async def run_whole(door: Door, run: asyncpg.Record) -> RunView:
     """Return one run with input, output and where its steps stand."""
-    summary = (await run_summaries(door, session, principal, [run]))[0]
-    counts = await step_counts(session, run_ids=[run.id])
-    behind = await queued_behind(session, run_id=run.id) if run.status == RunStatus.QUEUED else None
+    [shown] = await _shown(door, [run])
     return RunView(
-        **summary.model_dump(),
-        input=run.input,
-        output=run.output,
-        steps_by_status=dict(counts.get(run.id, {})),
-        deadline_at=run.deadline_at,
-        ends_as=cast(Literal["failed", "cancelled"] | None, run.ends_as),
-        parent=await _parent(session, run),
+        **shown,
+        input=run["input"],
+        output=run["output"],
+        steps_by_status=run["steps_by_status"] or {},
+        deadline_at=run["deadline_at"],
+        ends_as=run["ends_as"],
+        parent=_parent(run),
         concurrency=_concurrency(run),
-        queued_behind=cast(QueuedBehind | None, behind),
+        queued_behind=run["queued_behind"],
     )
 
 
-async def _parent(session: AsyncSession, run: Run) -> RunParent | None:
-    if run.parent_run_id is None or run.parent_step_id is None:
+def _parent(run: asyncpg.Record) -> RunParent | None:
+    if run["parent_run_id"] is None or run["parent_step_id"] is None:
         return None
-    keys = await step_keys(session, step_ids=[run.parent_step_id])
-    return RunParent(run_id=run.parent_run_id, step_id=run.parent_step_id, step_key=keys[run.parent_step_id])
+    return RunParent(run_id=run["parent_run_id"], step_id=run["parent_step_id"], step_key=run["parent_key"])
 
 
-def _concurrency(run: Run) -> RunConcurrency | None:
-    if run.concurrency_key is None or run.concurrency_limit is None:
+def _concurrency(run: asyncpg.Record) -> RunConcurrency | None:
+    if run["concurrency_key"] is None or run["concurrency_limit"] is None:
         return None
-    return RunConcurrency(key=run.concurrency_key, limit=run.concurrency_limit)
+    return RunConcurrency(key=run["concurrency_key"], limit=run["concurrency_limit"])
 
 
-def _source(run: Run) -> RunSource | None:
-    if run.source_run_id is None or run.source_kind is None:
+def _source(run: asyncpg.Record) -> RunSource | None:
+    if run["source_run_id"] is None or run["source_kind"] is None:
         return None
-    return RunSource(run_id=run.source_run_id, kind=SourceKind(run.source_kind))
+    return RunSource(run_id=run["source_run_id"], kind=run["source_kind"])
 
 
 def _named(row_id: UUID | None, names: Mapping[UUID, str]) -> Ref | None:
     return Ref(id=row_id, name=names[row_id]) if row_id and row_id in names else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Around:
-    """What is shown of steps beside their own rows."""
-
-    graph: Graph
-    costs: Mapping[UUID, int]
-    keys: Mapping[UUID, str]
-    choices: Mapping[UUID, Sequence[str]]
-    expansions: Mapping[UUID, Expansion]
-    children: Mapping[UUID, ChildRun]
-
-
-async def step_views(
-    session: AsyncSession, principal: Principal, door: Door, run: Run, steps: Sequence[Step]
-) -> list[StepView]:
+async def step_views(door: Door, steps: Sequence[asyncpg.Record]) -> list[StepView]:
     """Return steps of one run, without outputs."""
-    ids = [step.id for step in steps]
-    graph = await door.engine.graphs.get(door.database.pool, run.workflow_version_id)
-    keys = {step.id: step.node_key for step in steps}
-    elsewhere = {need for step in steps for need in step.needs} - keys.keys()
+    return [StepView(**shown) for shown in await steps_shown(door, steps)]
+
+
+async def steps_shown(door: Door, steps: Sequence[asyncpg.Record]) -> list[dict[str, Any]]:
+    """Return what lists show of steps of one run, by the names that it has there."""
+    if not steps:
+        return []
+    graph = await door.engine.graphs.get(door.database.pool, steps[0]["workflow_version_id"])
+    keys = await _keys(door, steps)
+    children = {step["child_version_id"] for step in steps if step["child_version_id"]}
+    versions = await door.known.versions(door.database, children)
+    return [_step_shown(step, graph.find(step["node_key"]), keys, versions) for step in steps]
+
+
+async def _keys(door: Door, steps: Sequence[asyncpg.Record]) -> Mapping[UUID, str]:
+    """Return the keys of these steps and of all that they need."""
+    keys = {step["id"]: step["node_key"] for step in steps}
+    elsewhere = {need for step in steps for need in step["needs"]} - keys.keys()
     if elsewhere:
-        keys.update(await step_keys(session, step_ids=elsewhere))
-    around = _Around(
-        graph=graph,
-        costs=await cost_of_steps(session, run_id=run.id, step_ids=ids),
-        keys=keys,
-        choices=await choices(session, step_ids=[step.id for step in steps if step.type == StepType.BRANCH]),
-        expansions=await expansions(session, step_ids=[step.id for step in steps if step.type in _EXPANDING]),
-        children=await _children(session, principal, [step.child_run_id for step in steps if step.child_run_id]),
-    )
-    return [_step_view(step, around) for step in steps]
+        async with door.database.reads.begin() as session:
+            keys.update(await step_keys(session, step_ids=elsewhere))
+    return keys
 
 
-_EXPANDING = (StepType.MAP, StepType.LOOP)
+def _child(step: asyncpg.Record, versions: Mapping[UUID, VersionName]) -> ChildRun | None:
+    if step["child_version_id"] is None:
+        return None
+    workflow = workflow_ref(versions[step["child_version_id"]])
+    return ChildRun(run_id=step["child_run_id"], workflow=workflow, status=step["child_status"])
 
 
-async def _children(session: AsyncSession, principal: Principal, run_ids: Collection[UUID]) -> Mapping[UUID, ChildRun]:
-    if not run_ids:
-        return {}
-    runs = await runs_by_id(session, principal, run_ids=run_ids)
-    versions = await version_names(session, version_ids={run.workflow_version_id for run in runs.values()})
+def _step_shown(
+    step: asyncpg.Record, node: Node, keys: Mapping[UUID, str], versions: Mapping[UUID, VersionName]
+) -> dict[str, Any]:
     return {
-        run.id: ChildRun(
-            run_id=run.id, workflow=workflow_ref(versions[run.workflow_version_id]), status=RunStatus(run.status)
-        )
-        for run in runs.values()
+        "id": step["id"],
+        "key": step["node_key"],
+        "path": step["path"],
+        "type": step["type"],
+        "position": step["position"],
+        "needs": [keys[need] for need in step["needs"]],
+        "join": node.join.rule,
+        "join_count": node.join.count if node.join.rule is JoinRule.AT_LEAST else None,
+        "name": node.name,
+        "status": step["status"],
+        "attempt": step["attempt"],
+        "failures": step["failures"],
+        "crashes": step["crashes"],
+        "ready_at": step["ready_at"],
+        "started_at": step["started_at"],
+        "finished_at": step["finished_at"],
+        "waiting_for": step["waiting_for"],
+        "error": failure(step["error"]),
+        "cost_micros": step["cost_micros"],
+        "copied_from": step["copied_from"],
+        "parent_id": step["parent_id"],
+        "frame_no": step["frame_no"],
+        "undo_of": step["undo_of"],
+        "held": step["held"],
+        "not_before": step["not_before"],
+        "fails_at": step["fails_at"],
+        "wake_at": step["wake_at"],
+        "chosen": step["chosen"],
+        "frames": step["expansion"],
+        "child": _child(step, versions),
     }
-
-
-def _frame_counts(expansion: Expansion | None) -> FrameCounts | None:
-    return FrameCounts.model_validate(expansion) if expansion else None
-
-
-def _step_view(step: Step, around: _Around) -> StepView:
-    node, chosen = around.graph.find(step.node_key), around.choices.get(step.id)
-    return StepView(
-        id=step.id,
-        key=step.node_key,
-        path=step.path,
-        type=step.type,
-        position=step.position,
-        needs=[around.keys[need] for need in step.needs],
-        join=node.join.rule,
-        join_count=node.join.count if node.join.rule is JoinRule.AT_LEAST else None,
-        name=node.name,
-        status=StepStatus(step.status),
-        attempt=step.attempt,
-        failures=step.failures,
-        crashes=step.crashes,
-        ready_at=step.ready_at,
-        started_at=step.started_at,
-        finished_at=step.finished_at,
-        waiting_for=step.waiting_for,
-        error=failure(step.error),
-        cost_micros=around.costs.get(step.id, 0),
-        copied_from=step.copied_from,
-        parent_id=step.parent_id,
-        frame_no=step.frame_no,
-        undo_of=step.undo_of,
-        held=step.held,
-        not_before=step.not_before,
-        fails_at=step.fails_at,
-        wake_at=step.wake_at,
-        chosen=list(chosen) if chosen is not None else None,
-        frames=_frame_counts(around.expansions.get(step.id)),
-        child=around.children.get(step.child_run_id) if step.child_run_id else None,
-    )
 
 
 async def call_views(session: AsyncSession, principal: Principal, calls: Sequence[Call]) -> list[CallView]:

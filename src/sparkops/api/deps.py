@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from fastapi import Depends, Header, Query, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import HTTPConnection
@@ -60,12 +61,13 @@ async def get_door(request: Request) -> Door:
 DoorDep = Annotated[Door, Depends(get_door)]
 
 
-async def get_session(request: Request, door: DoorDep) -> AsyncIterator[AsyncSession]:
+async def get_session(request: Request) -> AsyncIterator[AsyncSession]:
     """Open the request's one transaction: committed when the route has returned, rolled back when it raised.
 
     A GET changes nothing, and has none.
     """
-    sessions = door.database.reads if request.method == "GET" else door.database.sessions
+    database = door_of(request).database
+    sessions = database.reads if request.method == "GET" else database.sessions
     async with sessions.begin() as session:
         yield session
 
@@ -73,23 +75,33 @@ async def get_session(request: Request, door: DoorDep) -> AsyncIterator[AsyncSes
 SessionDep = Annotated[AsyncSession, Depends(get_session, scope="function")]
 """Scope `function` commits before the answer is sent; the default would answer first and commit after."""
 
-_bearer = HTTPBearer(auto_error=False, description="The access token of signIn or refresh.")
+
+class _SignedIn(SecurityBase):
+    """Finds out who asks, by the access token. It needs no other dependency: every one costs each request its part."""
+
+    def __init__(self) -> None:
+        self.model = HTTPBearer(description="The access token of signIn or refresh.")
+        self.scheme_name = "HTTPBearer"
+
+    async def __call__(self, request: Request) -> Principal:
+        """Return who asks. The session is looked up each time: signing out and disabling act at once.
+
+        Raises:
+            Unauthenticated: there is no token, it is not valid, or its session has ended.
+        """
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Unauthenticated("This needs an access token: sign in first.")
+        door = door_of(request)
+        claims = door.signer.read(token.strip())
+        principal = await principal_of(door.database.pool, session_id=claims.session_id, user_id=claims.user_id)
+        if principal is None:
+            raise Unauthenticated("The session has ended; sign in again.")
+        request.state.principal = principal
+        return principal
 
 
-async def get_principal(
-    request: Request, door: DoorDep, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-) -> Principal:
-    """Return who asks. The session is looked up each time: signing out and disabling act at once."""
-    if given is None:
-        raise Unauthenticated("This needs an access token: sign in first.")
-    claims = door.signer.read(given.credentials)
-    principal = await principal_of(door.database.pool, session_id=claims.session_id, user_id=claims.user_id)
-    if principal is None:
-        raise Unauthenticated("The session has ended; sign in again.")
-    request.state.principal = principal
-    return principal
-
-
+get_principal = _SignedIn()
 PrincipalDep = Annotated[Principal, Depends(get_principal)]
 
 
@@ -145,20 +157,12 @@ async def find_project_id(door: Door, principal: Principal, slug: str) -> UUID:
     return project_id
 
 
-async def get_project_id_of_query(
-    door: DoorDep, principal: PrincipalDep, project: Annotated[str, Query(description="The project's slug.")]
-) -> UUID:
-    """Return the id of the project that a list is asked for, where no more of it is needed."""
-    return await find_project_id(door, principal, project)
-
-
 async def get_project_of_path(session: SessionDep, principal: PrincipalDep, slug: str) -> Project:
     """Return the project that the address names."""
     return await find_project(session, principal, slug)
 
 
 QueriedProject = Annotated[Project, Depends(get_project_of_query, scope="function")]
-QueriedProjectId = Annotated[UUID, Depends(get_project_id_of_query)]
 NamedProject = Annotated[Project, Depends(get_project_of_path, scope="function")]
 
 

@@ -5,11 +5,8 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from sparkops.core.principal import Principal
+from sparkops.core.db import Database
 from sparkops.domains.agents.queries import scripted_versions
-from sparkops.domains.projects.queries import slugs_of
 from sparkops.domains.workflows.queries import VersionName, version_names
 
 CAPACITY = 10_000
@@ -39,26 +36,27 @@ class _Kept(Generic[V]):
 
 
 class Known:
-    """Names of versions and projects, and which agents answer from a script, by id."""
+    """Names of versions, and which agents answer from a script, by id."""
 
     def __init__(self) -> None:
         self._versions: _Kept[VersionName] = _Kept()
         self._scripted: _Kept[bool] = _Kept()
-        self._slugs: _Kept[str] = _Kept()
 
-    async def versions(self, session: AsyncSession, ids: Collection[UUID]) -> Mapping[UUID, VersionName]:
+    async def versions(self, database: Database, ids: Collection[UUID]) -> Mapping[UUID, VersionName]:
         """Return the names of workflow versions."""
-        return await self._versions.get(ids, lambda missing: version_names(session, version_ids=missing))
 
-    async def scripted(self, session: AsyncSession, ids: Collection[UUID]) -> Mapping[UUID, bool]:
+        async def read(missing: Collection[UUID]) -> Mapping[UUID, VersionName]:
+            async with database.reads.begin() as session:
+                return await version_names(session, version_ids=missing)
+
+        return await self._versions.get(ids, read)
+
+    async def scripted(self, database: Database, ids: Collection[UUID]) -> Mapping[UUID, bool]:
         """Return of agent versions whether they answer from a script."""
 
         async def read(missing: Collection[UUID]) -> Mapping[UUID, bool]:
-            scripted = await scripted_versions(session, version_ids=missing)
+            async with database.reads.begin() as session:
+                scripted = await scripted_versions(session, version_ids=missing)
             return {one: one in scripted for one in missing}
 
         return await self._scripted.get(ids, read)
-
-    async def slugs(self, session: AsyncSession, principal: Principal, ids: Collection[UUID]) -> Mapping[UUID, str]:
-        """Return the slugs of projects, of which the principal must be known to be a member."""
-        return await self._slugs.get(ids, lambda missing: slugs_of(session, principal, project_ids=missing))

@@ -56,9 +56,12 @@ def page_request(limit: int | None, cursor: str | None) -> PageRequest:
 
 def page_of(rows: Sequence[T], request: PageRequest) -> Page[T]:
     """Make a page of `limit + 1` fetched rows: the extra one only tells that there is more."""
-    items = rows[: request.limit]
-    more = len(rows) > request.limit
-    return Page(items, encode_cursor(items[-1].id) if more else None)
+    return Page(rows[: request.limit], next_cursor([row.id for row in rows], request))
+
+
+def next_cursor(ids: Sequence[UUID], request: PageRequest) -> str | None:
+    """Return where the next page goes on, by the ids of `limit + 1` fetched rows; None if there is none."""
+    return encode_cursor(ids[request.limit - 1]) if len(ids) > request.limit else None
 
 
 def encode_cursor(after: UUID) -> str:

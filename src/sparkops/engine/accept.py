@@ -25,15 +25,16 @@ from sparkops.engine.graph import Graph
 from sparkops.engine.pins import pin_names
 
 _VERSION = """
-SELECT v.id, v.version, v.workflow_id, r.id AS first_run, r.idem_hash,
+SELECT v.id, v.version, v.workflow_id, p.id AS project_id, r.id AS first_run, r.idem_hash,
        p.max_running_runs IS NOT NULL OR w.max_running_runs IS NOT NULL OR EXISTS (
          SELECT 1 FROM halts h WHERE h.scope_id = w.id AND h.kind = 'pause' AND h.released_at IS NULL) AS limited
-  FROM workflows w JOIN projects p ON p.id = w.project_id
-  JOIN memberships m ON m.project_id = w.project_id AND m.user_id = $2
+  FROM projects p JOIN workflows w ON w.project_id = p.id AND w.name = $3
+  JOIN memberships m ON m.project_id = p.id AND m.user_id = $2
   JOIN workflow_versions v ON v.workflow_id = w.id AND v.version = coalesce($4, w.latest_version)
   LEFT JOIN runs r ON r.project_id = w.project_id AND r.idem_key = $5
- WHERE w.project_id = $1 AND w.name = $3
+ WHERE p.{key} = $1
 """
+_BY_ID, _BY_SLUG = _VERSION.format(key="id"), _VERSION.format(key="slug")
 
 log = structlog.get_logger()
 
@@ -56,7 +57,8 @@ class AlreadyRetried(Conflict):
 class RunRequest:
     """What a caller asks for. `version` None: the latest. `budget_micros` None: as the workflow says."""
 
-    project_id: UUID
+    project: UUID | str
+    """Its id or its slug."""
     workflow: str
     version: int | None = None
     input: Any = None
@@ -110,8 +112,9 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
         Unavailable: the outcome is unknown, or a large input could not be written; try again with the same key.
     """
     pool = engine.database.pool
+    version = _BY_SLUG if isinstance(request.project, str) else _BY_ID
     found = await pool.fetchrow(
-        _VERSION, request.project_id, principal.user_id, request.workflow, request.version, request.idem_key
+        version, request.project, principal.user_id, request.workflow, request.version, request.idem_key
     )
     if found is None:
         wanted = f"version {request.version} of " if request.version else ""
@@ -120,18 +123,19 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
         # Before the input is looked at: the workflow may have changed since this very request was accepted.
         return repeated(found["first_run"], found["idem_hash"], _request_hash(request))
     graph = await engine.graphs.get(pool, found["id"])
-    inputs = await store_input(engine, request.project_id, validate_input(graph.definition, request.input))
+    project_id: UUID = found["project_id"]
+    inputs = await store_input(engine, project_id, validate_input(graph.definition, request.input))
     document = await run_document(
         engine,
         graph,
         inputs,
         {
-            "project_id": str(request.project_id),
+            "project_id": str(project_id),
             "workflow_id": str(found["workflow_id"]),
             "workflow_version_id": str(found["id"]),
             "trigger": request.trigger,
             **({} if request.priority is None else {"priority": request.priority}),
-            "pins": await pin_names(pool, request.project_id, graph),
+            "pins": await pin_names(pool, project_id, graph),
             "idem_key": request.idem_key,
             "idem_hash": _request_hash(request),
             "created_by": str(principal.user_id),

@@ -3,8 +3,6 @@
 from urllib.parse import urlsplit
 
 import asyncpg
-from redis.asyncio import Redis
-from redis.exceptions import AuthenticationError, RedisError
 
 from sparkops.local.binaries import MINIMUM_POSTGRES, MINIMUM_REDIS
 from sparkops.local.errors import StartError
@@ -58,6 +56,10 @@ async def check_redis(url: str, setting: str = "SPARKOPS_REDIS_URL") -> None:
     Raises:
         StartError: it cannot be reached, refuses us, or is too old.
     """
+    # Here, because the supervisor of servers of our own has no use for it: it is a fifth of its memory.
+    from redis.asyncio import Redis  # noqa: PLC0415
+    from redis.exceptions import AuthenticationError, RedisError  # noqa: PLC0415
+
     place = _place(url, setting)
     async with Redis.from_url(url, socket_timeout=CONNECT_SECONDS, socket_connect_timeout=CONNECT_SECONDS) as client:
         try:

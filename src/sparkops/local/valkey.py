@@ -1,11 +1,9 @@
 """A Valkey of our own. What it holds may be lost, so it forgets old things rather than refuse new ones."""
 
+import asyncio
 import signal
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from sparkops.local.binaries import find_valkey
 from sparkops.local.child import ChildPlan
@@ -16,6 +14,7 @@ from sparkops.local.ports import LOOPBACK, free_port
 from sparkops.local.process import Confinement, Launch, confinement
 
 _STOP = ((signal.SIGTERM, 1.0),)
+PING_SECONDS = 2.0
 _MEMORY = "256mb"
 """Hints, tickets and stream frames of a busy installation fit into a tenth of this."""
 
@@ -72,13 +71,21 @@ class Valkey:
 
     async def answers(self) -> bool:
         """Return whether it answers a ping; while it loads its data it does not."""
-        client = Redis.from_url(self.url, socket_timeout=2, socket_connect_timeout=2)
         try:
-            return bool(await client.ping())
-        except (OSError, RedisError):
+            async with asyncio.timeout(PING_SECONDS):
+                return await self._ping() == b"+PONG\r\n"
+        except (OSError, TimeoutError):
             return False
+
+    async def _ping(self) -> bytes:
+        """Return what it says to a ping. By hand: the client library would be a fifth of the supervisor's memory."""
+        reader, writer = await asyncio.open_connection(LOOPBACK, self.port)
+        try:
+            writer.write(f"AUTH {self._password}\r\nPING\r\n".encode())
+            await reader.readline()
+            return await reader.readline()
         finally:
-            await client.aclose()
+            writer.close()
 
     def plan(self) -> ChildPlan:
         """Return the child that is this server."""

@@ -8,13 +8,14 @@ from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import StreamingResponse
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from sparkops.api.compose import call_views, failure, step_views
+from sparkops.api.compose import call_views, failure, step_views, steps_shown
 from sparkops.api.deps import Door, DoorDep, PageDep, PrincipalDep, SessionDep
 from sparkops.api.responses import problems
 from sparkops.api.routes.runs import find_run
+from sparkops.api.run_rows import step_row, step_rows
 from sparkops.api.views import runs as views
 from sparkops.core.errors import NotFound
-from sparkops.core.paging import PageRequest, page_of, page_request
+from sparkops.core.paging import PageRequest, next_cursor, page_of, page_request
 from sparkops.core.payloads import MAX_BYTES
 from sparkops.core.principal import Principal
 from sparkops.domains.approvals.queries import approvals_refer_to
@@ -39,7 +40,6 @@ MAX_DOWNLOAD_BYTES = 100 << 20
 async def list_steps(
     run_id: UUID,
     principal: PrincipalDep,
-    session: SessionDep,
     door: DoorDep,
     limit: Annotated[int, Query(ge=1, le=MAX_STEPS)] = MAX_STEPS,
     cursor: Annotated[str | None, Query(max_length=64)] = None,
@@ -50,12 +50,13 @@ async def list_steps(
     ] = None,
 ) -> views.StepList:
     """List the steps of a run, without outputs; `position` is their place in the definition."""
-    run = await find_run(session, principal, run_id)
     page = PageRequest(limit, page_request(None, cursor).after)
     where = queries.StepFilter(bodies=bodies, parent_id=parent, frame_no=frame)
-    found = page_of(await queries.steps(session, principal, run_id=run_id, where=where, page=page), page)
-    items = await step_views(session, principal, door, run, found.items)
-    return views.StepList(items=items, next_cursor=found.next_cursor)
+    rows = await step_rows(door.database.pool, principal, run_id=run_id, where=where, page=page)
+    if not rows:
+        await find_run(door, principal, run_id)
+    items = await step_views(door, rows[:limit])
+    return views.StepList(items=items, next_cursor=next_cursor([row["id"] for row in rows], page))
 
 
 @router.get("/steps/{step_id}/frames", responses=problems(404))
@@ -101,16 +102,16 @@ async def step_detail(
     Raises:
         NotFound: there is no such run of the principal, or no such step in it.
     """
-    run = await find_run(session, principal, run_id)
-    step = await queries.step(session, principal, run_id=run_id, step_id=step_id)
+    step = await step_row(door.database.pool, principal, run_id=run_id, step_id=step_id)
     if step is None:
+        await find_run(door, principal, run_id)
         raise NotFound("There is no such step in this run.")
-    view = (await step_views(session, principal, door, run, [step]))[0]
+    [shown] = await steps_shown(door, [step])
     tries = await queries.attempts(session, principal, run_id=run_id, step_id=step_id)
-    skipped = step.status == StepStatus.SKIPPED
+    skipped = step["status"] == StepStatus.SKIPPED
     return views.StepDetail(
-        **view.model_dump(),
-        output=step.output,
+        **shown,
+        output=step["output"],
         attempts=[_attempt(*one) for one in tries],
         skipped_because=await frames.skip_reason(session, run_id=run_id, step_id=step_id) if skipped else None,
     )
@@ -132,11 +133,12 @@ async def list_calls(
     run_id: UUID,
     principal: PrincipalDep,
     session: SessionDep,
+    door: DoorDep,
     page: PageDep,
     step: Annotated[UUID | None, Query(description="Only the calls of this step.")] = None,
 ) -> views.CallList:
     """List model and tool calls of a run in the order in which they were proposed."""
-    await find_run(session, principal, run_id)
+    await find_run(door, principal, run_id)
     found = page_of(await calls(session, principal, run_id=run_id, step_id=step, page=page), page)
     return views.CallList(items=await call_views(session, principal, found.items), next_cursor=found.next_cursor)
 
@@ -146,11 +148,12 @@ async def list_events(
     run_id: UUID,
     principal: PrincipalDep,
     session: SessionDep,
+    door: DoorDep,
     since: Annotated[int, Query(ge=0, le=2**53, description="The last sequence number that the caller has.")] = 0,
     limit: Annotated[int, Query(ge=1, le=MAX_EVENTS)] = MAX_EVENTS,
 ) -> views.EventList:
     """List the log of a run after `since`, in order."""
-    await find_run(session, principal, run_id)
+    await find_run(door, principal, run_id)
     found = await queries.events(session, principal, run_id=run_id, since=since, limit=limit + 1)
     items = [views.Event.model_validate(one) for one in found[:limit]]
     return views.EventList(items=items, next_cursor=str(items[-1].seq) if len(found) > limit else None)
@@ -158,10 +161,10 @@ async def list_events(
 
 @router.get("/artifacts", responses=problems(404))
 async def list_artifacts(
-    run_id: UUID, principal: PrincipalDep, session: SessionDep, page: PageDep
+    run_id: UUID, principal: PrincipalDep, session: SessionDep, door: DoorDep, page: PageDep
 ) -> views.ArtifactList:
     """List the files of a run, oldest first."""
-    await find_run(session, principal, run_id)
+    await find_run(door, principal, run_id)
     found = page_of(await artifacts.artifacts(session, principal, run_id=run_id, page=page), page)
     items = [views.Artifact.model_validate(one) for one in found.items]
     return views.ArtifactList(items=items, next_cursor=found.next_cursor)
@@ -184,14 +187,14 @@ async def get_value(
 
     Where a value has more than 64 kB, answers hold `{"$blob": {"sha256", "bytes", "type", "preview"}}` in its place.
     """
-    run = await find_run(session, principal, run_id)
+    project_id = await find_run(door, principal, run_id)
     if not (
         await queries.run_refers_to(session, run_id=run_id, sha256=sha256)
         or await calls_refer_to(session, run_id=run_id, sha256=sha256)
         or await approvals_refer_to(session, run_id=run_id, sha256=sha256)
     ):
         raise NotFound("This run has no such value.")
-    chunks = await door.engine.payloads.blobs_of(run.project_id).stream(sha256, MAX_BYTES)
+    chunks = await door.engine.payloads.blobs_of(project_id).stream(sha256, MAX_BYTES)
     return StreamingResponse(chunks, media_type="application/json", headers=_as_download(f"{sha256[:12]}.json", sha256))
 
 

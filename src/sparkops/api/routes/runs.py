@@ -1,23 +1,22 @@
 """Runs: starting, listing, looking at, cancelling."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Response
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.api.compose import begun_run, run_summaries, run_whole
-from sparkops.api.deps import Door, DoorDep, PageDep, PrincipalDep, QueriedProjectId, SessionDep, find_project_id
+from sparkops.api.deps import Door, DoorDep, PageDep, PrincipalDep, find_project_id
 from sparkops.api.responses import problems
+from sparkops.api.run_rows import run_row, run_rows
 from sparkops.api.views import runs as views
 from sparkops.core.errors import NotFound
-from sparkops.core.paging import page_of
+from sparkops.core.paging import next_cursor
 from sparkops.core.principal import Principal
 from sparkops.domains.runs import queries
-from sparkops.domains.runs.models import Run
+from sparkops.domains.runs.pages import RunFilter
 from sparkops.domains.runs.state import RunStatus
 from sparkops.domains.workflows.definition import PRIORITIES
 from sparkops.domains.workflows.queries import ids_named, ids_with_name_part
@@ -32,22 +31,32 @@ _ID_PREFIX = re.compile(r"0[0-9a-f-]{0,35}")
 _UUID_DIGITS = 32
 
 
-async def find_run(session: AsyncSession, principal: Principal, run_id: UUID) -> Run:
-    """Return a run of the principal.
+async def find_run(door: Door, principal: Principal, run_id: UUID) -> UUID:
+    """Return the project of a run of the principal.
+
+    Raises:
+        NotFound: there is no such run, or it is somebody else's.
+    """
+    project_id = await queries.project_of_run(door.database.pool, principal, run_id=run_id)
+    if project_id is None:
+        raise _no_run()
+    return project_id
+
+
+def _no_run() -> NotFound:
+    return NotFound("There is no such run here.")
+
+
+async def read_run(door: Door, principal: Principal, run_id: UUID) -> views.Run:
+    """Read a run whole.
 
     Raises:
         NotFound: there is none, or it is somebody else's.
     """
-    found = await queries.run(session, principal, run_id=run_id)
+    found = await run_row(door.database.pool, principal, run_id=run_id)
     if found is None:
-        raise NotFound("There is no such run here.")
-    return found
-
-
-async def read_run(door: Door, principal: Principal, run_id: UUID) -> views.Run:
-    """Read a run after the engine's own transaction has changed it."""
-    async with door.database.sessions.begin() as session:
-        return await run_whole(door, session, principal, await find_run(session, principal, run_id))
+        raise _no_run()
+    return await run_whole(door, found)
 
 
 @router.post("", status_code=201, responses={200: {"model": views.Run}, **problems(404, 409, 413, 503)})
@@ -59,9 +68,8 @@ async def create_run(
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
 ) -> views.Run:
     """Start a run. With the same `Idempotency-Key` the same request answers 200 with the first run, however often."""
-    project_id = await find_project_id(door, principal, body.project)
     request = RunRequest(
-        project_id=project_id,
+        project=body.project,
         workflow=body.workflow,
         version=body.version,
         input=body.input,
@@ -69,7 +77,11 @@ async def create_run(
         priority=PRIORITIES[body.priority] if body.priority else None,
         idem_key=idempotency_key,
     )
-    accepted = await accept_run(door.engine, principal, request)
+    try:
+        accepted = await accept_run(door.engine, principal, request)
+    except NotFound:
+        await find_project_id(door, principal, body.project)  # where that is what is missing, say so
+        raise
     if not accepted.created:
         response.status_code = 200
     if accepted.begun is None:
@@ -79,51 +91,49 @@ async def create_run(
 
 @router.get("", responses=problems(404))
 async def list_runs(
-    project_id: QueriedProjectId,
+    *,
     principal: PrincipalDep,
-    session: SessionDep,
     door: DoorDep,
     page: PageDep,
     status: Annotated[list[RunStatus] | None, Query(description="Any of these.")] = None,
     workflow: Annotated[str | None, Query(max_length=100, description="The name of a workflow.")] = None,
     q: Annotated[str | None, Query(max_length=100, description="The start of an id, or a part of a name.")] = None,
     source: Annotated[UUID | None, Query(description="Only retries, forks and re-runs of this run.")] = None,
+    project: Annotated[str, Query(description="The project's slug.")],
 ) -> views.RunList:
     """List the runs of a project, newest first."""
-    where = queries.RunFilter(
-        statuses=set(status) if status else None,
-        workflow_ids=await _workflows(session, project_id, workflow),
-        source_run_id=source,
-    )
-    where = await _narrowed(session, project_id, where, (q or "").strip().lower())
-    rows = await queries.runs(session, principal, project_id=project_id, where=where, page=page)
-    found = page_of(rows, page)
-    items = await run_summaries(door, session, principal, found.items)
-    return views.RunList(items=items, next_cursor=found.next_cursor)
-
-
-async def _workflows(session: AsyncSession, project_id: UUID, name: str | None) -> Sequence[UUID] | None:
-    return await ids_named(session, project_id=project_id, name=name) if name else None
-
-
-async def _narrowed(session: AsyncSession, project_id: UUID, where: queries.RunFilter, text: str) -> queries.RunFilter:
-    """Narrow to runs whose id starts with the text, or whose workflow's name contains it."""
-    if not text:
-        return where
+    where = RunFilter(statuses=set(status) if status else None, source_run_id=source)
+    text = (q or "").strip().lower()
     if _ID_PREFIX.fullmatch(text):
-        digits = text.replace("-", "")[:_UUID_DIGITS]
-        return replace(
-            where, id_from=UUID(digits.ljust(_UUID_DIGITS, "0")), id_to=UUID(digits.ljust(_UUID_DIGITS, "f"))
-        )
-    named = await ids_with_name_part(session, project_id=project_id, part=text)
-    both = named if where.workflow_ids is None else set(named) & set(where.workflow_ids)
-    return replace(where, workflow_ids=both)
+        where, text = _with_prefix(where, text), ""
+    if workflow or text:
+        where = await _of_workflows(door, await find_project_id(door, principal, project), where, workflow, text)
+    rows = await run_rows(door.database.pool, principal, slug=project, where=where, page=page)
+    if not rows:
+        await find_project_id(door, principal, project)
+    items = await run_summaries(door, rows[: page.limit])
+    return views.RunList(items=items, next_cursor=next_cursor([row["id"] for row in rows], page))
+
+
+def _with_prefix(where: RunFilter, text: str) -> RunFilter:
+    """Narrow to runs whose id starts with the text."""
+    digits = text.replace("-", "")[:_UUID_DIGITS]
+    return replace(where, id_from=UUID(digits.ljust(_UUID_DIGITS, "0")), id_to=UUID(digits.ljust(_UUID_DIGITS, "f")))
+
+
+async def _of_workflows(door: Door, project_id: UUID, where: RunFilter, name: str | None, part: str) -> RunFilter:
+    """Narrow to runs of the workflow of this name, and to those whose workflow's name contains this part."""
+    async with door.database.reads.begin() as session:
+        found = [await ids_named(session, project_id=project_id, name=name)] if name else []
+        if part:
+            found.append(await ids_with_name_part(session, project_id=project_id, part=part))
+    return replace(where, workflow_ids=set(found[0]).intersection(*found[1:]))
 
 
 @router.get("/{run_id}", responses=problems(404))
-async def get_run(run_id: UUID, principal: PrincipalDep, session: SessionDep, door: DoorDep) -> views.Run:
+async def get_run(run_id: UUID, principal: PrincipalDep, door: DoorDep) -> views.Run:
     """Return one run."""
-    return await run_whole(door, session, principal, await find_run(session, principal, run_id))
+    return await read_run(door, principal, run_id)
 
 
 @router.post("/{run_id}/cancel", status_code=202, responses=problems(404))

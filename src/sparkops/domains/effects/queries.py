@@ -67,16 +67,6 @@ async def usage_of_runs(session: AsyncSession, *, run_ids: Collection[UUID]) -> 
     return {row[0]: Usage(*row[1:]) for row in rows.tuples()}
 
 
-async def cost_of_steps(session: AsyncSession, *, run_id: UUID, step_ids: Collection[UUID]) -> Mapping[UUID, int]:
-    """Return the cost of these steps of a run; a step without calls is missing."""
-    rows = await session.execute(
-        select(Call.step_id, func.sum(Call.cost_micros).cast(BigInteger))
-        .where(Call.run_id == run_id, Call.step_id.in_(step_ids))
-        .group_by(Call.step_id)
-    )
-    return dict(rows.tuples().all())
-
-
 async def calls_refer_to(session: AsyncSession, *, run_id: UUID, sha256: str) -> bool:
     """Say whether a call of the run refers to this large value; the caller has checked the run."""
     found = select(Call.id).where(

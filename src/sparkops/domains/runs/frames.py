@@ -1,6 +1,6 @@
 """Statements that read maps, loops and what lies in them."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,8 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.core.principal import Principal
 from sparkops.core.tenancy import visible_to
-from sparkops.domains.runs.models import Event, Expansion, Frame, Step
-from sparkops.domains.runs.state import StepStatus
+from sparkops.domains.runs.models import Event, Frame
 
 VALUE_CHARS = 300
 """So much of an item's JSON text is read for a list."""
@@ -43,26 +42,6 @@ async def frames(
         statement = statement.where(Frame.frame_no > after)
     rows = await session.execute(statement.order_by(Frame.frame_no).limit(limit))
     return [FrameRow(*row) for row in rows.tuples()]
-
-
-async def expansions(session: AsyncSession, *, step_ids: Collection[UUID]) -> Mapping[UUID, Expansion]:
-    """Return the counters of those of these steps that are maps or loops and have begun."""
-    if not step_ids:
-        return {}
-    rows = await session.scalars(select(Expansion).where(Expansion.step_id.in_(step_ids)))
-    return {row.step_id: row for row in rows}
-
-
-async def choices(session: AsyncSession, *, step_ids: Collection[UUID]) -> Mapping[UUID, Sequence[str]]:
-    """Return what those of these steps chose that are branches and have decided."""
-    if not step_ids:
-        return {}
-    rows = await session.execute(
-        select(Step.id, Step.output["chosen"]).where(
-            Step.id.in_(step_ids), Step.type == "branch", Step.status == StepStatus.SUCCEEDED
-        )
-    )
-    return dict(rows.tuples().all())
 
 
 async def skip_reason(session: AsyncSession, *, run_id: UUID, step_id: UUID) -> str | None:

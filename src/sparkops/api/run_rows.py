@@ -1,0 +1,128 @@
+"""Runs and their steps as answers show them: one statement each, over the tables of several domains.
+
+Statements are put together from parts that stand here; what a caller asks for becomes an argument.
+"""
+
+# ruff: noqa: S608 -- the parts are ours
+
+from collections.abc import Sequence
+from typing import TypeAlias
+from uuid import UUID
+
+import asyncpg
+
+from sparkops.core.paging import PageRequest
+from sparkops.core.principal import Principal
+from sparkops.domains.runs.pages import RunFilter, page_of_ids
+from sparkops.domains.runs.queries import StepFilter
+
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+
+_SUMMARY = """
+       r.id, r.workflow_version_id, r.status, r.trigger, r.error, r.pins, r.priority, r.created_by, r.created_at,
+       r.started_at, r.finished_at, r.paused_at, r.paused_by, r.cancel_requested_at, r.step_count, r.source_run_id,
+       r.source_kind, p.slug AS project, u.name AS creator, w.name AS pauser, c.last_seq, b.limit_micros,
+       b.spent_micros, b.reserved_micros, k.cost_micros, k.input_tokens, k.output_tokens
+"""
+_BESIDE = """
+  JOIN projects p ON p.id = r.project_id
+  LEFT JOIN users u ON u.id = r.created_by
+  LEFT JOIN users w ON w.id = r.paused_by
+  LEFT JOIN run_counters c ON c.run_id = r.id
+  LEFT JOIN budgets b ON b.scope = 'run' AND b.scope_id = r.id
+  LEFT JOIN LATERAL (
+    SELECT coalesce(sum(cost_micros), 0)::bigint AS cost_micros,
+           coalesce(sum((usage ->> 'input_tokens')::bigint), 0)::bigint AS input_tokens,
+           coalesce(sum((usage ->> 'output_tokens')::bigint), 0)::bigint AS output_tokens
+      FROM calls WHERE run_id = r.id) k ON true
+"""
+_PROJECT = (
+    "(SELECT p.id FROM projects p JOIN memberships m ON m.project_id = p.id WHERE p.slug = $1 AND m.user_id = $2)"
+)
+
+_RUN = f"""
+SELECT {_SUMMARY}, r.input, r.output, r.deadline_at, r.ends_as, r.parent_run_id, r.parent_step_id,
+       s.node_key AS parent_key, r.concurrency_key, r.concurrency_limit,
+       CASE WHEN r.status = 'queued' THEN engine.blocked_by(r) END AS queued_behind,
+       (SELECT jsonb_object_agg(n.status, n.steps)
+          FROM (SELECT status, count(*) AS steps FROM steps WHERE run_id = r.id GROUP BY status) n) AS steps_by_status
+  FROM runs r
+  JOIN memberships m ON m.project_id = r.project_id AND m.user_id = $2
+  {_BESIDE}
+  LEFT JOIN steps s ON s.id = r.parent_step_id
+ WHERE r.id = $1
+"""
+
+
+def runs_statement(
+    principal: Principal, slug: str, where: RunFilter, page: PageRequest
+) -> tuple[str, Sequence[object]]:
+    """Return the statement for a page of runs and its arguments."""
+    arguments: list[object] = [slug, principal.user_id]
+
+    def mark(value: object) -> str:
+        arguments.append(value)
+        return f"${len(arguments)}"
+
+    ids = page_of_ids(_PROJECT, where, page, mark)
+    return f"SELECT {_SUMMARY} FROM ({ids}) page JOIN runs r ON r.id = page.id {_BESIDE} ORDER BY r.id DESC", arguments
+
+
+async def run_rows(
+    pool: Pool, principal: Principal, *, slug: str, where: RunFilter, page: PageRequest
+) -> "Sequence[asyncpg.Record]":
+    """Return the runs of a project as lists show them, newest first, one more than the page holds.
+
+    None are found where the principal is not a member of the project, and where there is no such project.
+    """
+    statement, arguments = runs_statement(principal, slug, where, page)
+    rows: list[asyncpg.Record] = await pool.fetch(statement, *arguments)
+    return rows
+
+
+async def run_row(pool: Pool, principal: Principal, *, run_id: UUID) -> "asyncpg.Record | None":
+    """Return one run of the principal's whole, or None. `steps_by_status` of None: it has no steps."""
+    return await pool.fetchrow(_RUN, run_id, principal.user_id)
+
+
+_STEPS = """
+SELECT s.id, s.node_key, s.path, s.type, s.position, s.needs, s.status, s.attempt, s.failures, s.crashes, s.ready_at,
+       s.started_at, s.finished_at, s.waiting_for, s.error, s.copied_from, s.parent_id, s.frame_no, s.undo_of, s.held,
+       s.not_before, s.fails_at, s.wake_at, s.child_run_id, r.workflow_version_id, child.status AS child_status,
+       child.workflow_version_id AS child_version_id, to_jsonb(e) AS expansion,
+       CASE WHEN s.type = 'branch' AND s.status = 'succeeded' THEN s.output -> 'chosen' END AS chosen,
+       (SELECT coalesce(sum(cost_micros), 0)::bigint FROM calls WHERE run_id = s.run_id AND step_id = s.id)
+         AS cost_micros{more}
+  FROM ({ids}) page
+  JOIN steps s ON s.id = page.id
+  JOIN runs r ON r.id = s.run_id
+  LEFT JOIN expansions e ON e.step_id = s.id
+  LEFT JOIN runs child ON child.id = s.child_run_id AND child.project_id = s.project_id
+ ORDER BY s.id
+"""
+_OF_RUN = """SELECT id FROM steps WHERE run_id = (
+  SELECT r.id FROM runs r JOIN memberships m ON m.project_id = r.project_id WHERE r.id = $1 AND m.user_id = $2)"""
+_ONE_STEP = _STEPS.format(more=", s.output", ids=f"{_OF_RUN} AND id = $3")
+
+
+async def step_rows(
+    pool: Pool, principal: Principal, *, run_id: UUID, where: StepFilter, page: PageRequest
+) -> "Sequence[asyncpg.Record]":
+    """Return steps of a run in the order of their ids, one more than the page holds; without outputs.
+
+    None are found where the run is not the principal's, too.
+    """
+    bounds = (("parent_id =", where.parent_id), ("frame_no =", where.frame_no), ("id >", page.after))
+    asked = [(bound, value) for bound, value in bounds if value is not None]
+    narrowed = "".join(f" AND {bound} ${number}" for number, (bound, _) in enumerate(asked, 4))
+    if not where.bodies:
+        narrowed += " AND parent_id IS NULL"
+    statement = _STEPS.format(more="", ids=f"{_OF_RUN}{narrowed} ORDER BY id LIMIT $3")
+    values = [value for _, value in asked]
+    rows: list[asyncpg.Record] = await pool.fetch(statement, run_id, principal.user_id, page.limit + 1, *values)
+    return rows
+
+
+async def step_row(pool: Pool, principal: Principal, *, run_id: UUID, step_id: UUID) -> "asyncpg.Record | None":
+    """Return one step of one of the principal's runs with its output, or None."""
+    return await pool.fetchrow(_ONE_STEP, run_id, principal.user_id, step_id)

@@ -1,0 +1,68 @@
+"""Which runs a page of a list holds: SQL that walks an index, newest run first, whatever the list is narrowed to.
+
+It is put together from parts that stand here; what a caller asks for becomes an argument.
+"""
+
+# ruff: noqa: S608 -- the parts are ours
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from uuid import UUID
+
+from sparkops.core.paging import PageRequest
+from sparkops.domains.runs.state import RunStatus
+
+Mark = Callable[[object], str]
+"""Takes an argument of a statement and returns its mark there: `$3`."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """What a list of runs is narrowed to. None means: any."""
+
+    statuses: Collection[RunStatus] | None = None
+    workflow_ids: Collection[UUID] | None = None
+    id_from: UUID | None = None
+    id_to: UUID | None = None
+    source_run_id: UUID | None = None
+
+
+def page_of_ids(project: str, where: RunFilter, page: PageRequest, mark: Mark) -> str:
+    """Return the statement that picks a page's runs, newest first, one more than the page holds.
+
+    `project` is what gives the project's id. For every workflow or status asked for, its own index is walked from the
+    newest on: one walk with `IN` would either sort all matches or pass over all others; both grow with the table.
+    """
+    bounds = [f"project_id = {project}", *_bounds(where, page, mark)]
+    size = mark(page.limit + 1)
+    if where.workflow_ids is not None:
+        if where.statuses is not None:
+            bounds.append(f"status = ANY ({mark(sorted(where.statuses))}::text[])")
+        return _newest_of_each("workflow_id", f"{mark(sorted(where.workflow_ids))}::uuid[]", bounds, size)
+    if where.statuses is not None:
+        return _newest_of_each("status", f"{mark(sorted(where.statuses))}::text[]", bounds, size)
+    return f"SELECT id FROM runs WHERE {' AND '.join(bounds)} ORDER BY id DESC LIMIT {size}"
+
+
+def _newest_of_each(column: str, values: str, bounds: list[str], size: str) -> str:
+    """Merge the newest runs of each value of a column.
+
+    The two comparisons say the same as `=`, but leave the planner no order other than the one of the index on the
+    column: with `=` it may walk all runs of the project by id and hope to meet the value soon.
+    """
+    within = " AND ".join([*bounds, f"{column} >= wanted.value", f"{column} <= wanted.value"])
+    walk = f"SELECT id FROM runs WHERE {within} ORDER BY {column}, id DESC LIMIT {size}"
+    return (
+        f"SELECT newest.id FROM unnest({values}) AS wanted (value), LATERAL ({walk}) AS newest "
+        f"ORDER BY newest.id DESC LIMIT {size}"
+    )
+
+
+def _bounds(where: RunFilter, page: PageRequest, mark: Mark) -> list[str]:
+    bounds = (
+        ("id <", page.after),
+        ("id >=", where.id_from),
+        ("id <=", where.id_to),
+        ("source_run_id =", where.source_run_id),
+    )
+    return [f"{bound} {mark(value)}" for bound, value in bounds if value is not None]
