@@ -119,6 +119,28 @@ GUARDS: Sequence[Guard] = (
         ),
     ),
     _guard("close_ahead: whole or not at all", "ahead", ("close_ahead", "bool_and(as_claimed)", "bool_or(as_claimed)")),
+    # Frames that end without an expression
+    _guard("end_frames: the map goes on", "plain_frames", ("end_frames", "IF NOT v_map.wanted THEN", "IF false THEN")),
+    _guard(
+        "end_frames: a run whose map has ended is looked at",
+        "plain_frames",
+        ("end_frames", "v_left := v_left || v_map.run_id;\n      CONTINUE;", "CONTINUE;"),
+    ),
+    _guard("end_frames: first steps alone", "plain_frames", ("end_frames", " AND s.needs = '{}'", "")),
+    _guard(
+        "end_frames: the frames that were opened",
+        "plain_frames",
+        (
+            "end_frames",
+            "AND s.frame_no = ANY (ARRAY(SELECT f::bigint FROM jsonb_array_elements_text(v_opened -> 'frames') f))",
+            "",
+        ),
+    ),
+    _guard(
+        "end_frames: more than fits is started after it",
+        "plain_frames",
+        ("end_frames", "IF (v_opened ->> 'more')::boolean THEN", "IF false THEN"),
+    ),
     _guard("heartbeat: never waits", "claim", ("heartbeat", "FOR UPDATE OF s SKIP LOCKED", "FOR UPDATE OF s")),
     _guard(
         "complete: token and attempt",

@@ -9,6 +9,7 @@ from sparkops.domains.runs.state import StepStatus
 from sparkops.engine.children import accept_child
 from sparkops.engine.complete import Ended, complete, end_attempt
 from sparkops.engine.context import Engine
+from sparkops.engine.errors import Fenced
 from sparkops.engine.events import NewEvent, receive_event
 from sparkops.engine.expand import expand_map
 from sparkops.engine.wait import wait_for_child, wait_for_event, wait_for_frames, wait_seconds
@@ -113,6 +114,14 @@ async def _end_frame(engine: Engine, case: Case) -> None:
     await end_attempt(engine, case.first, Ended(case.claims["touch"], StepStatus.SUCCEEDED), claim=0)
 
 
+async def _close_frame(engine: Engine, case: Case) -> None:
+    """As a worker ends the step of a plain body: the database ends the frame."""
+    touch = case.claims["touch"]
+    done = await complete(engine, case.first, [Ended(touch, StepStatus.SUCCEEDED)], claim=0)
+    if touch.lease.step_id not in done.closed:
+        raise Fenced("taken over")
+
+
 async def _frames_are_there(case: Case, said: Any) -> str | None:
     count = await case.value("SELECT count(*) FROM frames WHERE parent_id = $1", case.claims["each"].lease.step_id)
     return None if count == 2 else f"an expanded map has {count} frames"
@@ -128,4 +137,5 @@ DYNAMIC: Sequence[Transaction] = (
     Transaction("EXPAND", _expand, repeats=True, kept=_frames_are_there),
     Transaction("AWAIT FRAMES", _await_frames, repeats=False, ready=_almost_done),
     Transaction("END FRAME", _end_frame, repeats=True, ready=_almost_done),
+    Transaction("CLOSE FRAME", _close_frame, repeats=True, ready=_almost_done),
 )

@@ -1,8 +1,8 @@
 CREATE OR REPLACE FUNCTION engine.end_frames(p_steps uuid[], p_limit int) RETURNS jsonb
 LANGUAGE plpgsql AS $$
--- The end of frames that needs no expression: of these steps, which have just succeeded, those on which their frame
--- ends, because all others of it lead there, end it with their output. The frames that may start now do: up to p_limit
--- for each `map`, their first steps ready. What `engine/frames.py` would do; a property test holds both to it.
+-- The end of frames that needs no expression: each of these steps has just succeeded and was the last of its frame, as
+-- all others lead to it, so that the frame ends with its output. The frames that may start now do: up to p_limit for
+-- each `map`, their first steps ready. What `engine/frames.py` would do; a property test holds both to it.
 -- The caller holds the locks of the runs.
 -- Returns {ready: [step ids], runs: [their runs], left: [runs to be looked at in a transaction of their own], events}.
 DECLARE
@@ -20,7 +20,7 @@ BEGIN
            jsonb_agg(jsonb_build_object('no', s.frame_no, 'status', 'succeeded', 'output', s.output)
                      ORDER BY s.frame_no) AS frames
       FROM steps s JOIN steps p ON p.id = s.parent_id
-     WHERE s.id = ANY (p_steps) AND s.dependents = '{}'
+     WHERE s.id = ANY (p_steps)
      GROUP BY p.id ORDER BY p.run_id, p.id LOOP
     IF NOT v_map.wanted THEN  -- the map has ended without its frames: this may have been the last open step
       v_left := v_left || v_map.run_id;
