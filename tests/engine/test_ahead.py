@@ -126,6 +126,13 @@ async def _ask_for_a_decision(world: World, run_id: UUID) -> None:
     await world.sql("UPDATE steps SET mechanical = false WHERE run_id = $1 AND node_key = 'b'", run_id)
 
 
+async def _end_it(world: World, run_id: UUID) -> None:
+    await world.sql(
+        "UPDATE steps SET status = 'skipped', finished_at = clock_timestamp() WHERE run_id = $1 AND node_key = 'b'",
+        run_id,
+    )
+
+
 async def _leave_the_end_to_a_worker(world: World, run_id: UUID) -> None:
     await world.sql("UPDATE steps SET hands_over = false WHERE run_id = $1 AND node_key = 'd'", run_id)
 
@@ -150,7 +157,7 @@ async def test_where_work_is_held_back_the_first_step_ends_alone_and_the_rest_is
     assert await rows(world, run_id) == WHOLE
 
 
-BLOCKS = [_hold, _ask_to_stop, _add_a_need, _take_a_need, _ask_for_a_decision, _leave_the_end_to_a_worker]
+BLOCKS = [_hold, _ask_to_stop, _add_a_need, _take_a_need, _end_it, _ask_for_a_decision, _leave_the_end_to_a_worker]
 
 
 @pytest.mark.parametrize("change", BLOCKS)

@@ -99,12 +99,7 @@ GUARDS: Sequence[Guard] = (
         ("close_ahead", " AND r.status = 'running'", ""),
         ("close_ahead", " AND NOT s.held", ""),
     ),
-    _guard(
-        "close_ahead: the run goes on, and its steps wait",
-        "ahead",
-        ("close_ahead", " AND r.status = 'running'", ""),
-        ("close_ahead", "s.status = 'pending' AND ", ""),
-    ),
+    _guard("close_ahead: its steps wait", "ahead", ("close_ahead", "s.status = 'pending' AND ", "")),
     _guard("close_ahead: not held", "ahead", ("close_ahead", " AND NOT s.held", "")),
     _guard("close_ahead: not asked to stop", "ahead", ("close_ahead", " AND NOT s.cancel_requested", "")),
     _guard("close_ahead: nothing to evaluate", "ahead", ("close_ahead", " AND s.mechanical", "")),
