@@ -160,6 +160,15 @@ async def test_a_cancelled_run_takes_its_frames_along(world: World) -> None:
     assert set(await world.database.pool.fetchval("SELECT array_agg(DISTINCT status) FROM frames")) == {"cancelled"}
 
 
+async def test_a_map_that_is_cancelled_while_it_expands_leaves_no_frame_open(world: World) -> None:
+    hand = await expanding(world)
+    await cancel_run(world.engine, world.ada, hand.run_id)
+    await hand.end("each[0].read")
+    await hand.fail("each")
+    assert await world.status(hand.run_id) == "cancelled"
+    assert await world.database.pool.fetchval("SELECT array_agg(DISTINCT status) FROM frames") == ["cancelled"]
+
+
 async def test_frames_whose_map_has_ended_without_them_are_ended(world: World) -> None:
     hand = await begun(world, 2_500)
     await world.sql(

@@ -152,6 +152,8 @@ async def _start_more(engine: Engine, run_id: UUID, paths: list[str]) -> list[st
 async def _follow(run: Advancing, path: str) -> None:
     level = level_of(run.graph, path)
     if run.status is RunStatus.CANCELLING:
+        if run.graph.find(key_of(path)).body is not None:
+            await abandon_frames(run)
         await _end_cancelled(run)
     elif level.parent is None:
         if run.graph.find(key_of(path)).body is not None:

@@ -90,12 +90,14 @@ INVARIANTS: Sequence[Invariant] = (
     ),
     Invariant(
         "run-ended",
-        "A run that has ended has no open step, and one that has not has one.",
+        "A run that has ended has no open step, and one that has not has one, is paused, or is advanced within 10 s.",
         """
         SELECT r.id AS subject, r.status FROM runs r
          WHERE (r.finished_at IS NOT NULL) = EXISTS (
            SELECT 1 FROM steps s WHERE s.run_id = r.id AND s.finished_at IS NULL)
-           AND (r.finished_at IS NOT NULL OR r.created_at < clock_timestamp() - interval '10 seconds')
+           AND (r.finished_at IS NOT NULL
+                OR r.status <> 'paused' AND clock_timestamp() - interval '10 seconds' >
+                     (SELECT max(e.at) FROM events e WHERE e.run_id = r.id))
         """,
     ),
     Invariant(

@@ -208,7 +208,9 @@ async def _no(engine: Engine, case: Case) -> None:
 def _answered(*statuses: str) -> Callable[[Case, Any], Awaitable[str | None]]:
     async def kept(case: Case, said: Any) -> str | None:
         status = await case.value("SELECT status FROM approvals WHERE id = $1", case.questions["asks"])
-        allowed = (*statuses, "withdrawn") if await was_cancelled(case) else statuses
+        error = await case.value("SELECT error ->> 'code' FROM steps WHERE run_id = $1 AND path = 'asks'", case.run_id)
+        too_late = error == "deadline" or await was_cancelled(case)
+        allowed = (*statuses, "withdrawn") if too_late else statuses
         return None if status in allowed else f"an answered question is {status}"
 
     return kept

@@ -12,6 +12,7 @@ from zlib import crc32
 
 import pytest
 
+from sparkops.engine.advance import advance_run
 from sparkops.engine.events import match_unmatched
 from sparkops.engine.invariants import audit
 from sparkops.engine.wake import wake_due, wake_forgotten
@@ -43,6 +44,8 @@ async def test_nothing_that_was_promised_is_lost_when(world: World, a: Transacti
     await wake_due(world.engine)
     await wake_forgotten(world.engine)
     await match_unmatched(world.engine)
+    for row in await world.database.pool.fetch("SELECT DISTINCT run_id FROM unadvanced"):
+        await advance_run(world.engine, row["run_id"])
     found = await broken_rules(world, cases)
     await finish(world, cases)
     found += await broken_rules(world, cases)

@@ -10,6 +10,11 @@ DECLARE
   v_done bigint;
   v_events jsonb := '[]';
 BEGIN
+  -- Also where all their steps have ended: one that was asked to stop may have been the last.
+  UPDATE frames f SET status = 'cancelled', finished_at = clock_timestamp()
+    FROM steps p JOIN expansions e ON e.step_id = p.id AND e.ended < e.expanded
+   WHERE p.run_id = p_run AND p.type IN ('map', 'loop') AND p.finished_at IS NOT NULL
+     AND f.parent_id = p.id AND f.status IN ('waiting', 'open');
   LOOP
     SELECT array_agg(DISTINCT p.id) INTO v_parents
       FROM steps s JOIN steps p ON p.id = s.parent_id
