@@ -78,6 +78,34 @@ async def test_a_plan_names_what_runs_again_what_it_cost_and_what_would_repeat(
     assert (forked["totals"]["kept_cost_micros"], forked["effects"]) == (7, [])
 
 
+TRIP = """\
+version: 1
+name: trip
+input: {type: object, properties: {city: {type: string, default: Rome}}}
+steps:
+  - {id: fetch, type: tool, tool: noop, with: {city: "${{ input.city }}"}}
+  - {id: file, type: transform, with: {value: 1}, needs: [fetch]}
+"""
+
+
+async def test_a_plan_with_another_input_names_what_reads_it(ann: Person, door: Door, workflow: None) -> None:
+    answer = await ann.client.post("/api/v1/workflows", json={"project": "weather", "source": TRIP})
+    assert answer.status_code == 201, answer.text
+    run_id = await ended(ann, door, StepStatus.SUCCEEDED, workflow="trip")
+
+    async def asked(**more: Any) -> Any:
+        answer = await post(ann, run_id, "rerun-plan", {"kind": "fork", "from": "file", **more})
+        assert answer.status_code == 200, answer.text
+        return [(step["key"], step["kept"], step["why"]) for step in answer.json()["steps"]]
+
+    assert await asked() == await asked(input={"city": "Rome"}) == [("fetch", True, None), ("file", False, "chosen")]
+    assert await asked(input={"city": "Oslo"}) == [("fetch", False, "input"), ("file", False, "chosen")]
+    refused = await post(ann, run_id, "rerun-plan", {"kind": "fork", "from": "file", "input": {"city": 7}})
+    assert (refused.status_code, refused.json()["errors"][0]["path"]) == (422, "input.city")
+    listed = await ann.client.get("/api/v1/runs", params={"project": "weather"})
+    assert len(listed.json()["items"]) == 1, "a plan starts nothing"
+
+
 async def test_a_retry_is_a_new_run_that_names_its_source(ann: Person, door: Door, workflow: None) -> None:
     run_id = await ended(ann, door, StepStatus.FAILED)
     assert (await plan(ann, run_id, kind="retry"))["totals"]["kept_calls"] == 1

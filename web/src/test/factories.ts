@@ -1,14 +1,4 @@
-import type {
-  Approval,
-  Call,
-  Event,
-  PlannedStep,
-  Problem,
-  Run,
-  Step,
-  Tokens,
-  Workflow,
-} from '@/api/generated/types.gen'
+import type { Approval, Call, Event, Problem, Run, Step, Tokens, Workflow } from '@/api/generated/types.gen'
 
 // Whole objects of the API, of which a test names only what it is about.
 
@@ -78,24 +68,6 @@ export const aStep = (given: Partial<Step> = {}): Step => ({
   chosen: null,
   frames: null,
   child: null,
-  ...given,
-})
-
-export const aPlannedStep = (given: Partial<PlannedStep> = {}): PlannedStep => ({
-  key: 'monthly',
-  type: 'tool',
-  name: 'sql.query',
-  kept: true,
-  why: null,
-  because: [],
-  explanation: 'Keeps its result.',
-  last_status: 'succeeded',
-  calls: 0,
-  cost_micros: 0,
-  tokens: null,
-  inputs: [],
-  kept_calls: 0,
-  repeats: 0,
   ...given,
 })
 

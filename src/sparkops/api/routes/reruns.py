@@ -44,12 +44,31 @@ async def get_rerun_plan(
 
     A map, loop, workflow or wait step is kept or runs again as a whole.
     """
-    request = Rerun(kind, start, version, keep_calls=keep_calls)
+    return await _plan(door, principal, run_id, Rerun(kind, start, version, keep_calls=keep_calls))
+
+
+@router.post("/rerun-plan", responses=problems(404, 409, 413))
+async def plan_rerun_with_input(
+    run_id: UUID, principal: PrincipalDep, door: DoorDep, body: views.PlanQuestion
+) -> views.RerunPlan:
+    """Say the same of a new run with another input: what reads what is changed runs again. Nothing is written."""
+    request = Rerun(
+        body.kind,
+        body.start,
+        body.version,
+        same_input=body.same_input,
+        input=body.input,
+        keep_calls=body.keep_calls,
+    )
+    return await _plan(door, principal, run_id, request)
+
+
+async def _plan(door: Door, principal: Principal, run_id: UUID, request: Rerun) -> views.RerunPlan:
     plan = await plan_rerun(door.engine, principal, run_id, request)
     return views.RerunPlan(
         run_id=run_id,
-        kind=kind,
-        start=start,
+        kind=request.kind,
+        start=request.start,
         version=plan.version,
         source_status=plan.source_status,
         steps=[_step(step) for step in plan.steps],

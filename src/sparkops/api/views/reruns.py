@@ -122,3 +122,19 @@ class Fork(Rerun):
     """From this step on, by its id in the definition: it and all behind it run again."""
 
     start: StepKey = Field(alias="from")
+
+
+class PlanQuestion(Body):
+    """What a plan is asked for: as the request that would start the run, and its kind. `start` is for a fork alone."""
+
+    kind: SourceKind
+    start: StepKey | None = Field(default=None, alias="from")
+    version: VersionNumber | None = None
+    input: JsonValue = None
+    keep_calls: bool = True
+
+    model_config = Body.model_config | {"str_strip_whitespace": False}
+
+    @property
+    def same_input(self) -> bool:
+        return "input" not in self.model_fields_set

@@ -1036,6 +1036,28 @@ export type Parts = {
 };
 
 /**
+ * PlanQuestion
+ *
+ * What a plan is asked for: as the request that would start the run, and its kind. `start` is for a fork alone.
+ */
+export type PlanQuestion = {
+    /**
+     * From
+     */
+    from?: string | null;
+    input?: JsonValue;
+    /**
+     * Keep Calls
+     */
+    keep_calls?: boolean;
+    kind: SourceKind;
+    /**
+     * Version
+     */
+    version?: number | null;
+};
+
+/**
  * PlanTotals
  *
  * Sums over the steps. What runs again cost so much last time; it may cost something else this time.
@@ -4314,6 +4336,52 @@ export type GetRerunPlanResponses = {
 };
 
 export type GetRerunPlanResponse = GetRerunPlanResponses[keyof GetRerunPlanResponses];
+
+export type PlanRerunWithInputData = {
+    body: PlanQuestion;
+    path: {
+        /**
+         * Run Id
+         */
+        run_id: string;
+    };
+    query?: never;
+    url: '/api/v1/runs/{run_id}/rerun-plan';
+};
+
+export type PlanRerunWithInputErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Request Entity Too Large
+     */
+    413: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type PlanRerunWithInputError = PlanRerunWithInputErrors[keyof PlanRerunWithInputErrors];
+
+export type PlanRerunWithInputResponses = {
+    /**
+     * Successful Response
+     */
+    200: RerunPlan;
+};
+
+export type PlanRerunWithInputResponse = PlanRerunWithInputResponses[keyof PlanRerunWithInputResponses];
 
 export type ResumeRunData = {
     body?: never;

@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
-import { type FormEvent, useState } from 'react'
+import { type FormEvent, useDeferredValue, useState } from 'react'
 import { Link } from 'react-router'
 import type { RerunPlan, Run, WorkflowVersion } from '@/api/generated/types.gen'
 import { RequestFailed } from '@/api/problem'
@@ -19,9 +19,12 @@ import { formatMoney, plural } from '@/lib/format'
 import { paths } from '@/lib/paths'
 import { randomKey } from '@/lib/random-key'
 import { type Order, type PlanQuestion, planQuery, useStartAgain } from './api'
-import { calledAnew, changedInputs, sumUp, withChanges } from './fates'
+import { changedInputs } from './inputs'
 import { PlanTable } from './plan-table'
 import { Repeats } from './repeats'
+
+/** Asked of nobody. */
+const NOTHING: PlanQuestion = { kind: 'rerun', from: null, version: null, keepCalls: true }
 
 const VERB = { retry: 'Retry run', fork: 'Fork run', rerun: 'Run again' } as const
 
@@ -41,7 +44,6 @@ export function AgainView({ run, kind, from, latest, onFrom, onStarted }: AgainV
   const [keepCalls, setKeepCalls] = useState(true)
   const question = { kind, from, version: kind === 'retry' ? null : version, keepCalls }
   const incomplete = kind === 'fork' && from === null
-  const plan = useQuery({ ...planQuery(run.id, question), enabled: !incomplete })
   const shown = useQuery(versionQuery(run.workflow.id, kind === 'retry' ? run.workflow.version : version))
   if (shown.isError) return <ProblemPanel error={shown.error} onRetry={() => void shown.refetch()} />
   if (!shown.data) return <SkeletonRows rows={8} />
@@ -52,9 +54,7 @@ export function AgainView({ run, kind, from, latest, onFrom, onStarted }: AgainV
       kind={kind}
       from={from}
       shown={shown.data}
-      plan={incomplete ? undefined : plan.data}
-      problem={incomplete ? null : plan.error}
-      keepCalls={keepCalls}
+      question={incomplete ? null : question}
       onStarted={onStarted}
     >
       {kind === 'fork' ? (
@@ -122,14 +122,13 @@ type FormProps = {
   kind: PlanQuestion['kind']
   from: string | null
   shown: WorkflowVersion
-  plan: RerunPlan | undefined
-  problem: unknown
-  keepCalls: boolean
+  /** What the plan is asked for; null: the step of the fork is not chosen yet. */
+  question: PlanQuestion | null
   onStarted: (run: Run) => void
   children: React.ReactNode
 }
 
-function Form({ run, kind, from, shown, plan, problem, keepCalls, onStarted, children }: FormProps) {
+function Form({ run, kind, from, shown, question, onStarted, children }: FormProps) {
   const schema = inOrderOf(shown.source, readSchema(shown.input_schema))
   const [draft, setDraft] = useState<Draft>(() => draftOf(schema, run.input))
   const [budget, setBudget] = useState('')
@@ -141,12 +140,14 @@ function Form({ run, kind, from, shown, plan, problem, keepCalls, onStarted, chi
   const tooLarge = kind !== 'retry' && largeParts(run.input).length > 0
   const takesInput = kind !== 'retry' && !tooLarge && (schema.properties.length > 0 || schema.open)
   const read = readDraft(schema, draft, false)
-  const changed = takesInput ? changedInputs(run.input, read.value) : []
-  const steps = plan ? withChanges(plan.steps, changed, shown.steps) : []
-  const anew = plan ? calledAnew(plan.steps, steps) : []
-  const toAgree = (plan?.totals.repeats ?? 0) + anew.length > 0
+  const changed = takesInput && changedInputs(run.input, read.value).length > 0
+  const asked = useDeferredValue(changed && read.errors.length === 0 ? JSON.stringify(read.value) : null)
+  const known = useQuery({ ...planQuery(run.id, question ?? NOTHING, asked), enabled: question !== null })
+  const plan = question ? known.data : undefined
+  const problem = question ? known.error : null
+  const toAgree = (plan?.totals.repeats ?? 0) > 0
   // Who agreed to some repeats has not agreed to others.
-  const repeated = JSON.stringify([plan?.effects.map((one) => one.call_id), anew.map((one) => one.key)])
+  const repeated = JSON.stringify([plan?.totals.repeats, plan?.effects.map((one) => one.call_id)])
   const agreed = agreedTo === repeated
 
   const submit = (event: FormEvent) => {
@@ -160,11 +161,18 @@ function Form({ run, kind, from, shown, plan, problem, keepCalls, onStarted, chi
       budget_micros: limit.micros,
       version: shown.version,
       repeat_doubtful: agreed,
-      ...(changed.length > 0 ? { input: read.value as never } : {}),
+      ...(changed ? { input: read.value as never } : {}),
     }
     const order: Order =
       kind === 'retry'
-        ? { kind, body: { keep_calls: keepCalls, repeat_doubtful: agreed, budget_micros: limit.micros } }
+        ? {
+            kind,
+            body: {
+              keep_calls: question?.keepCalls ?? true,
+              repeat_doubtful: agreed,
+              budget_micros: limit.micros,
+            },
+          }
         : kind === 'fork'
           ? { kind, body: { ...again, from: from ?? '' } }
           : { kind, body: again }
@@ -225,7 +233,7 @@ function Form({ run, kind, from, shown, plan, problem, keepCalls, onStarted, chi
             <Button
               type="submit"
               variant="primary"
-              disabled={start.isPending || !plan || (toAgree && !agreed)}
+              disabled={start.isPending || !plan || known.isPlaceholderData || (toAgree && !agreed)}
             >
               {start.isPending ? 'Starting' : VERB[kind]}
             </Button>
@@ -242,15 +250,14 @@ function Form({ run, kind, from, shown, plan, problem, keepCalls, onStarted, chi
         {problem ? <ProblemPanel error={problem} /> : null}
         {plan ? (
           <>
-            <Totals plan={plan} steps={steps} unsure={anew.length > 0} />
+            <Totals plan={plan} />
             <Repeats
               effects={plan.effects}
               total={plan.totals.repeats}
-              anew={anew}
               agreed={agreed}
               onAgree={(yes) => setAgreedTo(yes ? repeated : null)}
             />
-            <PlanTable steps={steps} />
+            <PlanTable steps={plan.steps} />
             {plan.gone.length > 0 ? (
               <p className="px-4 py-2 text-ink-2">
                 Not in version {plan.version} any more: {plan.gone.join(', ')}
@@ -269,30 +276,27 @@ function Form({ run, kind, from, shown, plan, problem, keepCalls, onStarted, chi
   )
 }
 
-type TotalsProps = { plan: RerunPlan; steps: RerunPlan['steps']; unsure: boolean }
-
-function Totals({ plan, steps, unsure }: TotalsProps) {
-  const sums = sumUp(steps)
+function Totals({ plan }: { plan: RerunPlan }) {
+  const { totals } = plan
   return (
     <dl aria-label="Sums" className="flex flex-wrap gap-x-10 gap-y-2 border-b border-line px-4 py-3">
-      <Total name="Run again" value={plural(sums.again, 'step')}>
-        {sums.again === 0 ? 'nothing is done' : `cost ${formatMoney(sums.againMicros)} last time`}
+      <Total name="Run again" value={plural(totals.again_steps, 'step')}>
+        {totals.again_steps === 0
+          ? 'nothing is done'
+          : `cost ${formatMoney(totals.again_cost_micros)} last time`}
       </Total>
-      <Total name="Kept" value={plural(sums.kept, 'step')}>
-        {sums.keptMicros > 0 ? `${formatMoney(sums.keptMicros)} not spent again` : 'with their results'}
+      <Total name="Kept" value={plural(totals.kept_steps, 'step')}>
+        {totals.kept_cost_micros > 0
+          ? `${formatMoney(totals.kept_cost_micros)} not spent again`
+          : 'with their results'}
       </Total>
-      {sums.keptCalls > 0 ? (
-        <Total name="Answered from the record" value={plural(sums.keptCalls, 'call')}>
+      {totals.kept_calls > 0 ? (
+        <Total name="Answered from the record" value={plural(totals.kept_calls, 'call')}>
           not sent again
         </Total>
       ) : null}
-      <Total
-        name="Repeats outside"
-        value={
-          plan.totals.repeats > 0 ? plural(plan.totals.repeats, 'effect') : unsure ? 'Perhaps' : 'Nothing'
-        }
-      >
-        {plan.totals.repeats > 0 || unsure ? 'see below' : 'no side effect happens twice'}
+      <Total name="Repeats outside" value={totals.repeats > 0 ? plural(totals.repeats, 'effect') : 'Nothing'}>
+        {totals.repeats > 0 ? 'see below' : 'no side effect happens twice'}
       </Total>
     </dl>
   )

@@ -1,11 +1,12 @@
-import { queryOptions, useMutation, useQueryClient } from '@tanstack/react-query'
+import { keepPreviousData, queryOptions, useMutation, useQueryClient } from '@tanstack/react-query'
 import { request } from '@/api/client'
 import type {
   Fork,
   ForkRunData,
   ForkRunResponse,
-  GetRerunPlanData,
-  GetRerunPlanResponse,
+  PlanQuestion as PlanBody,
+  PlanRerunWithInputData,
+  PlanRerunWithInputResponse,
   Rerun,
   RerunData,
   RerunResponse,
@@ -24,17 +25,32 @@ export type PlanQuestion = {
   keepCalls: boolean
 }
 
-/** What a new run made from this one would keep and do again. Nothing happens yet. */
-export const planQuery = (runId: string, { kind, from, version, keepCalls }: PlanQuestion) =>
+/**
+ * What a new run made from this one would keep and do again. Nothing happens yet.
+ * `input` as JSON text, where it is another than that of the run; null: it is the same.
+ */
+export const planQuery = (
+  runId: string,
+  { kind, from, version, keepCalls }: PlanQuestion,
+  input: string | null,
+) =>
   queryOptions({
-    queryKey: ['rerun-plan', runId, kind, from, version, keepCalls],
-    queryFn: ({ signal }) =>
-      request<GetRerunPlanData, GetRerunPlanResponse>('GET', '/api/v1/runs/{run_id}/rerun-plan', {
-        path: { run_id: runId },
-        query: { kind, from, version, keep_calls: keepCalls },
-        signal,
-      }),
+    queryKey: ['rerun-plan', runId, kind, from, version, keepCalls, input],
+    queryFn: ({ signal }) => {
+      const body: PlanBody = { kind, from, version, keep_calls: keepCalls }
+      return request<PlanRerunWithInputData, PlanRerunWithInputResponse>(
+        'POST',
+        '/api/v1/runs/{run_id}/rerun-plan',
+        {
+          path: { run_id: runId },
+          body: input === null ? body : { ...body, input: JSON.parse(input) },
+          signal,
+        },
+      )
+    },
     gcTime: 0,
+    // While the question changes, the last answer stays: the page must not jump with every letter.
+    placeholderData: keepPreviousData,
   })
 
 export type Order =

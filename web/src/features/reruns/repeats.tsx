@@ -1,4 +1,4 @@
-import type { PlannedStep, RepeatedEffect } from '@/api/generated/types.gen'
+import type { RepeatedEffect } from '@/api/generated/types.gen'
 import { CALL_FACE } from '@/components/faces'
 import { Glyph } from '@/components/glyph'
 import { Moment } from '@/components/moment'
@@ -7,15 +7,13 @@ import { plural } from '@/lib/format'
 type RepeatsProps = {
   effects: readonly RepeatedEffect[]
   total: number
-  /** Steps that run again only because the input is another: the plan does not know what they repeat. */
-  anew: readonly PlannedStep[]
   agreed: boolean
   onAgree: (agreed: boolean) => void
 }
 
 /** What has happened outside and would happen once more: to be agreed to before the run can be started. */
-export function Repeats({ effects, total, anew, agreed, onAgree }: RepeatsProps) {
-  if (total === 0 && anew.length === 0) return null
+export function Repeats({ effects, total, agreed, onAgree }: RepeatsProps) {
+  if (total === 0) return null
   return (
     <section
       aria-label="Side effects that repeat"
@@ -23,7 +21,7 @@ export function Repeats({ effects, total, anew, agreed, onAgree }: RepeatsProps)
     >
       <h2 className="flex items-center gap-1.5 font-semibold text-tx-waiting">
         <Glyph tone="waiting" />
-        {total > 0 ? `${plural(total, 'side effect')} would happen again` : 'Side effects may happen again'}
+        {plural(total, 'side effect')} would happen again
       </h2>
       <ul className="mt-1.5 grid gap-1">
         {effects.map((effect) => (
@@ -47,15 +45,9 @@ export function Repeats({ effects, total, anew, agreed, onAgree }: RepeatsProps)
       {total > effects.length ? (
         <p className="mt-1 text-dense text-ink-3">and {plural(total - effects.length, 'other')}</p>
       ) : null}
-      {anew.length > 0 ? (
-        <p className="mt-1.5 max-w-3xl">
-          Because of the changed input these run again too, with all their calls:{' '}
-          {anew.map((step) => `${step.key} (${plural(step.calls, 'call')})`).join(', ')}.
-        </p>
-      ) : null}
       <label className="mt-2 flex items-center gap-2">
         <input type="checkbox" checked={agreed} onChange={(event) => onAgree(event.target.checked)} />
-        {total === 1 && anew.length === 0 ? 'It may' : 'They may'} happen again
+        {total === 1 ? 'It may' : 'They may'} happen again
       </label>
     </section>
   )
