@@ -68,15 +68,21 @@ async def sweep(engine: Engine, queues: tuple[str, ...]) -> Swept:
     await release_workflows(engine)
     await displace_forgotten(engine, ADMIT_BATCH)
     admitted = await admit_queued(engine, ADMIT_BATCH)
+    repaired = await advance_forgotten(engine)
+    stale = await engine.database.pool.fetch(_STALE_QUEUES, list(queues))
+    for row in stale:
+        engine.bell.work(row["queue"])
+    return Swept(reaped, repaired, overdue, woken, len(stale), admitted)
+
+
+async def advance_forgotten(engine: Engine) -> int:
+    """Advance runs that somebody should have advanced who died before. Returns how many; the sweep calls again."""
     stuck: set[UUID] = set()
     for found in (_UNADVANCED, _STUCK_RUNS):
         stuck |= {row["id"] for row in await engine.database.pool.fetch(found, REPAIR_BATCH)}
     for run_id in sorted(stuck):
         await advance_run(engine, run_id)
-    stale = await engine.database.pool.fetch(_STALE_QUEUES, list(queues))
-    for row in stale:
-        engine.bell.work(row["queue"])
-    return Swept(reaped, len(stuck), overdue, woken, len(stale), admitted)
+    return len(stuck)
 
 
 async def expire_steps(engine: Engine) -> int:
