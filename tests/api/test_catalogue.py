@@ -42,7 +42,7 @@ async def test_an_unknown_address_cannot_become_a_member(ann: Person) -> None:
 
 
 async def test_changing_the_policy_counts_its_version_up(ann: Person) -> None:
-    rule = {"name": "no-writes", "on": ["tool.call"], "when": "tool == 'files.write'", "effect": "deny", "reason": "x"}
+    rule = {"name": "no-writes", "on": ["tool.call"], "tools": ["files.write"], "effect": "deny", "reason": "x"}
     answer = await ann.client.put("/api/v1/projects/weather/policy", json={"rules": [rule]})
     assert (answer.status_code, answer.json()["version"], answer.json()["rules"]) == (200, 2, [rule])
     assert (await ann.client.get("/api/v1/projects/weather/policy")).json() == answer.json()
@@ -52,7 +52,7 @@ async def test_a_policy_that_cannot_be_evaluated_is_refused_with_its_place(ann: 
     rule = {"name": "broken", "on": ["tool.call"], "when": "tol == 'x'", "effect": "deny", "reason": "x"}
     answer = await ann.client.put("/api/v1/projects/weather/policy", json={"rules": [rule]})
     assert answer.status_code == 422
-    assert answer.json()["errors"][0]["path"] == "rules.0.when"
+    assert answer.json()["errors"][0]["path"] == "rules[0].when"
     assert (await ann.client.get("/api/v1/projects/weather/policy")).json()["version"] == 1
 
 

@@ -80,7 +80,7 @@ def _mistake(
             return document.mistake(path, f"unknown key {name}", hint, key=True)
         case "missing":
             return document.mistake(path, f"{name} is missing", hints.get(name))
-        case "string_pattern_mismatch" | "literal_error":
+        case "string_pattern_mismatch" | "literal_error" | "enum":
             hint = hints.get(name)
             return document.mistake(path, f"{name} is not valid" if hint else _sentence(item), hint)
         case "too_short":

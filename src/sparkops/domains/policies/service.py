@@ -9,7 +9,7 @@ from sparkops.core.errors import NotFound
 from sparkops.core.json import Json
 from sparkops.core.principal import Principal
 from sparkops.domains.policies import queries
-from sparkops.domains.policies.evaluate import compile_policy
+from sparkops.domains.policies.document import policy_of_rules
 from sparkops.domains.policies.models import Policy
 
 
@@ -22,7 +22,7 @@ async def change_policy(
         Invalid: a rule is not valid.
         NotFound: there is no such project of the principal.
     """
-    compile_policy(rules)
+    policy_of_rules(rules)
     policy = await queries.next_policy(session, principal, project_id=project_id, rules=rules)
     if policy is None:
         raise NotFound("There is no such project here.")
