@@ -12,6 +12,7 @@ from typing import Any
 
 import asyncpg
 
+from benchmarks.decisions import measure_decisions
 from benchmarks.growth import growth
 from benchmarks.limits import measure_limits
 from benchmarks.plain import PlainClient
@@ -28,7 +29,7 @@ from sparkops.local.supervisor import Supervisor
 
 PROJECT = "bench"
 WORKLOADS = {"W1": w1, "W2": w2, "W3": w3, "W4": w4, "W5": w5, "growth": growth}
-ALL = (*WORKLOADS, "W6", "limits")
+ALL = (*WORKLOADS, "W6", "limits", "decisions")
 
 
 async def measure(wanted: Sequence[str], workers: int) -> None:
@@ -57,13 +58,14 @@ async def measure(wanted: Sequence[str], workers: int) -> None:
 
 async def _settings(owner: "asyncpg.Connection", workers: int) -> dict[str, Any]:
     shown = ("server_version", "fsync", "synchronous_commit", "full_page_writes")
-    return {
-        "sparkops": __version__,
-        "python": platform.python_version(),
-        "cores": os.cpu_count(),
+    return _machine() | {
         "workers": workers,
         "postgres": {name: await owner.fetchval(f"SHOW {name}") for name in shown},
     }
+
+
+def _machine() -> dict[str, Any]:
+    return {"sparkops": __version__, "python": platform.python_version(), "cores": os.cpu_count()}
 
 
 def main() -> int:
@@ -74,8 +76,12 @@ def main() -> int:
     unknown = sorted(set(options.workloads) - set(ALL))
     if unknown:
         parser.error(f"unknown: {', '.join(unknown)}; choose from {', '.join(ALL)}")
+    wanted = options.workloads or ALL
+    if "decisions" in wanted:
+        measure_decisions(Report(_machine()))
     try:
-        asyncio.run(measure(options.workloads or ALL, options.workers))
+        if set(wanted) != {"decisions"}:
+            asyncio.run(measure(wanted, options.workers))
     except SparkOpsError as error:
         sys.stderr.write(f"bench: {error.detail}\n")
         return 1

@@ -352,6 +352,12 @@ def test_a_set_that_keeps_no_more_still_answers(monkeypatch: pytest.MonkeyPatch)
     for _ in range(2):
         for place in range(5):
             assert judged(policies, tool__name=f"t{place}").rule == ref(f"r{place}")
+    assert max(len(policies._selected), len(policies._compiled)) <= 2
+
+
+def test_an_optional_fact_that_is_not_given_is_empty() -> None:
+    policies = rules(rule(when="agent.name == '' && run.turns == 0"))
+    assert policies.decide(TOOL, {}).matched == (ref("r"),)
 
 
 def test_the_error_of_a_failed_rule_is_told_to_people() -> None:

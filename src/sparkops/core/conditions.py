@@ -26,12 +26,13 @@ Answer = bool | ExpressionError
 
 _MAX_SOURCE: Final = 50_000
 """Of one list of conditions; CEL reads twice as much."""
+_MAX_KEPT: Final = 64
+"""How many ways of lacking values one object keeps prepared."""
 _INT64: Final = 2**63
+_SIMPLE: Final = (ValueType.STRING, ValueType.INT)
 _CLASSES: Final[Mapping[ValueType, type]] = {
     ValueType.BOOL: bool,
-    ValueType.INT: int,
     ValueType.DOUBLE: float,
-    ValueType.STRING: str,
     ValueType.LIST: list,
     ValueType.MAP: dict,
 }
@@ -58,9 +59,10 @@ class Conditions:
     """Compiled conditions, in order. Free of state that an answer depends on; may be asked from any thread."""
 
     def __init__(self, expressions: Sequence[Expression]) -> None:
-        self._count = len(expressions)
-        self._groups = tuple(_groups(expressions))
+        self._expressions = tuple(expressions)
+        self._groups = tuple(_groups(list(enumerate(expressions))))
         self._all = _Values(expressions, max((group.level for group in self._groups), default=0))
+        self._without: dict[frozenset[str], tuple[_Group, ...]] = {}
 
     def ask(self, bindings: Mapping[str, object]) -> list[Answer]:
         """Return what each condition says: true, false, or why it cannot be told.
@@ -68,12 +70,26 @@ class Conditions:
         A variable without a value makes a condition fail; beside values that are as small as most are, only where the
         answer depends on it.
         """
-        answers: list[Answer] = [False] * self._count
+        answers: list[Answer] = [False] * len(self._expressions)
         activation = self._all.bind(bindings)
-        for group in self._groups:
+        lacking = self._all.names.difference(bindings)
+        for group in self._groups_without(lacking) if lacking else self._groups:
             for place, answer in zip(group.places, group.ask(bindings, activation), strict=True):
                 answers[place] = answer
         return answers
+
+    def _groups_without(self, lacking: frozenset[str]) -> "tuple[_Group, ...]":
+        """Return groups in which those that mention what is lacking, and may fail, stand apart from the others."""
+        groups = self._without.get(lacking)
+        if groups is None:
+            members = list(enumerate(self._expressions))
+            touched = [member for member in members if member[1].variables & lacking]
+            others = [member for member in members if not member[1].variables & lacking]
+            groups = (*_groups(others), *(group for member in touched for group in _groups([member])))
+            if len(self._without) >= _MAX_KEPT:
+                self._without.clear()
+            self._without[lacking] = groups
+        return groups
 
 
 class _Values:
@@ -81,24 +97,32 @@ class _Values:
 
     def __init__(self, expressions: Sequence[Expression], level: int) -> None:
         types = {name: kind for expression in expressions for name, kind in expression.types.items()}
-        self._classes = {name: _CLASSES.get(kind) for name, kind in types.items()}
-        self._bounds = _BOUNDS[level]
+        self.names = frozenset(types)
         self.environment = environment(tuple(sorted(types.items())))
+        self._texts = [name for name, kind in types.items() if kind is ValueType.STRING]
+        self._numbers = [name for name, kind in types.items() if kind is ValueType.INT]
+        self._others = {name: _CLASSES.get(kind) for name, kind in types.items() if kind not in _SIMPLE}
+        self._bounds = _BOUNDS[level]
 
     def bind(self, bindings: Mapping[str, object]) -> Any:
-        """Return the values as CEL takes them; None: one is of another type, or they are too large together."""
-        data = {name: bindings[name] for name in self._classes if name in bindings}
-        most = self._bounds
-        values = text = 0
-        for name, value in data.items():
-            if self._classes[name] not in (None, type(value)):
-                return None
-            size = _measured(value)
-            if size is None or size[2] > most.longest_list or size[3] > most.longest_text:
+        """Return the values as CEL takes them; None: one is of another type, or they are large."""
+        data = {name: bindings[name] for name in self.names if name in bindings}
+        text = _length([data[name] for name in self._texts if name in data])
+        if text is None or text > self._bounds.longest_text:
+            return None
+        if not _whole([data[name] for name in self._numbers if name in data]):
+            return None
+        values = len(data)
+        for name, kind in self._others.items():
+            if name not in data:
+                continue
+            size = _measured(data[name]) if kind in (None, type(data[name])) else None
+            if size is None or size[2] > self._bounds.longest_list or size[3] > self._bounds.longest_text:
                 return None
             values += size[0]
             text += size[1]
-        return self.environment.Activation(data) if values <= most.values and text <= most.text else None
+        fits = values <= self._bounds.values and text <= self._bounds.text
+        return self.environment.Activation(data) if fits else None
 
 
 class _Group:
@@ -134,20 +158,24 @@ class _Group:
 
 _Measures = tuple[int, int, int, int]
 """The numbers of a `_Size`, which are faster to make."""
-_FIXED: Final = (1, 0, 0, 0)
 _SMALL: Final = frozenset({int, float, bool, type(None)})
+
+
+def _length(texts: Sequence[Any]) -> int | None:
+    """Return how long texts are together; None: one is no text, or holds what CEL would read wrongly."""
+    if not set(map(type, texts)) <= {str}:
+        return None
+    joined = "".join(texts)
+    return None if "\0" in joined else len(joined)
+
+
+def _whole(numbers: Sequence[Any]) -> bool:
+    """Say whether all are whole numbers of 64 bits."""
+    return not numbers or ({int} == set(map(type, numbers)) and min(numbers) >= -_INT64 and max(numbers) < _INT64)
 
 
 def _measured(value: object) -> _Measures | None:
     """Return the size of a value, or None where CEL would read it wrongly or it is far too large."""
-    if type(value) is str:
-        return None if "\0" in value else (1, len(value), 0, len(value))
-    if type(value) is int:
-        return _FIXED if -_INT64 <= value < _INT64 else None
-    return _measured_items(value)
-
-
-def _measured_items(value: object) -> _Measures | None:
     level: Sequence[Any] = [value]
     size: _Measures = (0, 0, 0, 0)
     for _ in range(MAX_DEPTH + 1):
@@ -181,12 +209,12 @@ def _measured_level(level: Sequence[Any], size: _Measures) -> tuple[_Measures, l
     return (values + len(level), text, longest_list, longest_text), below
 
 
-def _groups(expressions: Sequence[Expression]) -> Iterator[_Group]:
-    ordered = sorted(enumerate(expressions), key=lambda each: (_level(each[1]), each[0]))
-    for level, members in groupby(ordered, key=lambda each: _level(each[1])):
+def _groups(members: Sequence[tuple[int, Expression]]) -> Iterator[_Group]:
+    ordered = sorted(members, key=lambda each: (_level(each[1]), each[0]))
+    for level, alike in groupby(ordered, key=lambda each: _level(each[1])):
         chunk: list[tuple[int, Expression]] = []
         length = 0
-        for member in members:
+        for member in alike:
             if chunk and length + len(member[1].source) > _MAX_SOURCE:
                 yield _Group(chunk, level)
                 chunk, length = [], 0
