@@ -192,21 +192,20 @@ def _measured(value: object) -> _Measures | None:
 
 def _measured_level(level: Sequence[Any], size: _Measures) -> tuple[_Measures, list[Any]] | None:
     """Return the size with that of the values, and what is inside of them."""
-    values, text, longest_list, longest_text = size
+    texts = [item for item in level if type(item) is str]
+    length = _length(texts)
+    if length is None:
+        return None
+    longest_list, longest_text = size[2], max(map(len, texts), default=0)
     below: list[Any] = []
-    for item in level:
+    for item in level if len(texts) < len(level) else ():
         kind = type(item)
-        if kind is str:
-            text += len(item)
-            longest_text = max(longest_text, len(item))
-        elif kind is dict or kind is list:
+        if kind is dict or kind is list:
             longest_list = max(longest_list, len(item))
             below += item if kind is list else (*item, *item.values())
-        elif kind not in _SMALL or (kind is int and not -_INT64 <= item < _INT64):
+        elif (kind is int and not -_INT64 <= item < _INT64) or (kind is not str and kind not in _SMALL):
             return None
-    if any(type(item) is str and "\0" in item for item in level):
-        return None
-    return (values + len(level), text, longest_list, longest_text), below
+    return (size[0] + len(level), size[1] + length, longest_list, max(size[3], longest_text)), below
 
 
 def _groups(members: Sequence[tuple[int, Expression]]) -> Iterator[_Group]:

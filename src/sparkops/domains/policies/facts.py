@@ -60,7 +60,7 @@ _S, _I, _M, _L = ValueType.STRING, ValueType.INT, ValueType.MAP, ValueType.LIST
 _LISTED: Final = (
     Fact("on", _S, "what is judged: run.create, step.start, llm.call, tool.call or output", _ALL),
     Fact("principal.id", _S, "the id of whom the run is for", _ALL),
-    Fact("principal.email", _S, "the e-mail address of whom the run is for", _ALL, optional=True),
+    Fact("principal.email", _S, "their e-mail address; empty for what is no person", _ALL),
     Fact("principal.role", _S, "what they are in the project: owner, member, …", _ALL),
     Fact("principal.kind", _S, "user, key or service", _ALL),
     Fact("project", _S, "the short name of the project", _ALL),
@@ -71,7 +71,7 @@ _LISTED: Final = (
     Fact("step.type", _S, "agent, llm, tool, …", _IN_RUN, optional=True),
     Fact("step.attempt", _I, "the attempt at the step, from 1", _IN_RUN, optional=True),
     Fact("agent.name", _S, "the agent; empty where no agent acts", _IN_RUN, optional=True),
-    Fact("agent.version", _I, "its version; 0 where no agent acts", _IN_RUN, optional=True),
+    Fact("agent.version", _I, "its version; 0 where no agent acts", _IN_RUN),
     Fact("tool.name", _S, "the tool that is to be used", _TOOL),
     Fact("tool.capability", _S, "what the tool can do, as it is declared", _TOOL),
     Fact("tool.effect", _S, "its effect class: pure, idempotent, txn or unsafe", _TOOL),
