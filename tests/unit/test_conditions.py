@@ -71,7 +71,9 @@ def test_no_conditions_give_no_answers() -> None:
 
 def test_more_conditions_than_fit_into_one_list_are_asked_in_several() -> None:
     long = [compile_expression(f"text == '{'y' * 1_900}{n}' || n > {n}", TYPES) for n in range(60)]
-    assert Conditions(long).ask(PLAIN) == [n < 5 for n in range(60)]
+    conditions = Conditions(long)
+    assert conditions.ask(PLAIN) == [n < 5 for n in range(60)]
+    assert all(group._program is not None for group in conditions._groups)
 
 
 def test_a_condition_nested_as_deep_as_it_may_be_is_asked_alone() -> None:

@@ -9,7 +9,7 @@ from sparkops.core.db import Database
 from sparkops.core.json import Json
 from sparkops.domains.effects.state import CallKind
 from sparkops.domains.policies.document import policy_of_rules
-from sparkops.domains.policies.evaluate import PolicySet, Source
+from sparkops.domains.policies.evaluate import Decision, PolicySet, Source
 from sparkops.domains.policies.facts import FACTS, Subject
 from sparkops.runtime.effects import Effect
 
@@ -37,7 +37,8 @@ class Rules:
         decision = self.policies.decide(_SUBJECTS[effect.kind], known)
         rule = None if decision.rule is None else decision.rule.rule
         kept = {name: value for name, value in known.items() if name in FACTS and name != "args"}
-        return {"outcome": decision.outcome, "rule": rule, "reason": decision.reason, "facts": kept}
+        judged = {"outcome": decision.outcome, "rule": rule, "reason": decision.reason, "facts": kept}
+        return judged | _patience(decision)
 
 
 class PolicyCache:
@@ -65,6 +66,12 @@ class PolicyCache:
         """Return what a run has spent so far, in micros."""
         spent: int | None = await self._pool.fetchval(_SPENT, run_id)
         return spent or 0
+
+
+def _patience(decision: Decision) -> dict[str, Any]:
+    """Return how long a question to people may stand open, where a rule says so."""
+    expires = None if decision.demands is None else decision.demands.expires
+    return {} if expires is None else {"approval_seconds": expires.total_seconds()}
 
 
 def _facts(effect: Effect, facts: Mapping[str, Json]) -> dict[str, Json]:
