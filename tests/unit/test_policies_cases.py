@@ -63,6 +63,14 @@ def test_the_default_of_the_project_holds_in_cases() -> None:
     assert report({"expect": "deny"}, default=RuleEffect.DENY).failed == ()
 
 
+def test_cases_that_would_take_too_long_fail_as_not_judged() -> None:
+    listed = [{"name": f"case {place}", "on": "tool.call", "expect": "allow"} for place in range(3)]
+    policy = read_policy({"version": 1, "name": "p", "rules": RULES, "tests": listed})
+    answers = iter([False, True, True])
+    found = run_cases(policy, stop=lambda: next(answers))
+    assert [result.problem for result in found.results] == [None, *["not judged: the tests took too long"] * 2]
+
+
 def test_coverage_names_the_cases_that_reach_a_rule_and_the_rules_that_none_reaches() -> None:
     found = report(STRANGER, {"expect": "allow"}, {**STRANGER, "facts": {**STRANGER["facts"], "run.calls": 10}})
     assert found.coverage == {"strangers": ("case 0", "case 2"), "often": ("case 2",)}

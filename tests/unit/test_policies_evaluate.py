@@ -1,6 +1,7 @@
 """Policies: strictest verdict wins, and what cannot be judged is denied."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -353,6 +354,19 @@ def test_a_set_that_keeps_no_more_still_answers(monkeypatch: pytest.MonkeyPatch)
         for place in range(5):
             assert judged(policies, tool__name=f"t{place}").rule == ref(f"r{place}")
     assert max(len(policies._selected), len(policies._compiled)) <= 2
+
+
+def test_threads_may_ask_one_set_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sparkops.domains.policies.evaluate.MAX_KEPT", 2)
+    listed = (rule(f"r{place}", tools=[f"t{place}"], when="args.n == 1 && run.calls >= 0") for place in range(5))
+    policies = rules(*listed)
+
+    def ask(number: int) -> bool:
+        facts: dict[str, Json] = {"tool.name": f"t{number % 5}", "args": {"n": number % 2}, "run.calls": number}
+        return policies.decide(TOOL, facts).matched == ((ref(f"r{number % 5}"),) if number % 2 else ())
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(ask, range(2_000)))
 
 
 def test_an_optional_fact_that_is_not_given_is_empty() -> None:

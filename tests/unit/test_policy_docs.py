@@ -10,7 +10,8 @@ from sparkops.domains.policies.document import parse_policy
 from sparkops.domains.policies.facts import FACTS, HISTORY, Subject
 from sparkops.domains.policies.format import ApprovalFormat, CaseFormat, PolicyFormat, RuleFormat
 
-PAGE = (Path(__file__).parents[2] / "docs" / "policies.md").read_text()
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "policies.md").read_text()
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 
 
@@ -38,6 +39,12 @@ def test_an_example_is_a_policy_and_its_tests_pass(example: str) -> None:
     report = run_cases(parse_policy(example))
     assert report.failed == ()
     assert not report.results or report.never_matched == ()
+
+
+def test_the_rules_of_the_example_are_a_policy() -> None:
+    text = (ROOT / "examples" / "weather" / "policy.yaml").read_text()
+    policy = parse_policy(f"version: 1\nname: example\n{text}")
+    assert [rule.name for rule in policy.rules] == ["only-the-weather", "modest-answers"]
 
 
 def test_every_fact_and_every_question_stands_on_the_page_as_the_schema_has_it() -> None:

@@ -3,7 +3,7 @@
 A rule in mode monitor is judged as if it were enforced: the mode says when a rule takes hold, not what it says.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,10 +42,13 @@ class CaseReport:
         return tuple(rule for rule, cases in self.coverage.items() if not cases)
 
 
-def run_cases(policy: Policy, default: RuleEffect = RuleEffect.ALLOW) -> CaseReport:
+def run_cases(
+    policy: Policy, default: RuleEffect = RuleEffect.ALLOW, *, stop: Callable[[], bool] = lambda: False
+) -> CaseReport:
     """Judge every case of a policy by the policy alone; facts that a case does not give are empty.
 
-    A thousand cases may take seconds of processor time: not for an event loop.
+    A thousand cases may take seconds of processor time, and minutes where their conditions are as costly as they may
+    be: not for an event loop. Once `stop` says so the cases that are left fail, as not judged.
     """
     asked = [rule for rule in policy.rules if rule.mode is not Mode.OFF]
     enforced = replace(policy, rules=tuple(replace(rule, mode=Mode.ENFORCE) for rule in asked))
@@ -53,6 +56,9 @@ def run_cases(policy: Policy, default: RuleEffect = RuleEffect.ALLOW) -> CaseRep
     coverage: dict[str, list[str]] = {rule.name: [] for rule in asked}
     results = []
     for case in policy.cases:
+        if stop():
+            results.append(CaseResult(case, default, None, "not judged: the tests took too long"))
+            continue
         decision = judge.decide(case.on, {**empty_facts(case.on), **case.facts})
         for ref in decision.matched:
             coverage[ref.rule].append(case.name)
