@@ -56,24 +56,27 @@ _BOUNDS: Final = (
 
 
 class Conditions:
-    """Compiled conditions, in order. Free of state that an answer depends on; may be asked from any thread."""
+    """Compiled conditions, in order. Free of state that an answer depends on; may be asked from any thread.
 
-    def __init__(self, expressions: Sequence[Expression]) -> None:
-        self._expressions = tuple(expressions)
-        self._groups = tuple(_groups(list(enumerate(expressions))))
-        self._all = _Values(expressions, max((group.level for group in self._groups), default=0))
+    `types` are variables of which those of the conditions are some: what shares them shares memory.
+    """
+
+    def __init__(self, expressions: Sequence[Expression], types: Mapping[str, ValueType] | None = None) -> None:
+        self.expressions = tuple(expressions)
+        self.names = frozenset[str]().union(*(expression.variables for expression in expressions))
+        self.types = types_of(expressions) if types is None else types
+        self._groups = tuple(_groups(list(enumerate(expressions)), self.types))
         self._without: dict[frozenset[str], tuple[_Group, ...]] = {}
 
     def ask(self, bindings: Mapping[str, object]) -> list[Answer]:
-        """Return what each condition says: true, false, or why it cannot be told.
+        """Return what each condition says; see `Together`."""
+        return Together([self]).ask(bindings)
 
-        A variable without a value makes a condition fail; beside values that are as small as most are, only where the
-        answer depends on it.
-        """
-        answers: list[Answer] = [False] * len(self._expressions)
-        activation = self._all.bind(bindings)
-        lacking = self._all.names.difference(bindings)
-        for group in self._groups_without(lacking) if lacking else self._groups:
+    def answer(self, bindings: Mapping[str, object], activation: Any, lacking: frozenset[str]) -> list[Answer]:
+        """Return what each condition says; `activation` holds the bindings, None: they are not small."""
+        answers: list[Answer] = [False] * len(self.expressions)
+        mine = lacking & self.names
+        for group in self._groups_without(mine) if mine else self._groups:
             for place, answer in zip(group.places, group.ask(bindings, activation), strict=True):
                 answers[place] = answer
         return answers
@@ -82,23 +85,50 @@ class Conditions:
         """Return groups in which those that mention what is lacking, and may fail, stand apart from the others."""
         groups = self._without.get(lacking)
         if groups is None:
-            members = list(enumerate(self._expressions))
+            members = list(enumerate(self.expressions))
             touched = [member for member in members if member[1].variables & lacking]
             others = [member for member in members if not member[1].variables & lacking]
-            groups = (*_groups(others), *(group for member in touched for group in _groups([member])))
+            apart = (group for member in touched for group in _groups([member], self.types))
+            groups = (*_groups(others, self.types), *apart)
             if len(self._without) >= _MAX_KEPT:
                 self._without.clear()
             self._without[lacking] = groups
         return groups
 
 
+class Together:
+    """Several lists of conditions over the same variables, asked at once."""
+
+    def __init__(self, parts: Sequence[Conditions]) -> None:
+        self._parts = tuple(parts)
+        self._names = frozenset[str]().union(*(part.names for part in parts))
+        expressions = [expression for part in parts for expression in part.expressions]
+        types = parts[0].types if parts else {}
+        self._values = _Values(expressions, max(map(_level, expressions), default=0), types)
+
+    def ask(self, bindings: Mapping[str, object]) -> list[Answer]:
+        """Return what each condition says, list after list: true, false, or why it cannot be told.
+
+        A variable without a value makes a condition fail; beside values that are as small as most are, only where the
+        answer depends on it.
+        """
+        activation = self._values.bind(bindings)
+        lacking = self._names.difference(bindings)
+        return [answer for part in self._parts for answer in part.answer(bindings, activation, lacking)]
+
+
+def types_of(expressions: Sequence[Expression]) -> dict[str, ValueType]:
+    """Return the variables of expressions, with their types."""
+    return {name: kind for expression in expressions for name, kind in expression.types.items()}
+
+
 class _Values:
     """The variables of conditions, and what their values may come to at this level."""
 
-    def __init__(self, expressions: Sequence[Expression], level: int) -> None:
-        types = {name: kind for expression in expressions for name, kind in expression.types.items()}
-        self.names = frozenset(types)
-        self.environment = environment(tuple(sorted(types.items())))
+    def __init__(self, expressions: Sequence[Expression], level: int, among: Mapping[str, ValueType]) -> None:
+        types = types_of(expressions)
+        self._names = tuple(types)
+        self.environment = environment(tuple(sorted(among.items())))
         self._texts = [name for name, kind in types.items() if kind is ValueType.STRING]
         self._numbers = [name for name, kind in types.items() if kind is ValueType.INT]
         self._others = {name: _CLASSES.get(kind) for name, kind in types.items() if kind not in _SIMPLE}
@@ -106,7 +136,7 @@ class _Values:
 
     def bind(self, bindings: Mapping[str, object]) -> Any:
         """Return the values as CEL takes them; None: one is of another type, or they are large."""
-        data = {name: bindings[name] for name in self.names if name in bindings}
+        data = {name: bindings[name] for name in self._names if name in bindings}
         text = _length([data[name] for name in self._texts if name in data])
         if text is None or text > self._bounds.longest_text:
             return None
@@ -128,10 +158,10 @@ class _Values:
 class _Group:
     """Conditions of the same level, as one list."""
 
-    def __init__(self, members: Sequence[tuple[int, Expression]], level: int) -> None:
-        self.places, self.level = tuple(place for place, _ in members), level
+    def __init__(self, members: Sequence[tuple[int, Expression]], level: int, types: Mapping[str, ValueType]) -> None:
+        self.places = tuple(place for place, _ in members)
         self._expressions = tuple(expression for _, expression in members)
-        self._values = _Values(self._expressions, level)
+        self._values = _Values(self._expressions, level, types)
         listed = ",".join(f"({expression.source}\n)" for expression in self._expressions)
         self._program: Any = _compiled(self._values.environment, f"[{listed}]")
 
@@ -208,18 +238,18 @@ def _measured_level(level: Sequence[Any], size: _Measures) -> tuple[_Measures, l
     return (size[0] + len(level), size[1] + length, longest_list, max(size[3], longest_text)), below
 
 
-def _groups(members: Sequence[tuple[int, Expression]]) -> Iterator[_Group]:
+def _groups(members: Sequence[tuple[int, Expression]], types: Mapping[str, ValueType]) -> Iterator[_Group]:
     ordered = sorted(members, key=lambda each: (_level(each[1]), each[0]))
     for level, alike in groupby(ordered, key=lambda each: _level(each[1])):
         chunk: list[tuple[int, Expression]] = []
         length = 0
         for member in alike:
             if chunk and length + len(member[1].source) > _MAX_SOURCE:
-                yield _Group(chunk, level)
+                yield _Group(chunk, level, types)
                 chunk, length = [], 0
             chunk.append(member)
             length += len(member[1].source)
-        yield _Group(chunk, level)
+        yield _Group(chunk, level, types)
 
 
 def _compiled(environment: Any, source: str) -> Any:

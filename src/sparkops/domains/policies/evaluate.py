@@ -4,20 +4,22 @@ Deny wins over require_approval, that over allow; where no rule matches, the def
 cannot be evaluated denies, and says so: a policy must not lose its force because a fact is missing or of another shape.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import Final, NamedTuple
 
-from sparkops.core.conditions import Conditions
+from sparkops.core.conditions import Conditions, Together, types_of
+from sparkops.core.expressions import ValueType
 from sparkops.core.json import Json
-from sparkops.domains.policies.document import Approval, Policy, Rule
+from sparkops.domains.policies.document import Approval, Policy, Rule, Scope
 from sparkops.domains.policies.facts import FACTS, Subject, facts_of
 from sparkops.domains.policies.format import Mode, RuleEffect, Severity
 from sparkops.domains.policies.history import Lookup, Unknown
 
-MAX_KEPT = 512
-"""How many selections of rules one set keeps compiled; beyond that it forgets them and begins anew."""
+MAX_KEPT = 2_000
+"""How many selections of rules one set keeps; beyond that it forgets them and selects anew, from what is compiled."""
 
 STRICTNESS: Final = {RuleEffect.ALLOW: 0, RuleEffect.REQUIRE_APPROVAL: 1, RuleEffect.DENY: 2}
 
@@ -98,32 +100,42 @@ class Source(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Placed:
-    """A rule of the set."""
+    """A rule of the set, at its place in the order of all."""
 
+    place: int
     ref: RuleRef
     rule: Rule
     enforced: bool
     asks: frozenset[str]
 
+    def __lt__(self, other: "_Placed") -> bool:
+        return self.place < other.place
+
 
 class PolicySet:
     """Policies that hold together, in order: those of the installation, then those of the project.
 
-    The rules that a subject and its names leave are selected and compiled when they are first asked, and kept.
+    The rules that a subject and its names leave are selected when they are first asked for, and kept. Rules that choose
+    by the same names are compiled together, once.
     """
 
     def __init__(self, sources: Iterable[Source], default: RuleEffect = RuleEffect.ALLOW) -> None:
-        placed = [
-            _Placed(RuleRef(source.policy_id, source.version, rule.name), rule, rule.mode is Mode.ENFORCE, _asks(rule))
+        rules = (
+            (RuleRef(source.policy_id, source.version, rule.name), rule)
             for source in sources
             for rule in source.policy.rules
             if rule.mode is not Mode.OFF
+        )
+        placed = [
+            _Placed(place, ref, rule, rule.mode is Mode.ENFORCE, _asks(rule)) for place, (ref, rule) in enumerate(rules)
         ]
         self.default = default
-        self._by_subject = {subject: [each for each in placed if subject in each.rule.on] for subject in Subject}
-        self._names = {subject: _names_asked(rules) for subject, rules in self._by_subject.items()}
+        self._bundles = {subject: _bundles([each for each in placed if subject in each.rule.on]) for subject in Subject}
+        self._names = {
+            subject: tuple(sorted({fact for bundle in bundles for fact, _ in bundle.lists}))
+            for subject, bundles in self._bundles.items()
+        }
         self._selected: dict[tuple[Json, ...], _Selection] = {}
-        self._compiled: dict[tuple[Subject, frozenset[RuleRef], tuple[RuleRef, ...]], _Selection] = {}
 
     def asks(self, subject: Subject, facts: Mapping[str, Json]) -> frozenset[str]:
         """Return the facts that a decision may need; `facts` hold at least the names of tool, model, agent, workflow.
@@ -143,55 +155,88 @@ class PolicySet:
         key = (subject, *[facts.get(name) for name in self._names[subject]])
         found = self._selected.get(key)
         if found is None:
-            found = self._compile(subject, facts)
+            bundles = [bundle for bundle in self._bundles[subject] if bundle.may_apply(facts)]
+            found = _Selection(subject, bundles, self._names[subject], facts)
             if len(self._selected) >= MAX_KEPT:
                 self._selected.clear()
             self._selected[key] = found
         return found
 
-    def _compile(self, subject: Subject, facts: Mapping[str, Json]) -> "_Selection":
-        left = [each for each in self._by_subject[subject] if _may_apply(each.rule, subject, facts)]
-        blind = frozenset(each.ref for each in left if _cannot_tell(each.rule, facts))
-        key = (subject, blind, tuple(each.ref for each in left))
-        found = self._compiled.get(key)
-        if found is None:
-            if len(self._compiled) >= MAX_KEPT:
-                self._compiled.clear()
-            found = self._compiled[key] = _Selection(subject, left, self._names[subject], blind)
-        return found
+
+class _Bundle:
+    """The rules of one subject that choose by the same names."""
+
+    def __init__(self, rules: Sequence[_Placed], types: Mapping[str, ValueType]) -> None:
+        self.lists = _lists(rules[0].rule)
+        self.free = [each for each in rules if each.rule.condition is None]
+        self.conditioned = [(each, each.rule.condition) for each in rules if each.rule.condition is not None]
+        self._types = types
+
+    @cached_property
+    def conditions(self) -> Conditions:
+        """The conditions of those that have one, compiled when they are first asked."""
+        return Conditions([condition.expression for _, condition in self.conditioned], self._types)
+
+    def may_apply(self, facts: Mapping[str, Json]) -> bool:
+        """Say whether the names leave these rules, as far as they are known."""
+        for fact, names in self.lists:
+            name = facts.get(fact, "" if FACTS[fact].optional else None)
+            if name is not None and not any(_means(pattern, str(name)) for pattern in names):
+                return False
+        return True
+
+    def cannot_tell(self, facts: Mapping[str, Json]) -> bool:
+        """Say whether a name that these rules choose by is not known."""
+        return any(fact not in facts and not FACTS[fact].optional for fact, _ in self.lists)
+
+
+def _bundles(rules: Sequence[_Placed]) -> list[_Bundle]:
+    types = types_of([each.rule.condition.expression for each in rules if each.rule.condition is not None])
+    alike: dict[Scope, list[_Placed]] = {}
+    for each in rules:
+        alike.setdefault(each.rule.scope, []).append(each)
+    return [_Bundle(members, types) for members in alike.values()]
 
 
 class _Selection:
-    """The rules that one subject and its names leave; of those in `blind` a name is not known."""
+    """The rules that one subject and its names leave."""
 
     def __init__(
-        self, subject: Subject, rules: Sequence[_Placed], names: Sequence[str], blind: Collection[RuleRef]
+        self, subject: Subject, bundles: Sequence[_Bundle], names: Sequence[str], facts: Mapping[str, Json]
     ) -> None:
-        self._rules = tuple(rules)
-        self._blind = blind
-        conditions = [each.rule.condition for each in rules if each.rule.condition is not None]
-        self._conditions = Conditions([condition.expression for condition in conditions])
-        self._lookups = tuple({lookup.variable: lookup for each in conditions for lookup in each.lookups}.values())
-        self.asks = frozenset[str](names).union(*(each.asks for each in rules)) - {"on"}
+        self._blind = frozenset(
+            each.ref
+            for bundle in bundles
+            if bundle.cannot_tell(facts)
+            for each in (*bundle.free, *[each for each, _ in bundle.conditioned])
+        )
+        self._free = [each for bundle in bundles for each in bundle.free]
+        conditioned = [pair for bundle in bundles for pair in bundle.conditioned]
+        self._conditioned = [each for each, _ in conditioned]
+        self._together = Together([bundle.conditions for bundle in bundles if bundle.conditioned])
+        self._lookups = tuple(
+            {each.variable: each for _, condition in conditioned for each in condition.lookups}.values()
+        )
+        self.asks = frozenset[str](names).union(*(each.asks for each in self._conditioned)) - {"on"}
         known = facts_of(subject)
         self._empty = {name: known[name].empty for name in self.asks if known[name].optional}
         self._on = {"on": str(subject)}
 
     def decide(self, facts: Mapping[str, Json], default: RuleEffect) -> Decision:
-        answers = iter(self._conditions.ask(self._bindings(facts)))
-        matched: list[_Placed] = []
-        failed: list[Failure] = []
-        for each in self._rules:
-            answer = True if each.rule.condition is None else next(answers)
-            if answer is False:
-                continue
-            if answer is not True:
-                failed.append(self._failure(each, answer.detail, facts))
-            elif each.ref in self._blind:
-                failed.append(self._failure(each, "", facts))
-            else:
+        matched = [*self._free]
+        failed: list[tuple[_Placed, str]] = []
+        for each, answer in zip(self._conditioned, self._together.ask(self._bindings(facts)), strict=True):
+            if answer is True:
                 matched.append(each)
-        return _decision(matched, failed, default) if matched or failed else Decision(default)
+            elif answer is not False:
+                failed.append((each, answer.detail))
+        if self._blind:
+            failed += [(each, "") for each in matched if each.ref in self._blind]
+            matched = [each for each in matched if each.ref not in self._blind]
+        if not matched and not failed:
+            return Decision(default)
+        failures = [self._failure(each, reason, facts) for each, reason in sorted(failed)]
+        return _decision(sorted(matched), failures, default)
 
     def _bindings(self, facts: Mapping[str, Json]) -> Mapping[str, Json]:
         bindings: dict[str, Json] = {**self._empty, **facts, **self._on}
@@ -275,24 +320,6 @@ def _lists(rule: Rule) -> tuple[tuple[str, tuple[str, ...]], ...]:
 def _asks(rule: Rule) -> frozenset[str]:
     named = frozenset(fact for fact, _ in _lists(rule))
     return named if rule.condition is None else named | rule.condition.facts
-
-
-def _names_asked(rules: Sequence[_Placed]) -> tuple[str, ...]:
-    return tuple(sorted({fact for each in rules for fact, _ in _lists(each.rule)}))
-
-
-def _may_apply(rule: Rule, subject: Subject, facts: Mapping[str, Json]) -> bool:
-    """Say whether the names leave the rule, as far as they are known."""
-    for fact, names in _lists(rule):
-        name = facts.get(fact, "" if FACTS[fact].optional else None)
-        if name is not None and not any(_means(pattern, str(name)) for pattern in names):
-            return False
-    return True
-
-
-def _cannot_tell(rule: Rule, facts: Mapping[str, Json]) -> bool:
-    """Say whether a name that the rule chooses by is not known."""
-    return any(fact not in facts and not FACTS[fact].optional for fact, _ in _lists(rule))
 
 
 def _means(pattern: str, name: str) -> bool:
