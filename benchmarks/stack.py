@@ -55,9 +55,9 @@ async def running(*, workers: int, **changed: Any) -> AsyncIterator[Running]:
 
 async def _settings(owner: "asyncpg.Connection") -> dict[str, Any]:
     shown = ("server_version", "fsync", "synchronous_commit", "full_page_writes")
-    return {
-        "sparkops": __version__,
-        "python": platform.python_version(),
-        "cores": os.cpu_count(),
-        "postgres": {name: await owner.fetchval(f"SHOW {name}") for name in shown},
-    }
+    return {**machine(), "postgres": {name: await owner.fetchval(f"SHOW {name}") for name in shown}}
+
+
+def machine() -> dict[str, Any]:
+    """Return what every figure is told with."""
+    return {"sparkops": __version__, "python": platform.python_version(), "cores": os.cpu_count()}

@@ -42,17 +42,32 @@ async def test_an_unknown_address_cannot_become_a_member(ann: Person) -> None:
 
 
 async def test_changing_the_policy_counts_its_version_up(ann: Person) -> None:
-    rule = {"name": "no-writes", "on": ["tool.call"], "when": "tool == 'files.write'", "effect": "deny", "reason": "x"}
+    rule = {"name": "no-writes", "on": ["tool.call"], "tools": ["files.write"], "effect": "deny", "reason": "x"}
     answer = await ann.client.put("/api/v1/projects/weather/policy", json={"rules": [rule]})
     assert (answer.status_code, answer.json()["version"], answer.json()["rules"]) == (200, 2, [rule])
     assert (await ann.client.get("/api/v1/projects/weather/policy")).json() == answer.json()
+
+
+@pytest.mark.parametrize(
+    ("changed", "path"),
+    [
+        ({"on": ["run.create"]}, "rules[0].on"),
+        ({"mode": "monitor"}, "rules[0].mode"),
+        ({"effect": "require_approval", "approval": {"quorum": 2}}, "rules[0].approval"),
+        ({"effect": "require_approval", "approval": {"approvers": ["owner"]}}, "rules[0].approval"),
+    ],
+)
+async def test_a_rule_that_would_not_be_kept_is_refused(ann: Person, changed: dict[str, object], path: str) -> None:
+    rule = {"name": "strict", "on": ["tool.call"], "effect": "deny", **changed}
+    answer = await ann.client.put("/api/v1/projects/weather/policy", json={"rules": [rule]})
+    assert (answer.status_code, [error["path"] for error in answer.json()["errors"]]) == (422, [path])
 
 
 async def test_a_policy_that_cannot_be_evaluated_is_refused_with_its_place(ann: Person) -> None:
     rule = {"name": "broken", "on": ["tool.call"], "when": "tol == 'x'", "effect": "deny", "reason": "x"}
     answer = await ann.client.put("/api/v1/projects/weather/policy", json={"rules": [rule]})
     assert answer.status_code == 422
-    assert answer.json()["errors"][0]["path"] == "rules.0.when"
+    assert answer.json()["errors"][0]["path"] == "rules[0].when"
     assert (await ann.client.get("/api/v1/projects/weather/policy")).json()["version"] == 1
 
 

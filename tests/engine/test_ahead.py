@@ -297,7 +297,7 @@ async def test_a_step_that_fails_ahead_fails_when_it_is_claimed(world: World) ->
 
 
 async def test_a_rule_that_holds_a_later_step_back_is_obeyed(world: World) -> None:
-    await world.rules({"name": "no-third", "on": ["tool.call"], "when": "step == 'c'", "effect": "deny"})
+    await world.rules({"name": "no-third", "on": ["tool.call"], "when": "step.key == 'c'", "effect": "deny"})
     run_id = await world.run(await world.workflow(CHAIN))
     _, ended = await ran(world, run_id)
     assert paths(ended) == ["b"]

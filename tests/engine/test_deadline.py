@@ -110,7 +110,7 @@ async def test_the_sweep_ends_a_ready_step_whose_deadline_is_over(world: World) 
 
 
 async def test_the_sweep_ends_a_step_that_waits_past_its_deadline_and_withdraws_its_question(world: World) -> None:
-    await world.rules({**HOLD_NOOP, "when": "step == 'only'"})
+    await world.rules({**HOLD_NOOP, "when": "step.key == 'only'"})
     run_id = await world.run(await world.workflow(timed()))
 
     async def waits() -> bool:

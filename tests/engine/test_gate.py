@@ -125,6 +125,32 @@ async def test_one_turn_sends_what_is_allowed_and_waits_for_the_rest(world: Worl
     assert (await world.row(run_id))["output"]["only"]["text"] == "false true"
 
 
+async def test_a_question_stands_open_as_long_as_the_rule_says(world: World) -> None:
+    await world.rules({**HOLD_NOOP, "approval": {"expires": "90s"}})
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    await world.work(lambda: waiting(world, run_id))
+    open_for = await world.database.pool.fetchval("SELECT expires_at - requested_at FROM approvals")
+    assert abs(open_for.total_seconds() - 90) < 1
+
+
+async def test_a_fact_that_the_gate_does_not_know_denies_and_says_so(world: World) -> None:
+    await world.rules({**HOLD_NOOP, "when": "principal.role == 'owner'"})
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    await world.work_until(run_id)
+    (call,) = await world.calls(run_id)
+    assert call["status"] == "denied"
+    assert call["error"]["message"].endswith("so it denies: principal.role is not known")
+
+
+async def test_what_the_run_has_spent_is_read_only_where_a_rule_about_the_call_asks(world: World) -> None:
+    elsewhere = {**HOLD_NOOP, "name": "dear", "tools": ["files.*"], "when": "run.cost_micros > 5"}
+    await world.rules(elsewhere, {**DENY_NOOP, "when": "run.cost_micros == 0 && tool.name == 'noop'"})
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    await world.work_until(run_id)
+    (call,) = await world.calls(run_id)
+    assert (call["status"], call["error"]["rule"]) == ("denied", "no-tools")
+
+
 async def test_a_question_says_which_agent_asks_for_what(world: World) -> None:
     await world.agent("scout", SCOUT)
     await world.rules(HOLD_NOOP)

@@ -207,9 +207,9 @@ async def test_policies_see_agent_tool_arguments_and_turn() -> None:
 
     await told(calls(call("double", {"n": 4})), FakeGate(Journal(), deny=look))
     assert seen == [
-        {"model": "default", "agent": "doubler", "run.turns": 1},
-        {"tool": "double", "args": {"n": 4}, "agent": "doubler", "run.turns": 1},
-        {"model": "default", "agent": "doubler", "run.turns": 2},
+        {"model": "default", "agent.name": "doubler", "run.turns": 1},
+        {"tool.name": "double", "tool.effect": "pure", "args": {"n": 4}, "agent.name": "doubler", "run.turns": 1},
+        {"model": "default", "agent.name": "doubler", "run.turns": 2},
     ]
 
 

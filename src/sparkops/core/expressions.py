@@ -101,7 +101,7 @@ class Expression:
     iterates: bool
     joins: bool
     """It uses `+`, so that a round may build something larger than it was given."""
-    _types: Mapping[str, ValueType] = field(repr=False)
+    types: Mapping[str, ValueType] = field(repr=False)
     _path: tuple[str, tuple[str, ...]] | None = field(repr=False)
     """The variable and the fields below it, if the expression is nothing else: read without CEL and its bounds."""
     _program: Any = field(repr=False, compare=False)
@@ -119,8 +119,22 @@ class Expression:
         limits = _Input(self)
         for name, value in data.items():
             limits.check(name, value)
+        return self._run(data=data)
+
+    def evaluate_bool(self, bindings: Mapping[str, object]) -> bool:
+        """Return the result, which must be true or false; see `evaluate`."""
+        return self._as_bool(self.evaluate(bindings))
+
+    def evaluate_bound(self, activation: Any) -> bool:
+        """Return the result on values that `core/conditions.py` has bound and measured; see `evaluate_bool`.
+
+        A variable that is not among them fails the evaluation only where the result depends on it.
+        """
+        return self._as_bool(self._run(activation=activation))
+
+    def _run(self, **given: Any) -> Json:
         try:
-            result = self._program.eval(data=data)
+            result = self._program.eval(**given)
             if result.type() == cel.Type.ERROR:
                 raise self._error(_readable(str(result.value())))
             return _Output(self).convert(result)
@@ -129,9 +143,7 @@ class Expression:
         except (RuntimeError, ValueError, MemoryError) as error:
             raise self._error(_readable(str(error))) from error
 
-    def evaluate_bool(self, bindings: Mapping[str, object]) -> bool:
-        """Return the result, which must be true or false; see `evaluate`."""
-        value = self.evaluate(bindings)
+    def _as_bool(self, value: Json) -> bool:
         if not isinstance(value, bool):
             raise self._error(f"it gave {_kind(value)}, and must give true or false")
         return value
@@ -152,9 +164,9 @@ class Expression:
         if name not in bindings:
             raise self._error(f"{name} has no value")
         value = bindings[name]
-        if self._types[name] is ValueType.INT and isinstance(value, float) and value.is_integer():
+        if self.types[name] is ValueType.INT and isinstance(value, float) and value.is_integer():
             value = int(value)  # JSON Schema counts 5.0 as an integer, CEL does not
-        elif self._types[name] is ValueType.DOUBLE and isinstance(value, int) and not isinstance(value, bool):
+        elif self.types[name] is ValueType.DOUBLE and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         return value
 
@@ -294,21 +306,22 @@ def referenced(source: str, variables: Mapping[str, object]) -> frozenset[str]:
 def _compile(source: str, declared: tuple[tuple[str, ValueType], ...]) -> Expression:
     found = tokens(source)
     types = dict(declared)
-    program = _environment(declared).compile(source)
+    program = environment(declared).compile(source)
     return Expression(
         source=source,
         type=_result_type(program.return_type().name()),
         variables=frozenset(types),
         iterates=bool(macro_calls(found)),
         joins=any(token.text == "+" for token in found),
-        _types=types,
+        types=types,
         _path=_plain_path(source, types),
         _program=program,
     )
 
 
 @lru_cache(maxsize=1024)
-def _environment(declared: tuple[tuple[str, ValueType], ...]) -> Any:
+def environment(declared: tuple[tuple[str, ValueType], ...]) -> Any:
+    """Return CEL's environment for these variables: for this file and `core/conditions.py` alone."""
     variables = {name: _CEL_TYPES[kind] for name, kind in declared}
     return cel.NewEnv(variables=variables, extensions=[ext_optional.ExtOptional()])
 

@@ -87,7 +87,7 @@ def tool_effect(
         bound_micros=tool.bound_micros,
         tool_hash=tool.hash,
         send=send,
-        facts={"tool": tool.name, "args": dict(arguments), **(facts or {})},
+        facts={"tool.name": tool.name, "tool.effect": str(tool.effect_class), "args": dict(arguments), **(facts or {})},
         local=tool.local,
     )
 
@@ -111,7 +111,7 @@ async def run_agent(
     messages: list[Message] = [UserMessage(prompt)]
     usage = Usage()
     for turn in range(1, limit + 1):
-        facts: dict[str, Json] = {"agent": name, "run.turns": turn}
+        facts: dict[str, Json] = {"agent.name": name, "run.turns": turn}
         answer = await speaker.ask(gate, _request(definition, messages, toolbox), facts)
         usage += answer.usage
         if not answer.tool_calls:

@@ -67,6 +67,7 @@ def _next_claim(runtime: Runtime, level: Level, last: Claim, known: _Known) -> C
         return None
     return replace(
         last,
+        lease=replace(last.lease, attempt=1),
         key=node.key,
         path=level.path(node.key),
         type=node.type,

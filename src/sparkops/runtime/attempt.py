@@ -123,7 +123,12 @@ def _gate(
         claim,
         runtime.policies,
         trust,
-        facts={"workflow": graph.definition.name, "step": claim.key},
+        facts={
+            "workflow.name": graph.definition.name,
+            "step.key": claim.key,
+            "step.type": claim.type,
+            "step.attempt": claim.lease.attempt,
+        },
         deadline=time.monotonic() + claim.seconds if claim.seconds is not None else None,
         rides_along=node.type in ("tool", "llm"),
         ahead=ahead,

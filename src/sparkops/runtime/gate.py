@@ -33,7 +33,7 @@ from sparkops.runtime.effects import (
     OutcomeUnknown,
     Receipt,
 )
-from sparkops.runtime.policies import PolicyCache
+from sparkops.runtime.policies import COST, PolicyCache
 from sparkops.runtime.trust import Trust
 
 log = structlog.get_logger()
@@ -168,7 +168,7 @@ class RecordedGate:
         if not self.rides_along or not effect.local or len(numbered) > 1 or seq in known:
             return None
         rules = await self.policies.get(self.claim.project_id)
-        if rules.asks_cost:
+        if rules.asks_cost(effect, self.facts):
             return None
         request = await self._stored_request(effect)
         proposal = self._proposal(seq, effect, request, rules.decide(effect, self.facts))
@@ -188,8 +188,8 @@ class RecordedGate:
         for _ in range(POLICY_RETRIES):
             rules = await self.policies.get(self.claim.project_id)
             facts = dict(self.facts)
-            if rules.asks_cost:
-                facts["run.cost_micros"] = await self.policies.spent(self.claim.run_id)
+            if any(rules.asks_cost(effect, facts) for _, effect in numbered):
+                facts[COST] = await self.policies.spent(self.claim.run_id)
             calls = [
                 self._proposal(seq, effect, request, rules.decide(effect, facts))
                 for (seq, effect), request in zip(numbered, requests, strict=True)
@@ -235,7 +235,7 @@ class RecordedGate:
             "bound_micros": effect.bound_micros,
             "approval_id": str(new_id()),
             "approval_seconds": APPROVAL_SECONDS,
-            "title": f"{effect.facts.get('agent') or self.claim.key} asks to use {effect.name}",
+            "title": f"{effect.facts.get('agent.name') or self.claim.key} asks to use {effect.name}",
             **decision,
         }
 

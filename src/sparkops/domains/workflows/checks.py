@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sparkops.domains.workflows.document import Document, Mistake
+from sparkops.core.document import Document, Mistake
+from sparkops.core.shapes import read_shape
 from sparkops.domains.workflows.expression_checks import ExpressionChecks
 from sparkops.domains.workflows.format import Head
+from sparkops.domains.workflows.format_values import HINTS
 from sparkops.domains.workflows.graph_checks import graph_mistakes
 from sparkops.domains.workflows.inputs import check_schema, closed_schema, input_types
 from sparkops.domains.workflows.outlines import Outline, Outlines
-from sparkops.domains.workflows.shapes import read_shape
 from sparkops.domains.workflows.step_checks import Known, ToolSpec, check_step, check_undo
 
 __all__ = ["Known", "ToolSpec", "find_mistakes"]
@@ -23,7 +24,7 @@ def find_mistakes(document: Document, known: Known) -> list[Mistake]:
     if not isinstance(document.value, dict):
         return [document.mistake((), "a workflow is a map with name and steps")]
     head = {key: item for key, item in document.value.items() if key != "steps"}
-    _, found = read_shape(document, Head, (), head)
+    _, found = read_shape(document, Head, (), head, hints=HINTS)
     outlines = Outlines(document)
     found += outlines.mistakes
     found += _input_mistakes(document)

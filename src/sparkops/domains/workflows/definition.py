@@ -7,11 +7,11 @@ from enum import StrEnum
 from itertools import count
 from typing import Any, Final
 
+from sparkops.core.document import DefinitionInvalid, invalid, read_document
 from sparkops.core.durations import parse_duration
 from sparkops.core.json import Json
 from sparkops.core.money import Micros, micros_from_usd
 from sparkops.domains.workflows.checks import Known, ToolSpec, find_mistakes
-from sparkops.domains.workflows.document import DefinitionInvalid, invalid, read_document
 from sparkops.domains.workflows.format import (
     AgentCall,
     ApprovalStep,

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from sparkops.core.document import Document, Mistake, Path
 from sparkops.core.expression_text import Problem
 from sparkops.core.expressions import ExpressionInvalid, ValueType, compile_expression
 from sparkops.core.json import Json
 from sparkops.core.templates import compile_value, shifted, unwrap
-from sparkops.domains.workflows.document import Document, Mistake, Path
 from sparkops.domains.workflows.format import LITERAL_KEYS, BranchStep, LoopHead, MapHead, StepHead, WaitStep
 from sparkops.domains.workflows.outlines import Outline
 from sparkops.domains.workflows.scope import EVENT_NAMES, LOOP_NAMES, MAP_NAMES, Scope, step_of

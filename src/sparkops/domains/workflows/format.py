@@ -6,11 +6,10 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, TypeAdapter
 
 from sparkops.core.json import Json
+from sparkops.core.shapes import Closed, Duration, Text
 from sparkops.domains.workflows.format_values import (
     MAX_STEPS,
-    Closed,
     Concurrency,
-    Duration,
     Ids,
     Join,
     Name,
@@ -18,7 +17,6 @@ from sparkops.domains.workflows.format_values import (
     Reference,
     Retry,
     StepId,
-    Text,
 )
 from sparkops.domains.workflows.format_with import (
     AgentWith,

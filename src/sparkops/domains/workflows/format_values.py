@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, Discriminator, Field, Tag
 
-from sparkops.core.durations import DURATION_PATTERN, parse_duration
+from sparkops.core.durations import DURATION_HINT
+from sparkops.core.shapes import MAP, WORD, Closed, Duration, Text
 
 MAX_STEPS = 2_000
 """Of a definition in all, those in bodies included."""
@@ -15,33 +16,29 @@ EVENT_NAME_PATTERN = r"^[a-z][a-z0-9_.-]*$"
 MAX_EVENT_NAME = 100
 CODE_PATTERN = r"^[a-z][a-z0-9-]*$"
 
-_WORD, _MAP = "<word>", "<map>"
-VARIANT_TAGS: Final = frozenset({_WORD, _MAP})
-"""Parts that pydantic puts into the paths of values that are either a word or a map; they stand in no text."""
-
-
-class Closed(BaseModel):
-    """A part of the definition: frozen, types as written, and an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, serialize_by_alias=True)
-
-
-def _duration(text: str) -> str:
-    parse_duration(text)
-    return text
+HINTS: Final = {
+    "name": "use small letters, digits and -, starting with a letter: weather-report",
+    "workflow": "the name of a workflow of this project: small letters, digits and -",
+    "id": "use small letters, digits and _, starting with a letter: fetch_all",
+    "version": "the only version of the format is 1",
+    "join": "one of all, any, none_failed and ended, or {at_least: 2}",
+    "on_error": "one of fail and continue, or {goto: handler}",
+    "on": "a list of error codes in small letters, digits and -: [timeout, rate-limited]",
+    "event": "use small letters, digits, '.', _ and -, starting with a letter: payment.received",
+    **dict.fromkeys(("timeout", "deadline", "backoff", "max_backoff", "expires"), DURATION_HINT),
+}
+"""What may stand at a key, for people."""
 
 
 def _variant(value: Any) -> str:
-    return _MAP if isinstance(value, dict | BaseModel) else _WORD
+    return MAP if isinstance(value, dict | BaseModel) else WORD
 
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=100)]
 StepId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]
 EventName = Annotated[str, Field(pattern=EVENT_NAME_PATTERN, max_length=MAX_EVENT_NAME)]
 ErrorCode = Annotated[str, Field(pattern=CODE_PATTERN, max_length=100)]
-Duration = Annotated[str, Field(pattern=DURATION_PATTERN), AfterValidator(_duration)]
 Reference = Annotated[str, Field(min_length=1, max_length=200)]
-Text = Annotated[str, Field(min_length=1)]
 Ids = Annotated[tuple[str, ...], Field(strict=False, max_length=MAX_STEPS)]
 
 
@@ -68,11 +65,11 @@ class Goto(Closed):
 
 
 Join = Annotated[
-    Annotated[Literal["all", "any", "none_failed", "ended"], Tag(_WORD)] | Annotated[AtLeast, Tag(_MAP)],
+    Annotated[Literal["all", "any", "none_failed", "ended"], Tag(WORD)] | Annotated[AtLeast, Tag(MAP)],
     Discriminator(_variant),
 ]
 OnError = Annotated[
-    Annotated[Literal["fail", "continue"], Tag(_WORD)] | Annotated[Goto, Tag(_MAP)], Discriminator(_variant)
+    Annotated[Literal["fail", "continue"], Tag(WORD)] | Annotated[Goto, Tag(MAP)], Discriminator(_variant)
 ]
 
 

@@ -5,7 +5,8 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from sparkops.core.model_spec import ModelSpec
-from sparkops.domains.workflows.format_values import Closed, Duration, EventName, Ids, Text
+from sparkops.core.shapes import Closed, Duration, Text
+from sparkops.domains.workflows.format_values import EventName, Ids
 
 DEFAULT_EXPIRES = "24h"
 DEFAULT_EVENT_TIMEOUT = "24h"

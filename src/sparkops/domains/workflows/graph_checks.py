@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
+from sparkops.core.document import Document, Mistake, Path
 from sparkops.core.expression_text import suggest
-from sparkops.domains.workflows.document import Document, Mistake, Path
 from sparkops.domains.workflows.format import BranchStep
 from sparkops.domains.workflows.format_values import AtLeast, Goto
 from sparkops.domains.workflows.outlines import Outline

@@ -5,12 +5,12 @@ from typing import Any
 
 import jsonschema_rs
 
+from sparkops.core.document import Path, dotted
 from sparkops.core.errors import Invalid
 from sparkops.core.expression_text import KEYWORDS
 from sparkops.core.expressions import ValueType
 from sparkops.core.json import Json
 from sparkops.core.schemas import compile_schema
-from sparkops.domains.workflows.document import Path, dotted
 
 MAX_MESSAGE = 300
 _TYPES = {

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
+from sparkops.core.document import Document, Mistake, Path
 from sparkops.core.expression_text import KEYWORDS, suggest
 from sparkops.core.json import Json
-from sparkops.domains.workflows.document import Document, Mistake, Path
+from sparkops.core.shapes import read_shape
 from sparkops.domains.workflows.format import (
     HEADS,
     MAX_NESTING,
@@ -17,8 +18,7 @@ from sparkops.domains.workflows.format import (
     Undo,
     Undoable,
 )
-from sparkops.domains.workflows.format_values import MAX_STEPS
-from sparkops.domains.workflows.shapes import read_shape
+from sparkops.domains.workflows.format_values import HINTS, MAX_STEPS
 
 _STEP_HINT = "a step has id, type and with"
 _UNDOABLE = ", ".join(kind for kind, model in STEP_FORMATS.items() if issubclass(model, Undoable))
@@ -101,7 +101,7 @@ class Outlines:
         apart = ("undo", "steps") if kind in HEADS else ("undo",)
         bare = {key: value for key, value in raw.items() if key not in apart}
         model: type[BaseModel] = HEADS.get(kind, STEP_FORMATS[kind])
-        step, mistakes = read_shape(self.document, model, path, bare, STEP_FORMATS[kind])
+        step, mistakes = read_shape(self.document, model, path, bare, hints=HINTS, known=STEP_FORMATS[kind])
         self.mistakes += mistakes
         assert step is None or isinstance(step, StepHead)
         return step
@@ -119,7 +119,7 @@ class Outlines:
             message, hint = "an undo is a map", "like a step, with type and with: {type: tool, tool: hotel.cancel}"
             self.mistakes.append(self.document.mistake(where, message, hint))
         elif (undo_kind := self._type(raw, where, UNDO_FORMATS, "type of an undo")) is not None:
-            undo, mistakes = read_shape(self.document, UNDO_FORMATS[undo_kind], where, raw)
+            undo, mistakes = read_shape(self.document, UNDO_FORMATS[undo_kind], where, raw, hints=HINTS)
             self.mistakes += mistakes
             return undo
         return None

@@ -6,6 +6,7 @@ from typing import Any
 
 import jsonschema_rs
 
+from sparkops.core.document import Document, Mistake, Path
 from sparkops.core.durations import DURATION_HINT, parse_duration
 from sparkops.core.expression_text import suggest
 from sparkops.core.json import Json
@@ -13,7 +14,6 @@ from sparkops.core.model_spec import SCRIPTED, script_errors
 from sparkops.core.schemas import compile_schema
 from sparkops.core.templates import OPEN, holds_expressions, strings
 from sparkops.core.text_templates import template_problem
-from sparkops.domains.workflows.document import Document, Mistake, Path
 from sparkops.domains.workflows.format import (
     LITERAL_KEYS,
     AgentCall,

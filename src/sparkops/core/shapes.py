@@ -1,29 +1,36 @@
-"""Mistakes in the shape of a definition: pydantic's complaints, told in our words and at their place."""
+"""Shapes of definitions: the small parts that formats are made of, and pydantic's complaints told in our words."""
 
 from collections.abc import Mapping
-from typing import Any, TypeVar, get_args
+from typing import Annotated, Any, Final, TypeVar, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from sparkops.core.durations import DURATION_HINT
+from sparkops.core.document import Document, Mistake, Path
+from sparkops.core.durations import DURATION_PATTERN, parse_duration
 from sparkops.core.expression_text import suggest
 from sparkops.core.json import Json
-from sparkops.domains.workflows.document import Document, Mistake, Path
-from sparkops.domains.workflows.format_values import VARIANT_TAGS
 
 M = TypeVar("M", bound=BaseModel)
 
-_HINTS = {
-    "name": "use small letters, digits and -, starting with a letter: weather-report",
-    "workflow": "the name of a workflow of this project: small letters, digits and -",
-    "id": "use small letters, digits and _, starting with a letter: fetch_all",
-    "version": "the only version of the format is 1",
-    "join": "one of all, any, none_failed and ended, or {at_least: 2}",
-    "on_error": "one of fail and continue, or {goto: handler}",
-    "on": "a list of error codes in small letters, digits and -: [timeout, rate-limited]",
-    "event": "use small letters, digits, '.', _ and -, starting with a letter: payment.received",
-    **dict.fromkeys(("timeout", "deadline", "backoff", "max_backoff", "expires"), DURATION_HINT),
-}
+WORD, MAP = "<word>", "<map>"
+_VARIANT_TAGS: Final = frozenset({WORD, MAP})
+"""Parts that pydantic puts into the paths of values that are either a word or a map; they stand in no text."""
+
+
+class Closed(BaseModel):
+    """A part of a definition: frozen, types as written, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, serialize_by_alias=True)
+
+
+def _duration(text: str) -> str:
+    parse_duration(text)
+    return text
+
+
+Duration = Annotated[str, Field(pattern=DURATION_PATTERN), AfterValidator(_duration)]
+Text = Annotated[str, Field(min_length=1)]
+
 _KINDS = {
     "string_type": ("this must be a text", "put it in quotes"),
     "tuple_type": ("this must be a list", None),
@@ -33,17 +40,25 @@ _KINDS = {
 
 
 def read_shape(
-    document: Document, model: type[M], base: Path, raw: Mapping[str, Json], known: type[BaseModel] | None = None
+    document: Document,
+    model: type[M],
+    base: Path,
+    raw: Mapping[str, Json],
+    *,
+    hints: Mapping[str, str],
+    known: type[BaseModel] | None = None,
 ) -> tuple[M | None, list[Mistake]]:
     """Return what stands at the place, or None and the mistakes in its shape.
 
-    `known` is the whole format where `model` is only a part of it, for hints.
+    `hints` say for a key what may stand there; `known` is the whole format where `model` is only a part of it.
     """
     try:
         return model.model_validate(raw), []
     except ValidationError as error:
         found = [dict(item) for item in error.errors(include_url=False, include_input=False)]
-        return None, [_mistake(document, known or model, base, item) for item in found if not _follows(item, found)]
+        return None, [
+            _mistake(document, known or model, base, item, hints) for item in found if not _follows(item, found)
+        ]
 
 
 def _follows(item: Mapping[str, Any], found: list[dict[str, Any]]) -> bool:
@@ -52,8 +67,10 @@ def _follows(item: Mapping[str, Any], found: list[dict[str, Any]]) -> bool:
     return item["type"] == "too_short" and any(other["loc"][: len(loc)] == loc != other["loc"] for other in found)
 
 
-def _mistake(document: Document, model: type[BaseModel], base: Path, item: dict[str, Any]) -> Mistake:
-    loc: Path = tuple(part for part in item["loc"] if part not in VARIANT_TAGS)
+def _mistake(
+    document: Document, model: type[BaseModel], base: Path, item: dict[str, Any], hints: Mapping[str, str]
+) -> Mistake:
+    loc: Path = tuple(part for part in item["loc"] if part not in _VARIANT_TAGS)
     path = (*base, *loc)
     name = next((part for part in reversed(loc) if isinstance(part, str)), "")
     match item["type"]:
@@ -62,9 +79,9 @@ def _mistake(document: Document, model: type[BaseModel], base: Path, item: dict[
             hint = suggest(name, known) or (f"known here: {', '.join(known)}" if known else None)
             return document.mistake(path, f"unknown key {name}", hint, key=True)
         case "missing":
-            return document.mistake(path, f"{name} is missing", _HINTS.get(name))
-        case "string_pattern_mismatch" | "literal_error":
-            hint = _HINTS.get(name)
+            return document.mistake(path, f"{name} is missing", hints.get(name))
+        case "string_pattern_mismatch" | "literal_error" | "enum":
+            hint = hints.get(name)
             return document.mistake(path, f"{name} is not valid" if hint else _sentence(item), hint)
         case "too_short":
             return document.mistake(path, f"{name} must have at least {item['ctx']['min_length']} item")

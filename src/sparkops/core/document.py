@@ -33,9 +33,9 @@ Path = tuple[str | int, ...]
 
 
 class DefinitionInvalid(Invalid):
-    """A workflow definition has errors; `errors` lists all that were found, in the order of the text."""
+    """A definition has errors; `errors` lists all that were found, in the order of the text."""
 
-    code, title = "definition-invalid", "The workflow definition is not valid"
+    code, title = "definition-invalid", "The definition is not valid"
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Span:
 
 @dataclass
 class Document:
-    """A text read as JSON."""
+    """A text read as JSON, or a value that never was a text: then places count within its strings alone."""
 
     text: str
     value: Json = None
@@ -97,6 +97,8 @@ class Document:
         """Return a mistake at a character of the string that stands at the path."""
         text = self.at(path)
         assert isinstance(text, str)
+        if path not in self.values:
+            return Mistake(dotted(path), *_line_and_column(text, offset), message, hint)
         return self.mistake_at(path, _place(self.text, self.values[path], text, offset), message, hint)
 
     def at(self, path: Path) -> Json:
@@ -108,8 +110,16 @@ class Document:
 
     def mistake_at(self, path: Path, offset: int, message: str, hint: str | None = None) -> Mistake:
         """Return a mistake at a character of the whole text."""
-        line = self.text.count("\n", 0, offset) + 1
-        return Mistake(dotted(path), line, offset - self.text.rfind("\n", 0, offset), message, hint)
+        return Mistake(dotted(path), *_line_and_column(self.text, offset), message, hint)
+
+
+def document_of(value: Json) -> Document:
+    """Return a value that was sent as it is, to be checked as if it had been read."""
+    return Document("", value, {(): Span(0, 0)})
+
+
+def _line_and_column(text: str, offset: int) -> tuple[int, int]:
+    return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
 
 
 def dotted(path: Path) -> str:
@@ -158,7 +168,7 @@ class _Reader:
         next(self.events)  # the document's end
         after = next(self.events)
         if isinstance(after, DocumentStartEvent):
-            raise self._refuse((), after, "a second document starts here", "one file holds one workflow")
+            raise self._refuse((), after, "a second document starts here", "one file holds one definition")
 
     def _node(self, path: Path, event: Event) -> Json:
         self._check(path, event)

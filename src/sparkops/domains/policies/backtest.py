@@ -1,0 +1,115 @@
+"""What other policies would have said to decisions of the past: pure, one decision at a time, in bounded memory."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from sparkops.core.json import Json
+from sparkops.domains.policies.checks import BUDGET_RULE
+from sparkops.domains.policies.evaluate import Decision, PolicySet, RuleRef
+from sparkops.domains.policies.facts import Subject
+from sparkops.domains.policies.format import RuleEffect
+
+MAX_FLIPS: Final = 1_000
+"""How many flips a backtest lists; it counts all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A decision of the past, with the facts that were written down; `rule` None: the default held."""
+
+    id: str
+    subject: Subject
+    facts: Mapping[str, Json]
+    outcome: RuleEffect
+    rule: str | None
+
+
+class Change(StrEnum):
+    """What the other policies mean for a decision."""
+
+    STAYS = "stays"
+    DENIED = "newly_denied"
+    HELD = "newly_held"
+    ALLOWED = "newly_allowed"
+    UNDECIDABLE = "undecidable"
+    """It depends on facts that were not recorded."""
+
+
+_CHANGES: Final = {
+    RuleEffect.DENY: Change.DENIED,
+    RuleEffect.REQUIRE_APPROVAL: Change.HELD,
+    RuleEffect.ALLOW: Change.ALLOWED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """A decision that would have been another."""
+
+    id: str
+    subject: Subject
+    change: Change
+    was: RuleEffect
+    old_rule: str | None
+    new_rule: RuleRef | None
+    reason: str | None
+
+
+@dataclass(slots=True)
+class Backtest:
+    """What has been judged so far: a count for each change, the first flips, and which facts were lacking how often."""
+
+    counts: Counter[Change] = field(default_factory=Counter)
+    flips: list[Flip] = field(default_factory=list)
+    lacking: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def judged(self) -> int:
+        """How many decisions were looked at."""
+        return self.counts.total()
+
+    def add(self, recorded: Recorded, policies: PolicySet) -> Change:
+        """Judge one decision of the past by these policies."""
+        decision = policies.decide(recorded.subject, recorded.facts)
+        change = _change(recorded, decision)
+        self.counts[change] += 1
+        if change is Change.UNDECIDABLE:
+            self.lacking.update({name for failure in decision.failed for name in failure.missing})
+        elif change is not Change.STAYS and len(self.flips) < MAX_FLIPS:
+            self.flips.append(
+                Flip(
+                    recorded.id,
+                    recorded.subject,
+                    change,
+                    recorded.outcome,
+                    recorded.rule,
+                    decision.rule,
+                    decision.reason,
+                )
+            )
+        return change
+
+
+def backtest(decisions: Iterable[Recorded], policies: PolicySet) -> Backtest:
+    """Judge decisions of the past by these policies; the iterator is read once and nothing of it is kept but flips."""
+    found = Backtest()
+    for recorded in decisions:
+        found.add(recorded, policies)
+    return found
+
+
+def _change(recorded: Recorded, decision: Decision) -> Change:
+    if _unsure(decision):
+        return Change.UNDECIDABLE
+    if recorded.outcome is RuleEffect.DENY and recorded.rule == BUDGET_RULE:
+        # The policies had allowed it. The money would be lacking again, unless somebody is asked before.
+        return Change.HELD if decision.outcome is RuleEffect.REQUIRE_APPROVAL else Change.STAYS
+    return Change.STAYS if decision.outcome is recorded.outcome else _CHANGES[decision.outcome]
+
+
+def _unsure(decision: Decision) -> bool:
+    """Say whether the outcome rests on a rule that lacked facts; a rule that denies by itself makes it certain."""
+    return any(failure.missing and failure.enforced and failure.rule == decision.rule for failure in decision.failed)

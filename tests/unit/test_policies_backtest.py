@@ -1,0 +1,97 @@
+"""A backtest: what other policies would have said to decisions of the past, and when nobody can tell."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from sparkops.core.json import Json
+from sparkops.domains.policies import backtest as module
+from sparkops.domains.policies.backtest import Backtest, Change, Flip, Recorded, backtest
+from sparkops.domains.policies.document import policy_of_rules
+from sparkops.domains.policies.evaluate import PolicySet, RuleRef, Source
+from sparkops.domains.policies.facts import Subject
+from sparkops.domains.policies.format import RuleEffect
+
+ALLOW, HOLD, DENY = RuleEffect.ALLOW, RuleEffect.REQUIRE_APPROVAL, RuleEffect.DENY
+
+
+def draft(*rules: dict[str, Any], default: RuleEffect = ALLOW) -> PolicySet:
+    named = [{"name": f"r{place}", "on": ["tool.call"], **each} for place, each in enumerate(rules)]
+    return PolicySet([Source("draft", 2, policy_of_rules(named))], default)
+
+
+def past(outcome: RuleEffect = ALLOW, rule: str | None = None, **facts: Json) -> Recorded:
+    given = {name.replace("__", "."): value for name, value in facts.items()}
+    return Recorded("d", Subject.TOOL_CALL, {"tool.name": "noop", **given}, outcome, rule)
+
+
+@pytest.mark.parametrize(
+    ("was", "effect", "change"),
+    [
+        (ALLOW, "allow", Change.STAYS),
+        (ALLOW, "deny", Change.DENIED),
+        (ALLOW, "require_approval", Change.HELD),
+        (HOLD, "require_approval", Change.STAYS),
+        (HOLD, "deny", Change.DENIED),
+        (HOLD, "allow", Change.ALLOWED),
+        (DENY, "allow", Change.ALLOWED),
+        (DENY, "require_approval", Change.HELD),
+        (DENY, "deny", Change.STAYS),
+    ],
+)
+def test_a_decision_stays_or_becomes_another(was: RuleEffect, effect: str, change: Change) -> None:
+    assert Backtest().add(past(was, "old"), draft({"effect": effect})) is change
+
+
+def test_a_flip_names_both_rules() -> None:
+    found = backtest([past(ALLOW, "old"), past(DENY, "old")], draft({"effect": "deny", "reason": "no more"}))
+    flip = Flip("d", Subject.TOOL_CALL, Change.DENIED, ALLOW, "old", RuleRef("draft", 2, "r0"), "no more")
+    assert (found.judged, found.counts[Change.STAYS], found.flips) == (2, 1, [flip])
+
+
+def test_what_depends_on_a_fact_that_was_not_recorded_is_undecidable() -> None:
+    policies = draft({"effect": "deny", "when": "tool.name == 'mail' && principal.role == 'member'"})
+    rows = [past(tool__name="mail"), past(), past(tool__name="mail", principal__role="owner")]
+    found = backtest(rows, policies)
+    assert found.counts == {Change.UNDECIDABLE: 1, Change.STAYS: 2}
+    assert found.lacking == {"principal.role": 1}
+    assert found.flips == []
+
+
+def test_history_that_was_not_recorded_is_undecidable() -> None:
+    policies = draft({"effect": "deny", "when": 'history.tool("mail").count > 0'})
+    counts = {"noop": {"count": 1, "last_seconds": 1}}
+    found = backtest([past(), past(history__tools=counts)], policies)
+    assert found.counts == {Change.UNDECIDABLE: 1, Change.STAYS: 1}
+    assert found.lacking == {"history.tools": 1}
+
+
+@pytest.mark.parametrize("other", [{"effect": "deny"}, {"effect": "allow", "when": "args.x"}])
+def test_a_rule_that_denies_anyway_makes_lacking_facts_unimportant(other: dict[str, Any]) -> None:
+    policies = draft({"effect": "deny", "when": "run.calls > 3"}, other)
+    assert Backtest().add(past(args={}), policies) is Change.DENIED
+
+
+def test_a_rule_that_monitors_makes_nothing_undecidable() -> None:
+    policies = draft({"effect": "deny", "when": "run.calls > 3", "mode": "monitor"})
+    assert Backtest().add(past(), policies) is Change.STAYS
+
+
+@pytest.mark.parametrize(
+    ("effect", "change"),
+    [("allow", Change.STAYS), ("deny", Change.STAYS), ("require_approval", Change.HELD)],
+)
+def test_a_call_that_the_budget_refused_is_not_newly_allowed(effect: str, change: Change) -> None:
+    assert Backtest().add(past(DENY, "budget"), draft({"effect": effect})) is change
+
+
+def test_flips_are_counted_beyond_those_that_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_FLIPS", 2)
+
+    def stream() -> Iterator[Recorded]:
+        for _ in range(5):
+            yield past()
+
+    found = backtest(stream(), draft(default=DENY))
+    assert (found.counts[Change.DENIED], len(found.flips)) == (5, 2)
