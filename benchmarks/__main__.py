@@ -40,6 +40,7 @@ async def _measure_together(wanted: Sequence[str], workers: int) -> None:
         for name in wanted:
             if name in WORKLOADS:
                 await WORKLOADS[name](stack.bench)
+                stack.bench.plain.close()  # it is opened anew by the next request: the server ends what idles
         if "limits" in wanted:
             await measure_limits(stack.bench.report, embedded)
 
