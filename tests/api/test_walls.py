@@ -41,6 +41,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "reject": {"reason": "no"},
     "resolveStep": {"answer": "fail", "evidence": "asked", "call_id": str(uuid4())},
     "forkRun": {"from": "first"},
+    "planRerunWithInput": {"kind": "fork", "from": "first"},
 }
 NO_VALUE = "0" * 64
 QUERIES: dict[str, dict[str, str]] = {"getRerunPlan": {"kind": "fork", "from": "first"}}
