@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from sparkops.core.conditions import Conditions
-from sparkops.core.expressions import Expression, ExpressionError, ValueType, compile_expression
+from sparkops.core.expressions import Expression, ExpressionError, ExpressionInvalid, ValueType, compile_expression
 
 TYPES = {
     "n": ValueType.INT,
@@ -88,7 +88,7 @@ def test_a_condition_nested_as_deep_as_it_may_be_is_asked_alone() -> None:
 def _compiles(source: str) -> bool:
     try:
         compile_expression(source, TYPES)
-    except Exception:
+    except ExpressionInvalid:
         return False
     return True
 

@@ -15,6 +15,7 @@ from sparkops.domains.policies.document import Policy, policy_of_rules, read_pol
 from sparkops.domains.policies.evaluate import Decision, Demands, Finding, PolicySet, RuleRef, Source
 from sparkops.domains.policies.facts import FACTS, Subject, empty_facts
 from sparkops.domains.policies.format import RuleEffect, Severity
+from sparkops.domains.policies.history import Unknown
 
 TOOL, LLM = Subject.TOOL_CALL, Subject.LLM_CALL
 ALLOW, HOLD, DENY = RuleEffect.ALLOW, RuleEffect.REQUIRE_APPROVAL, RuleEffect.DENY
@@ -310,7 +311,7 @@ def naive(listed: list[dict[str, Any]], facts: Mapping[str, Json]) -> dict[str, 
                 known[lookup.variable] = lookup.answer(facts)
             if one.condition is None or one.condition.expression.evaluate_bool(known):
                 said[one.name] = True
-        except Exception:
+        except (ExpressionError, Unknown):
             said[one.name] = None
     return said
 

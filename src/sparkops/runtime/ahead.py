@@ -25,7 +25,8 @@ from sparkops.runtime.trust import Trust
 
 SECONDS: Final = 0.02
 """How long the record of a step may be kept back for those that follow it; what takes longer is claimed as usual."""
-MOST: Final = 100
+MOST: Final = 40
+"""How many steps may follow one: the ends of a whole worker share a transaction, which may not take seconds."""
 
 _Known = Mapping[str, Mapping[str, Any]]
 
@@ -34,10 +35,14 @@ async def run_ahead(runtime: Runtime, ended: Ended, trust: Trust) -> Ended:
     """Return the end with what was run after it: nothing, where the end is no success of a call that was noted.
 
     What a worker takes alone, because it may have killed one, is not gone beyond.
+
+    Raises:
+        Fenced: the lease may have run out while the database did not answer.
     """
     if not ended.mechanical or not ended.noted or ended.results or ended.claim.isolate:
         return ended
-    graph = await runtime.engine.graphs.get(runtime.engine.database.pool, ended.claim.workflow_version_id)
+    engine = runtime.engine
+    graph = await trust.insist(lambda _: engine.graphs.get(engine.database.pool, ended.claim.workflow_version_id))
     level = level_of(graph, ended.claim.path)
     done: list[Ahead] = []
     last = ended
