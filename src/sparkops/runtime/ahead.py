@@ -13,7 +13,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
-from sparkops.domains.runs.state import StepStatus
 from sparkops.domains.workflows.definition import StepType
 from sparkops.engine.claim import Claim
 from sparkops.engine.complete import Ahead, Ended
@@ -27,8 +26,6 @@ SECONDS: Final = 0.02
 """How long the record of a step may be kept back for those that follow it; what takes longer is claimed as usual."""
 MOST: Final = 40
 """How many steps may follow one: the ends of a whole worker share a transaction, which may not take seconds."""
-
-_Known = Mapping[str, Mapping[str, Any]]
 
 
 async def run_ahead(runtime: Runtime, ended: Ended, trust: Trust) -> Ended:
@@ -44,26 +41,32 @@ async def run_ahead(runtime: Runtime, ended: Ended, trust: Trust) -> Ended:
     engine = runtime.engine
     graph = await trust.insist(lambda _: engine.graphs.get(engine.database.pool, ended.claim.workflow_version_id))
     level = level_of(graph, ended.claim.path)
+    known = dict(ended.claim.steps)
+    claim = _next_claim(runtime, level, ended, known)
+    if claim is None:
+        return ended
     done: list[Ahead] = []
-    last = ended
-    known: dict[str, Mapping[str, Any]] = {**ended.claim.steps}
     since = time.monotonic()
     with suppress(TimeoutError):
         async with asyncio.timeout(SECONDS):
-            while len(done) < MOST and trust.holds():
-                known[last.claim.key] = {"status": StepStatus.SUCCEEDED, "output": last.output}
-                claim = _next_claim(runtime, level, last.claim, known)
-                next_end = claim and await execute_ahead(runtime, graph, claim, trust)
-                if not next_end or next_end.policy_version != ended.policy_version:
+            while claim is not None and len(done) < MOST and trust.holds():
+                end = await execute_ahead(runtime, graph, claim, trust)
+                if end is None or end.policy_version != ended.policy_version:
                     break
                 now = time.monotonic()
-                done.append(Ahead(next_end.claim.path, next_end.written, next_end.noted, now - since))
-                last, since = next_end, now
+                done.append(Ahead(claim.path, end.written, end.noted, now - since))
+                since = now
+                claim = _next_claim(runtime, level, end, known)
     return replace(ended, ahead=done)
 
 
-def _next_claim(runtime: Runtime, level: Level, last: Claim, known: _Known) -> Claim | None:
-    """Return what a claim of the step after `last` would be, or None where it may not be run ahead."""
+def _next_claim(runtime: Runtime, level: Level, end: Ended, known: dict[str, Mapping[str, Any]]) -> Claim | None:
+    """Return what a claim of the step after this end would be, or None where it may not be run ahead.
+
+    `known`: what steps before gave, to which this end is added.
+    """
+    last = end.claim
+    known[last.key] = {"status": end.status, "output": end.output}
     before = level.graph.by_key[last.key]
     if len(before.dependents) != 1:
         return None
@@ -93,7 +96,7 @@ def _follows(runtime: Runtime, level: Level, node: Node) -> bool:
     return tool is not None and tool.local
 
 
-def _sees_enough(node: Node, last: Claim, known: _Known) -> bool:
+def _sees_enough(node: Node, last: Claim, known: Mapping[str, Any]) -> bool:
     """Say whether all that the step reads is at hand; the claim brought what its own step reads."""
     return (
         known.keys() >= set(node.reads)
