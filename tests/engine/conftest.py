@@ -168,10 +168,8 @@ class World:
         await self.work(reached, runtime=runtime, seconds=seconds)
 
     async def claims(self, worker: Worker, limit: int = 1) -> list[Claim]:
-        """Claim as a process for isolated steps does, one after the other, and what is left as any worker does."""
-        claims: list[Claim] = []
-        while len(claims) < limit and (alone := await claim_isolated(self.engine, worker)):
-            claims += alone
+        """Claim as a process for isolated steps does, and what is left as any worker does."""
+        claims = await claim_isolated(self.engine, worker, limit=limit, empty=True)
         return claims + (await claim(self.engine, worker, limit=limit - len(claims)) if len(claims) < limit else [])
 
     async def claimed(self, run_id: UUID) -> tuple[Worker, Claim]:

@@ -1,6 +1,6 @@
 """T_CLAIM, T_HEARTBEAT and the fence: who may work on a step, and who no longer may."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -87,20 +87,42 @@ async def test_a_worker_of_another_epoch_gets_nothing(world: World) -> None:
         await world.claims(Worker(worker.session_id, new_id(), worker.queues))
 
 
-async def test_steps_that_must_run_alone_are_taken_one_at_a_time_and_only_by_who_was_started_for_them(
-    world: World,
-) -> None:
-    run_id = await world.run(await world.workflow(FAN))
-    worker = await world.worker()
-    steps = await world.steps(run_id)
-    alone = {steps["s3"]["id"], steps["s4"]["id"]}
-    await world.sql("UPDATE steps SET isolate = true WHERE id = ANY ($1)", list(alone))
-    ordinary = await claim(world.engine, worker, limit=16)
-    assert {each.lease.step_id for each in ordinary} == {step["id"] for step in steps.values()} - alone
-    taken = [(await claim_isolated(world.engine, worker))[0] for _ in alone]
-    assert {each.lease.step_id for each in taken} == alone
-    assert all(each.isolate for each in taken)
-    assert await claim_isolated(world.engine, worker) == []
+async def isolated(world: World, keys: Sequence[str], crashes: int) -> None:
+    await world.sql("UPDATE steps SET isolate = true, crashes = $1 WHERE node_key = ANY ($2)", crashes, list(keys))
+
+
+async def taken(world: World, limit: int, *, empty: bool) -> list[tuple[str, bool]]:
+    claims = await claim_isolated(world.engine, await world.worker(), limit=limit, empty=empty)
+    assert all(each.isolate for each in claims)
+    return sorted((each.key, each.alone) for each in claims)
+
+
+async def test_isolated_steps_are_taken_only_by_who_was_started_for_them(world: World) -> None:
+    await world.run(await world.workflow(FAN))
+    await isolated(world, ["s3", "s4"], 2)
+    ordinary = await claim(world.engine, await world.worker(), limit=16)
+    assert {each.key for each in ordinary} == {"s0", "s1", "s2", "s5", "s6", "s7"}
+    assert await taken(world, 8, empty=True) == [("s3", False), ("s4", False)]
+    assert await taken(world, 8, empty=True) == []
+
+
+async def test_what_must_be_alone_is_taken_alone_and_only_by_a_process_that_holds_nothing(world: World) -> None:
+    await world.run(await world.workflow(FAN))
+    await isolated(world, ["s3", "s4"], 3)
+    assert await taken(world, 8, empty=False) == []
+    assert [len(await taken(world, 8, empty=True)) for _ in range(3)] == [1, 1, 0]
+
+
+async def test_of_isolated_steps_the_first_in_line_decides_and_neither_kind_overtakes_the_other(world: World) -> None:
+    await world.run(await world.workflow(FAN))
+    await isolated(world, ["s0", "s1", "s3", "s4"], 2)
+    await isolated(world, ["s2"], 3)
+    await world.sql("UPDATE steps SET priority = right(node_key, 1)::int")
+    assert await taken(world, 1, empty=False) == [("s0", False)]
+    assert await taken(world, 8, empty=False) == [("s1", False)], "those behind the one that is to be alone wait"
+    assert await taken(world, 8, empty=False) == [], "and the process is left to become empty"
+    assert await taken(world, 8, empty=True) == [("s2", True)]
+    assert await taken(world, 8, empty=False) == [("s3", False), ("s4", False)]
 
 
 async def test_an_isolated_step_that_is_held_or_not_due_is_left_alone(world: World) -> None:
@@ -109,7 +131,7 @@ async def test_an_isolated_step_that_is_held_or_not_due_is_left_alone(world: Wor
     for state in ("held = true", "held = false, not_before = clock_timestamp() + interval '1 hour'"):
         await world.sql(f"UPDATE steps SET isolate = true, {state}")
         assert not await isolated_steps_wait(world.engine, worker)
-        assert await claim_isolated(world.engine, worker) == []
+        assert await claim_isolated(world.engine, worker, limit=8, empty=True) == []
     await world.sql("UPDATE steps SET not_before = clock_timestamp()")
     assert await isolated_steps_wait(world.engine, worker)
 

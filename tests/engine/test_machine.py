@@ -42,7 +42,7 @@ from sparkops.runtime.trust import Trust
 from tests.conftest import Clone
 from tests.engine.acts import prepared, proposal, recorded, result
 from tests.engine.conftest import World
-from tests.engine.reference_run import BEFORE, EACH, OPEN, Run, Step, in_status, without_undo
+from tests.engine.reference_run import ALONE, BEFORE, EACH, OPEN, Run, Step, in_status, without_undo
 from tests.tiers import WHOLE
 from tests.unit.reference import Plan, document, random_plans
 
@@ -159,22 +159,26 @@ class Lives(RuleBasedStateMachine):
     @rule(place=st.integers(0, 1), limit=st.integers(1, 4))
     def claim(self, place: int, limit: int) -> None:
         taken = self.do(claim(self.world.engine, self.workers[place], limit=limit))
-        assert len(taken) == min(limit, len(self.ready(alone=False)))
-        self.take(taken, self.workers[place], alone=False)
+        assert len(taken) == min(limit, len(self.ready(isolated=False)))
+        self.take(taken, self.workers[place], isolated=False)
 
-    @rule(place=st.integers(0, 1))
-    @precondition(lambda self: self.ready(alone=True))
-    def claim_alone(self, place: int) -> None:
-        taken = self.do(claim_isolated(self.world.engine, self.workers[place]))
-        assert len(taken) == 1
-        self.take(taken, self.workers[place], alone=True)
+    @rule(place=st.integers(0, 1), limit=st.integers(1, 4), empty=st.booleans())
+    @precondition(lambda self: self.ready(isolated=True))
+    def claim_isolated(self, place: int, limit: int, empty: bool) -> None:
+        taken = self.do(claim_isolated(self.world.engine, self.workers[place], limit=limit, empty=empty))
+        ready = self.ready(isolated=True)
+        alone = {each.alone for each in taken}
+        assert (alone <= {True} and len(taken) <= 1) or alone == {False}
+        assert taken or (not empty and any(step.crashes >= ALONE for step in ready.values()))
+        assert all(each.alone == (ready[id(self.runs[each.run_id]), each.path].crashes >= ALONE) for each in taken)
+        self.take(taken, self.workers[place], isolated=True)
 
-    def ready(self, *, alone: bool) -> dict[tuple[int, str], Step]:
+    def ready(self, *, isolated: bool) -> dict[tuple[int, str], Step]:
         found = in_status(self.runs, "ready")
-        return {(id(run), key): step for run, key, step in found if step.isolate == alone}
+        return {(id(run), key): step for run, key, step in found if step.isolate == isolated}
 
-    def take(self, taken: Sequence[Claim], worker: Worker, *, alone: bool) -> None:
-        ready = self.ready(alone=alone)
+    def take(self, taken: Sequence[Claim], worker: Worker, *, isolated: bool) -> None:
+        ready = self.ready(isolated=isolated)
         for each in taken:
             run = self.runs[each.run_id]
             step = ready[id(run), each.path]
@@ -408,8 +412,8 @@ class Lives(RuleBasedStateMachine):
             if "uncertain" in going and not {"ready", "running", "waiting"} & going:
                 self.cancel(place)
         self.claim(place=0, limit=50)
-        while self.ready(alone=True):
-            self.claim_alone(place=0)
+        while self.ready(isolated=True):
+            self.claim_isolated(place=0, limit=50, empty=True)
 
     def do_what_is_left(self, place: int, held: Held) -> None:
         if held.is_map:

@@ -123,7 +123,7 @@ async def _claims(world: World, worker: Worker, held: Claim) -> None:
 
 
 async def _claims_isolated(world: World, worker: Worker, held: Claim) -> None:
-    await claim_isolated(world.engine, worker)
+    await claim_isolated(world.engine, worker, limit=1, empty=True)
 
 
 async def _claims_entries(world: World, worker: Worker, held: Claim) -> None:

@@ -220,18 +220,23 @@ async def crash(world: World, run_id: UUID, times: int) -> Claim | None:
     return held
 
 
-async def test_a_step_that_kills_its_workers_is_isolated_by_the_second_death_and_given_up_by_the_third(
-    world: World,
-) -> None:
+async def test_a_step_that_kills_its_workers_is_isolated_in_company_then_alone_and_given_up(world: World) -> None:
     run_id = await world.run(await world.workflow(ONE_STEP))
-    isolated = []
-    for _ in range(3):
-        held = await crash(world, run_id, 1)
-        isolated.append(held.isolate if held else None)
+    held = [await crash(world, run_id, 1) for _ in range(4)]
+    assert [each.isolate for each in held if each] == [False, False, True, True]
+    assert [each.alone for each in held if each] == [False, False, False, True]
     step = await only(world, run_id)
-    assert isolated == [False, False, True]
-    assert (step["status"], step["error"]["code"], step["crashes"]) == ("failed", "poison", 3)
+    assert (step["status"], step["error"]["code"], step["crashes"]) == ("failed", "poison", 4)
     assert await world.status(run_id) == "failed"
+
+
+async def test_a_step_may_die_alone_as_often_as_it_is_allowed(world: World) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    await world.sql("UPDATE steps SET max_crashes = 5")
+    await crash(world, run_id, 4)
+    assert (await only(world, run_id))["status"] == "ready"
+    await crash(world, run_id, 1)
+    assert (await only(world, run_id))["error"]["code"] == "poison"
 
 
 async def test_a_bystander_of_many_crashes_is_never_given_up(world: World) -> None:
@@ -258,7 +263,7 @@ async def test_what_a_process_for_isolated_steps_held_when_its_parent_died_is_bl
     await crash(world, run_id, 2)
     parent = await world.worker()
     child = await open_worker(world.engine, new_id(), ["run"], 1, parent_id=parent.session_id)
-    assert len(await claim_isolated(world.engine, child)) == 1
+    assert len(await claim_isolated(world.engine, child, limit=8, empty=True)) == 1
     await release_session(world.engine, parent.session_id, crashed=True)
     step = await only(world, run_id)
     assert (step["status"], step["crashes"], step["isolate"]) == ("ready", 2, True)

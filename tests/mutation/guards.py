@@ -200,11 +200,21 @@ GUARDS: Sequence[Guard] = (
     ),
     _guard("claim: what is to run alone is left", "claim", ("claim", " AND NOT s.isolate", "")),
     _guard(
-        "claim_isolated: one at a time",
+        "claim_isolated: what must be alone one at a time",
         "claim",
-        ("claim_isolated", "engine.take(v_candidates, 1,", "engine.take(v_candidates, 16,"),
+        ("claim_isolated", "CASE WHEN v_alone THEN 1 ELSE p_limit END", "p_limit"),
     ),
-    _guard("claim_isolated: only what must run alone", "claim", ("claim_isolated", " AND s.isolate", "")),
+    _guard(
+        "claim_isolated: what must be alone only by an empty process",
+        "claim",
+        ("claim_isolated", " OR v_alone AND NOT p_empty", ""),
+    ),
+    _guard(
+        "claim_isolated: one kind at a time",
+        "claim",
+        ("claim_isolated", "FROM line l, turn t WHERE t.place IS NULL OR l.place < t.place", "FROM line l"),
+    ),
+    _guard("claim_isolated: only what is isolated", "claim", ("claim_isolated", " AND s.isolate", "")),
     _guard(
         "claim_isolated: epoch",
         "direct",
@@ -311,9 +321,18 @@ GUARDS: Sequence[Guard] = (
         ("pause_after_timeout", "\n     OR coalesce(clock_timestamp() + v_pause >= p_step.fails_at, false)", ""),
     ),
     _guard(
-        "give_back: only an isolated step is poison",
+        "give_back: only a step that was alone is poison",
         "direct",
-        ("give_back", "ELSIF v_crashed AND v_step.isolate AND v_step.crashes", "ELSIF v_crashed AND v_step.crashes"),
+        (
+            "give_back",
+            "ELSIF v_crashed AND engine.alone(v_step) AND v_step.crashes",
+            "ELSIF v_crashed AND v_step.crashes",
+        ),
+    ),
+    _guard(
+        "alone: not in company",
+        "direct",
+        ("alone", "p_step.isolate AND p_step.crashes >= 3", "p_step.isolate"),
     ),
     _guard(
         "give_back: crashes are used up", "recovery", ("give_back", " AND v_step.crashes + 1 >= v_step.max_crashes", "")

@@ -39,6 +39,9 @@ class Claim:
     failures: int
     hands_over: bool
     isolate: bool
+    """It runs in a process that was started for such steps, since two died that held it."""
+    alone: bool
+    """And there is no other step in that process."""
     timeout_seconds: float | None
     deadline_seconds: float | None
     """How long the step may still take in all, counted from the claim."""
@@ -70,6 +73,7 @@ def read_claim(data: Mapping[str, Any]) -> Claim:
         failures=data["failures"],
         hands_over=data["hands_over"],
         isolate=data["isolate"],
+        alone=data["alone"],
         timeout_seconds=data["timeout_seconds"],
         deadline_seconds=data["deadline_seconds"],
         workflow_id=UUID(data["workflow_id"]),
@@ -86,7 +90,7 @@ def read_claim(data: Mapping[str, Any]) -> Claim:
 async def claim(engine: Engine, worker: Worker, *, limit: int, full: Collection[UUID] = ()) -> list[Claim]:
     """Take up to `limit` ready steps of the worker's queues. Claim only what can start at once.
 
-    Steps that must run alone are left to the processes that are started for them. `full`: the projects that hold
+    Isolated steps are left to the processes that are started for them. `full`: the projects that hold
     their share of this process; nothing comes from them, nor from those that are halted.
 
     Raises:
@@ -106,14 +110,23 @@ async def claim(engine: Engine, worker: Worker, *, limit: int, full: Collection[
     return _claimed(engine, answer)
 
 
-async def claim_isolated(engine: Engine, worker: Worker) -> list[Claim]:
-    """Take one step that must run alone, or none. Only for a process that was started for such steps.
+async def claim_isolated(engine: Engine, worker: Worker, *, limit: int, empty: bool) -> list[Claim]:
+    """Take up to `limit` isolated steps that may run together, or one that must be alone if the process is `empty`.
+
+    Only for a process that was started for such steps.
 
     Raises:
         WrongEpoch: the process must stop.
     """
     answer = await call(
-        engine.database.pool, "claim_isolated", list(worker.queues), worker.session_id, worker.epoch, engine.lease
+        engine.database.pool,
+        "claim_isolated",
+        list(worker.queues),
+        limit,
+        empty,
+        worker.session_id,
+        worker.epoch,
+        engine.lease,
     )
     return _claimed(engine, answer)
 
@@ -131,7 +144,7 @@ SELECT EXISTS (SELECT 1 FROM steps WHERE status = 'ready' AND isolate AND NOT he
 
 
 async def isolated_steps_wait(engine: Engine, worker: Worker) -> bool:
-    """Say whether a step of the worker's queues is ready that must run alone."""
+    """Say whether an isolated step of the worker's queues is ready."""
     return bool(await engine.database.pool.fetchval(_ISOLATED_WAIT, list(worker.queues)))
 
 

@@ -1,4 +1,4 @@
-"""`python -m sparkops.worker.isolated`: runs steps that must run alone, one at a time, for the worker that started it.
+"""`python -m sparkops.worker.isolated`: runs isolated steps, a few together or one alone, for its parent.
 
 It ends when there is none left, when it has run a few, or when its input ends, which means that its parent has ended.
 """
@@ -29,6 +29,8 @@ from sparkops.worker.loop import WorkerLoop, open_worker
 
 log = structlog.get_logger()
 
+COMPANY = 8
+"""So many isolated steps run side by side, until they die so: one at a time, many bystanders would wait for long."""
 STEPS = 50
 """A process ends after so many: what a step left behind in it cannot be held against too many others."""
 ORPHAN_SECONDS = 3.0
@@ -36,10 +38,10 @@ ORPHAN_SECONDS = 3.0
 
 
 class IsolatedLoop(WorkerLoop):
-    """Holds one step at a time, of those that must run alone. `run` returns when there is none, or after a few."""
+    """Holds isolated steps: a few together, or one that must be alone. `run` returns without any, or after some."""
 
     def __init__(self, runtime: Runtime, worker: Worker, *, drain_seconds: float, steps: int = STEPS) -> None:
-        super().__init__(runtime, worker, slots=1, drain_seconds=drain_seconds)
+        super().__init__(runtime, worker, slots=COMPANY, drain_seconds=drain_seconds)
         self._left = steps
 
     def give_up(self) -> None:
@@ -48,9 +50,13 @@ class IsolatedLoop(WorkerLoop):
         self.drain()
 
     async def _claim(self, room: int, full: Collection[UUID]) -> Sequence[Claim]:
-        claims = await claim_isolated(self._engine, self._worker) if self._left > 0 else []
+        held = self._slots.all()
+        if any(each.claim.alone for each in held):
+            return []
+        limit = min(room, self._left)
+        claims = await claim_isolated(self._engine, self._worker, limit=limit, empty=not held) if limit else []
         self._left -= len(claims)
-        if not claims:
+        if not claims and not held:
             self.drain()
         return claims
 
@@ -61,7 +67,7 @@ class IsolatedLoop(WorkerLoop):
 
 async def work_alone(runtime: Runtime, session_id: UUID, parent_id: UUID, queues: Sequence[str]) -> None:
     """Run isolated steps until there is none, a signal asks to stop, or the input of this process ends."""
-    worker = await open_worker(runtime.engine, session_id, queues, 1, parent_id=parent_id)
+    worker = await open_worker(runtime.engine, session_id, queues, COMPANY, parent_id=parent_id)
     alone = IsolatedLoop(runtime, worker, drain_seconds=runtime.settings.drain_seconds)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

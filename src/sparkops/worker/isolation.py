@@ -1,6 +1,7 @@
-"""Steps that were there when a worker died run in a process of their own, one at a time: this is its parent's side.
+"""Steps that were there when two workers died run in a process of their own: this is its parent's side.
 
-The first death isolates every step that the process held; alone, only the guilty one dies again, and is found out.
+A few run in it together; those that were there when it died run in it alone, one after the other. Alone, only the
+guilty one dies again, and is found out.
 """
 
 import asyncio
@@ -45,7 +46,7 @@ SELECT seen_at < clock_timestamp() - $2::interval FROM worker_sessions WHERE id 
 
 
 class Isolation:
-    """Looks for steps that must run alone and keeps at most one process for them. A companion of the worker's loop."""
+    """Looks for isolated steps and keeps at most one process for them. A companion of the worker's loop."""
 
     def __init__(
         self, engine: Engine, worker: Worker, *, drain_seconds: float, command: Sequence[str] = COMMAND

@@ -111,7 +111,7 @@ async def _alone(case: Case) -> None:
 
 
 async def _claim_alone(engine: Engine, case: Case) -> int:
-    return len(await claim_isolated(engine, case.second))
+    return len(await claim_isolated(engine, case.second, limit=8, empty=True))
 
 
 async def _displace(engine: Engine, case: Case) -> Any:

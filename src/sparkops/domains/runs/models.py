@@ -153,7 +153,7 @@ class Step(Base):
     effect_class: Mapped[str]
     timeout: Mapped[timedelta | None] = mapped_column(Interval())
     max_attempts: Mapped[int] = mapped_column(default=3, server_default="3")
-    max_crashes: Mapped[int] = mapped_column(default=3, server_default="3")
+    max_crashes: Mapped[int] = mapped_column(default=4, server_default="4")
     backoff: Mapped[timedelta] = mapped_column(Interval(), server_default=text("'1 second'"))
     max_backoff: Mapped[timedelta] = mapped_column(Interval(), server_default=text("'1 minute'"))
     jitter: Mapped[bool] = mapped_column(default=True, server_default="true")

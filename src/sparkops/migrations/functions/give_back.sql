@@ -5,9 +5,9 @@ LANGUAGE plpgsql AS $$
 -- one worker session and of the processes that it had started, at once; p_crashed says whether its process died or gave
 -- them back in peace. What those processes held is given back without blame: they ended because their parent did.
 -- A process that dies is held against every step that it held. Once is bad luck: the step simply runs again. The second
--- death isolates it: from then on it runs alone in a process of its own, so that only the guilty one dies again. It is
--- given up (`poison`) when its deaths reach max_crashes and the last was one alone: it costs max_crashes processes, and no
--- bystander ever fails.
+-- death isolates it: it runs with a few that are suspected as well, in a process of their own; and after the third alone,
+-- so that only the guilty one dies again. It is given up (`poison`) when its deaths reach max_crashes and the last was one
+-- alone: it costs max_crashes processes, and no bystander ever fails.
 -- With p_run only the steps of that run. Never waits for a step and never locks a run, but may wait for budgets and for
 -- the run's counter: see give_back_each.
 -- Returns {runs: [those that must be advanced in a transaction of their own], queues: [those that have work again],
@@ -56,7 +56,7 @@ BEGIN
       v_status := CASE WHEN v_pause IS NULL THEN 'failed' ELSE 'ready' END;
       v_error := CASE WHEN v_over THEN engine.deadline_error(v_step) ELSE jsonb_build_object(
         'code', 'timeout', 'message', format('the attempt took longer than %s', v_step.timeout)) END;
-    ELSIF v_crashed AND v_step.isolate AND v_step.crashes + 1 >= v_step.max_crashes THEN
+    ELSIF v_crashed AND engine.alone(v_step) AND v_step.crashes + 1 >= v_step.max_crashes THEN
       v_status := 'failed';
       v_error := '{"code": "poison", "message": "the worker process died each time it ran this step alone"}';
     ELSE

@@ -28,7 +28,7 @@ BEGIN
   SELECT jsonb_agg(jsonb_build_object(
            'step_id', t.id, 'run_id', t.run_id, 'project_id', t.project_id, 'key', t.node_key,
            'path', t.path, 'type', t.type, 'attempt', t.attempt, 'token', t.claim_token, 'failures', t.failures, 'hands_over', t.hands_over,
-           'isolate', t.isolate, 'timeout_seconds', extract(epoch FROM t.timeout)::float8,
+           'isolate', t.isolate, 'alone', engine.alone(t), 'timeout_seconds', extract(epoch FROM t.timeout)::float8,
            'deadline_seconds', extract(epoch FROM t.fails_at - clock_timestamp())::float8,
            'workflow_id', r.workflow_id, 'workflow_version_id', r.workflow_version_id, 'pins', r.pins,
            'requested_by', r.created_by,
