@@ -52,7 +52,6 @@ async def test_changing_the_policy_counts_its_version_up(ann: Person) -> None:
     ("changed", "path"),
     [
         ({"on": ["run.create"]}, "rules[0].on"),
-        ({"mode": "monitor"}, "rules[0].mode"),
         ({"effect": "require_approval", "approval": {"quorum": 2}}, "rules[0].approval"),
         ({"effect": "require_approval", "approval": {"approvers": ["owner"]}}, "rules[0].approval"),
     ],

@@ -21,7 +21,7 @@ async def ended(ann: Person, door: Door, status: StepStatus, **more: Any) -> str
     run = await start(ann, **more)
     worker = await open_worker(door.engine, new_id(), ["run"], 1)
     (held,) = await claim(door.engine, worker, limit=1)
-    policy = await door.database.pool.fetchval("SELECT version FROM policies") or 0
+    policy = await door.database.pool.fetchval("SELECT version FROM policy_stamps") or 0
     asked = proposal(effect_class="unsafe", bound_micros=9)
     (verdict,) = await prepare(door.engine, held.lease, [asked], policy_version=policy)
     usage = {"input_tokens": 12, "output_tokens": 3}

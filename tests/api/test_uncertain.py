@@ -42,7 +42,7 @@ async def in_doubt(ann: Person, door: Door, calls: int = 1) -> Doubt:
     worker = await open_worker(door.engine, new_id(), ["run"], 1)
     (held,) = await claim(door.engine, worker, limit=1)
     unsafe = [proposal(seq, effect_class="unsafe") for seq in range(1, calls + 1)]
-    policy = await door.database.pool.fetchval("SELECT version FROM policies")
+    policy = await door.database.pool.fetchval("SELECT version FROM policy_stamps")
     verdicts = await prepare(door.engine, held.lease, unsafe, policy_version=policy or 0)
     await release_session(door.engine, worker.session_id, crashed=True)
     return Doubt(str(run["id"]), str(held.lease.step_id), tuple(verdict["call_id"] for verdict in verdicts))

@@ -21,7 +21,8 @@ from sparkops.core.payloads import Payloads
 from sparkops.core.principal import Principal
 from sparkops.domains.agents.models import Agent, AgentVersion
 from sparkops.domains.identity.models import Membership, User
-from sparkops.domains.policies.models import Policy
+from sparkops.domains.policies.models import PolicyStamp
+from sparkops.domains.policies.service import change_policy
 from sparkops.domains.projects.models import Project
 from sparkops.domains.workflows.definition import parse_definition
 from sparkops.domains.workflows.models import Workflow, WorkflowVersion
@@ -104,10 +105,9 @@ class World:
             )
 
     async def rules(self, *rules: Mapping[str, Any]) -> None:
-        """Replace the project's policy."""
-        await self.database.pool.execute(
-            "UPDATE policies SET version = version + 1, rules = $2 WHERE project_id = $1", self.project_id, list(rules)
-        )
+        """Replace the rules that the project keeps as a plain list."""
+        async with self.database.sessions.begin() as session:
+            await change_policy(session, self.ada, project_id=self.project_id, rules=[dict(rule) for rule in rules])
 
     async def accept(self, workflow: str, **request: Any) -> Accepted:
         return await accept_run(self.engine, self.ada, RunRequest(self.project_id, workflow, **request))
@@ -303,7 +303,7 @@ async def world(database: Database, tmp_path: Path) -> AsyncIterator[World]:
             )
         for person in people[:2]:
             await session.execute(insert(Membership).values(project_id=project_id, user_id=person.user_id))
-        await session.execute(insert(Policy).values(project_id=project_id, version=1, rules=[]))
+        await session.execute(insert(PolicyStamp).values(scope_id=project_id, version=1))
     settings = Settings(data_dir=tmp_path)
     async with Models(settings) as models:
         blobs = Blobs.in_directory(settings.blob_dir)

@@ -57,8 +57,9 @@ async def copy_in(connection: Any, table: str, status: str) -> UUID:
     if table == "calls":
         changed["decision_id"] = str(row_id)
         await connection.execute(
-            "INSERT INTO policy_decisions (id, project_id, run_id, subject_kind, subject_id, request_hash, "
-            "policy_version, outcome, facts) SELECT $1, project_id, run_id, 'call', $1, request_hash, 1, 'allow', '{}' "
+            "INSERT INTO policy_decisions (id, project_id, run_id, subject, subject_kind, subject_id, request_hash, "
+            "policy_version, outcome, facts) "
+            "SELECT $1, project_id, run_id, 'tool.call', 'call', $1, request_hash, 1, 'allow', '{}' "
             "FROM calls WHERE seq = 1",
             row_id,
         )

@@ -13,6 +13,8 @@ from sparkops.core.principal import Principal
 _memberships = table("memberships", column("project_id"), column("user_id"))
 
 
-def visible_to(principal: Principal, project_id: InstrumentedAttribute[UUID]) -> ColumnElement[bool]:
+def visible_to(
+    principal: Principal, project_id: InstrumentedAttribute[UUID] | InstrumentedAttribute[UUID | None]
+) -> ColumnElement[bool]:
     """Return the condition that the principal is a member of the row's project; put it into the same statement."""
     return exists().where(_memberships.c.project_id == project_id, _memberships.c.user_id == principal.user_id)

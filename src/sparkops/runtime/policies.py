@@ -1,28 +1,44 @@
 """The rules of each project, compiled and kept until PREPARE says that they have changed."""
 
-from collections.abc import Mapping
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
 from sparkops.core.db import Database
-from sparkops.core.json import Json
+from sparkops.core.json import Json, digest
 from sparkops.domains.effects.state import CallKind
-from sparkops.domains.policies.document import policy_of_rules
-from sparkops.domains.policies.evaluate import Decision, PolicySet, Source
+from sparkops.domains.policies.document import Policy, read_policy
+from sparkops.domains.policies.evaluate import Decision, Demands, Finding, PolicySet, RuleRef, Source
 from sparkops.domains.policies.facts import FACTS, Subject
+from sparkops.domains.policies.format import RuleEffect
 from sparkops.runtime.effects import Effect
 
-_POLICY = "SELECT version, rules FROM policies WHERE project_id = $1"
+_RULES = """
+SELECT engine.policy_stamp(p.id) AS version, p.default_effect,
+       (SELECT coalesce(jsonb_agg(jsonb_build_object('id', y.id, 'version', y.active_version, 'document', v.document)
+                                  ORDER BY y.project_id IS NOT NULL, y.name), '[]')
+          FROM policies y JOIN policy_versions v ON v.policy_id = y.id AND v.version = y.active_version
+         WHERE y.project_id = p.id OR y.project_id IS NULL) AS policies
+  FROM projects p WHERE p.id = $1
+"""
 _SPENT = "SELECT spent_micros FROM budgets WHERE scope = 'run' AND scope_id = $1"
 _SUBJECTS: Final = {CallKind.LLM: Subject.LLM_CALL, CallKind.TOOL: Subject.TOOL_CALL}
 COST: Final = "run.cost_micros"
 """The fact that is read from the database before a decision, if a rule asks for it."""
+_UNKEPT: Final = frozenset({"args", "input", "output"})
+"""Facts that are kept with what they belong to, not with the decision."""
+_MAX_COMPILED = 1_000
+"""How many texts of policies one process keeps compiled."""
+_MANY_RULES = 20
+"""What takes longer than a few milliseconds to compile is compiled beside the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """One version of one project's policy. A project without a policy has version 0 and no rules."""
+    """What holds in one project, under one stamp."""
 
     version: int
     policies: PolicySet
@@ -32,31 +48,60 @@ class Rules:
         return COST in self.policies.asks(_SUBJECTS[effect.kind], _facts(effect, facts))
 
     def decide(self, effect: Effect, facts: Mapping[str, Json]) -> dict[str, Any]:
-        """Judge one effect; the answer has the columns of a decision. Arguments are kept with the call, not here."""
-        known = _facts(effect, facts)
-        decision = self.policies.decide(_SUBJECTS[effect.kind], known)
-        rule = None if decision.rule is None else decision.rule.rule
-        kept = {name: value for name, value in known.items() if name in FACTS and name != "args"}
-        judged = {"outcome": decision.outcome, "rule": rule, "reason": decision.reason, "facts": kept}
-        return judged | _patience(decision)
+        """Judge one effect; the answer has what `engine.decide` takes. Arguments are kept with the call, not here."""
+        return self.judge(_SUBJECTS[effect.kind], effect.name, _facts(effect, facts))
+
+    def judge(self, subject: Subject, name: str | None, known: Mapping[str, Json]) -> dict[str, Any]:
+        """Judge one thing by these facts; the answer has what `engine.decide` takes, and `demands` of consent."""
+        begun = time.perf_counter_ns()
+        decision = self.policies.decide(subject, known)
+        kept = {fact: value for fact, value in known.items() if fact in FACTS and fact not in _UNKEPT}
+        return {
+            "subject": subject,
+            "name": name,
+            "outcome": decision.outcome,
+            **_of_rule(decision.rule),
+            "severity": decision.severity,
+            "reason": decision.reason,
+            "facts": kept,
+            "facts_digest": digest(kept),
+            "monitored": [_finding(each) for each in decision.monitored],
+            "duration_us": (time.perf_counter_ns() - begun) // 1_000,
+            **_demands(decision),
+        }
 
 
 class PolicyCache:
-    """The policies of this process's projects."""
+    """The rules of this process's projects."""
 
     def __init__(self, database: Database) -> None:
         self._pool = database.pool
         self._rules: dict[UUID, Rules] = {}
+        self._compiled: dict[tuple[str, int], Policy] = {}
 
     async def get(self, project_id: UUID) -> Rules:
         """Return the rules as this process knows them; PREPARE refuses if they are not the current ones."""
         rules = self._rules.get(project_id)
         if rules is None:
-            row = await self._pool.fetchrow(_POLICY, project_id)
-            version, listed = (row["version"], row["rules"]) if row else (0, [])
-            policies = PolicySet([Source(str(project_id), version, policy_of_rules(listed))])
-            rules = self._rules[project_id] = Rules(version, policies)
+            row = await self._pool.fetchrow(_RULES, project_id)
+            version, effect, listed = (
+                (row["version"], row["default_effect"], row["policies"]) if row else (0, RuleEffect.ALLOW, [])
+            )
+            sources = [await self._source(each) for each in listed]
+            rules = self._rules[project_id] = Rules(version, PolicySet(sources, RuleEffect(effect)))
         return rules
+
+    async def _source(self, stored: Mapping[str, Any]) -> Source:
+        key = stored["id"], stored["version"]
+        policy = self._compiled.get(key)
+        if policy is None:
+            document = stored["document"]
+            many = len(document["rules"]) > _MANY_RULES
+            policy = await asyncio.to_thread(read_policy, document) if many else read_policy(document)
+            if len(self._compiled) >= _MAX_COMPILED:
+                self._compiled.clear()
+            self._compiled[key] = policy
+        return Source(*key, policy)
 
     def forget(self, project_id: UUID) -> None:
         """Read the rules of this project again when they are next asked for."""
@@ -68,10 +113,40 @@ class PolicyCache:
         return spent or 0
 
 
-def _patience(decision: Decision) -> dict[str, Any]:
-    """Return how long a question to people may stand open, where a rule says so."""
-    expires = None if decision.demands is None else decision.demands.expires
-    return {} if expires is None else {"approval_seconds": expires.total_seconds()}
+def _of_rule(rule: RuleRef | None) -> dict[str, Any]:
+    if rule is None:
+        return {"policy_id": None, "rule_version": None, "rule": None}
+    return {"policy_id": rule.policy_id, "rule_version": rule.version, "rule": rule.rule}
+
+
+def _finding(found: Finding) -> dict[str, Any]:
+    return {
+        **found.rule._asdict(),
+        "effect": found.effect,
+        "reason": found.reason,
+        "severity": found.severity,
+    }
+
+
+def _demands(decision: Decision) -> dict[str, Any]:
+    """Return what consent takes, and how long the question may stand open where a rule says so."""
+    demands = decision.demands
+    if demands is None:
+        return {}
+    patience = {} if demands.expires is None else {"approval_seconds": demands.expires.total_seconds()}
+    return {"demands": _demanded(demands), **patience}
+
+
+def _demanded(demands: Demands) -> dict[str, Any]:
+    after = demands.escalate_after
+    approvers: Sequence[Sequence[str]] = demands.approvers
+    return {
+        "approvers": [list(group) for group in approvers],
+        "quorum": demands.quorum,
+        "escalate_after_seconds": None if after is None else after.total_seconds(),
+        "escalate_to": list(demands.escalate_to),
+        "may_edit": demands.may_edit,
+    }
 
 
 def _facts(effect: Effect, facts: Mapping[str, Json]) -> dict[str, Json]:

@@ -10,13 +10,12 @@ from sparkops.api.responses import problems
 from sparkops.api.views import catalogue
 from sparkops.api.views import identity as views
 from sparkops.api.views.control import Limits
-from sparkops.core.errors import NotFound
 from sparkops.core.paging import page_of
 from sparkops.core.principal import Role
 from sparkops.domains.identity import queries as identity
 from sparkops.domains.identity.service import add_member as add_member_to
-from sparkops.domains.policies.queries import add_policy, policy
-from sparkops.domains.policies.service import change_policy
+from sparkops.domains.policies.queries import rules_changed
+from sparkops.domains.policies.service import change_policy, project_rules
 from sparkops.domains.projects.models import Project
 from sparkops.domains.projects.queries import limit_runs, projects_of
 from sparkops.domains.projects.service import create_project as create
@@ -54,7 +53,7 @@ async def create_project(
     project = await create(session, slug=body.slug, name=body.name)
     await identity.put_member(session, project_id=project.id, user_id=principal.user_id, role=Role.OWNER)
     await install_tools(session, project_id=project.id, tools=builtin_tools().values())
-    await add_policy(session, project_id=project.id, rules=[], updated_by=principal.user_id)
+    await rules_changed(session, scope_id=project.id)
     await audit("project.create", f"project:{project.id}", project.id, slug=project.slug)
     return project_view(project, {project.id: Role.OWNER})
 
@@ -97,10 +96,7 @@ async def add_member(
 @router.get("/{slug}/policy", responses=problems(404))
 async def get_policy(project: NamedProject, principal: PrincipalDep, session: SessionDep) -> catalogue.Policy:
     """Return the rules of a project."""
-    found = await policy(session, principal, project_id=project.id)
-    if found is None:
-        raise NotFound("There is no such project here.")
-    return catalogue.Policy.model_validate(found)
+    return catalogue.Policy.model_validate(await project_rules(session, principal, project_id=project.id))
 
 
 @router.put("/{slug}/policy", responses=problems(404))

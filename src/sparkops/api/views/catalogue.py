@@ -18,7 +18,8 @@ class Policy(View):
 
     version: int
     rules: list[JsonObject]
-    updated_at: datetime
+    updated_at: datetime | None
+    """None: there were none yet."""
 
 
 class NewPolicy(Body):

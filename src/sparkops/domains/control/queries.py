@@ -14,7 +14,7 @@ from sparkops.domains.control.models import Halt
 
 def _seen_by(principal: Principal) -> ColumnElement[bool]:
     """Everybody sees what halts the installation: it says why nothing moves."""
-    return or_(Halt.project_id.is_(None), visible_to(principal, Halt.project_id))  # type: ignore[arg-type]  # may be None
+    return or_(Halt.project_id.is_(None), visible_to(principal, Halt.project_id))  # may be None
 
 
 async def halts(

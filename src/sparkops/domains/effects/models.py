@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, UniqueConstraint, func
+from sqlalchemy import ARRAY, CheckConstraint, Index, Text, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from sparkops.core.db import Base
@@ -40,6 +40,8 @@ class Call(Base):
     usage: Mapped[dict[str, Any] | None]
     cost_micros: Mapped[int] = mapped_column(default=0, server_default="0")
     """What its sends were charged, failed and lost ones too."""
+    labels: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    """Of its response."""
     proposed_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     prepared_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]

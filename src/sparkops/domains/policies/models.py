@@ -1,49 +1,158 @@
-"""Policies and the decisions taken under them."""
+"""Policies and their versions, the decisions taken under them, and what broke them."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, func
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from sparkops.core.db import Base
 from sparkops.core.ids import new_id
 
+INSTALLATION: Final = UUID(int=0)
+"""The scope of what holds for every project."""
+
+_SUBJECTS = "'run.create', 'step.start', 'llm.call', 'tool.call', 'output'"
+_SEVERITIES = "'info', 'low', 'medium', 'high', 'critical'"
+
+
+class PolicyStamp(Base):
+    """Counts what changes the rules of one project, or of the installation: policies, their default, budgets.
+
+    A decision is only written down if the stamps of its project and of the installation, added up, are those under
+    which it was made.
+    """
+
+    __tablename__ = "policy_stamps"
+
+    scope_id: Mapped[UUID] = mapped_column(primary_key=True)
+    version: Mapped[int]
+
 
 class Policy(Base):
-    """The rules of one project. `version` rises with every change, and every decision names it."""
+    """A policy of a project, or (`project_id` None) of the installation, which holds for every project.
+
+    `active_version` is the one that decides; None: none does.
+    """
 
     __tablename__ = "policies"
 
-    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True)
-    version: Mapped[int]
-    rules: Mapped[list[Any]]
-    updated_by: Mapped[UUID | None]
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    project_id: Mapped[UUID | None] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    active_version: Mapped[int | None]
+    latest_version: Mapped[int]
+    created_by: Mapped[UUID | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+    __table_args__ = (
+        UniqueConstraint("project_id", "name", postgresql_nulls_not_distinct=True),
+        CheckConstraint("active_version BETWEEN 1 AND latest_version", name="active"),
+    )
+
+
+class PolicyVersion(Base):
+    """One frozen text of a policy. `document` is the same, read. Never changed."""
+
+    __tablename__ = "policy_versions"
+
+    policy_id: Mapped[UUID] = mapped_column(ForeignKey("policies.id", ondelete="CASCADE"), primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    source: Mapped[str]
+    document: Mapped[dict[str, Any]]
+    created_by: Mapped[UUID | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
 
 
 class PolicyDecision(Base):
-    """The recorded verdict for one effect. Never changed."""
+    """The recorded verdict on one thing. Never changed."""
 
     __tablename__ = "policy_decisions"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
     run_id: Mapped[UUID] = mapped_column(index=True)
+    step_id: Mapped[UUID | None]
+    subject: Mapped[str]
+    """What the rules were asked on: `tool.call`, …"""
     subject_kind: Mapped[str]
     subject_id: Mapped[UUID]
+    name: Mapped[str | None]
+    """The tool, or the model; None where there is none."""
     request_hash: Mapped[str]
     policy_version: Mapped[int]
+    """The stamps of the project and the installation when it was made."""
     outcome: Mapped[str]
+    policy_id: Mapped[UUID | None]
+    rule_version: Mapped[int | None]
+    """The version of that policy."""
     rule: Mapped[str | None]
     """The name of the rule that decided; None: no rule matched."""
+    severity: Mapped[str | None]
     reason: Mapped[str | None]
     facts: Mapped[dict[str, Any]]
+    facts_digest: Mapped[str | None]
+    monitored: Mapped[list[Any] | None]
+    """What rules in mode monitor would have decided: {policy_id, version, rule, effect, reason, severity} each."""
+    duration_us: Mapped[int | None]
     at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
 
     __table_args__ = (
         CheckConstraint("outcome IN ('allow', 'deny', 'require_approval')", name="outcome"),
         CheckConstraint("subject_kind IN ('run', 'step', 'call')", name="subject_kind"),
+        CheckConstraint(f"subject IN ({_SUBJECTS})", name="subject"),
+        CheckConstraint(f"severity IN ({_SEVERITIES})", name="severity"),
         Index("ix_policy_decisions_project_id_id", "project_id", "id"),
+        Index("ix_policy_decisions_not_allowed", "project_id", "id", postgresql_where=text("outcome <> 'allow'")),
+        Index("ix_policy_decisions_rule", "project_id", "policy_id", "rule", "id"),
     )
+
+
+class Violation(Base):
+    """A rule was broken, or would have been: a decision denied, or a rule in mode monitor would have."""
+
+    __tablename__ = "violations"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
+    run_id: Mapped[UUID] = mapped_column(index=True)
+    step_id: Mapped[UUID | None]
+    decision_id: Mapped[UUID]
+    policy_id: Mapped[UUID | None]
+    rule_version: Mapped[int | None]
+    rule: Mapped[str | None]
+    """None: no rule allowed it, and the project denies by default."""
+    severity: Mapped[str]
+    monitored: Mapped[bool]
+    """It was not stopped: the rule is in mode monitor."""
+    subject: Mapped[str]
+    name: Mapped[str | None]
+    reason: Mapped[str | None]
+    status: Mapped[str] = mapped_column(default="open", server_default="open")
+    at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    changed_by: Mapped[UUID | None]
+    changed_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        CheckConstraint("status IN ('open', 'acknowledged', 'resolved')", name="status"),
+        CheckConstraint(f"severity IN ({_SEVERITIES})", name="severity"),
+        Index("ix_violations_project_id_status_id", "project_id", "status", "id"),
+        Index("ix_violations_decision_id", "decision_id"),
+    )
+
+
+class ViolationNote(Base):
+    """What somebody said about a violation, or did with it. Never changed."""
+
+    __tablename__ = "violation_notes"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    violation_id: Mapped[UUID] = mapped_column(ForeignKey("violations.id", ondelete="CASCADE"), index=True)
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
+    author_id: Mapped[UUID]
+    text: Mapped[str | None]
+    status: Mapped[str | None]
+    """What it was set to; None: it was left."""
+    at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())

@@ -20,6 +20,13 @@ class Project(Base):
     name: Mapped[str]
     max_running_runs: Mapped[int | None]
     """How many of its runs go on at once, the others queue; None: any number."""
+    time_zone: Mapped[str] = mapped_column(default="UTC", server_default="UTC")
+    """Whose clocks rules and budgets go by: an IANA name."""
+    default_effect: Mapped[str] = mapped_column(default="allow", server_default="allow")
+    """What holds where no rule matches: allow or deny."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
-    __table_args__ = (CheckConstraint(r"slug ~ '^[a-z][a-z0-9-]{1,62}$'", name="slug"),)
+    __table_args__ = (
+        CheckConstraint(r"slug ~ '^[a-z][a-z0-9-]{1,62}$'", name="slug"),
+        CheckConstraint("default_effect IN ('allow', 'deny')", name="default_effect"),
+    )

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Identity, Index, Interval, UniqueConstraint, func, text
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Identity, Index, Interval, Text, UniqueConstraint, func, text
 from sqlalchemy.dialects.postgresql import UUID as PgUUID
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -52,6 +52,8 @@ class Run(Base):
     parent_run_id: Mapped[UUID | None]
     parent_step_id: Mapped[UUID | None]
     """The step that started this run as its sub-workflow, and waits for it."""
+    labels: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    """Of its input."""
     lineage: Mapped[list[UUID]] = mapped_column(ARRAY(PgUUID(as_uuid=True)), server_default=text("'{}'"))
     """The runs above it, the outermost first. Their budgets count its calls."""
     source_run_id: Mapped[UUID | None]
@@ -170,6 +172,8 @@ class Step(Base):
     """Which item (from 0) or which pass (from 1) of the parent it belongs to."""
     reads_frame: Mapped[bool] = mapped_column(default=False, server_default="false")
     """An expression of it reads the item or the pass."""
+    labels: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    """Of its output: all that went into it."""
     child_run_id: Mapped[UUID | None]
     """The run of its sub-workflow."""
     undo_of: Mapped[UUID | None]

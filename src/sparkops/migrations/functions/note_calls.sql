@@ -3,21 +3,27 @@ LANGUAGE plpgsql AS $$
 -- Calls of tools that touch nothing outside their process, written down whole with the end of their step: the decision
 -- that allowed each, and what came of it; they were never `prepared`, as nothing left. The caller has closed or holds the steps, and has seen to it that the
 -- decisions were made under the rules of today. p_calls: [{run_id, project_id, step_id, attempt, id, seq, name,
--- tool_hash, request_hash, request, policy_version, rule, reason, facts, status: done | failed, response, error,
--- seconds}]. Returns the events.
+-- tool_hash, request_hash, request, policy_version, status: done | failed, response, error, seconds, and what `decide`
+-- takes}]. Returns the events.
 DECLARE
   v_events jsonb;
+  v_watched uuid[];
 BEGIN
   WITH noted AS (
     SELECT *, gen_random_uuid() AS decision_id FROM jsonb_to_recordset(p_calls) AS c (
       run_id uuid, project_id uuid, step_id uuid, key text, attempt bigint, id uuid, seq bigint, name text,
       tool_hash text, request_hash text, request jsonb, policy_version bigint, rule text, reason text, facts jsonb,
+      policy_id uuid, rule_version bigint, severity text, facts_digest text, monitored jsonb,
+      duration_us bigint,
       status text, response jsonb, error jsonb, seconds float8)),
   decided AS (
-    INSERT INTO policy_decisions (id, project_id, run_id, subject_kind, subject_id, request_hash, policy_version,
-                                  outcome, rule, reason, facts)
-    SELECT n.decision_id, n.project_id, n.run_id, 'call', n.id, n.request_hash, n.policy_version, 'allow', n.rule,
-           n.reason, n.facts FROM noted n),
+    INSERT INTO policy_decisions (id, project_id, run_id, step_id, subject, subject_kind, subject_id, name,
+                                  request_hash, policy_version, outcome, policy_id, rule_version, rule, severity,
+                                  reason, facts, facts_digest, monitored, duration_us)
+    SELECT n.decision_id, n.project_id, n.run_id, n.step_id, 'tool.call', 'call', n.id, n.name, n.request_hash,
+           n.policy_version, 'allow', n.policy_id, n.rule_version, n.rule, n.severity, n.reason, n.facts,
+           n.facts_digest, nullif(nullif(n.monitored, 'null'), '[]'), n.duration_us FROM noted n
+    RETURNING id, monitored),
   called AS (
     INSERT INTO calls (run_id, id, project_id, step_id, seq, kind, name, tool_hash, request_hash, request,
                        effect_class, status, decision_id, attempt, sends, response, error, proposed_at, finished_at)
@@ -28,7 +34,11 @@ BEGIN
   SELECT jsonb_agg(jsonb_build_object(
            'run_id', n.run_id, 'kind', 'call.' || n.status, 'step_id', n.step_id, 'data', jsonb_build_object(
              'call_id', n.id, 'key', n.key, 'seq', n.seq, 'kind', 'tool', 'name', n.name, 'status', n.status,
-             'cost_micros', 0)))
-    INTO v_events FROM noted n;
+             'cost_micros', 0))),
+         (SELECT array_agg(id) FROM decided WHERE monitored IS NOT NULL)
+    INTO v_events, v_watched FROM noted n;
+  IF v_watched IS NOT NULL THEN
+    PERFORM engine.note_violations(v_watched);
+  END IF;
   RETURN coalesce(v_events, '[]');
 END $$;

@@ -3,7 +3,7 @@ LANGUAGE plpgsql AS $$
 -- T_PREPARE. Writes down what a step is about to do and under which decision; only what comes back with the verdict
 -- `send` may leave the process, and only after this has been committed.
 -- p: {step_id, attempt, token, policy_version, again: this attempt got no answer before, calls: [{id, seq, kind, name, tool_hash, request_hash, request,
---     effect_class, bound_micros, outcome, rule, reason, facts, approval_id, approval_seconds, title}]}.
+--     effect_class, bound_micros, approval_id, approval_seconds, title, and what `decide` takes}]}.
 -- Returns {verdicts, rings}; or {policy_version} when the rules have changed: judge again, then prepare again.
 -- Raises SF001 (not held any more), SF003 (not what was recorded), SF006 (the run was asked to stop), SF007 (a stop is
 -- in force).
@@ -21,7 +21,7 @@ BEGIN
   IF v_step.cancel_requested THEN
     RAISE EXCEPTION 'step % was asked to stop', v_step.id USING ERRCODE = 'SF006';
   END IF;
-  v_policy := coalesce((SELECT version FROM policies WHERE project_id = v_step.project_id), 0);
+  v_policy := engine.policy_stamp(v_step.project_id);
   IF v_policy <> (p ->> 'policy_version')::bigint THEN
     RETURN jsonb_build_object('policy_version', v_policy);
   END IF;

@@ -7,7 +7,6 @@ DECLARE
   v_verdict text := p_call ->> 'outcome';
   v_rule text := p_call ->> 'rule';
   v_reason text := p_call ->> 'reason';
-  v_decision uuid := gen_random_uuid();
   v_bound bigint := (p_call ->> 'bound_micros')::bigint;
   v_error jsonb;
 BEGIN
@@ -17,20 +16,20 @@ BEGIN
   v_call.project_id := p_step.project_id;
   v_call.attempt := p_step.attempt;
   v_call.proposed_at := clock_timestamp();
-  v_call.decision_id := v_decision;
   v_call.approval_id := NULL;
   v_call.sends := 0;
   v_call.cost_micros := 0;
+  v_call.labels := '{}';
 
   IF v_verdict = 'allow' AND NOT engine.reserve(p_step, v_call.id, 1, v_bound) THEN
     v_verdict := 'deny';
     v_rule := 'budget';
     v_reason := format('the budget of this run does not have %s micros left', v_bound);
   END IF;
-  INSERT INTO policy_decisions (id, project_id, run_id, subject_kind, subject_id, request_hash, policy_version,
-                                outcome, rule, reason, facts)
-  VALUES (v_decision, p_step.project_id, p_step.run_id, 'call', v_call.id, v_call.request_hash, p_policy_version,
-          v_verdict, v_rule, v_reason, p_call -> 'facts');
+  v_call.decision_id := engine.decide(
+    p_step.run_id, p_step.id, p_step.project_id, 'call', v_call.id, v_call.request_hash, p_policy_version,
+    p_call || jsonb_build_object('subject', v_call.kind || '.call', 'outcome', v_verdict, 'rule', v_rule,
+                                 'reason', v_reason));
 
   IF v_verdict = 'allow' THEN
     v_call.status := 'prepared';
