@@ -284,7 +284,7 @@ def on_connection(engine: Engine, connection: Connection) -> Engine:
     """Return this engine with every statement on one connection."""
     database = engine.database
     pool: Any = _OneConnection(connection)
-    return replace(engine, database=Database(database.engine, database.sessions, pool))
+    return replace(engine, database=replace(database, pool=pool))
 
 
 def _person(name: str) -> Principal:

@@ -7,8 +7,8 @@ import asyncpg
 from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from sparkops.core.orm import refers_to
 from sparkops.core.paging import PageRequest
-from sparkops.core.payloads import refers_to
 from sparkops.core.principal import Principal
 from sparkops.core.tenancy import visible_to
 from sparkops.domains.approvals.models import Approval

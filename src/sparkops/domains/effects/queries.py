@@ -8,8 +8,8 @@ import asyncpg
 from sqlalchemy import BigInteger, ColumnElement, Label, and_, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from sparkops.core.orm import refers_to
 from sparkops.core.paging import PageRequest
-from sparkops.core.payloads import refers_to
 from sparkops.core.principal import Principal
 from sparkops.core.tenancy import visible_to
 from sparkops.domains.effects.models import Call

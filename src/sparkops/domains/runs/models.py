@@ -12,8 +12,8 @@ from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Identity, Index, Inte
 from sqlalchemy.dialects.postgresql import UUID as PgUUID
 from sqlalchemy.orm import Mapped, mapped_column
 
-from sparkops.core.db import Base
 from sparkops.core.ids import new_id
+from sparkops.core.orm import Base
 from sparkops.domains.runs.state import AttemptOutcome, RunStatus, StepStatus
 
 PARTITION_BY_RUN = {"postgresql_partition_by": "RANGE (run_id)"}
