@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
@@ -13,7 +13,8 @@ import structlog
 from sparkops.core.db import LOST_CONNECTION
 from sparkops.core.errors import Conflict, Invalid, NotFound, Unavailable
 from sparkops.core.failpoints import failpoint
-from sparkops.core.json import digest
+from sparkops.core.json import Json, digest
+from sparkops.core.labels import OF_EVENTS
 from sparkops.core.principal import Principal
 from sparkops.domains.runs.state import RunStatus, StepStatus
 from sparkops.domains.workflows.definition import validate_input
@@ -35,6 +36,9 @@ SELECT v.id, v.version, v.workflow_id, p.id AS project_id, r.id AS first_run, r.
  WHERE p.{key} = $1
 """
 _BY_ID, _BY_SLUG = _VERSION.format(key="id"), _VERSION.format(key="slug")
+
+_FROM_OUTSIDE: Final = frozenset({"event", "webhook"})
+"""Triggers that strangers can pull."""
 
 log = structlog.get_logger()
 
@@ -67,6 +71,8 @@ class RunRequest:
     trigger: str = "api"
     priority: int | None = None
     """-1 high, 0 normal, 1 low; None: as the workflow says."""
+    labels: frozenset[str] = frozenset()
+    """Of the input, as the caller knows them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +145,7 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
             "idem_key": request.idem_key,
             "idem_hash": _request_hash(request),
             "created_by": str(principal.user_id),
+            **_labelled(request),
         },
         limit_micros=limit_of(engine, graph, request.budget_micros),
         actor=f"user:{principal.user_id}",
@@ -230,8 +237,15 @@ async def _make_room(engine: Engine, graph: Graph, project_id: UUID, run_id: UUI
 
 
 def _request_hash(request: RunRequest) -> str:
-    stated = [] if request.priority is None else [request.priority]
+    stated: list[Json] = [] if request.priority is None else [request.priority]
+    stated += [{"labels": sorted(request.labels)}] if request.labels else []
     return digest([request.workflow, request.version, request.input, request.budget_micros, *stated])
+
+
+def _labelled(request: RunRequest) -> dict[str, Any]:
+    """Return the labels of an input; what nobody of the project has sent is untrusted."""
+    labels = request.labels | ({OF_EVENTS} if request.trigger in _FROM_OUTSIDE else frozenset())
+    return {"labels": sorted(labels)} if labels else {}
 
 
 def repeated(first_run: UUID, idem_hash: str, request_hash: str) -> Accepted:

@@ -12,7 +12,7 @@ from sparkops.core.failpoints import failpoint
 from sparkops.core.json import Json
 from sparkops.core.payloads import Desk
 from sparkops.domains.runs.state import TERMINAL_RUN, RunStatus, StepStatus
-from sparkops.engine.advancing import Advanced, Advancing, split
+from sparkops.engine.advancing import Advanced, Advancing, labels_in, split
 from sparkops.engine.compensation import begin_compensation, go_on_compensating
 from sparkops.engine.context import Connection, Engine, Ring, call
 from sparkops.engine.decide import Compensate, FinishRun, StepState, decide_cancelled, to_json
@@ -24,17 +24,19 @@ from sparkops.engine.wake import wake_parents
 log = structlog.get_logger()
 
 _LOCK_RUN = """
-SELECT r.id, r.project_id, r.status, r.workflow_version_id,
+SELECT r.id, r.project_id, r.status, r.workflow_version_id, r.labels,
        r.concurrency_limit IS NOT NULL
        OR EXISTS (SELECT 1 FROM projects p WHERE p.id = r.project_id AND p.max_running_runs IS NOT NULL)
        OR EXISTS (SELECT 1 FROM workflows w WHERE w.id = r.workflow_id AND w.max_running_runs IS NOT NULL) AS limited
   FROM runs r WHERE r.id = $1 FOR UPDATE
 """
 _STATES = """
-SELECT node_key, status, error, output IS NULL AS loaded FROM steps WHERE run_id = $1 AND path = ANY ($2)
+SELECT node_key, status, error, output IS NULL AS loaded, CASE WHEN labels <> '{}' THEN labels END AS labels
+  FROM steps WHERE run_id = $1 AND path = ANY ($2)
 """
 _STATES_OF_ALL = """
-SELECT node_key, status, error, output IS NULL AS loaded FROM steps WHERE run_id = $1
+SELECT node_key, status, error, output IS NULL AS loaded, CASE WHEN labels <> '{}' THEN labels END AS labels
+  FROM steps WHERE run_id = $1
 """
 _ADVANCED = "DELETE FROM unadvanced WHERE run_id = $1"
 _IS_OPEN = """
@@ -214,7 +216,8 @@ async def _states(run: Advancing) -> dict[str, StepState]:
     else:
         rows = await run.on.fetch(_STATES_OF_ALL, run.run_id)
     return {
-        row["node_key"]: StepState(StepStatus(row["status"]), None, row["error"], loaded=row["loaded"]) for row in rows
+        row["node_key"]: StepState(StepStatus(row["status"]), None, row["error"], row["loaded"], labels_in(row))
+        for row in rows
     }
 
 

@@ -12,7 +12,7 @@ from sparkops.engine.document import Kept, Origin, limit_of, run_document, store
 from sparkops.engine.draft import Draft, Rerun, draft_run, find_source
 from sparkops.engine.pins import pin_names
 
-_OUTPUTS = "SELECT id, output FROM steps WHERE id = ANY ($1)"
+_OUTPUTS = "SELECT id, output, labels FROM steps WHERE id = ANY ($1)"
 _DOUBTFUL = """
 SELECT (made).id, (made).name, key FROM engine.calls_below($1)
  WHERE key = ANY ($2) AND NOT (made).id = ANY ($3) AND may_stand AND (made).effect_class = 'unsafe'
@@ -74,6 +74,7 @@ async def start_rerun(engine: Engine, principal: Principal, run_id: UUID, reques
             "created_by": str(principal.user_id),
             "source_run_id": str(run_id),
             "source_kind": request.kind,
+            "labels": list(source["labels"]) if request.same_input else [],
         },
         limit_micros=limit_of(engine, draft.graph, asked),
         actor=f"user:{principal.user_id}",
@@ -108,13 +109,19 @@ async def _origin(engine: Engine, draft: Draft, request: Rerun) -> Origin:
     """Gather what the new run takes over, with the outputs on which its first decisions may rest."""
     pool = engine.database.pool
     kept = draft.kept()
-    outputs = {row["id"]: row["output"] for row in await pool.fetch(_OUTPUTS, [one.step_id for one in kept.values()])}
+    outputs = {row["id"]: row for row in await pool.fetch(_OUTPUTS, [one.step_id for one in kept.values()])}
     skips = {row["step_id"]: row["reason"] for row in await pool.fetch(_SKIPS, draft.source["id"])}
     return Origin(
         run_id=draft.source["id"],
         kind=request.kind,
         kept={
-            key: Kept(one.step_id, one.status, outputs[one.step_id], skips.get(one.step_id))
+            key: Kept(
+                one.step_id,
+                one.status,
+                outputs[one.step_id]["output"],
+                skips.get(one.step_id),
+                tuple(outputs[one.step_id]["labels"]),
+            )
             for key, one in kept.items()
         },
         calls={key: [one.id for one in made] for key, made in draft.calls.items()},

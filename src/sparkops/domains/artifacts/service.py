@@ -24,6 +24,7 @@ class NewArtifact:
     media_type: str
     size_bytes: int
     sha256: str
+    labels: frozenset[str] = frozenset()
 
 
 def check_name(name: str) -> None:
@@ -58,6 +59,7 @@ async def record_artifact(session: AsyncSession, new: NewArtifact) -> Artifact:
         "media_type": new.media_type,
         "size_bytes": new.size_bytes,
         "sha256": new.sha256,
+        "labels": sorted(new.labels),
     }
     return await queries.add_version(session, artifact=values, run_id=new.run_id, name=new.name)
 

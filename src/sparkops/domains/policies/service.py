@@ -15,7 +15,7 @@ from sparkops.domains.policies import queries
 from sparkops.domains.policies.document import Approval, Rule, policy_of_rules
 from sparkops.domains.policies.facts import Subject
 
-ASKED = frozenset({Subject.LLM_CALL, Subject.TOOL_CALL})
+ASKED = frozenset({Subject.STEP_START, Subject.LLM_CALL, Subject.TOOL_CALL})
 """What the gate asks about so far."""
 PROJECT_POLICY: Final = "project"
 """The name of the policy that a project keeps as a plain list of rules."""
@@ -78,6 +78,10 @@ def _not_kept(rule: Rule) -> list[tuple[str, str]]:
     unasked = sorted(rule.on - ASKED)
     plain = Approval() if rule.approval is None else replace(rule.approval, expires=None)
     return [
-        *([("on", f"nothing asks about {', '.join(unasked)} yet; use llm.call or tool.call")] if unasked else []),
+        *(
+            [("on", f"nothing asks about {', '.join(unasked)} yet; use step.start, llm.call or tool.call")]
+            if unasked
+            else []
+        ),
         *([("approval", "only expires is kept yet")] if plain != Approval() else []),
     ]

@@ -4,7 +4,8 @@ CREATE OR REPLACE FUNCTION engine.complete(
 LANGUAGE plpgsql AS $$
 -- T_COMPLETE with ADVANCE and sticky T_CLAIM inside, for steps whose success the database can apply alone. The arrays
 -- have one place for each end; p_outputs: {output}; p_more: {policy_version, calls: [as note_calls]} or {results: [as
--- record_calls]}; besides {ahead, ahead_seconds}: the steps that the worker ran ahead after it, as close_ahead takes them.
+-- record_calls]}; besides {labels}: those of the output, where they are others than the row has, and {ahead,
+-- ahead_seconds}: the steps that the worker ran ahead after it, as close_ahead takes them.
 -- p_claim: how many steps the worker can take next. Closing is a compare and set on the token.
 -- Returns {closed: [step ids], stale: [step ids], claims, ready: how many were made ready and not taken, parents: the
 -- steps to be woken because a run has ended, left: runs to be advanced in a transaction of their own, because a step
@@ -38,6 +39,8 @@ BEGIN
     UPDATE steps s
        SET status = 'succeeded', output = nullif(i.output -> 'output', 'null'), error = NULL, claim_token = NULL,
            lease_expires_at = NULL, step_deadline_at = NULL,
+           labels = CASE WHEN i.more ? 'labels' THEN ARRAY(SELECT jsonb_array_elements_text(i.more -> 'labels'))
+                         ELSE s.labels END,
            finished_at = clock_timestamp() - make_interval(secs => coalesce((i.more ->> 'ahead_seconds')::float8, 0))
       FROM unnest(p_steps, p_attempts, p_tokens, p_outputs, p_more) AS i (step_id, attempt, token, output, more)
      WHERE s.id = i.step_id AND s.attempt = i.attempt AND s.claim_token = i.token AND s.status = 'running'

@@ -35,6 +35,7 @@ async def run_approval(attempt: Attempt) -> Json:
         case ApprovalStatus.PENDING:
             raise Parked([UUID(answer["approval_id"])])
         case ApprovalStatus.APPROVED:
+            attempt.gate.labels.hand_out(())  # what a person says, and nothing of what they were shown
             return {"approved": True, "by": answer["decided_by"], "comment": answer["comment"]}
         case ApprovalStatus.REJECTED:
             raise StepFailed("rejected", f"A person rejected this: {answer['comment'] or 'no reason given'}")

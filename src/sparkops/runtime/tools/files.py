@@ -17,7 +17,7 @@ from sparkops.domains.artifacts.service import (
     find_artifact,
     record_artifact,
 )
-from sparkops.domains.effects.state import EffectClass
+from sparkops.domains.effects.state import Capability, EffectClass
 from sparkops.runtime.effects import CallFailed
 from sparkops.runtime.tools.base import Tool, ToolContext, ToolResult
 
@@ -50,7 +50,7 @@ async def _read(arguments: Mapping[str, Any], context: ToolContext) -> ToolResul
         raise CallFailed("file-not-text", f"{arguments['name']} is not a text in UTF-8.", retryable=False) from error
     except (SQLAlchemyError, OSError) as error:
         raise _no_database() from error
-    return ToolResult({**_described(found), "content": content})
+    return ToolResult({**_described(found), "content": content}, labels=frozenset(found.labels))
 
 
 async def _write(arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
@@ -71,6 +71,7 @@ async def _write(arguments: Mapping[str, Any], context: ToolContext) -> ToolResu
         media_type=_media_type(arguments),
         size_bytes=len(data),
         sha256=sha256,
+        labels=context.labels,
     )
     # The row is this tool's own effect, written once per call id, so it is committed here and not by the gate.
     try:
@@ -152,6 +153,7 @@ FILES_READ = Tool(
     },
     effect_class=EffectClass.PURE,
     run=_read,
+    capability=Capability.READ,
 )
 
 FILES_WRITE = Tool(
@@ -183,4 +185,5 @@ FILES_WRITE = Tool(
     },
     effect_class=EffectClass.IDEMPOTENT,
     run=_write,
+    capability=Capability.WRITE,
 )
