@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -23,10 +24,13 @@ from sparkops.engine.context import Engine, call
 from sparkops.engine.displace import DISPLACES, displace
 from sparkops.engine.document import Inputs, limit_of, run_document, store_input
 from sparkops.engine.graph import Graph
+from sparkops.engine.judging import TRIES, NewRun, RulesChanged, judge_run
 from sparkops.engine.pins import pin_names
 
 _VERSION = """
 SELECT v.id, v.version, v.workflow_id, p.id AS project_id, r.id AS first_run, r.idem_hash,
+       (SELECT coalesce(sum(s.version), 0) FROM policy_stamps s
+         WHERE s.scope_id IN (p.id, '00000000-0000-0000-0000-000000000000')) AS stamp,
        p.max_running_runs IS NOT NULL OR w.max_running_runs IS NOT NULL OR EXISTS (
          SELECT 1 FROM halts h WHERE h.scope_id = w.id AND h.kind = 'pause' AND h.released_at IS NULL) AS limited
   FROM projects p JOIN workflows w ON w.project_id = p.id AND w.name = $3
@@ -35,6 +39,7 @@ SELECT v.id, v.version, v.workflow_id, p.id AS project_id, r.id AS first_run, r.
   LEFT JOIN runs r ON r.project_id = w.project_id AND r.idem_key = $5
  WHERE p.{key} = $1
 """
+_STAMP = "SELECT engine.policy_stamp($1)"
 _BY_ID, _BY_SLUG = _VERSION.format(key="id"), _VERSION.format(key="slug")
 
 _FROM_OUTSIDE: Final = frozenset({"event", "webhook"})
@@ -115,6 +120,7 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
         InputTooLarge: put what is large where the steps can read it, and give its address as input.
         IdempotencyMismatch: the key was used for another request.
         ConcurrencyFull: the workflow rejects what would have to queue; nothing was written.
+        DeniedByPolicy: the rules of the project do not allow it; that is on record.
         Unavailable: the outcome is unknown, or a large input could not be written; try again with the same key.
     """
     pool = engine.database.pool
@@ -151,20 +157,30 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
         actor=f"user:{principal.user_id}",
         limited=found["limited"],
     )
-    answer = await _write(engine, graph, document)
+    asked = NewRun(request.workflow, inputs.values, int(found["stamp"]))
+    answer = await _write_judged(engine, graph, document, asked)
     begun = _begun(graph, found["version"], inputs, document, answer) if answer["created"] else None
     return Accepted(UUID(answer["run_id"]), answer["created"], begun)
 
 
-async def accept_document(engine: Engine, graph: Graph, document: Mapping[str, Any]) -> Accepted:
-    """Write a run; when this returns it is committed.
+async def accept_document(engine: Engine, graph: Graph, document: Mapping[str, Any], new: NewRun) -> Accepted:
+    """Write a run if the rules let it begin; when this returns it is committed.
 
     Raises:
+        DeniedByPolicy: they do not; that is on record.
         IdempotencyMismatch, ConcurrencyFull, Unavailable: as `accept_run` says.
         AlreadyRetried: another retry of the source is going on or has succeeded.
     """
-    answer = await _write(engine, graph, document)
+    answer = await _write_judged(engine, graph, document, new)
     return Accepted(UUID(answer["run_id"]), answer["created"])
+
+
+async def _write_judged(engine: Engine, graph: Graph, document: Mapping[str, Any], new: NewRun) -> Mapping[str, Any]:
+    for _ in range(TRIES):
+        with suppress(RulesChanged):
+            return await _write(engine, graph, await judge_run(engine, document, new))
+        new = replace(new, stamp=await engine.database.pool.fetchval(_STAMP, UUID(document["run"]["project_id"])))
+    raise Unavailable("The rules of the project keep changing.", retry_after_seconds=1)
 
 
 async def _write(engine: Engine, graph: Graph, document: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -181,6 +197,8 @@ async def _write(engine: Engine, graph: Graph, document: Mapping[str, Any]) -> M
             retry_after_seconds=1,
         ) from None
     failpoint("after_accept")
+    if "policy_version" in answer:
+        raise RulesChanged
     if "retried" in answer:
         raise AlreadyRetried(
             f"Its retry {answer['retried']} is {answer['status']}. Fork the run to do a part of it once more.",

@@ -45,7 +45,10 @@ class Advancing:
         desk.project_id = run["project_id"]
         self.run_id: UUID = run["id"]
         self.status = RunStatus(run["status"])
+        self.project_id: UUID = run["project_id"]
         self.labels: tuple[str, ...] = tuple(run["labels"])
+        self.judged: bool = run["judged"]
+        """A rule is on the output of its runs."""
         self.done = Advanced()
         self._input: Mapping[str, Json] | None = None
         self._around: dict[str, dict[str, StepState]] = {}

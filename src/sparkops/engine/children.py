@@ -14,6 +14,7 @@ from sparkops.engine.accept import accept_document
 from sparkops.engine.claim import Claim
 from sparkops.engine.context import Engine
 from sparkops.engine.document import limit_of, run_document, store_input
+from sparkops.engine.judging import NewRun
 from sparkops.engine.node import NOTHING, Mentions
 from sparkops.engine.pins import pin_names
 
@@ -73,17 +74,18 @@ async def accept_child(
         InputTooLarge: as for any run.
         ConcurrencyFull: its workflow rather rejects a run than let it queue.
         Unavailable: the database did not confirm, or a large input could not be written; another attempt finds out.
-        Fenced, CancelRequested: no run was started.
+        DeniedByPolicy, Fenced, CancelRequested: no run was started.
     """
     pool = engine.database.pool
     if await pool.fetchval(_DEPTH, claim.run_id) >= MAX_DEPTH:
         raise TooDeep(f"This run has {MAX_DEPTH} runs above it, and may not start another.")
     version = await pool.fetchrow(_VERSION, version_id)
     graph = await engine.graphs.get(pool, version["id"])
+    stored = await store_input(engine, claim.project_id, validate_input(graph.definition, inputs))
     document = await run_document(
         engine,
         graph,
-        await store_input(engine, claim.project_id, validate_input(graph.definition, inputs)),
+        stored,
         {
             "project_id": str(claim.project_id),
             "workflow_id": str(version["workflow_id"]),
@@ -96,6 +98,7 @@ async def accept_child(
         limit_micros=limit_of(engine, graph, None),
         actor=f"run:{claim.run_id}",
     )
-    accepted = await accept_document(engine, graph, {**document, "parent": claim.lease.to_json()})
+    new = NewRun(graph.definition.name, stored.values, claim.policy_stamp, claim.run_id)
+    accepted = await accept_document(engine, graph, {**document, "parent": claim.lease.to_json()}, new)
     failpoint("after_child_accepted")
     return accepted.run_id

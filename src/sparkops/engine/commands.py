@@ -134,7 +134,14 @@ def to_json(command: Command) -> dict[str, Any]:
         case FailInline():
             return {"op": "fail", "key": command.key, "error": command.error}
         case FinishRun():
-            return {"op": "finish", "status": command.status, "output": command.written, "error": command.error}
+            labels = {"labels": list(command.labels)} if command.labels else {}
+            return {
+                "op": "finish",
+                "status": command.status,
+                "output": command.written,
+                "error": command.error,
+                **labels,
+            }
         case Compensate():
             return {
                 "op": "compensate",

@@ -48,13 +48,13 @@ class OfRun:
 
 @dataclass(frozen=True, slots=True)
 class OfNewRun:
-    """Facts about a run that does not exist yet. `root_run_id`: the outermost run above it, None if there is none."""
+    """Facts about a run that does not exist yet. `parent_run_id`: the run whose step starts it."""
 
     project_id: UUID
     user_id: UUID | None
     workflow_version_id: UUID
     trigger: str
-    root_run_id: UUID | None = None
+    parent_run_id: UUID | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return what `engine.facts` takes."""
@@ -63,7 +63,7 @@ class OfNewRun:
             "user_id": self.user_id and str(self.user_id),
             "workflow_version_id": str(self.workflow_version_id),
             "trigger": self.trigger,
-            "root_run_id": self.root_run_id and str(self.root_run_id),
+            "parent_run_id": self.parent_run_id and str(self.parent_run_id),
         }
 
 

@@ -10,6 +10,7 @@ from sparkops.engine.accept import Accepted, accept_document, repeated
 from sparkops.engine.context import Engine
 from sparkops.engine.document import Kept, Origin, limit_of, run_document, store_input
 from sparkops.engine.draft import Draft, Rerun, draft_run, find_source
+from sparkops.engine.judging import NewRun
 from sparkops.engine.pins import pin_names
 
 _OUTPUTS = "SELECT id, output, labels FROM steps WHERE id = ANY ($1)"
@@ -45,6 +46,7 @@ async def start_rerun(engine: Engine, principal: Principal, run_id: UUID, reques
         AlreadyRetried: another retry is going on or has succeeded; `run_id` names it.
         Invalid: the request does not fit the kind, names no step of the version, or its input does not fit.
         IdempotencyMismatch: the key was used for another request.
+        DeniedByPolicy: the rules of the project do not allow it; that is on record.
         Unavailable: the outcome is unknown, or a large value could not be read or written; try the same key again.
     """
     source = await find_source(engine, principal, run_id, request.idem_key)
@@ -58,10 +60,11 @@ async def start_rerun(engine: Engine, principal: Principal, run_id: UUID, reques
     retry = request.kind is SourceKind.RETRY
     pins = source["pins"] if retry else await pin_names(engine.database.pool, source["project_id"], draft.graph)
     asked = source["limit_micros"] if request.budget_micros is None else request.budget_micros
+    inputs = await store_input(engine, source["project_id"], draft.values)
     document = await run_document(
         engine,
         draft.graph,
-        await store_input(engine, source["project_id"], draft.values),
+        inputs,
         {
             "project_id": str(source["project_id"]),
             "workflow_id": str(source["workflow_id"]),
@@ -80,7 +83,8 @@ async def start_rerun(engine: Engine, principal: Principal, run_id: UUID, reques
         actor=f"user:{principal.user_id}",
         origin=await _origin(engine, draft, request),
     )
-    return await accept_document(engine, draft.graph, document)
+    new = NewRun(draft.graph.definition.name, inputs.values, int(source["stamp"]))
+    return await accept_document(engine, draft.graph, document, new)
 
 
 async def _refuse_doubt(engine: Engine, draft: Draft) -> None:

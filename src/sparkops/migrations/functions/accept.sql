@@ -2,16 +2,17 @@ CREATE OR REPLACE FUNCTION engine.accept(p jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- T_ACCEPT. The run, all its steps, its budget, its log and the audit line, in one transaction.
 -- p: {run: {…columns}, steps: [{…columns}], skipped: {key: reason}, budget_id, limit_micros, actor, when_full, calls,
--- about, parent}. The first statuses of the steps were decided before; a step that is already final carries its output or error,
+-- about, parent, policy_version, decisions}. The first statuses of the steps were decided before; a step that is already final carries its output or error,
 -- or names the final step of the source run that it is a copy of (copied_from), whose output it takes.
 -- when_full: what is done where a limit leaves no room, missing where there is no limit and no pause.
 -- calls: [{id, copy_of, step_id}], final calls of the source run, copied as `attempt` 0: no attempt of this run made
 -- them, nothing was sent, used or charged; decision and approval stay those of the original. about: the audit line's
 -- detail. Both are absent for a run that is made from no other.
--- parent: {step_id, attempt, token} of the step whose sub-workflow this is; absent for a run of its own.
+-- policy_version, decisions: what the rules said about the run, [{request_hash, and what `decide` takes}]; absent where
+-- none is on that. parent: {step_id, attempt, token} of the step whose sub-workflow this is; absent for a run of its own.
 -- Returns {run_id, created, same, status, created_at, started_at, rings}: on a repeated idempotency key, or for a step that has
 -- its run, the run that exists, and whether the request was the same; or {retried, status}: another retry of the source is going on or has succeeded.
--- Without a run_id it was rejected, because its concurrency key has no room.
+-- {policy_version}: the rules have changed since, judge again. Without a run_id it was rejected, because its concurrency key has no room.
 -- Raises SF001, SF006: the parent step is no longer held, or was asked to stop.
 -- Lock order: admission, the parent step, everything new, counters.
 DECLARE
@@ -42,6 +43,9 @@ BEGIN
       RETURN jsonb_build_object('run_id', v_other.id, 'created', false, 'same', true, 'status', v_other.status,
                                 'rings', '[]'::jsonb);
     END IF;
+  END IF;
+  IF p ? 'decisions' AND engine.policy_stamp(v_run.project_id) <> (p ->> 'policy_version')::bigint THEN
+    RETURN jsonb_build_object('policy_version', engine.policy_stamp(v_run.project_id));
   END IF;
   IF v_run.source_kind = 'retry' THEN
     -- One retry at a time: two would each complete what was approved once.
@@ -115,6 +119,11 @@ BEGIN
       JOIN calls c ON c.run_id = v_run.source_run_id AND c.id = k.copy_of;
   END IF;
 
+  IF p ? 'decisions' THEN
+    PERFORM engine.decide(v_id, NULL, v_run.project_id, 'run', v_id, d ->> 'request_hash',
+                          (p ->> 'policy_version')::bigint, d)
+       FROM jsonb_array_elements(p -> 'decisions') d;
+  END IF;
   INSERT INTO run_counters (run_id, project_id) VALUES (v_id, v_run.project_id);
   INSERT INTO budgets (id, project_id, scope, scope_id, period, limit_micros)
   VALUES ((p ->> 'budget_id')::uuid, v_run.project_id, 'run', v_id, 'run', (p ->> 'limit_micros')::bigint);

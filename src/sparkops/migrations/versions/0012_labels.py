@@ -96,12 +96,29 @@ DOCUMENT: dict[str, Any] = {
 }
 
 
+SUBJECTS = """
+CREATE FUNCTION policy_subjects() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  NEW.subjects := ARRAY(
+    SELECT DISTINCT s #>> '{}' FROM policy_versions v, jsonb_path_query(v.document, '$.rules[*].on[*]') s
+     WHERE v.policy_id = NEW.id AND v.version = NEW.active_version);
+  RETURN NEW;
+END $$
+"""
+"""What the rules of a policy are on is kept beside it, so that nobody has to read its text to know."""
+
+
 def upgrade() -> None:
     for table in LABELLED:
         op.add_column(table, sa.Column("labels", ARRAY(sa.Text), server_default="{}", nullable=False))
-    policies = sa.table(
-        "policies", sa.column("id"), sa.column("name"), sa.column("active_version"), sa.column("latest_version")
+    op.add_column("policies", sa.Column("subjects", ARRAY(sa.Text), server_default="{}", nullable=False))
+    op.execute(SUBJECTS)
+    op.execute(
+        "CREATE TRIGGER policy_subjects BEFORE INSERT OR UPDATE OF active_version ON policies"
+        " FOR EACH ROW EXECUTE FUNCTION policy_subjects()"
     )
+    op.execute("UPDATE policies SET active_version = active_version")
+    policies = sa.table("policies", sa.column("id"), sa.column("name"), sa.column("latest_version"))
     versions = sa.table(
         "policy_versions",
         sa.column("policy_id"),
@@ -109,8 +126,9 @@ def upgrade() -> None:
         sa.column("source"),
         sa.column("document", JSONB),
     )
-    op.execute(policies.insert().values(id=sa.cast(ID, sa.UUID), name="outward", active_version=1, latest_version=1))
+    op.execute(policies.insert().values(id=sa.cast(ID, sa.UUID), name="outward", latest_version=1))
     op.execute(versions.insert().values(policy_id=sa.cast(ID, sa.UUID), version=1, source=SOURCE, document=DOCUMENT))
+    op.execute(f"UPDATE policies SET active_version = 1 WHERE id = '{ID}'")
     # Processes that run meanwhile judge anew; where there is no project yet, nobody has judged anything.
     op.execute(
         "INSERT INTO policy_stamps AS s (scope_id, version)"
@@ -121,5 +139,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute(f"DELETE FROM policies WHERE id = '{ID}'")
+    op.execute("DROP TRIGGER policy_subjects ON policies")
+    op.execute("DROP FUNCTION policy_subjects")
+    op.drop_column("policies", "subjects")
     for table in LABELLED:
         op.drop_column(table, "labels")

@@ -8,6 +8,7 @@ from sparkops.domains.runs.state import RunStatus
 from sparkops.engine.accept import ConcurrencyFull
 from sparkops.engine.children import Child, accept_child, child_of, made_of
 from sparkops.engine.document import InputTooLarge
+from sparkops.engine.judging import DeniedByPolicy
 from sparkops.engine.pins import workflow_ref
 from sparkops.engine.wait import wait_for_child
 from sparkops.runtime.effects import StepFailed
@@ -34,7 +35,7 @@ async def _start(attempt: Attempt) -> None:
     inputs, labels = dict(attempt.params), attempt.gate.labels.seen
     try:
         await accept_child(attempt.engine, attempt.claim, _version_id(attempt), inputs, labels=labels)
-    except (Invalid, InputTooLarge) as invalid:
+    except (Invalid, InputTooLarge, DeniedByPolicy) as invalid:
         raise StepFailed(invalid.code, invalid.detail) from None
     except (ConcurrencyFull, Unavailable) as later:
         raise StepFailed(later.code, later.detail, retryable=True) from None
