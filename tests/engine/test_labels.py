@@ -321,6 +321,25 @@ async def test_what_a_person_says_carries_nothing_of_what_they_were_shown(world:
     assert (await labels(world, run_id))["sure"] == []
 
 
+async def test_a_person_takes_the_labels_from_what_they_vouch_for(world: World, post: Post) -> None:
+    source = f"""{HEAD}{READS}
+  - id: sure
+    type: approval
+    needs: [web, crm]
+    with: {{title: sure, vouch: "${{{{ [steps.web.output.text, steps.crm.output.text] }}}}"}}
+  - {{id: mail, type: tool, tool: mail.send, needs: [sure], with: {{text: "${{{{ steps.sure.output.value }}}}"}}}}
+"""
+    run_id = await played(world, source)
+    asked = await question(world)
+    shown = await world.database.pool.fetchval("SELECT proposed_request -> 'show' FROM approvals")
+    vouched = ["what web.read has", "what crm.read has"]
+    assert (shown, asked is not None) == ({"vouch": vouched}, True)
+    await answer_approval(world.engine, world.ben, asked, approve=True, comment=None)  # type: ignore[arg-type]
+    await world.work_until(run_id)
+    assert (await labels(world, run_id))["sure"] == []
+    assert post.sent == [{"text": vouched}]
+
+
 async def test_where_there_are_no_labels_none_are_written(world: World) -> None:
     run_id = await played(world, f"{HEAD}  - {{id: a, type: tool, tool: noop}}\n")
     assert (await labels(world, run_id), (await world.calls(run_id))[0]["labels"]) == ({"a": []}, [])

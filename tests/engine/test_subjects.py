@@ -1,18 +1,28 @@
 """What rules say about runs, about the start of steps, and about what is handed out."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from sparkops.core.errors import Invalid
+from sparkops.core.ids import new_id
+from sparkops.core.json import digest
 from sparkops.domains.runs.state import SourceKind
+from sparkops.engine import accept
 from sparkops.engine.answer import answer_approval
+from sparkops.engine.cancel import cancel_run
+from sparkops.engine.claim import Claim
+from sparkops.engine.context import call
 from sparkops.engine.draft import Rerun
+from sparkops.engine.effects import PolicyChanged, judge_step
+from sparkops.engine.errors import CancelRequested
 from sparkops.engine.judging import DeniedByPolicy
 from sparkops.engine.rerun import start_rerun
-from tests.engine.acts import ONE_STEP
+from sparkops.engine.sweep import sweep
+from tests.engine.acts import ONE_STEP, succeed
 from tests.engine.conftest import World
 from tests.engine.test_ahead import CHAIN
 
@@ -231,3 +241,90 @@ async def test_a_policy_published_while_a_call_waits_is_applied_when_it_is_dispa
     await world.work_until(run_id)
     (call,) = await world.calls(run_id)
     assert (call["status"], call["error"]["rule"], call["sends"]) == ("denied", "no-tool.call", 0)
+
+
+# Under the rules of today
+
+
+async def judged(world: World, claim: Claim, outcome: str, *, stamp: int = 1) -> Mapping[str, Any]:
+    """What the start of an attempt comes to, as it was judged under this stamp."""
+    asked = {"start": claim.path}
+    decision = {"subject": "step.start", "outcome": outcome, "rule": "r", "facts": {}, "request_hash": digest(asked)}
+    more = {"request": asked, "title": "may I", "approval_id": str(new_id()), "approval_seconds": 60}
+    return await judge_step(world.engine, claim.lease, {**decision, **more, "policy_version": stamp})
+
+
+async def test_the_start_of_a_step_is_judged_anew_where_the_rules_have_changed(world: World) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    _, held = await world.claimed(run_id)
+    await world.rules(rule("step.start"))
+    with pytest.raises(PolicyChanged):
+        await judged(world, held, "allow")
+    assert await decisions(world, "step.start") == []
+
+
+async def test_a_step_that_was_asked_to_stop_does_not_start(world: World) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    _, held = await world.claimed(run_id)
+    await cancel_run(world.engine, world.ada, run_id)
+    with pytest.raises(CancelRequested):
+        await judged(world, held, "allow")
+
+
+async def test_consent_to_a_start_that_came_too_late_counts_as_none(world: World) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    _, held = await world.claimed(run_id)
+    assert (await judged(world, held, "require_approval"))["status"] == "pending"
+    await answer_approval(world.engine, world.ben, await question(world), approve=True, comment=None)
+    await world.sql("UPDATE approvals SET expires_at = clock_timestamp()")
+    assert (await judged(world, held, "require_approval"))["status"] == "expired"
+
+
+async def test_a_run_that_was_judged_under_other_rules_is_judged_anew(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rules change after the run was judged, and before it is written."""
+    name = await world.workflow(ONE_STEP)
+    await world.rules(rule("run.create", "allow"))
+    before, changed = accept.judge_run, False
+
+    async def then_change(*asked: Any) -> Any:
+        nonlocal changed
+        found = await before(*asked)
+        if not changed:
+            changed = True
+            await world.rules(rule("run.create"))
+        return found
+
+    monkeypatch.setattr(accept, "judge_run", then_change)
+    with pytest.raises(DeniedByPolicy):
+        await world.run(name)
+    assert [each["outcome"] for each in await decisions(world, "run.create")] == ["deny"]
+
+
+async def test_a_run_is_not_refused_by_rules_that_have_changed(world: World) -> None:
+    await world.rules(rule("run.create"))
+    refused = {
+        "run_id": str(new_id()),
+        "project_id": str(world.project_id),
+        "actor": "user:-",
+        "request_hash": "-",
+        "subject": "run.create",
+        "outcome": "deny",
+        "facts": {},
+        "policy_version": 1,
+    }
+    assert await call(world.database.pool, "refuse_run", refused) is False
+    assert await decisions(world, "run.create") == []
+
+
+async def test_the_transaction_that_ends_runs_leaves_those_whose_output_is_judged(world: World) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    worker, held = await world.claimed(run_id)
+    await world.rules(rule("output"))
+    without_rules = replace(world, engine=replace(world.engine, policies=None))
+    await succeed(without_rules, worker, held)
+    assert await world.status(run_id) == "running", "nobody here could judge it"
+    assert await world.database.pool.fetchval("SELECT count(*) FROM unadvanced WHERE run_id = $1", run_id) > 0
+    await sweep(world.engine, ("run",))
+    assert (await world.row(run_id))["error"]["code"] == "output-denied"

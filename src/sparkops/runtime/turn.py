@@ -17,9 +17,7 @@ class Turn:
     """What was known, and read, before a turn; each effect also sees those before it that were allowed."""
 
     def __init__(self, known: Mapping[str, Json], read: Mapping[str, Json] | None = None) -> None:
-        self._known = {**known, **(read or {})}
-        if LABELS in self._known:
-            self._known[LABELS] = _union(self._known[LABELS], self._known["labels"])
+        self._known = with_read(known, read or {})
         self._allowed = 0
         self._tools: Counter[str] = Counter()
 
@@ -48,6 +46,12 @@ class Turn:
             for name, many in self._tools.items()
         }
         return {**tools, **now}
+
+
+def with_read(known: Mapping[str, Json], read: Mapping[str, Json]) -> dict[str, Json]:
+    """Return both; what the run has seen is also what this step has, which is not on record yet."""
+    facts = {**known, **read}
+    return {**facts, LABELS: _union(facts[LABELS], facts["labels"])} if LABELS in read else facts
 
 
 _UNUSED: Final[Mapping[str, int]] = {"count": 0}

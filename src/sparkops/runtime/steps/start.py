@@ -15,6 +15,7 @@ from sparkops.runtime.gate import APPROVAL_SECONDS, POLICY_RETRIES, NotAhead, Pa
 from sparkops.runtime.policies import Rules
 from sparkops.runtime.steps.base import Attempt
 from sparkops.runtime.steps.model import agent_of
+from sparkops.runtime.turn import with_read
 
 _REFUSALS: Final[Mapping[str, tuple[str, str]]] = {
     "rejected": ("rejected", "A person rejected that this step starts"),
@@ -55,7 +56,7 @@ async def _judged(attempt: Attempt, rules: Rules) -> dict[str, Any]:
     wanted = rules.to_read(Subject.STEP_START, known)
     if wanted:
         about = OfRun(attempt.claim.run_id, attempt.step_id)
-        known.update(await read_facts(attempt.engine.database.pool, about, wanted))
+        known = with_read(known, await read_facts(attempt.engine.database.pool, about, wanted))
     asked = {"start": attempt.claim.path, "type": attempt.claim.type}
     return {
         "policy_version": rules.version,
