@@ -11,7 +11,7 @@ from sparkops.core.errors import Invalid
 from sparkops.core.ids import new_id
 from sparkops.core.json import digest
 from sparkops.domains.runs.state import SourceKind
-from sparkops.engine import accept
+from sparkops.engine import accept, judging
 from sparkops.engine.answer import answer_approval
 from sparkops.engine.cancel import cancel_run
 from sparkops.engine.claim import Claim
@@ -286,7 +286,7 @@ async def test_a_run_that_was_judged_under_other_rules_is_judged_anew(
     """The rules change after the run was judged, and before it is written."""
     name = await world.workflow(ONE_STEP)
     await world.rules(rule("run.create", "allow"))
-    before, changed = accept.judge_run, False
+    before, changed = judging.judge_run, False
 
     async def then_change(*asked: Any) -> Any:
         nonlocal changed
