@@ -52,6 +52,7 @@ class Policy(Base):
     __table_args__ = (
         UniqueConstraint("project_id", "name", postgresql_nulls_not_distinct=True),
         CheckConstraint("active_version BETWEEN 1 AND latest_version", name="active"),
+        Index("ix_policies_on_output", "project_id", postgresql_where=text("'output' = ANY (subjects)")),
     )
 
 

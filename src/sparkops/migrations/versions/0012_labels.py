@@ -112,6 +112,9 @@ def upgrade() -> None:
     for table in LABELLED:
         op.add_column(table, sa.Column("labels", ARRAY(sa.Text), server_default="{}", nullable=False))
     op.add_column("policies", sa.Column("subjects", ARRAY(sa.Text), server_default="{}", nullable=False))
+    op.create_index(
+        "ix_policies_on_output", "policies", ["project_id"], postgresql_where=sa.text("'output' = ANY (subjects)")
+    )
     op.execute(SUBJECTS)
     op.execute(
         "CREATE TRIGGER policy_subjects BEFORE INSERT OR UPDATE OF active_version ON policies"
@@ -141,6 +144,7 @@ def downgrade() -> None:
     op.execute(f"DELETE FROM policies WHERE id = '{ID}'")
     op.execute("DROP TRIGGER policy_subjects ON policies")
     op.execute("DROP FUNCTION policy_subjects")
+    op.drop_index("ix_policies_on_output")
     op.drop_column("policies", "subjects")
     for table in LABELLED:
         op.drop_column(table, "labels")
