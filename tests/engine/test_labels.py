@@ -203,6 +203,20 @@ async def test_a_map_carries_what_its_items_give_and_nothing_more(world: World, 
     assert (found["each[0].ask"], found["each"]) == ([], [])
 
 
+async def test_frames_that_the_database_ends_carry_labels_as_others_do(world: World, post: Post) -> None:
+    source = f"""{HEAD}
+  - id: each
+    type: map
+    with: {{over: 3, concurrency: 1}}
+    steps:
+      - {{id: look, type: tool, tool: crm.read, with: {{n: "${{{{ item }}}}"}}}}
+"""
+    run_id = await played(world, source)
+    assert (await labels(world, run_id))["each"] == [PRIVATE]
+    frames = await world.database.pool.fetch("SELECT labels FROM frames")
+    assert [row["labels"] for row in frames] == [[PRIVATE]] * 3
+
+
 async def test_a_pass_carries_what_the_passes_before_it_gave(world: World, post: Post) -> None:
     source = f"""{HEAD}
   - id: again
@@ -269,8 +283,12 @@ async def test_a_file_carries_the_labels_of_who_wrote_it(world: World, post: Pos
     with: {{name: a.md, content: "${{{{ steps.web.output.text }}}}"}}
   - {{id: read, type: tool, tool: files.read, needs: [write], with: {{name: a.md}}}}
 """
-    found = await labels(world, await played(world, source))
+    run_id = await played(world, source)
+    found = await labels(world, run_id)
     assert (found["write"], found["read"]) == ([UNTRUSTED], [UNTRUSTED])
+    (row,) = await world.database.pool.fetch("SELECT labels FROM artifacts")
+    of_calls = {call["name"]: call["labels"] for call in await world.calls(run_id)}
+    assert (row["labels"], of_calls["files.write"], of_calls["files.read"]) == ([UNTRUSTED], [], [UNTRUSTED])
 
 
 async def test_a_second_chance_keeps_the_labels(world: World, post: Post) -> None:
