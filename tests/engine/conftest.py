@@ -307,7 +307,7 @@ async def world(database: Database, tmp_path: Path) -> AsyncIterator[World]:
     settings = Settings(data_dir=tmp_path)
     async with Models(settings) as models:
         blobs = Blobs.in_directory(settings.blob_dir)
-        engine = Engine(database, SilentBell(), payloads=Payloads(blobs))
+        engine = Engine(database, SilentBell(), payloads=Payloads(blobs), policies=PolicyCache(database))
         yield World(engine, project_id, ada, ben, eve, blobs, settings, models)
 
 

@@ -49,6 +49,7 @@ from sparkops.core.payloads import Payloads
 from sparkops.engine.context import Engine
 from sparkops.messenger.app import make_app
 from sparkops.messenger.bell import RedisBell
+from sparkops.runtime.policies import PolicyCache
 
 GZIP_BYTES = 1_024
 REDIS_CONNECTIONS = 32
@@ -179,7 +180,14 @@ async def open_door(settings: Settings) -> AsyncIterator[Door]:
         yield Door(
             settings=settings,
             database=database,
-            engine=Engine(database, bell, settings.lease, settings.run_budget_micros, payloads=payloads),
+            engine=Engine(
+                database,
+                bell,
+                settings.lease,
+                settings.run_budget_micros,
+                payloads=payloads,
+                policies=PolicyCache(database),
+            ),
             redis=redis,
             blobs=blobs,
             signer=signer,

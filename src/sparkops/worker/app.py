@@ -60,9 +60,12 @@ async def open_runtime(
         bell = RedisBell(app, redis, on_work=on_work)
         blobs = open_blobs(settings)
         payloads = Payloads(blobs)
-        engine = Engine(database, bell, settings.lease, settings.run_budget_micros, payloads=payloads)
+        policies = PolicyCache(database)
+        engine = Engine(
+            database, bell, settings.lease, settings.run_budget_micros, payloads=payloads, policies=policies
+        )
         try:
-            yield Runtime(engine, settings, blobs, models, builtin_tools(), PolicyCache(database), bell)
+            yield Runtime(engine, settings, blobs, models, builtin_tools(), policies, bell)
         finally:
             await bell.close()
             await redis.aclose()

@@ -3,6 +3,7 @@
 Over the bare pool: workers do without the ORM.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 from uuid import UUID
@@ -18,16 +19,16 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolC
 
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('artifact:' || $1::uuid::text || ':' || $2, 0))"
 _WRITTEN: Final = (
-    "SELECT id, name, version, media_type, size_bytes, sha256 FROM artifacts WHERE call_id = $1 AND name = $2"
+    "SELECT id, name, version, media_type, size_bytes, sha256, labels FROM artifacts WHERE call_id = $1 AND name = $2"
 )
 _ADD: Final = """
-INSERT INTO artifacts (id, project_id, run_id, step_id, call_id, name, version, media_type, size_bytes, sha256)
+INSERT INTO artifacts (id, project_id, run_id, step_id, call_id, name, version, media_type, size_bytes, sha256, labels)
 SELECT $1, $2, $3, $4, $5, $6,
-       (SELECT coalesce(max(version), 0) + 1 FROM artifacts WHERE run_id = $3 AND name = $6), $7, $8, $9
-RETURNING id, name, version, media_type, size_bytes, sha256
+       (SELECT coalesce(max(version), 0) + 1 FROM artifacts WHERE run_id = $3 AND name = $6), $7, $8, $9, $10
+RETURNING id, name, version, media_type, size_bytes, sha256, labels
 """
 _FIND: Final = """
-SELECT id, name, version, media_type, size_bytes, sha256 FROM artifacts
+SELECT id, name, version, media_type, size_bytes, sha256, labels FROM artifacts
  WHERE project_id = $1 AND run_id = $2 AND name = $3 AND version = coalesce($4, version)
  ORDER BY version DESC LIMIT 1
 """
@@ -45,6 +46,8 @@ class NewFile:
     media_type: str
     size_bytes: int
     sha256: str
+    labels: frozenset[str] = frozenset()
+    """Of its content: all that the step had seen which wrote it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class File:
     media_type: str
     size_bytes: int
     sha256: str
+    labels: Sequence[str]
 
 
 def check_name(name: str) -> None:
@@ -87,7 +91,7 @@ async def record_file(connection: Connection, new: NewFile) -> File:
         _ADD,
         new_id(),
         *(new.project_id, new.run_id, new.step_id, new.call_id),
-        *(new.name, new.media_type, new.size_bytes, new.sha256),
+        *(new.name, new.media_type, new.size_bytes, new.sha256, sorted(new.labels)),
     )
     assert row is not None, "an insert returns its row"
     return File(**row)

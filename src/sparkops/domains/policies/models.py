@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, func, text
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Text, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from sparkops.core.ids import new_id
@@ -43,6 +43,8 @@ class Policy(Base):
     name: Mapped[str]
     active_version: Mapped[int | None]
     latest_version: Mapped[int]
+    subjects: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    """What the rules of the active version are on; kept by a trigger."""
     created_by: Mapped[UUID | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
@@ -50,6 +52,7 @@ class Policy(Base):
     __table_args__ = (
         UniqueConstraint("project_id", "name", postgresql_nulls_not_distinct=True),
         CheckConstraint("active_version BETWEEN 1 AND latest_version", name="active"),
+        Index("ix_policies_on_output", "project_id", postgresql_where=text("'output' = ANY (subjects)")),
     )
 
 

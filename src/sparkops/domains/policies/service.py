@@ -14,9 +14,10 @@ from sparkops.core.principal import Principal
 from sparkops.domains.policies import queries
 from sparkops.domains.policies.document import Approval, Rule, policy_of_rules
 from sparkops.domains.policies.facts import Subject
+from sparkops.domains.policies.format import RuleEffect
 
-ASKED = frozenset({Subject.LLM_CALL, Subject.TOOL_CALL})
-"""What the gate asks about so far."""
+UNASKABLE: Final = frozenset({Subject.RUN_CREATE, Subject.OUTPUT})
+"""Where nobody can be asked for consent: there is no step yet that could wait, or none any more."""
 PROJECT_POLICY: Final = "project"
 """The name of the policy that a project keeps as a plain list of rules."""
 
@@ -75,9 +76,9 @@ def _refuse_what_is_not_kept(rules: Sequence[Rule]) -> None:
 
 
 def _not_kept(rule: Rule) -> list[tuple[str, str]]:
-    unasked = sorted(rule.on - ASKED)
+    unaskable = sorted(rule.on & UNASKABLE) if rule.effect is RuleEffect.REQUIRE_APPROVAL else []
     plain = Approval() if rule.approval is None else replace(rule.approval, expires=None)
     return [
-        *([("on", f"nothing asks about {', '.join(unasked)} yet; use llm.call or tool.call")] if unasked else []),
+        *([("effect", f"nobody can be asked for consent on {', '.join(unaskable)}; use deny")] if unaskable else []),
         *([("approval", "only expires is kept yet")] if plain != Approval() else []),
     ]

@@ -45,8 +45,11 @@ class TransformWith(Closed):
 
 
 class ApprovalWith(Closed):
+    """`vouch` is a value that whoever approves has looked at, and that goes on without labels."""
+
     title: Text
     show: Any = None
+    vouch: Any = None
     expires: Duration = DEFAULT_EXPIRES
 
 

@@ -9,7 +9,7 @@ from sparkops.core.db import LOST_CONNECTION
 from sparkops.core.errors import Invalid, NotFound, TooLarge, Unavailable
 from sparkops.core.json import Json, dumps
 from sparkops.domains.artifacts.files import MAX_NAME_CHARS, File, NewFile, check_name, find_file, record_file
-from sparkops.domains.effects.state import EffectClass
+from sparkops.domains.effects.state import Capability, EffectClass
 from sparkops.runtime.effects import CallFailed
 from sparkops.runtime.tools.base import Tool, ToolContext, ToolResult
 
@@ -41,7 +41,7 @@ async def _read(arguments: Mapping[str, Any], context: ToolContext) -> ToolResul
         raise CallFailed("file-not-text", f"{arguments['name']} is not a text in UTF-8.", retryable=False) from error
     except LOST_CONNECTION as error:
         raise _no_database() from error
-    return ToolResult({**_described(found), "content": content})
+    return ToolResult({**_described(found), "content": content}, labels=frozenset(found.labels))
 
 
 async def _write(arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
@@ -62,6 +62,7 @@ async def _write(arguments: Mapping[str, Any], context: ToolContext) -> ToolResu
         media_type=_media_type(arguments),
         size_bytes=len(data),
         sha256=sha256,
+        labels=context.labels,
     )
     # The row is this tool's own effect, written once per call id, so it is committed here and not by the gate.
     try:
@@ -143,6 +144,7 @@ FILES_READ = Tool(
     },
     effect_class=EffectClass.PURE,
     run=_read,
+    capability=Capability.READ,
 )
 
 FILES_WRITE = Tool(
@@ -174,4 +176,5 @@ FILES_WRITE = Tool(
     },
     effect_class=EffectClass.IDEMPOTENT,
     run=_write,
+    capability=Capability.WRITE,
 )
