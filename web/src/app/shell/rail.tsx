@@ -1,5 +1,16 @@
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
-import { Activity, Bot, CircleHelp, Inbox, type LucideIcon, Power, Scale, ShieldAlert, Workflow, Wrench } from 'lucide-react'
+import {
+  Activity,
+  Bot,
+  CircleHelp,
+  Inbox,
+  type LucideIcon,
+  Power,
+  Scale,
+  ShieldAlert,
+  Workflow,
+  Wrench,
+} from 'lucide-react'
 import { NavLink } from 'react-router'
 import { usePolling } from '@/api/use-live'
 import { openApprovalsQuery } from '@/features/approvals/api'

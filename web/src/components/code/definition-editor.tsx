@@ -15,7 +15,14 @@ type DefinitionEditorProps = {
 }
 
 /** A definition being written, with what is wrong with it below. */
-export function DefinitionEditor({ label, draft, problems, state, onSave, extension }: DefinitionEditorProps) {
+export function DefinitionEditor({
+  label,
+  draft,
+  problems,
+  state,
+  onSave,
+  extension,
+}: DefinitionEditorProps) {
   const editor = useRef<CodeEditorHandle>(null)
   return (
     <div className="flex min-h-0 flex-1 flex-col">

@@ -18,6 +18,10 @@ import type {
 } from '@/api/generated/types.gen'
 
 const WATCH_MS = 500
+const DAY_MS = 86_400_000
+
+/** When a window of so many days begins. */
+export const daysAgo = (days: number): string => new Date(Date.now() - days * DAY_MS).toISOString()
 
 export const backtestKeys = {
   of: (project: string, policy: string | null) => ['backtests', project, policy] as const,
@@ -36,6 +40,8 @@ export const backtestsQuery = (project: string, policy: string) =>
         query: { project, policy, limit: 20 },
         signal,
       }),
+    refetchInterval: ({ state }: { state: { data: ListBacktestsResponse | undefined } }) =>
+      (state.data?.items ?? []).every(isJudged) ? false : WATCH_MS,
   })
 
 /** One backtest; asked for again while it is judged. */

@@ -32,7 +32,17 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   escalate_to: ['owner', 'member'],
   may_edit: ['true', 'false'],
 }
-const FUNCTIONS = ['has(', 'size(', 'startsWith(', 'endsWith(', 'contains(', 'matches(', 'exists(', 'all(', 'filter(']
+const FUNCTIONS = [
+  'has(',
+  'size(',
+  'startsWith(',
+  'endsWith(',
+  'contains(',
+  'matches(',
+  'exists(',
+  'all(',
+  'filter(',
+]
 const WORD = /[\w."-]*$/
 
 /** What may stand at this place of a policy's text; null: nothing that is known. */

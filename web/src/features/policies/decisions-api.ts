@@ -101,10 +101,14 @@ export function useAnswerViolation(project: string, id: string) {
   const queryClient = useQueryClient()
   return useMutation({
     mutationFn: (body: AnswerViolation) =>
-      request<AnswerViolationData, AnswerViolationResponse>('POST', '/api/v1/violations/{violation_id}/notes', {
-        path: { violation_id: id },
-        body,
-      }),
+      request<AnswerViolationData, AnswerViolationResponse>(
+        'POST',
+        '/api/v1/violations/{violation_id}/notes',
+        {
+          path: { violation_id: id },
+          body,
+        },
+      ),
     onSuccess: (answered) => {
       queryClient.setQueryData(violationKeys.one(id), answered)
       return queryClient.invalidateQueries({ queryKey: violationKeys.of(project) })

@@ -3,6 +3,7 @@ import type {
   Change,
   Mode,
   PolicySummary,
+  RecordedDecision,
   RuleEffect,
   Severity,
   Subject,
@@ -10,9 +11,11 @@ import type {
 } from '@/api/generated/types.gen'
 import type { Face } from '@/components/glyph'
 
+// Amber is for what waits for a person now; these tell of the past, or of what a rule would do.
+
 export const OUTCOME_FACE = {
   allow: { label: 'Allowed', tone: 'succeeded' },
-  require_approval: { label: 'Held for approval', tone: 'waiting' },
+  require_approval: { label: 'Held for approval', tone: 'queued' },
   deny: { label: 'Denied', tone: 'denied' },
 } satisfies Record<RuleEffect, Face>
 
@@ -24,9 +27,9 @@ export const EFFECT_WORDS = {
 } satisfies Record<RuleEffect, string>
 
 export const CHANGE_FACE = {
-  stays: { label: 'Stay', tone: 'queued' },
+  stays: { label: 'Stay', tone: 'skipped' },
   newly_denied: { label: 'Newly denied', tone: 'denied' },
-  newly_held: { label: 'Newly held', tone: 'waiting' },
+  newly_held: { label: 'Newly held', tone: 'queued' },
   newly_allowed: { label: 'Newly allowed', tone: 'succeeded' },
   undecidable: { label: 'Undecidable', tone: 'cancelled' },
 } satisfies Record<Change, Face>
@@ -61,4 +64,10 @@ export function standing(policy: Pick<PolicySummary, 'active_version' | 'latest_
   if (policy.mode === 'off') return { label: 'Off', tone: 'skipped' }
   if (policy.mode === 'monitor') return { label: 'Monitors', tone: 'running' }
   return { label: 'In force', tone: 'succeeded' }
+}
+
+/** The rule that decided, and the version of its policy. */
+export function decidedBy(row: Pick<RecordedDecision, 'rule' | 'policy'>): string {
+  if (row.rule === null) return 'The default: no rule matched'
+  return row.policy ? `${row.rule} of ${row.policy.name} v${row.policy.version}` : row.rule
 }
