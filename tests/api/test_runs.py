@@ -154,6 +154,7 @@ async def test_steps_calls_and_files_of_a_run(ann: Person, door: Door) -> None:
     assert (call["step_key"], call["kind"], call["status"]) == ("first", "tool", "waiting_approval")
     assert call["request"] == {"tool": "files.write", "arguments": {"name": "report.md", "content": "# Report"}}
     assert call["decision"] == {
+        "id": str(things.decision_id),
         "outcome": "require_approval",
         "rule": "publish",
         "reason": "Somebody reads it first.",

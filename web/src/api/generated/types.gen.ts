@@ -724,6 +724,10 @@ export type Consequence = {
  */
 export type Decision = {
     /**
+     * Id
+     */
+    id: string;
+    /**
      * Outcome
      */
     outcome: 'allow' | 'deny' | 'require_approval';

@@ -98,7 +98,7 @@ function Tab({ project, tab, policy, mine }: TabProps) {
   const navigate = useNavigate()
   switch (tab) {
     case 'rules':
-      return <RulesView version={policy.latest} />
+      return <RulesView version={policy.latest} active={policy.active_version} />
     case 'edit':
       return mine ? (
         <PolicyEditor

@@ -7,7 +7,7 @@ import { plural } from '@/lib/format'
 import { EFFECT_WORDS, MODE_WORDS, OUTCOME_FACE } from './words'
 
 /** The rules of one version in the order in which they are asked, and its text. */
-export function RulesView({ version }: { version: PolicyVersion }) {
+export function RulesView({ version, active }: { version: PolicyVersion; active: number | null }) {
   return (
     <div className="flex min-h-0 flex-1 max-lg:flex-col max-lg:overflow-y-auto">
       <div className="min-w-0 flex-1 overflow-y-auto">
@@ -26,7 +26,10 @@ export function RulesView({ version }: { version: PolicyVersion }) {
       </div>
       <div className="flex w-[46%] shrink-0 flex-col border-l border-line max-lg:h-[60vh] max-lg:w-full max-lg:border-t max-lg:border-l-0">
         <div className="flex h-9 shrink-0 items-center justify-between border-b border-line px-4">
-          <h2 className="text-dense font-medium text-ink-2">Text of version {version.version}</h2>
+          <h2 className="text-dense font-medium text-ink-2">
+            Text of version {version.version}
+            {version.version === active ? ', in force' : ', not in force'}
+          </h2>
           <CopyButton label="Copy text" text={() => version.source} />
         </div>
         <CodeEditor

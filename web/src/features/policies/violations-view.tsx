@@ -193,7 +193,7 @@ function Detail({ project, violation }: { project: string; violation: ViolationD
           {violation.monitored ? ' The rule only monitors, so it went on.' : ''}
         </p>
       </header>
-      <dl className="grid max-w-3xl grid-cols-[112px_minmax(0,1fr)] gap-x-3 gap-y-1 border-b border-line px-4 py-3">
+      <dl className="grid max-w-3xl grid-cols-[112px_minmax(0,1fr)] gap-x-3 gap-y-1 px-4 pt-3">
         <Fact name="Rule">
           {violation.policy ? (
             <Link className="underline" to={paths.policy(project, violation.policy.id)}>
