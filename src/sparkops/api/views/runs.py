@@ -265,6 +265,7 @@ class FrameList(View):
 class Decision(View):
     """What the policy said to a call, and which rule said it; None: no rule matched."""
 
+    id: UUID
     outcome: Literal["allow", "deny", "require_approval"]
     rule: str | None
     reason: str | None

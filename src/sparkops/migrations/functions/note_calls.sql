@@ -10,7 +10,7 @@ DECLARE
   v_watched uuid[];
 BEGIN
   WITH noted AS (
-    SELECT *, gen_random_uuid() AS decision_id FROM jsonb_to_recordset(p_calls) AS c (
+    SELECT *, engine.new_id() AS decision_id FROM jsonb_to_recordset(p_calls) AS c (
       run_id uuid, project_id uuid, step_id uuid, key text, attempt bigint, id uuid, seq bigint, name text,
       tool_hash text, request_hash text, request jsonb, policy_version bigint, rule text, reason text, facts jsonb,
       policy_id uuid, rule_version bigint, severity text, facts_digest text, monitored jsonb,
