@@ -51,7 +51,7 @@ async def test_changing_the_policy_counts_its_version_up(ann: Person) -> None:
 @pytest.mark.parametrize(
     ("changed", "path"),
     [
-        ({"on": ["run.create"]}, "rules[0].on"),
+        ({"on": ["run.create"], "effect": "require_approval"}, "rules[0].effect"),
         ({"effect": "require_approval", "approval": {"quorum": 2}}, "rules[0].approval"),
         ({"effect": "require_approval", "approval": {"approvers": ["owner"]}}, "rules[0].approval"),
     ],
