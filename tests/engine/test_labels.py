@@ -205,6 +205,19 @@ async def test_a_map_carries_what_its_items_give_and_nothing_more(world: World, 
     assert (found["each[0].ask"], found["each"]) == ([], [])
 
 
+async def test_a_frame_that_ends_as_it_starts_carries_labels_as_others_do(world: World, post: Post) -> None:
+    source = f"""{HEAD}
+  - {{id: web, type: tool, tool: web.read}}
+  - id: each
+    type: map
+    needs: [web]
+    with: {{over: "${{{{ [steps.web.output.text] }}}}"}}
+    steps:
+      - {{id: say, type: transform, with: {{value: "${{{{ item }}}}"}}}}
+"""
+    assert (await labels(world, await played(world, source)))["each"] == [UNTRUSTED]
+
+
 async def test_frames_that_the_database_ends_carry_labels_as_others_do(world: World, post: Post) -> None:
     source = f"""{HEAD}
   - id: each
