@@ -561,6 +561,16 @@ GUARDS: Sequence[Guard] = (
         "gate",
         ("prepare", "IF v_verdicts @? '$[*] ? (@.verdict == \"uncertain\")' THEN", "IF false THEN"),
     ),
+    _guard(
+        "prepare: what was sent since counts",
+        "facts",
+        ("prepare", "(p ->> 'sent_before')::bigint <> (", "0 * (p ->> 'sent_before')::bigint <> 0 * ("),
+    ),
+    _guard(
+        "prepare: what counts is locked before it is looked at",
+        "facts",
+        ("prepare", "PERFORM pg_advisory_xact_lock(hashtextextended('sent/' || v_step.run_id, 0));", ""),
+    ),
     _guard("judge_step: asked to stop", "subjects", ("judge_step", "IF v_step.cancel_requested THEN", "IF false THEN")),
     _guard(
         "judge_step: the rules of today",

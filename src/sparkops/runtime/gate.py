@@ -23,7 +23,7 @@ from sparkops.engine.claim import Claim
 from sparkops.engine.context import Engine
 from sparkops.engine.effects import PolicyChanged, prepare, record
 from sparkops.engine.errors import Fenced, NonDeterministic
-from sparkops.engine.facts import OfRun, read_facts
+from sparkops.engine.facts import COUNTED, SENT, OfRun, read_facts
 from sparkops.runtime.effects import (
     CallFailed,
     Dispatch,
@@ -47,6 +47,8 @@ RESPONSE_TOO_LARGE = "output-too-large"
 """The same words as for a step's output: mostly the one is the other."""
 POLICY_RETRIES = 5
 """Rules that change faster than a call can be judged are a mistake; the step then fails and is retried."""
+COUNT_RETRIES = 500
+"""How often a call is judged again because other steps of the run have sent something: each time one of them has."""
 
 
 class Parked(Exception):
@@ -198,7 +200,8 @@ class RecordedGate:
     async def _prepare(self, numbered: Sequence[tuple[int, Effect]]) -> list[Mapping[str, Any]]:
         """Judge the effects and have them written down; judge again if the rules changed meanwhile."""
         requests = [await self._stored_request(effect) for _, effect in numbered]
-        for _ in range(POLICY_RETRIES):
+        changes = recounts = 0
+        while changes < POLICY_RETRIES and recounts < COUNT_RETRIES:
             rules = await self.policies.get(self.claim.project_id, self.claim.policy_stamp)
             turn = await self._turn(rules, numbered)
             calls = []
@@ -207,9 +210,12 @@ class RecordedGate:
                 calls.append(self._proposal(seq, effect, request, decision))
                 turn.count(effect, decision["outcome"])
             try:
-                return await self._write_down(calls, rules.version)
-            except PolicyChanged:
-                self.policies.forget(self.claim.project_id)
+                return await self._write_down(calls, rules.version, turn.sent_before)
+            except PolicyChanged as changed:
+                recounts += changed.version == rules.version
+                changes += changed.version != rules.version
+                if changed.version != rules.version:
+                    self.policies.forget(self.claim.project_id)
         raise CallFailed("policy-unstable", "The policy of the project kept changing.", retryable=True)
 
     def known(self) -> dict[str, Json]:
@@ -222,15 +228,20 @@ class RecordedGate:
         wanted = frozenset[str]().union(*(rules.unread(effect, facts) for _, effect in numbered))
         if not wanted:
             return Turn(facts)
+        wanted |= {SENT} if wanted & COUNTED else frozenset()
         about = OfRun(self.claim.run_id, self.claim.lease.step_id, [seq for seq, _ in numbered])
         return Turn(facts, await read_facts(self.engine.database.pool, about, wanted))
 
-    async def _write_down(self, calls: Sequence[Mapping[str, Any]], policy_version: int) -> list[Mapping[str, Any]]:
+    async def _write_down(
+        self, calls: Sequence[Mapping[str, Any]], policy_version: int, sent_before: int | None
+    ) -> list[Mapping[str, Any]]:
         """Prepare the calls, also where the database goes away and comes back: nothing has been sent meanwhile."""
         lease = self.claim.lease
 
         async def act(again: bool) -> list[Mapping[str, Any]]:
-            return await prepare(self.engine, lease, calls, policy_version=policy_version, again=again)
+            return await prepare(
+                self.engine, lease, calls, policy_version=policy_version, again=again, sent_before=sent_before
+            )
 
         return await self.trust.insist(act)
 

@@ -3,8 +3,10 @@ LANGUAGE plpgsql AS $$
 -- T_PREPARE. Writes down what a step is about to do and under which decision; only what comes back with the verdict
 -- `send` may leave the process, and only after this has been committed.
 -- p: {step_id, attempt, token, policy_version, again: this attempt got no answer before, calls: [{id, seq, kind, name, tool_hash, request_hash, request,
---     effect_class, bound_micros, approval_id, approval_seconds, title, and what `decide` takes}]}.
--- Returns {verdicts, rings}; or {policy_version} when the rules have changed: judge again, then prepare again.
+--     effect_class, bound_micros, approval_id, approval_seconds, title, and what `decide` takes}], sent_before: what
+--     the run had sent beside these calls, if they were judged by that}.
+-- Returns {verdicts, rings}; or {policy_version} when the rules have changed, or what was sent, where that counts: judge
+-- again, then prepare again.
 -- Raises SF001 (not held any more), SF003 (not what was recorded), SF006 (the run was asked to stop), SF007 (a stop is
 -- in force).
 DECLARE
@@ -24,6 +26,16 @@ BEGIN
   v_policy := engine.policy_stamp(v_step.project_id);
   IF v_policy <> (p ->> 'policy_version')::bigint THEN
     RETURN jsonb_build_object('policy_version', v_policy);
+  END IF;
+  IF p -> 'sent_before' <> 'null' THEN
+    -- Steps that are judged by what the run has sent go one by one. The statement after this one reads a new snapshot.
+    PERFORM pg_advisory_xact_lock(hashtextextended('sent/' || v_step.run_id, 0));
+    IF (p ->> 'sent_before')::bigint <> (
+         SELECT count(*) FROM calls c WHERE c.run_id = v_step.run_id AND c.sends > 0 AND NOT (
+           c.step_id = v_step.id AND c.seq IN (SELECT (a ->> 'seq')::bigint FROM jsonb_array_elements(p -> 'calls') a)))
+    THEN
+      RETURN jsonb_build_object('policy_version', v_policy);
+    END IF;
   END IF;
 
   FOR v_asked IN SELECT * FROM jsonb_array_elements(p -> 'calls') LOOP
