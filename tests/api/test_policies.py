@@ -1,6 +1,7 @@
 """Policies over HTTP: saved with their tests, published, withdrawn; decisions, violations, backtests."""
 
 from typing import Any
+from uuid import UUID
 
 from httpx2 import AsyncClient
 
@@ -59,7 +60,8 @@ async def test_a_policy_is_saved_with_its_tests_and_judges_nothing_yet(ann: Pers
     }
     assert await rules_in_force(door) == before
     listed = (await read(ann.client, "/policies", project="weather"))["items"]
-    assert [(one["name"], one["rules_total"], one["tests_total"]) for one in listed] == [("publishing", 1, 1)]
+    mine = [(one["name"], one["rules_total"], one["tests_total"]) for one in listed if one["project"] == "weather"]
+    assert mine == [("publishing", 1, 1)]
 
 
 async def test_a_second_policy_of_the_same_name_is_refused(ann: Person) -> None:
@@ -198,6 +200,35 @@ async def test_decisions_are_browsed_and_become_tests(ann: Person, door: Door) -
     draft = POLICY.replace(tests, "tests:\n" + found["case_source"])
     verdict = await posted(ann.client, "/policies/validate", {"project": "weather", "source": draft})
     assert verdict["valid"], verdict
+
+
+async def test_a_decision_of_the_past_is_judged_by_the_rules_of_today(ann: Person, door: Door) -> None:
+    things = await make_things(ann, door)
+    path = f"/decisions/{things.decision_id}/today"
+    assert (await read(ann.client, path))["outcome"] == "allow"
+    await posted(ann.client, f"/policies/{things.policy_id}/publish", {"version": 1})
+    today = await read(ann.client, path)
+    assert (today["outcome"], today["same"], today["policy"]["name"]) == ("require_approval", True, "publishing")
+    needs = POLICY.replace("effect:", "when: run.calls > 3, effect:").replace("publishing", "needs")
+    needs = needs[: needs.index("tests:")]
+    policy = (await saved(ann.client, needs))["policy"]
+    await posted(ann.client, f"/policies/{policy['id']}/publish", {"version": 1})
+    today = await read(ann.client, path)
+    assert (today["outcome"], today["lacking"], today["same"]) == (None, ["run.calls"], False)
+
+
+async def test_the_input_of_a_run_is_among_the_facts_of_its_creation(ann: Person, door: Door) -> None:
+    things = await make_things(ann, door)
+    project = (await read(ann.client, "/projects/weather"))["id"]
+    decision_id = await door.database.pool.fetchval(
+        "INSERT INTO policy_decisions (id, project_id, run_id, subject, subject_kind, subject_id, request_hash,"
+        " policy_version, outcome, facts)"
+        " VALUES (engine.new_id(), $1, $2, 'run.create', 'run', $2, 'h', 1, 'allow', '{}') RETURNING id",
+        UUID(project),
+        things.run_id,
+    )
+    found = await read(ann.client, f"/decisions/{decision_id}")
+    assert (found["facts"], found["call_id"]) == ({"input": {"year": 2014}}, None)
 
 
 async def test_a_violation_is_acknowledged_resolved_and_opened_again(ann: Person, bob: Person, door: Door) -> None:
