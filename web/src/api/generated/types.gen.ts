@@ -830,6 +830,34 @@ export type DecisionDetail = {
 };
 
 /**
+ * DecisionToday
+ *
+ * What the rules of today say to the facts of a decision of the past.
+ *
+ * `outcome` null: that depends on facts that were not recorded, which are `lacking`.
+ */
+export type DecisionToday = {
+    /**
+     * Lacking
+     */
+    lacking: Array<string>;
+    outcome: RuleEffect | null;
+    policy: PolicyRef | null;
+    /**
+     * Reason
+     */
+    reason: string | null;
+    /**
+     * Rule
+     */
+    rule: string | null;
+    /**
+     * Same
+     */
+    same: boolean;
+};
+
+/**
  * DoubtfulCall
  *
  * An effect whose outcome nobody knows. `sent_at` is when it was allowed to leave.
@@ -4735,6 +4763,44 @@ export type GetDecisionResponses = {
 };
 
 export type GetDecisionResponse = GetDecisionResponses[keyof GetDecisionResponses];
+
+export type JudgeDecisionTodayData = {
+    body?: never;
+    path: {
+        /**
+         * Decision Id
+         */
+        decision_id: string;
+    };
+    query?: never;
+    url: '/api/v1/decisions/{decision_id}/today';
+};
+
+export type JudgeDecisionTodayErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type JudgeDecisionTodayError = JudgeDecisionTodayErrors[keyof JudgeDecisionTodayErrors];
+
+export type JudgeDecisionTodayResponses = {
+    /**
+     * Successful Response
+     */
+    200: DecisionToday;
+};
+
+export type JudgeDecisionTodayResponse = JudgeDecisionTodayResponses[keyof JudgeDecisionTodayResponses];
 
 export type ListReceivedEventsData = {
     body?: never;
