@@ -18,6 +18,7 @@ from sparkops.core.principal import Principal
 from sparkops.domains.runs.state import RunStatus, StepStatus
 from sparkops.domains.workflows.definition import validate_input
 from sparkops.engine.admission import admit_after
+from sparkops.engine.budgets import check_forecast
 from sparkops.engine.context import Engine, call
 from sparkops.engine.displace import DISPLACES, displace
 from sparkops.engine.document import Inputs, limit_of, run_document, store_input
@@ -27,11 +28,16 @@ from sparkops.engine.pins import pin_names
 _VERSION = """
 SELECT v.id, v.version, v.workflow_id, p.id AS project_id, r.id AS first_run, r.idem_hash,
        p.max_running_runs IS NOT NULL OR w.max_running_runs IS NOT NULL OR EXISTS (
-         SELECT 1 FROM halts h WHERE h.scope_id = w.id AND h.kind = 'pause' AND h.released_at IS NULL) AS limited
+         SELECT 1 FROM halts h WHERE h.scope_id = w.id AND h.kind = 'pause' AND h.released_at IS NULL) AS limited,
+       d.counted, d.forecast
   FROM projects p JOIN workflows w ON w.project_id = p.id AND w.name = $3
   JOIN memberships m ON m.project_id = p.id AND m.user_id = $2
   JOIN workflow_versions v ON v.workflow_id = w.id AND v.version = coalesce($4, w.latest_version)
   LEFT JOIN runs r ON r.project_id = w.project_id AND r.idem_key = $5
+  CROSS JOIN LATERAL (
+    SELECT coalesce(bool_or(limit_runs IS NOT NULL), false) AS counted,
+           coalesce(bool_or(admission IS NOT NULL), false) AS forecast
+      FROM budget_definitions WHERE archived_at IS NULL AND (project_id = p.id OR project_id IS NULL)) d
  WHERE p.{key} = $1
 """
 _BY_ID, _BY_SLUG = _VERSION.format(key="id"), _VERSION.format(key="slug")
@@ -67,6 +73,8 @@ class RunRequest:
     trigger: str = "api"
     priority: int | None = None
     """-1 high, 0 normal, 1 low; None: as the workflow says."""
+    confirm_budget: bool = False
+    """It is wanted although a budget asks whether it should be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +117,7 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
         InputTooLarge: put what is large where the steps can read it, and give its address as input.
         IdempotencyMismatch: the key was used for another request.
         ConcurrencyFull: the workflow rejects what would have to queue; nothing was written.
+        OverBudget: a budget has no room for one more run, or for what it is expected to cost; nothing was written.
         Unavailable: the outcome is unknown, or a large input could not be written; try again with the same key.
     """
     pool = engine.database.pool
@@ -124,6 +133,10 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
         return repeated(found["first_run"], found["idem_hash"], _request_hash(request))
     graph = await engine.graphs.get(pool, found["id"])
     project_id: UUID = found["project_id"]
+    if found["forecast"]:
+        await check_forecast(
+            pool, principal, project_id, found["workflow_id"], found["id"], confirmed=request.confirm_budget
+        )
     inputs = await store_input(engine, project_id, validate_input(graph.definition, request.input))
     document = await run_document(
         engine,
@@ -143,6 +156,8 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
         limit_micros=limit_of(engine, graph, request.budget_micros),
         actor=f"user:{principal.user_id}",
         limited=found["limited"],
+        budgeted=found["counted"],
+        confirmed=request.confirm_budget,
     )
     answer = await _write(engine, graph, document)
     begun = _begun(graph, found["version"], inputs, document, answer) if answer["created"] else None
@@ -165,7 +180,7 @@ async def _write(engine: Engine, graph: Graph, document: Mapping[str, Any]) -> M
     try:
         # What has to be counted takes the locks of its limits, first and in their order, and what belongs to a step
         # takes that of the step: it goes alone.
-        limited = "when_full" in document or "parent" in document
+        limited = bool({"when_full", "parent", "budgeted"} & document.keys())
         writing = call(engine.database.pool, "accept", document) if limited else engine.accepts.add(document)
         answer: Mapping[str, Any] = await writing
     except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):

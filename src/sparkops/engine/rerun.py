@@ -77,6 +77,7 @@ async def start_rerun(engine: Engine, principal: Principal, run_id: UUID, reques
         },
         limit_micros=limit_of(engine, draft.graph, asked),
         actor=f"user:{principal.user_id}",
+        confirmed=request.confirm_budget,
         origin=await _origin(engine, draft, request),
     )
     return await accept_document(engine, draft.graph, document)

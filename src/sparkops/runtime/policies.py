@@ -18,13 +18,16 @@ from sparkops.runtime.effects import Effect
 
 _RULES = """
 SELECT engine.policy_stamp(p.id) AS version, p.default_effect,
+       EXISTS (SELECT 1 FROM budget_definitions d
+                WHERE (d.project_id = p.id OR d.project_id IS NULL) AND d.archived_at IS NULL
+                  AND d.limit_calls IS NOT NULL) AS counts_calls,
        (SELECT coalesce(jsonb_agg(jsonb_build_object('id', y.id, 'version', y.active_version, 'document', v.document)
                                   ORDER BY y.project_id IS NOT NULL, y.name), '[]')
           FROM policies y JOIN policy_versions v ON v.policy_id = y.id AND v.version = y.active_version
          WHERE y.project_id = p.id OR y.project_id IS NULL) AS policies
   FROM projects p WHERE p.id = $1
 """
-_SPENT = "SELECT spent_micros FROM budgets WHERE scope = 'run' AND scope_id = $1"
+_SPENT = "SELECT spent_micros FROM budgets WHERE definition_id IS NULL AND scope_id = $1"
 _SUBJECTS: Final = {CallKind.LLM: Subject.LLM_CALL, CallKind.TOOL: Subject.TOOL_CALL}
 COST: Final = "run.cost_micros"
 """The fact that is read from the database before a decision, if a rule asks for it."""
@@ -42,6 +45,8 @@ class Rules:
 
     version: int
     policies: PolicySet
+    counts_calls: bool = False
+    """A budget limits calls, so that each is written down before it is made, also if it costs nothing."""
 
     def asks_cost(self, effect: Effect, facts: Mapping[str, Json]) -> bool:
         """Say whether a rule about this effect mentions what the run has spent."""
@@ -84,11 +89,13 @@ class PolicyCache:
         rules = self._rules.get(project_id)
         if rules is None:
             row = await self._pool.fetchrow(_RULES, project_id)
-            version, effect, listed = (
-                (row["version"], row["default_effect"], row["policies"]) if row else (0, RuleEffect.ALLOW, [])
+            version, effect, listed, counts = (
+                (row["version"], row["default_effect"], row["policies"], row["counts_calls"])
+                if row
+                else (0, RuleEffect.ALLOW, [], False)
             )
             sources = [await self._source(each) for each in listed]
-            rules = self._rules[project_id] = Rules(version, PolicySet(sources, RuleEffect(effect)))
+            rules = self._rules[project_id] = Rules(version, PolicySet(sources, RuleEffect(effect)), counts)
         return rules
 
     async def _source(self, stored: Mapping[str, Any]) -> Source:

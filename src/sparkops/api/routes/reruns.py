@@ -20,7 +20,7 @@ from sparkops.engine.rerun_plan import Cost, Plan, PlannedStep, plan_rerun
 router = APIRouter(prefix="/runs/{run_id}", tags=["runs"])
 
 _RETRY, _RERUN = views.Retry(), views.Rerun()
-_REFUSALS = problems(404, 409, 413, 503)
+_REFUSALS = problems(403, 404, 409, 413, 503)
 
 IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=200)]
 
@@ -97,6 +97,7 @@ async def retry_run(
         keep_calls=body.keep_calls,
         repeat_doubtful=body.repeat_doubtful,
         budget_micros=body.budget_micros,
+        confirm_budget=body.confirm_budget,
         idem_key=idempotency_key,
     )
     return await _start(door, principal, run_id, request, response)
@@ -145,6 +146,7 @@ def _request(kind: SourceKind, body: views.Rerun, start: str | None, idem_key: s
         input=body.input,
         repeat_doubtful=body.repeat_doubtful,
         budget_micros=body.budget_micros,
+        confirm_budget=body.confirm_budget,
         idem_key=idem_key,
     )
 

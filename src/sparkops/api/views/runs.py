@@ -133,6 +133,8 @@ class NewRun(Body):
     budget_micros: Annotated[int, Field(ge=0, le=MAX_MICROS)] | None = None
     priority: Priority | None = None
     """None: as the workflow says."""
+    confirm_budget: bool = False
+    """It is wanted although a budget asks: after the problem `budget-exceeded` with the action `require_approval`."""
 
     model_config = Body.model_config | {"str_strip_whitespace": False}
 
