@@ -41,10 +41,21 @@ BODIES: dict[str, dict[str, Any]] = {
     "reject": {"reason": "no"},
     "resolveStep": {"answer": "fail", "evidence": "asked", "call_id": str(uuid4())},
     "forkRun": {"from": "first"},
+    "defineBudget": {
+        "project": "weather",
+        "name": "spending",
+        "scope": "project",
+        "period": "month",
+        "limit_micros": 5_000_000,
+    },
+    "changeBudget": {"name": "spending", "limit_micros": 6_000_000},
     "planRerunWithInput": {"kind": "fork", "from": "first"},
 }
 NO_VALUE = "0" * 64
-QUERIES: dict[str, dict[str, str]] = {"getRerunPlan": {"kind": "fork", "from": "first"}}
+QUERIES: dict[str, dict[str, str]] = {
+    "getRerunPlan": {"kind": "fork", "from": "first"},
+    "getRunForecast": {"workflow": "report"},
+}
 Operation = tuple[str, str, dict[str, Any]]
 
 
@@ -75,7 +86,7 @@ async def test_every_route_but_the_open_ones_refuses_an_unauthenticated_caller(
             for name in ("agent_id", "approval_id", "artifact_id", "entry_id", "halt_id", "run_id", "step_id")
         }
         values |= {"tool_id": str(uuid4()), "workflow_id": str(uuid4()), "slug": "weather", "version": "1"}
-        values |= {"sha256": NO_VALUE}
+        values |= {"sha256": NO_VALUE, "budget_id": str(uuid4()), "window_id": str(uuid4())}
         answer = await send(anonymous, (method, path, operation), values)
         if operation["operationId"] in OPEN:
             continue

@@ -393,12 +393,12 @@ async def test_the_tokens_of_a_lost_answer_are_presumed_used(world: World) -> No
 
 async def test_where_calls_are_limited_free_and_local_ones_count_too(world: World) -> None:
     shared = await budget(world, limit_calls=1)
-    two = "version: 1\nname: two\nsteps:\n  - {id: a, type: tool, tool: noop}\n  - {id: b, type: tool, tool: noop, needs: [a]}\n"
+    two = ONE_STEP + "  - {id: after, type: tool, tool: noop, needs: [only]}\n"
     run_id = await world.run(await world.workflow(two))
     await world.work_until(run_id)
     steps = await world.steps(run_id)
-    assert (steps["a"]["status"], steps["b"]["status"]) == ("succeeded", "failed")
-    assert steps["b"]["error"]["code"] == "budget-exceeded"
+    assert (steps["only"]["status"], steps["after"]["status"]) == ("succeeded", "failed")
+    assert steps["after"]["error"]["code"] == "budget-exceeded"
     assert (await windows(world, shared))[0]["calls"] == 1
 
 

@@ -122,7 +122,7 @@ INVARIANTS: Sequence[Invariant] = (
     ),
     Invariant(
         "budget-sums",
-        "What a budget says is held and spent is the sum of its holds and of its ledger, in money, tokens, calls, runs.",
+        "What a budget says is held and spent is the sum of its holds and of its ledger: money, tokens, calls, runs.",
         """
         SELECT b.id AS subject, b.reserved_micros, b.spent_micros, b.reserved_tokens, b.spent_tokens, b.calls, b.runs
           FROM budgets b
@@ -156,7 +156,8 @@ INVARIANTS: Sequence[Invariant] = (
         """
         SELECT c.id AS subject, c.status, c.cost_micros FROM calls c
          WHERE c.cost_micros <> (SELECT coalesce(sum(l.amount_micros), 0) FROM ledger_entries l
-                                   JOIN budgets b ON b.id = l.budget_id AND b.scope_id = c.run_id AND b.definition_id IS NULL
+                                   JOIN budgets b ON b.id = l.budget_id AND b.definition_id IS NULL
+                                                 AND b.scope_id = c.run_id
                                   WHERE l.run_id = c.run_id AND l.call_id = c.id)
             OR c.status <> 'prepared' AND EXISTS (SELECT 1 FROM reservations v
                                                    WHERE v.call_id = c.id AND v.status = 'held')

@@ -203,8 +203,8 @@ def _budget(row: Mapping[str, Any], principal: Principal) -> views.Budget:
     )
 
 
-def _limits(row: Mapping[str, Any]) -> views.Limits:
-    return views.Limits(
+def _limits(row: Mapping[str, Any]) -> views.BudgetLimits:
+    return views.BudgetLimits(
         money_micros=row["limit_micros"], tokens=row["limit_tokens"], calls=row["limit_calls"], runs=row["limit_runs"]
     )
 

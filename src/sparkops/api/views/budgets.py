@@ -22,7 +22,7 @@ class BudgetTerms(Terms):
     """What a budget allows from now on."""
 
 
-class Limits(View):
+class BudgetLimits(View):
     """How much a budget allows; null: any amount."""
 
     money_micros: int | None
@@ -54,7 +54,7 @@ class BudgetWindow(View):
     starts_at: datetime | None
     ends_at: datetime | None
     """When it begins anew; null: no time ends it."""
-    limits: Limits
+    limits: BudgetLimits
     spent_micros: int
     held_micros: int
     """What calls that are under way may cost at most."""
@@ -76,7 +76,7 @@ class Budget(View):
     """None: each member of the scope has a budget of its own."""
     period: Period
     time_zone: str
-    limits: Limits
+    limits: BudgetLimits
     thresholds: list[BudgetThreshold]
     admission: Admission | None
     admission_by: AdmissionBy

@@ -24,7 +24,7 @@ class Price(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """A price that an operator or a definition states, for cached and reasoning tokens too, or they cost what others do."""
+    """A price that an operator or a definition states, of cached and reasoning tokens too where it says so."""
 
     price: StatedPrice
 

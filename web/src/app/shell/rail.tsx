@@ -1,5 +1,15 @@
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
-import { Activity, Bot, CircleHelp, Inbox, type LucideIcon, Power, Workflow, Wrench } from 'lucide-react'
+import {
+  Activity,
+  Bot,
+  CircleHelp,
+  Inbox,
+  type LucideIcon,
+  Power,
+  Wallet,
+  Workflow,
+  Wrench,
+} from 'lucide-react'
 import { NavLink } from 'react-router'
 import { usePolling } from '@/api/use-live'
 import { openApprovalsQuery } from '@/features/approvals/api'
@@ -32,7 +42,10 @@ const GROUPS: ReadonlyArray<{ label: string; items: readonly Item[] }> = [
   },
   {
     label: 'Govern',
-    items: [{ label: 'Control', icon: Power, to: paths.control }],
+    items: [
+      { label: 'Budgets', icon: Wallet, to: paths.budgets },
+      { label: 'Control', icon: Power, to: paths.control },
+    ],
   },
 ]
 

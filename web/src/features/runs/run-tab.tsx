@@ -4,6 +4,7 @@ import { ProblemPanel } from '@/components/problem-panel'
 import { Empty, SkeletonRows } from '@/components/states'
 import { ArtifactsView } from './artifacts-view'
 import { CallsView } from './calls-view'
+import { CostsView } from './costs-view'
 import { EventsView } from './events-view'
 import { IoView } from './io-view'
 import { Messages } from './messages'
@@ -51,6 +52,8 @@ export function RunTab({ tab, run, steps, calls, selection, onSelect, poll }: Ru
       )
     case 'messages':
       return <Messages calls={calls.data} />
+    case 'cost':
+      return <CostsView run={run} poll={poll} />
     case 'artifacts':
       return <ArtifactsView runId={run.id} />
     case 'io':
