@@ -115,7 +115,7 @@ function ForWhom({ project, draft, admin, onChange }: PartProps & { project: str
   const named =
     draft.scope === 'workflow' ? workflows.data?.items : draft.scope === 'agent' ? agents.data?.items : []
   return (
-    <div className="grid grid-cols-2 gap-3">
+    <div className="grid grid-cols-2 items-start gap-3">
       <Field label="For">
         {(wiring) => (
           <Select
@@ -190,7 +190,7 @@ const LIMITS = [
 
 function Limits({ draft, errors, onChange }: PartProps & { errors: ReadonlyMap<string, string> }) {
   return (
-    <fieldset className="grid grid-cols-2 gap-3">
+    <fieldset className="grid grid-cols-2 items-start gap-3">
       <legend className="mb-1 font-medium">Limits</legend>
       {LIMITS.map(([kind, label, mode]) => (
         <Field key={kind} label={label} error={errors.get(kind)}>

@@ -10,7 +10,7 @@ import { SkeletonRows } from '@/components/states'
 import { Button } from '@/components/ui/button'
 import { Dialog, DialogActions, DialogBody } from '@/components/ui/dialog'
 import { toast } from '@/components/ui/toast'
-import { formatMoney, plural, shortId } from '@/lib/format'
+import { formatAbsolute, formatMoney, plural, shortId } from '@/lib/format'
 import { paths } from '@/lib/paths'
 import { courseQuery, noticesQuery, useArchiveBudget, useChangeBudget, windowsQuery } from './api'
 import { BudgetForm } from './budget-form'
@@ -235,7 +235,7 @@ const HISTORY: ReadonlyArray<Column<BudgetWindow>> = [
     id: 'period',
     header: 'Period',
     width: '220px',
-    cell: (one) => (one.starts_at ? <Moment at={one.starts_at} /> : 'Without end'),
+    cell: (one) => (one.starts_at ? `From ${formatAbsolute(one.starts_at)}` : 'Without end'),
   },
   { id: 'member', header: 'For', width: '18%', cell: (one) => one.member?.name ?? '' },
   {

@@ -22,9 +22,10 @@ export function CourseChart({ course }: { course: BudgetCourse }) {
   const most = Math.max(lastPoint.micros, limit ?? 0, forecast?.micros ?? 0, 1) * 1.08
   const x = (at: number) => LEFT + ((at - since) / Math.max(until - since, 1)) * (WIDTH - LEFT - 8)
   const y = (micros: number) => TOP + (1 - micros / most) * (HEIGHT - TOP - BOTTOM)
+  // What was spent within a part of the period was not spent before it.
   const line = [
     `M${x(since)},${y(0)}`,
-    ...points.map((one) => `L${x(Date.parse(one.at))},${y(one.micros)}`),
+    ...points.map((one) => `H${x(Date.parse(one.at))}V${y(one.micros)}`),
   ].join('')
   const area = `${line}L${x(Date.parse(lastPoint.at))},${y(0)}Z`
   const told = `${formatMoney(lastPoint.micros)} spent by ${formatAbsolute(lastPoint.at)}${

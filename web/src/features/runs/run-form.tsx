@@ -47,7 +47,7 @@ export function RunForm({ workflow, heading, onClose, onStarted }: RunFormProps)
       version: workflow.latest.version,
       input: input.value,
       budget_micros: limit.micros,
-      confirm_budget: confirmed,
+      ...(confirmed ? { confirm_budget: true } : {}),
     }
     const body = JSON.stringify(run)
     const key = body === sent.body ? sent.key : randomKey()

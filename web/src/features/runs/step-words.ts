@@ -35,7 +35,7 @@ export function waitWords({ waiting_for, wake_at }: Pick<Step, 'waiting_for' | '
     return `for ${waiting_for.event}`
   }
   if (waiting_for?.kind === 'budget' && typeof waiting_for.name === 'string') {
-    return `for the budget ${waiting_for.name}`
+    return `for ${waiting_for.name}`
   }
   return waiting_for?.kind === 'timer' && wake_at !== null ? `until ${formatClock(wake_at)}` : null
 }
