@@ -52,11 +52,15 @@ COUNT_RETRIES = 500
 
 
 class Parked(Exception):
-    """The step cannot go on by itself: it waits for these approvals, or (none given) is uncertain."""
+    """The step cannot go on by itself: it waits for these approvals, or for this budget, or else is uncertain.
 
-    def __init__(self, approvals: Sequence[UUID] = ()) -> None:
+    `budget` is what `wait_for_budget` takes.
+    """
+
+    def __init__(self, approvals: Sequence[UUID] = (), budget: Mapping[str, Json] | None = None) -> None:
         super().__init__("the step is parked")
         self.approvals = tuple(approvals)
+        self.budget = budget
 
 
 class NotAhead(Exception):
@@ -107,7 +111,7 @@ class RecordedGate:
         """Take the effects of one turn through the gate; the outcomes come in the same order.
 
         Raises:
-            Parked: the step waits for a person; what was allowed has been done and recorded.
+            Parked: the step waits for a person or a budget; what was allowed has been done and recorded.
             Fenced, CancelRequested, Halted: this attempt must stop.
             NonDeterministic: an earlier attempt did something else at this place.
             CallFailed: a request is too large, or the rules keep changing; nothing was sent.
@@ -142,8 +146,9 @@ class RecordedGate:
             ]
         )
         waiting = [UUID(verdict["approval_id"]) for verdict in verdicts if verdict["verdict"] == "waiting"]
-        if waiting:
-            raise Parked(waiting)
+        budget = next((verdict["waits_for"] for verdict in verdicts if verdict["verdict"] == "budget"), None)
+        if waiting or budget:
+            raise Parked(waiting, budget)
         return [
             sent[verdict["seq"]] if verdict["verdict"] == "send" else await self._outcome(verdict)
             for verdict in verdicts
@@ -183,7 +188,7 @@ class RecordedGate:
             return None
         rules = await self.policies.get(self.claim.project_id, self.claim.policy_stamp)
         facts = self.known()
-        if rules.unread(effect, facts):
+        if rules.counts_calls or rules.unread(effect, facts):
             return None
         request = await self._stored_request(effect)
         proposal = self._proposal(seq, effect, request, rules.decide(effect, facts))
@@ -269,6 +274,8 @@ class RecordedGate:
             "request_hash": request.hash,
             "effect_class": effect.effect_class,
             "bound_micros": effect.bound_micros,
+            "bound_tokens": effect.bound_tokens,
+            "agent": effect.facts.get("agent.name"),
             "approval_id": str(new_id()),
             "approval_seconds": APPROVAL_SECONDS,
             "title": f"{effect.facts.get('agent.name') or self.claim.key} asks to use {effect.name}",
