@@ -128,6 +128,7 @@ async def test_a_run_that_a_policy_met_shows_why_and_its_decision_becomes_a_test
         decision = page.get_by_role("complementary", name="Decision")
         await seen(decision.get_by_text("Programs are not kept here."))
         await seen(decision.get_by_role("region", name="Facts").get_by_text("worm.exe"))
+        await seen(decision.get_by_text("the same, by programs"))
         await picture(page, "run-policy-light")
 
         await decision.get_by_role("button", name="Make a test of no-worms").click()
