@@ -222,15 +222,15 @@ def _ended(claim: Claim, gate: RecordedGate, status: StepStatus, **how: Any) -> 
         results=gate.unrecorded,
         noted=gate.noted,
         policy_version=gate.policy_version,
-        labels=_new_labels(claim, gate, status),
+        labels=_new_labels(gate, status),
         **how,
     )
 
 
-def _new_labels(claim: Claim, gate: RecordedGate, status: StepStatus) -> frozenset[str] | None:
+def _new_labels(gate: RecordedGate, status: StepStatus) -> frozenset[str] | None:
     """Return the labels of the step as it ends here; None where its row has just these, or it has not ended."""
     labels = gate.labels.out if status is StepStatus.SUCCEEDED else frozenset(gate.labels.seen)
-    return None if status is StepStatus.READY or labels == frozenset(claim.labels) else labels
+    return None if status is StepStatus.READY or labels == gate.labels.kept else labels
 
 
 def _error(refused: SparkOpsError) -> dict[str, Any]:

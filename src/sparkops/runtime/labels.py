@@ -9,8 +9,10 @@ from sparkops.engine.graph import Node
 class Labels:
     """`seen` grows with every answer that comes in; what goes out carries all of it, unless something else is said."""
 
-    def __init__(self, seen: Iterable[str] = ()) -> None:
+    def __init__(self, seen: Iterable[str] = (), kept: Iterable[str] = ()) -> None:
         self.seen = set(seen)
+        self.kept = frozenset(kept)
+        """Those that the step's row has now."""
         self._out: frozenset[str] | None = None
 
     def hand_out(self, labels: Iterable[str]) -> None:
@@ -28,4 +30,4 @@ def labels_of(claim: Claim, node: Node) -> Labels:
     seen = {*claim.labels, *(claim.input_labels if node.reads_input else ())}
     for view in claim.steps.values():
         seen.update(view.get("labels", ()))
-    return Labels(seen)
+    return Labels(seen, claim.labels)

@@ -20,6 +20,7 @@ async def run_loop(attempt: Attempt) -> Json:
             seen = attempt.gate.labels.seen
             seen.update(() if last is None else last.labels)  # the next pass sees the output of this one
             await expand_loop(attempt.engine, attempt.claim, attempt.node, previous, passes, labels=seen)
+            attempt.gate.labels.kept = frozenset(seen)
         went_on(await wait_for_frames(attempt.engine, attempt.claim))
 
 

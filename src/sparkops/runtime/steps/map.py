@@ -36,6 +36,7 @@ async def _expand(attempt: Attempt, stand: Standing | None) -> None:
         expanded, sent = 0 if stand is None else stand.expanded, time.monotonic()
         seen = attempt.gate.labels.seen
         there = await expand_map(attempt.engine, attempt.claim, attempt.node, items, expanded, labels=seen)
+        attempt.gate.labels.kept = frozenset(seen)
         if there > expanded:
             attempt.gate.trust.renew(sent, attempt.engine.lease.total_seconds())
         stand = await standing(attempt.engine, attempt.step_id)
