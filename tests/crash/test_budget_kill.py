@@ -46,19 +46,19 @@ class Caller:
     async def work(self, turns: int) -> None:
         for seq in range(1, turns + 1):
             bound = self._random.randint(1, 100)
-            asked = proposal(seq, bound_micros=bound, bound_tokens=bound)
-            (verdict,) = await self._insist(partial(self._prepare, asked))
+            verdict = await self._insist(partial(self._prepare, proposal(seq, bound_micros=bound, bound_tokens=bound)))
             if verdict["verdict"] == "send":
                 self.let_in += 1
                 cost = self._random.choice([0, bound // 2, bound, None])
-                told = result(verdict["call_id"], cost=cost, usage={"input_tokens": bound, "output_tokens": 0})
-                await self._insist(partial(self._record, told))
-
-    async def _record(self, told: dict[str, Any], _again: bool) -> None:
-        await record(self._engine, self._claim.lease, [told])
+                usage = {"input_tokens": bound, "output_tokens": 0}
+                await self._insist(partial(self._record, result(verdict["call_id"], cost=cost, usage=usage)))
 
     async def _prepare(self, asked: dict[str, Any], again: bool) -> Any:
-        return await prepare(self._engine, self._claim.lease, [asked], policy_version=self._policy, again=again)
+        answer = await prepare(self._engine, self._claim.lease, [asked], policy_version=self._policy, again=again)
+        return answer[0]
+
+    async def _record(self, told: dict[str, Any], again: bool) -> None:
+        await record(self._engine, self._claim.lease, [told])
 
     async def _insist(self, act: Callable[[bool], Awaitable[Any]]) -> Any:
         again = False

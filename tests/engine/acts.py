@@ -12,7 +12,7 @@ from sparkops.domains.runs.state import StepStatus
 from sparkops.engine.claim import Claim
 from sparkops.engine.complete import Completion, Ended, complete, end_attempt
 from sparkops.engine.context import Engine, Worker
-from sparkops.engine.effects import prepare, record
+from sparkops.engine.effects import PolicyChanged, prepare, record
 from sparkops.runtime.attempt import Waiting, execute
 from sparkops.runtime.trust import Trust
 from tests.engine.conftest import World
@@ -52,10 +52,17 @@ def proposal(seq: int = 1, **changed: Any) -> dict[str, Any]:
     }
 
 
-async def prepared(world: World | Engine, claim: Claim, *calls: Mapping[str, Any], policy: int = 1) -> Any:
-    """Prepare these calls (or the default one) and return the verdicts."""
+async def prepared(world: World | Engine, claim: Claim, *calls: Mapping[str, Any], policy: int | None = None) -> Any:
+    """Prepare these calls (or the default one) and return the verdicts; judged again where the rules have changed,
+    unless it is said under which they were judged."""
     engine = world.engine if isinstance(world, World) else world
-    return await prepare(engine, claim.lease, list(calls) or [proposal()], policy_version=policy)
+    asked = list(calls) or [proposal()]
+    try:
+        return await prepare(engine, claim.lease, asked, policy_version=policy or 1)
+    except PolicyChanged as changed:
+        if policy is not None:
+            raise
+        return await prepare(engine, claim.lease, asked, policy_version=changed.version)
 
 
 def result(call_id: str | UUID, status: str = "done", *, cost: int | None = 0, **more: Any) -> dict[str, Any]:

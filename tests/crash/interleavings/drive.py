@@ -13,14 +13,14 @@ from sparkops.engine.cancel import cancel_run
 from sparkops.engine.claim import Claim
 from sparkops.engine.complete import Ended, complete, end_attempt
 from sparkops.engine.context import Worker
-from sparkops.engine.effects import prepare, record
+from sparkops.engine.effects import record
 from sparkops.engine.pause import NotResumable, resume_run
 from sparkops.engine.sweep import sweep
 from sparkops.engine.wait import ask, wait_for_approvals
 from sparkops.runtime.attempt import execute
 from sparkops.runtime.trust import Trust
 from tests.crash.interleavings.cases import COST, Case, question
-from tests.engine.acts import result
+from tests.engine.acts import prepared, result
 from tests.engine.conftest import World
 
 ROUNDS = 40
@@ -100,7 +100,7 @@ async def _approval(world: World, held: Claim) -> Ended | None:
 
 async def _call(world: World, held: Claim, case: Case, seq: int) -> bool:
     """Take one call through the gate; False if the step may not go on."""
-    (verdict,) = await prepare(world.engine, held.lease, [case.proposal(seq)], policy_version=1)
+    (verdict,) = await prepared(world, held, case.proposal(seq))
     if verdict["verdict"] == "uncertain":
         await advance_run(world.engine, held.run_id)
         return False

@@ -1,6 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
 import { useParams } from 'react-router'
-import { usePolling } from '@/api/use-live'
 import { Page, PageHeader } from '@/components/page'
 import { ProblemPanel } from '@/components/problem-panel'
 import { SkeletonRows } from '@/components/states'
@@ -8,11 +7,12 @@ import { budgetQuery } from '@/features/budgets/api'
 import { BackToBudgets } from '@/features/budgets/budget-list'
 import { BudgetActions, BudgetFacts, BudgetView } from '@/features/budgets/budget-view'
 
+/** Nothing live tells of budgets. */
 const POLL_MS = 5000
 
 export default function BudgetPage() {
   const { project = '', budgetId = '' } = useParams()
-  const budget = useQuery({ ...budgetQuery(budgetId), refetchInterval: usePolling(POLL_MS) })
+  const budget = useQuery({ ...budgetQuery(budgetId), refetchInterval: POLL_MS })
   if (budget.isError && !budget.data) {
     return <ProblemPanel error={budget.error} onRetry={() => void budget.refetch()} />
   }

@@ -1,4 +1,10 @@
-import { infiniteQueryOptions, queryOptions, useMutation, useQueryClient } from '@tanstack/react-query'
+import {
+  infiniteQueryOptions,
+  keepPreviousData,
+  queryOptions,
+  useMutation,
+  useQueryClient,
+} from '@tanstack/react-query'
 import { request } from '@/api/client'
 import type {
   ArchiveBudgetData,
@@ -21,6 +27,7 @@ import type {
   ListBudgetWindowsData,
   ListBudgetWindowsResponse,
   NewBudgetBody,
+  RunStatus,
 } from '@/api/generated/types.gen'
 
 const KEY = ['budgets'] as const
@@ -96,9 +103,11 @@ export const noticesQuery = (id: string) =>
     getNextPageParam: (page) => page.next_cursor,
   })
 
-export const costsQuery = (runId: string) =>
+/** What a run has cost; read once more when it stands otherwise. */
+export const costsQuery = (runId: string, status: RunStatus) =>
   queryOptions({
-    queryKey: ['run', runId, 'costs'],
+    queryKey: ['run', runId, 'costs', status],
+    placeholderData: keepPreviousData,
     queryFn: ({ signal }) =>
       request<GetRunCostsData, GetRunCostsResponse>('GET', '/api/v1/runs/{run_id}/costs', {
         path: { run_id: runId },

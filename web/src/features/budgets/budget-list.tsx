@@ -1,7 +1,6 @@
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { Link } from 'react-router'
 import type { Budget } from '@/api/generated/types.gen'
-import { usePolling } from '@/api/use-live'
 import { type Column, DataTable } from '@/components/data-table'
 import { Moment } from '@/components/moment'
 import { ProblemPanel } from '@/components/problem-panel'
@@ -13,6 +12,7 @@ import { budgetsQuery } from './api'
 import { FillBar } from './fill-bar'
 import { allows, amount, fullest, PERIODS, percent, share, steps, whom } from './words'
 
+/** Nothing live tells of budgets. */
 const POLL_MS = 5000
 
 const COLUMNS: ReadonlyArray<Column<Budget>> = [
@@ -49,7 +49,7 @@ type BudgetListProps = { project: string; archived: boolean; onNew: () => void }
 
 /** The budgets that hold for a project, each with its fullest window. */
 export function BudgetList({ project, archived, onNew }: BudgetListProps) {
-  const found = useInfiniteQuery({ ...budgetsQuery(project, archived), refetchInterval: usePolling(POLL_MS) })
+  const found = useInfiniteQuery({ ...budgetsQuery(project, archived), refetchInterval: POLL_MS })
   if (found.isError && !found.data) {
     return <ProblemPanel error={found.error} onRetry={() => void found.refetch()} />
   }

@@ -2,7 +2,6 @@ import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { Link } from 'react-router'
 import type { Budget, BudgetNotice, BudgetWindow } from '@/api/generated/types.gen'
-import { usePolling } from '@/api/use-live'
 import { type Column, DataTable } from '@/components/data-table'
 import { Moment } from '@/components/moment'
 import { ProblemLine, ProblemPanel } from '@/components/problem-panel'
@@ -20,6 +19,7 @@ import { draftOf } from './draft'
 import { FillBar, FillLine } from './fill-bar'
 import { ACTIONS, allows, amount, fills, fullest, PERIODS, percent, share, steps, whom } from './words'
 
+/** Nothing live tells of budgets. */
 const POLL_MS = 5000
 
 /** What a budget is, in one line. */
@@ -175,7 +175,7 @@ function Current({ window: one, several, shown, onShow }: CurrentProps) {
 }
 
 function Course({ budgetId, window: one }: { budgetId: string; window: BudgetWindow }) {
-  const course = useQuery({ ...courseQuery(budgetId, one.id), refetchInterval: usePolling(POLL_MS) })
+  const course = useQuery({ ...courseQuery(budgetId, one.id), refetchInterval: POLL_MS })
   return (
     <Section title={one.member ? `Spending of ${one.member.name}` : 'Spending'}>
       {course.data ? <CourseChart course={course.data} /> : <SkeletonRows rows={3} />}
@@ -206,7 +206,7 @@ const noticeColumns = (project: string): ReadonlyArray<Column<BudgetNotice>> => 
 ]
 
 function Notices({ project, budgetId }: { project: string; budgetId: string }) {
-  const found = useInfiniteQuery({ ...noticesQuery(budgetId), refetchInterval: usePolling(POLL_MS) })
+  const found = useInfiniteQuery({ ...noticesQuery(budgetId), refetchInterval: POLL_MS })
   const notices = found.data?.pages.flatMap((page) => page.items) ?? []
   return (
     <Section title="Reached">

@@ -2,6 +2,7 @@ import { useQuery } from '@tanstack/react-query'
 import { Link } from 'react-router'
 import type { CostLine, Run, RunBudgetUse, RunCosts } from '@/api/generated/types.gen'
 import { type Column, DataTable } from '@/components/data-table'
+import { isOver } from '@/components/faces'
 import { Moment } from '@/components/moment'
 import { Money } from '@/components/money'
 import { ProblemPanel } from '@/components/problem-panel'
@@ -12,6 +13,7 @@ import { PERIODS } from '@/features/budgets/words'
 import { formatClock, formatCount, formatMoney } from '@/lib/format'
 import { paths } from '@/lib/paths'
 
+const POLL_MS = 3000
 const WIDTH = 720
 const HEIGHT = 120
 const LEFT = 64
@@ -121,8 +123,11 @@ const budgetColumns = (project: string): ReadonlyArray<Column<RunBudgetUse>> => 
 ]
 
 /** What a run has cost, on which models and tools, and what it counts against. */
-export function CostsView({ run, poll }: { run: Run; poll: number | false }) {
-  const costs = useQuery({ ...costsQuery(run.id), refetchInterval: poll })
+export function CostsView({ run }: { run: Run }) {
+  const costs = useQuery({
+    ...costsQuery(run.id, run.status),
+    refetchInterval: isOver(run.status) ? false : POLL_MS,
+  })
   if (costs.isError && !costs.data) {
     return <ProblemPanel error={costs.error} onRetry={() => void costs.refetch()} />
   }

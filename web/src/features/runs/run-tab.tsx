@@ -62,7 +62,7 @@ export function RunTab({ tab, run, steps, calls, selection, onSelect, poll }: Ru
     case 'messages':
       return <Messages calls={calls.data} />
     case 'cost':
-      return <CostsView run={run} poll={poll} />
+      return <CostsView run={run} />
     case 'artifacts':
       return <ArtifactsView runId={run.id} />
     case 'io':
