@@ -118,12 +118,21 @@ async def _apply(files: Files, project: str, url: str, login: tuple[str, str], *
 
     async with ApiClient(url) as client:
         await client.sign_in(*login)
-        await _apply_project(client, project, files.project)
-        for kind in FOLDERS:
-            known = await _known(client, kind, project) if files.of[kind] else {}
-            for file in files.of[kind]:
-                async with _told(file):
-                    await _KINDS[kind](client, project, file, known, publish)
+        await apply_files(client, files, project, publish=publish)
+
+
+async def apply_files(client: "ApiClient", files: Files, project: str, *, publish: bool = True) -> None:
+    """Bring a project up to its files, and say what was done.
+
+    Raises:
+        ApiRefused: a file was not accepted; the sentence begins with its path. What came before it is applied.
+    """
+    await _apply_project(client, project, files.project)
+    for kind in FOLDERS:
+        known = await _known(client, kind, project) if files.of[kind] else {}
+        for file in files.of[kind]:
+            async with _told(file):
+                await _KINDS[kind](client, project, file, known, publish)
 
 
 async def _apply_project(client: "ApiClient", slug: str, file: File | None) -> None:

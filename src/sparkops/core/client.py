@@ -26,10 +26,14 @@ class ApiRefused(SparkOpsError):
 class ApiClient:
     """One signed-in person."""
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, *, token: str | None = None, transport: Any = None) -> None:
         self.url = base_url
+        self._http = httpx2.AsyncClient(
+            base_url=f"{base_url}/api/v1", timeout=TIMEOUT_SECONDS, trust_env=False, transport=transport
+        )
         self.token: str | None = None
-        self._http = httpx2.AsyncClient(base_url=f"{base_url}/api/v1", timeout=TIMEOUT_SECONDS, trust_env=False)
+        if token is not None:
+            self.use(token)
 
     async def __aenter__(self) -> Self:
         return self
@@ -46,9 +50,13 @@ class ApiClient:
             ApiRefused: the address or the password is wrong.
         """
         answer: Mapping[str, Any] = await self.post("/auth/sign-in", {"email": email, "password": password})
-        self.token = answer["access_token"]
-        self._http.headers["Authorization"] = f"Bearer {self.token}"
+        self.use(answer["access_token"])
         return answer
+
+    def use(self, token: str) -> None:
+        """Let later requests carry this access token."""
+        self.token = token
+        self._http.headers["Authorization"] = f"Bearer {token}"
 
     async def get(self, path: str, **query: str) -> Any:
         """Return the answer's document."""

@@ -1,0 +1,109 @@
+"""`sparkops apply`: a project kept as files, through the real API."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from httpx2 import ASGITransport
+
+from sparkops.cli.apply import apply_files, read_folder
+from sparkops.core.client import ApiClient, ApiRefused
+from sparkops.core.errors import Invalid
+from tests.api.conftest import ORIGIN, Person
+
+FILES = {
+    "project.yaml": "name: Orchard\ntime_zone: Europe/Vienna\ndefault_effect: deny\n",
+    "agents/scout.yaml": "model: scripted\ninstructions: Look around.\n"
+    "script:\n  turns:\n    - {text: Nothing to see.}\n",
+    "policies/calm.yaml": "version: 1\nname: calm\nrules:\n"
+    "  - {name: tools, on: [tool.call], effect: allow}\n  - {name: models, on: [llm.call], effect: allow}\n",
+    "budgets/month.yaml": "name: Month\nscope: project\nperiod: month\nlimit_micros: 5000000\n",
+    "workflows/walk.yaml": "version: 1\nname: walk\nsteps: [{id: only, type: tool, tool: noop}]\n",
+}
+
+
+def write(folder: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+async def client(app: FastAPI, ann: Person) -> AsyncIterator[ApiClient]:
+    async with ApiClient(ORIGIN, token=ann.token, transport=ASGITransport(app)) as client:
+        yield client
+
+
+async def apply(client: ApiClient, folder: Path, capsys: pytest.CaptureFixture[str], *, publish: bool = True) -> str:
+    await apply_files(client, read_folder(folder), "orchard", publish=publish)
+    return capsys.readouterr().out
+
+
+async def test_a_project_is_made_of_its_files_and_applying_them_again_changes_nothing(
+    client: ApiClient, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write(tmp_path / "files", FILES)
+    assert (await apply(client, folder, capsys)).splitlines() == [
+        "created    project orchard",
+        "changed    project orchard",
+        "created    agent scout, version 1",
+        "created    policy calm, version 1, now in force",
+        "created    budget Month",
+        "created    workflow walk, version 1",
+    ]
+    project = await client.get("/projects/orchard")
+    assert (project["name"], project["time_zone"], project["default_effect"]) == ("Orchard", "Europe/Vienna", "deny")
+    assert (await apply(client, folder, capsys)).splitlines() == [
+        "unchanged  project orchard",
+        "unchanged  agent scout, version 1",
+        "unchanged  policy calm, version 1",
+        "unchanged  budget Month",
+        "unchanged  workflow walk, version 1",
+    ]
+
+
+async def test_what_has_changed_in_the_files_changes_and_policies_may_wait_to_be_published(
+    client: ApiClient, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write(tmp_path / "files", FILES)
+    await apply(client, folder, capsys)
+    write(
+        folder,
+        {
+            "policies/calm.yaml": FILES["policies/calm.yaml"].replace("effect: allow", "effect: deny", 1),
+            "budgets/month.yaml": FILES["budgets/month.yaml"].replace("5000000", "6000000"),
+        },
+    )
+    said = (await apply(client, folder, capsys, publish=False)).splitlines()
+    assert said[2:4] == ["changed    policy calm, version 2", "changed    budget Month"]
+    (policy,) = [one for one in await client.every("/policies", project="orchard") if one["project"]]
+    assert (policy["latest_version"], policy["active_version"]) == (2, 1)
+
+
+async def test_a_mistake_is_told_with_its_file_and_stops_there(
+    client: ApiClient, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = {**FILES, "policies/calm.yaml": "version: 1\nname: calm\nrules: [{name: a, on: [nothing]}]\n"}
+    folder = write(tmp_path / "files", broken)
+    with pytest.raises(ApiRefused, match=r"policies/calm\.yaml: .*rules\[0\]"):
+        await apply(client, folder, capsys)
+    assert await client.every("/agents", project="orchard")
+    assert not await client.every("/workflows", project="orchard")
+
+
+@pytest.mark.parametrize(
+    ("files", "sentence"),
+    [
+        ({"notes.txt": "hello"}, "neither project.yaml nor any YAML file"),
+        ({"agents/a.yaml": "[1, 2]"}, r"agents/a\.yaml must be a map"),
+        ({"workflows/w.yaml": "a: [1"}, r"workflows/w\.yaml: "),
+    ],
+)
+def test_files_that_cannot_be_read_are_refused_before_anything_is_sent(
+    tmp_path: Path, files: dict[str, str], sentence: str
+) -> None:
+    with pytest.raises(Invalid, match=sentence):
+        read_folder(write(tmp_path / "files", files))
