@@ -39,12 +39,17 @@ BODIES: dict[str, dict[str, Any]] = {
     "sendEvent": {"project": "weather", "id": "e-1", "name": "payment.received", "data": {}},
     "approve": {},
     "reject": {"reason": "no"},
+    "editAndApprove": {"arguments": {}},
+    "writeApprovalMessage": {"text": "which?"},
     "resolveStep": {"answer": "fail", "evidence": "asked", "call_id": str(uuid4())},
     "forkRun": {"from": "first"},
     "planRerunWithInput": {"kind": "fork", "from": "first"},
 }
 NO_VALUE = "0" * 64
-QUERIES: dict[str, dict[str, str]] = {"getRerunPlan": {"kind": "fork", "from": "first"}}
+QUERIES: dict[str, dict[str, str]] = {
+    "getRerunPlan": {"kind": "fork", "from": "first"},
+    "followApprovalLink": {"s": "mark"},
+}
 Operation = tuple[str, str, dict[str, Any]]
 
 

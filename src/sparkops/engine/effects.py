@@ -16,6 +16,17 @@ class PolicyChanged(Exception):
         self.version = version
 
 
+class Edited(Exception):
+    """Approvers have changed requests of these calls: judge what they made of them.
+
+    Each edit has `seq` and the stored `request` with its `request_hash`; None: it is again as the step asks it.
+    """
+
+    def __init__(self, edits: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(f"{len(edits)} requests were edited")
+        self.edits = edits
+
+
 async def prepare(
     engine: Engine, lease: Lease, calls: Sequence[Mapping[str, Any]], *, policy_version: int, again: bool = False
 ) -> list[Mapping[str, Any]]:
@@ -25,7 +36,7 @@ async def prepare(
     asked before and got no answer, so that it has sent nothing of what it may have prepared.
 
     Raises:
-        PolicyChanged: nothing was written.
+        PolicyChanged, Edited: nothing was written.
         Fenced, NonDeterministic, CancelRequested, Halted: nothing was written.
     """
     failpoint("before_prepare")
@@ -36,6 +47,8 @@ async def prepare(
     )
     if "policy_version" in answer:
         raise PolicyChanged(answer["policy_version"])
+    if "edits" in answer:
+        raise Edited(answer["edits"])
     failpoint("after_prepare")
     engine.bell.log_grew(answer["rings"])
     return list(answer["verdicts"])

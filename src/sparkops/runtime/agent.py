@@ -75,6 +75,10 @@ def tool_effect(
 ) -> Effect:
     """Return a tool call as an effect. The arguments must have passed the tool's schema."""
 
+    def edited(request: Json) -> Effect:
+        assert isinstance(request, dict), "an edit keeps the shape of a tool's request"
+        return tool_effect(tool, request["arguments"], context_for, facts)
+
     async def send(dispatch: Dispatch) -> Receipt:
         result = await tool.run(arguments, context_for(dispatch))
         return Receipt(storable(result.output), result.cost_micros)
@@ -89,6 +93,7 @@ def tool_effect(
         send=send,
         facts={"tool.name": tool.name, "tool.effect": str(tool.effect_class), "args": dict(arguments), **(facts or {})},
         local=tool.local,
+        edited=edited,
     )
 
 

@@ -94,6 +94,8 @@ class Effect:
     send: Send
     facts: Mapping[str, Json] = field(default_factory=dict)
     local: bool = False
+    edited: "Callable[[Json], Effect] | None" = None
+    """Returns the same effect with the request that an approver made of it; None: nobody may change it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,8 @@ class Outcome:
     error: ErrorInfo | None
     replayed: bool
     retryable: bool = False
+    edited: Json = None
+    """The request that was sent instead of the one that the step asked for, because an approver had changed it."""
 
 
 class Gate(Protocol):

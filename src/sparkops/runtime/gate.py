@@ -7,7 +7,7 @@ outcome and its true cost are committed after. Nothing else in the platform call
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +21,7 @@ from sparkops.core.payloads import Stored, ValueTooLarge
 from sparkops.domains.effects.state import CallStatus, EffectClass
 from sparkops.engine.claim import Claim
 from sparkops.engine.context import Engine
-from sparkops.engine.effects import PolicyChanged, prepare, record
+from sparkops.engine.effects import Edited, PolicyChanged, prepare, record
 from sparkops.engine.errors import Fenced, NonDeterministic
 from sparkops.runtime.effects import (
     CallFailed,
@@ -33,7 +33,7 @@ from sparkops.runtime.effects import (
     OutcomeUnknown,
     Receipt,
 )
-from sparkops.runtime.policies import COST, PolicyCache
+from sparkops.runtime.policies import COST, PolicyCache, Rules
 from sparkops.runtime.trust import Trust
 
 log = structlog.get_logger()
@@ -43,7 +43,7 @@ APPROVAL_SECONDS = 24 * 3600
 RESPONSE_TOO_LARGE = "output-too-large"
 """The same words as for a step's output: mostly the one is the other."""
 POLICY_RETRIES = 5
-"""Rules that change faster than a call can be judged are a mistake; the step then fails and is retried."""
+"""Rules and requests that change faster than a call can be judged are a mistake; the step then fails and is retried."""
 
 
 class Parked(Exception):
@@ -64,6 +64,15 @@ class _Request:
 
     text: Part
     hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Edit:
+    """What an approver made of a request: the digest of the request, and the effect that it asks for."""
+
+    hash: str
+    request: Json
+    effect: Effect
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +127,13 @@ class RecordedGate:
             return noted
         if self.ahead:
             raise NotAhead
-        verdicts = await self._prepare(numbered)
+        verdicts, edits = await self._prepare(numbered)
         if any(verdict["verdict"] == "uncertain" for verdict in verdicts):
             raise Parked
         sent = await self._send_all(
             [
-                (effect, verdict)
-                for effect, verdict in zip(effects, verdicts, strict=True)
+                (edits[seq].effect if seq in edits else effect, verdict)
+                for (seq, effect), verdict in zip(numbered, verdicts, strict=True)
                 if verdict["verdict"] == "send"
             ]
         )
@@ -132,8 +141,8 @@ class RecordedGate:
         if waiting:
             raise Parked(waiting)
         return [
-            sent[verdict["seq"]] if verdict["verdict"] == "send" else await self._outcome(verdict)
-            for verdict in verdicts
+            _edited(sent[seq], edits.get(seq)) if verdict["verdict"] == "send" else await self._outcome(verdict)
+            for (seq, _), verdict in zip(numbered, verdicts, strict=True)
         ]
 
     async def _outcome(self, entry: Mapping[str, Any]) -> Outcome:
@@ -144,6 +153,7 @@ class RecordedGate:
             await self.engine.payloads.load(self.claim.project_id, entry.get("response")),
             entry.get("error"),
             replayed=bool(entry.get("replayed")),
+            edited=await self.engine.payloads.load(self.claim.project_id, entry.get("edited")),
         )
 
     async def _from_journal(self, numbered: Sequence[tuple[int, Effect]]) -> list[Outcome] | None:
@@ -182,23 +192,58 @@ class RecordedGate:
         self.noted.append({**proposal, **sent.result, "seconds": time.monotonic() - begun})
         return [sent.outcome]
 
-    async def _prepare(self, numbered: Sequence[tuple[int, Effect]]) -> list[Mapping[str, Any]]:
-        """Judge the effects and have them written down; judge again if the rules changed meanwhile."""
+    async def _prepare(
+        self, numbered: Sequence[tuple[int, Effect]]
+    ) -> tuple[list[Mapping[str, Any]], Mapping[int, _Edit]]:
+        """Judge the effects and have them written down; judge again if the rules changed meanwhile.
+
+        What an approver has changed is judged and sent as they made it, under the number of what the step asked for.
+        """
         requests = [await self._stored_request(effect) for _, effect in numbered]
+        edits: dict[int, _Edit] = {}
         for _ in range(POLICY_RETRIES):
             rules = await self.policies.get(self.claim.project_id)
             facts = dict(self.facts)
             if any(rules.asks_cost(effect, facts) for _, effect in numbered):
                 facts[COST] = await self.policies.spent(self.claim.run_id)
             calls = [
-                self._proposal(seq, effect, request, rules.decide(effect, facts))
+                self._judged(seq, effect, request, edits.get(seq), rules, facts)
                 for (seq, effect), request in zip(numbered, requests, strict=True)
             ]
             try:
-                return await self._write_down(calls, rules.version)
+                return await self._write_down(calls, rules.version), edits
             except PolicyChanged:
                 self.policies.forget(self.claim.project_id)
+            except Edited as found:
+                await self._take_over(found.edits, dict(numbered), edits)
         raise CallFailed("policy-unstable", "The policy of the project kept changing.", retryable=True)
+
+    async def _take_over(
+        self, found: Sequence[Mapping[str, Any]], effects: Mapping[int, Effect], edits: dict[int, _Edit]
+    ) -> None:
+        """Let these edits hold for the calls that they are of."""
+        for each in found:
+            edits.pop(each["seq"], None)
+            effect = effects[each["seq"]]
+            if each["request_hash"] is not None and effect.edited is not None:
+                request = await self.engine.payloads.load(self.claim.project_id, each["request"])
+                edits[each["seq"]] = _Edit(each["request_hash"], request, effect.edited(request))
+
+    def _judged(
+        self,
+        seq: int,
+        effect: Effect,
+        request: _Request,
+        edit: _Edit | None,
+        rules: Rules,
+        facts: Mapping[str, Json],
+    ) -> dict[str, Any]:
+        """Return the proposal for a call; what counts of an edited one is the edit, but for what makes it this call."""
+        if edit is None:
+            return self._proposal(seq, effect, request, rules.decide(effect, facts))
+        decision = rules.decide(edit.effect, facts)
+        bound = {"bound_micros": edit.effect.bound_micros, "edited_hash": edit.hash}
+        return {**self._proposal(seq, effect, request, decision), **bound}
 
     async def _write_down(self, calls: Sequence[Mapping[str, Any]], policy_version: int) -> list[Mapping[str, Any]]:
         """Prepare the calls, also where the database goes away and comes back: nothing has been sent meanwhile."""
@@ -235,6 +280,7 @@ class RecordedGate:
             "bound_micros": effect.bound_micros,
             "approval_id": str(new_id()),
             "approval_seconds": APPROVAL_SECONDS,
+            "agent_version_id": self.claim.pins.get("agents", {}).get(effect.facts.get("agent.name")),
             "title": f"{effect.facts.get('agent.name') or self.claim.key} asks to use {effect.name}",
             **decision,
         }
@@ -295,6 +341,10 @@ class RecordedGate:
         except Exception as bug:  # nobody knows how far a bug came, so it counts as an answer that was lost
             log.exception("effect.bug", step_id=str(self.claim.lease.step_id), name=effect.name)
             raise OutcomeUnknown(f"{effect.name} broke down: {type(bug).__name__}") from bug
+
+
+def _edited(outcome: Outcome, edit: _Edit | None) -> Outcome:
+    return outcome if edit is None else replace(outcome, edited=edit.request)
 
 
 _FINAL = frozenset({CallStatus.DONE, CallStatus.FAILED, CallStatus.DENIED, CallStatus.EXPIRED})

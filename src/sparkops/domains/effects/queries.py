@@ -28,6 +28,14 @@ async def calls(
     return (await session.scalars(statement.order_by(Call.id).limit(page.limit + 1))).all()
 
 
+async def call_of(session: AsyncSession, principal: Principal, *, run_id: UUID, call_id: UUID) -> Call | None:
+    """Return one call of a run, or None."""
+    found = await session.scalar(
+        select(Call).where(Call.run_id == run_id, Call.id == call_id, visible_to(principal, Call.project_id))
+    )
+    return found  # noqa: RET504 -- mypy reads a returned `scalar` as Any
+
+
 async def calls_in_doubt(
     session: AsyncSession, principal: Principal, *, run_ids: Collection[UUID], step_ids: Collection[UUID]
 ) -> Sequence[Call]:

@@ -37,6 +37,12 @@ async def policy_named(session: AsyncSession, principal: Principal, *, project_i
     return found  # noqa: RET504 -- mypy reads a returned `scalar` as Any
 
 
+async def names_of_policies(session: AsyncSession, *, policy_ids: Collection[UUID]) -> Mapping[UUID, str]:
+    """Return the names of policies, also of the installation's; the caller has found them in what it may see."""
+    rows = await session.execute(select(Policy.id, Policy.name).where(Policy.id.in_(policy_ids)))
+    return dict(rows.tuples().all())
+
+
 async def policy_version(
     session: AsyncSession, principal: Principal, *, policy_id: UUID, version: int
 ) -> PolicyVersion | None:

@@ -1,7 +1,7 @@
 """Use cases of policies."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -12,7 +12,7 @@ from sparkops.core.errors import Invalid
 from sparkops.core.json import Json, canonical
 from sparkops.core.principal import Principal
 from sparkops.domains.policies import queries
-from sparkops.domains.policies.document import Approval, Rule, policy_of_rules
+from sparkops.domains.policies.document import Rule, policy_of_rules
 from sparkops.domains.policies.facts import Subject
 
 ASKED = frozenset({Subject.LLM_CALL, Subject.TOOL_CALL})
@@ -76,8 +76,4 @@ def _refuse_what_is_not_kept(rules: Sequence[Rule]) -> None:
 
 def _not_kept(rule: Rule) -> list[tuple[str, str]]:
     unasked = sorted(rule.on - ASKED)
-    plain = Approval() if rule.approval is None else replace(rule.approval, expires=None)
-    return [
-        *([("on", f"nothing asks about {', '.join(unasked)} yet; use llm.call or tool.call")] if unasked else []),
-        *([("approval", "only expires is kept yet")] if plain != Approval() else []),
-    ]
+    return [("on", f"nothing asks about {', '.join(unasked)} yet; use llm.call or tool.call")] if unasked else []
