@@ -96,6 +96,7 @@ async def add_rows(ann: Person, door: Door, run_id: UUID, step_id: UUID) -> tupl
     decision = PolicyDecision(
         **owned,
         id=decision_id,
+        subject="tool.call",
         subject_kind="call",
         subject_id=call_id,
         request_hash="h",
@@ -161,6 +162,7 @@ async def add_model_call(door: Door, run_id: UUID, step_id: UUID) -> UUID:
         project_id=project_id,
         run_id=run_id,
         id=decision_id,
+        subject="llm.call",
         subject_kind="call",
         subject_id=call_id,
         request_hash="h",

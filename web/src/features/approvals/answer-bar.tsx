@@ -48,7 +48,8 @@ function Answer({ approval }: { approval: Approval }) {
     approve.mutate(
       { id: approval.id, shown: approval.request_hash, comment: comment.trim() || null },
       {
-        onSuccess: (answered) => toast(answered.status === 'approved' ? 'Approved' : 'Agreed; others have to as well'),
+        onSuccess: (answered) =>
+          toast(answered.status === 'approved' ? 'Approved' : 'Agreed; others have to as well'),
       },
     )
   useHotkeys('This approval', [
@@ -121,11 +122,7 @@ function NotNamed({ approval }: { approval: Approval }) {
 }
 
 function Agreed({ approval }: { approval: Approval }) {
-  return (
-    <p>
-      You have agreed. It still takes {missingInWords(approval)}.
-    </p>
-  )
+  return <p>You have agreed. It still takes {missingInWords(approval)}.</p>
 }
 
 function Settled({ approval }: { approval: Approval }) {

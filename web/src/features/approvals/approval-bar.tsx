@@ -50,7 +50,10 @@ function Question({ approval, others, own, agreed, onShowStep }: QuestionProps) 
   const answer = () =>
     approve.mutate(
       { id: approval.id, shown: approval.request_hash },
-      { onSuccess: ({ status }) => toast(status === 'approved' ? 'Approved' : 'Agreed; others have to as well') },
+      {
+        onSuccess: ({ status }) =>
+          toast(status === 'approved' ? 'Approved' : 'Agreed; others have to as well'),
+      },
     )
   return (
     <section

@@ -78,7 +78,9 @@ function EditForm({ approval, given, schema, onDone }: EditFormProps) {
       {
         onSuccess: (answered) => {
           onDone()
-          toast(answered.status === 'approved' ? 'Approved with your changes' : 'Changed; others have to agree')
+          toast(
+            answered.status === 'approved' ? 'Approved with your changes' : 'Changed; others have to agree',
+          )
         },
       },
     )
@@ -87,8 +89,8 @@ function EditForm({ approval, given, schema, onDone }: EditFormProps) {
     <form onSubmit={submit} noValidate className="contents">
       <DialogBody>
         <p className="text-ink-2">
-          What you change is checked by the rules again before it goes out. The request as it was asked stays on
-          record, with your name on the change.
+          What you change is checked by the rules again before it goes out. The request as it was asked stays
+          on record, with your name on the change.
         </p>
         <SchemaFields
           schema={schema}

@@ -91,7 +91,8 @@ function GoesOut({ preview }: { preview: Preview }) {
       ) : null}
       {preview.tool_changed ? (
         <p role="alert" className="font-medium text-tx-failed">
-          The tool has changed since this was asked. An approval would not be used; reject it, or let it expire.
+          The tool has changed since this was asked. An approval would not be used; reject it, or let it
+          expire.
         </p>
       ) : null}
     </Section>
@@ -100,7 +101,9 @@ function GoesOut({ preview }: { preview: Preview }) {
 
 function LastSteps({ approval }: { approval: Approval }) {
   const found = useQuery(stepsQuery(approval.run_id))
-  const begun = (found.data ?? []).filter((one): one is Step & { started_at: string } => one.started_at !== null)
+  const begun = (found.data ?? []).filter(
+    (one): one is Step & { started_at: string } => one.started_at !== null,
+  )
   const last = begun.sort((a, b) => a.started_at.localeCompare(b.started_at)).slice(-LAST_STEPS)
   if (last.length === 0) return null
   const run = paths.run(approval.project, approval.run_id)
@@ -109,7 +112,10 @@ function LastSteps({ approval }: { approval: Approval }) {
       <ol className="grid gap-1">
         {last.map((step) => (
           <li key={step.id} className="flex flex-wrap items-center gap-x-3">
-            <Link to={`${run}?step=${step.id}`} className="min-w-32 underline underline-offset-2 hover:text-ink-2">
+            <Link
+              to={`${run}?step=${step.id}`}
+              className="min-w-32 underline underline-offset-2 hover:text-ink-2"
+            >
               {step.key}
             </Link>
             <Status face={stepFace(step)} className="text-dense" />

@@ -43,10 +43,14 @@ export const previewQuery = (project: string, id: string, revision: string) =>
   queryOptions({
     queryKey: [...approvalKeys.of(project), 'preview', id, revision],
     queryFn: ({ signal }) =>
-      request<PreviewApprovalData, PreviewApprovalResponse>('GET', '/api/v1/approvals/{approval_id}/preview', {
-        path: { approval_id: id },
-        signal,
-      }),
+      request<PreviewApprovalData, PreviewApprovalResponse>(
+        'GET',
+        '/api/v1/approvals/{approval_id}/preview',
+        {
+          path: { approval_id: id },
+          signal,
+        },
+      ),
   })
 
 /** What was asked and told about a question. */

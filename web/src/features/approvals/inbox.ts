@@ -51,7 +51,8 @@ export function namesOfAnswerers(approval: Approval, members: readonly Member[])
 }
 
 /** A role or an address, as people say it. */
-const nameOf = (who: string): string => (who.includes('@') ? who : `an ${who}`.replace('an member', 'a member'))
+const nameOf = (who: string): string =>
+  who.includes('@') ? who : `an ${who}`.replace('an member', 'a member')
 
 /** Who has to agree, in words; null where one person is enough, whoever it is. */
 export function consentInWords({ demands, agreed }: Approval): string | null {

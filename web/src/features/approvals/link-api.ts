@@ -7,9 +7,13 @@ export const linkedApprovalQuery = (id: string, mark: string) =>
   queryOptions({
     queryKey: ['approval-link', id, mark],
     queryFn: ({ signal }) =>
-      request<FollowApprovalLinkData, FollowApprovalLinkResponse>('GET', '/api/v1/approvals/{approval_id}/link', {
-        path: { approval_id: id },
-        query: { s: mark },
-        signal,
-      }),
+      request<FollowApprovalLinkData, FollowApprovalLinkResponse>(
+        'GET',
+        '/api/v1/approvals/{approval_id}/link',
+        {
+          path: { approval_id: id },
+          query: { s: mark },
+          signal,
+        },
+      ),
   })
