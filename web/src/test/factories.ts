@@ -1,4 +1,14 @@
-import type { Approval, Call, Event, Problem, Run, Step, Tokens, Workflow } from '@/api/generated/types.gen'
+import type {
+  Approval,
+  Call,
+  Event,
+  Preview,
+  Problem,
+  Run,
+  Step,
+  Tokens,
+  Workflow,
+} from '@/api/generated/types.gen'
 
 // Whole objects of the API, of which a test names only what it is about.
 
@@ -139,6 +149,24 @@ export const anApproval = (given: Partial<Approval> = {}): Approval => ({
   decided_at: null,
   comment: null,
   money_micros: null,
+  ...given,
+})
+
+export const aPreview = (given: Partial<Preview> = {}): Preview => ({
+  kind: 'tool',
+  name: 'pay',
+  description: 'Pays.',
+  effect_class: 'unsafe',
+  idempotency_key: null,
+  request: {},
+  request_hash: 'hash-1',
+  parameters: { type: 'object', properties: { amount: { type: 'integer' }, to: { type: 'string' } } },
+  tool_changed: false,
+  policy: null,
+  severity: null,
+  facts: {},
+  last_approved: null,
+  earlier: [],
   ...given,
 })
 
