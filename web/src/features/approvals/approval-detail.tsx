@@ -16,7 +16,6 @@ import { Evidence } from './evidence'
 import { consentInWords } from './inbox'
 import { approvalQuery } from './inbox-api'
 import { ProposedRequest } from './proposed-request'
-import { Talk } from './talk'
 
 type ApprovalDetailProps = { project: string; id: string; userId: string | undefined }
 
@@ -44,7 +43,6 @@ export function ApprovalDetail({ project, id, userId }: ApprovalDetailProps) {
       <div className="flex-1">
         <ValuesRun.Provider value={approval.run_id}>
           <ProposedRequest approval={approval} />
-          <Talk approval={approval} />
           <Evidence approval={approval} />
         </ValuesRun.Provider>
       </div>

@@ -19,13 +19,18 @@ type EditDialogProps = { approval: Approval; open: boolean; onOpenChange: (open:
 type Arguments = { [name: string]: unknown }
 
 /** Any object, edited as JSON: for arguments that the fields of a form would lose. */
-const AS_JSON: Schema = { open: true, properties: [] }
+const AS_JSON: Schema = { title: 'Arguments', open: true, properties: [] }
 
-/** Fields by the tool's schema where it names all that is there; otherwise one field of JSON. */
+/** Fields by the tool's schema, those that are filled in first, where they give back exactly what is there; otherwise one field of JSON. */
 function schemaFor(parameters: unknown, given: Arguments): Schema {
-  const schema = readSchema(parameters)
-  const known = new Set(schema.properties.map(([name]) => name))
-  return known.size > 0 && Object.keys(given).every((name) => known.has(name)) ? schema : AS_JSON
+  const read = readSchema(parameters)
+  const isThere = ([name]: Schema['properties'][number]) => name in given
+  const schema = {
+    ...read,
+    properties: [...read.properties.filter(isThere), ...read.properties.filter((one) => !isThere(one))],
+  }
+  const same = orderly(readDraft(schema, draftOf(schema, given)).value) === orderly(given)
+  return schema.properties.length > 0 && same ? schema : AS_JSON
 }
 
 /** Agreeing to a call with other arguments: what they become, and what that changes. */

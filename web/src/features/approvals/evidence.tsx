@@ -12,19 +12,22 @@ import { paths } from '@/lib/paths'
 import { askedRequest, orderly } from './inbox'
 import { previewQuery } from './inbox-api'
 import { Section } from './section'
+import { Talk } from './talk'
 
 const LAST_STEPS = 5
 
-/** What helps to decide besides the request: how it goes out, how it differs, why it is held, what came before. */
+/** What helps to decide besides the request: how it differs, what was said, how it goes out, why, what came before. */
 export function Evidence({ approval }: { approval: Approval }) {
   const found = useQuery(previewQuery(approval.project, approval.id, approval.request_hash))
   const preview = found.data
   return (
     <>
       <Changes approval={approval} last={preview?.last_approved ?? null} />
+      <Talk approval={approval} />
       {preview?.kind ? <GoesOut preview={preview} /> : null}
       {preview && Object.keys(preview.facts).length > 0 ? (
         <Section title="What the rule saw">
+          <Rule approval={approval} preview={preview} />
           <ValueTree value={preview.facts} />
         </Section>
       ) : null}
@@ -96,6 +99,17 @@ function GoesOut({ preview }: { preview: Preview }) {
         </p>
       ) : null}
     </Section>
+  )
+}
+
+function Rule({ approval, preview }: { approval: Approval; preview: Preview }) {
+  if (approval.rule === null || preview.policy === null) return null
+  return (
+    <p className="mb-2 text-ink-2">
+      Rule <code className="font-mono text-dense">{approval.rule}</code> of the policy {preview.policy.name},
+      version {preview.policy.version}
+      {preview.severity ? `, severity ${preview.severity}` : ''}
+    </p>
   )
 }
 

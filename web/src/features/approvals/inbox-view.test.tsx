@@ -201,7 +201,7 @@ describe('the inbox', () => {
     await userEvent.clear(amount)
     await userEvent.type(amount, '50')
     expect(within(dialog).getByRole('region', { name: 'What you change' })).toHaveTextContent(
-      'Added: "amount": 50',
+      'Added: amount: 50',
     )
     await userEvent.click(within(dialog).getByRole('button', { name: 'Approve with changes' }))
     await waitFor(() =>
@@ -271,9 +271,9 @@ describe('the inbox', () => {
     )
     show(<InboxView project="weather" />)
     const changed = await screen.findByRole('region', { name: 'Changed by Cyd' })
-    expect(changed).toHaveTextContent('Removed: "amount": 100')
+    expect(changed).toHaveTextContent('Removed: amount: 100')
     const before = await screen.findByRole('region', { name: 'Difference from the last one approved' })
-    expect(before).toHaveTextContent('Removed: "amount": 10')
+    expect(before).toHaveTextContent('Removed: amount: 10')
   })
 
   it('says that nothing is waiting', async () => {

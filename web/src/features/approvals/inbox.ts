@@ -58,7 +58,11 @@ const nameOf = (who: string): string =>
 export function consentInWords({ demands, agreed }: Approval): string | null {
   const groups = demands.approvers.map((group) => OR.format(group.map(nameOf)))
   if (groups.length === 0 && demands.quorum === 1) return null
-  const people = demands.quorum === 1 ? 'One person has to agree' : `${demands.quorum} people have to agree`
+  const [only] = groups
+  if (groups.length === 1 && demands.quorum === 1 && only) {
+    return `${only[0]?.toUpperCase()}${only.slice(1)} has to agree.`
+  }
+  const people = demands.quorum === 1 ? 'Somebody has to agree' : `${demands.quorum} people have to agree`
   const among = groups.length === 0 ? '' : `, among them ${AND.format(groups)}`
   return `${people}${among}. ${agreed} so far.`
 }
@@ -71,20 +75,27 @@ export function missingInWords({ demands, agreed, missing }: Approval): string {
   return more === 0 ? '' : more === 1 ? '1 more person' : `${more} more people`
 }
 
-/** A request as text that can be compared line by line: the names in it sorted, wherever they stand. */
-export function orderly(value: unknown): string {
-  const sort = (part: unknown): unknown =>
-    Array.isArray(part)
-      ? part.map(sort)
-      : typeof part === 'object' && part !== null
-        ? Object.fromEntries(
-            Object.entries(part)
-              .sort(([a], [b]) => a.localeCompare(b))
-              .map(([name, inner]) => [name, sort(inner)]),
-          )
-        : part
-  return JSON.stringify(sort(value), null, 2) ?? ''
+/**
+ * A request as text that can be compared line by line: names sorted, each value on a line of its own, a text of several
+ * lines as it is.
+ */
+export const orderly = (value: unknown): string => linesOf(value).join('\n')
+
+function linesOf(value: unknown): string[] {
+  if (typeof value === 'string' && value.includes('\n')) return ['|', ...value.split('\n').map(indented)]
+  if (typeof value !== 'object' || value === null || Object.keys(value).length === 0)
+    return [JSON.stringify(value) ?? 'nothing']
+  const entries = Array.isArray(value)
+    ? value.map((part: unknown, place) => [`${place + 1}`, part] as const)
+    : Object.entries(value).sort(([a], [b]) => a.localeCompare(b))
+  return entries.flatMap(([name, part]) => {
+    const [first = '', ...rest] = linesOf(part)
+    const branch = typeof part === 'object' && part !== null && Object.keys(part).length > 0
+    return branch ? [`${name}:`, ...[first, ...rest].map(indented)] : [`${name}: ${first}`, ...rest]
+  })
 }
+
+const indented = (line: string): string => `  ${line}`
 
 /** The arguments of a call of a tool; null for anything else, or where they are too large to be shown. */
 export function argumentsOf(request: unknown): { [name: string]: unknown } | null {
