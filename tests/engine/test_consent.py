@@ -177,6 +177,28 @@ async def test_somebody_of_each_group_has_to_agree(world: World) -> None:
     assert await status(world, question) == "approved"
 
 
+WORKFLOW_ASKS = """
+version: 1
+name: two-of-us
+steps:
+  - {id: look, type: approval, with: {title: "Really?", approvers: [owner, BEN@example.com], quorum: 2}}
+"""
+
+
+async def test_a_workflow_may_ask_several_people_too(world: World) -> None:
+    owner = await person(world, "cyd", "owner")
+    run_id = await world.run(await world.workflow(WORKFLOW_ASKS))
+    await waits(world, run_id)
+    question = await pending(world)
+    with pytest.raises(NotAnApprover):
+        await yes(world, await person(world, "dan"), question)
+    await yes(world, world.ben, question)
+    assert await status(world, question) == "pending"
+    await yes(world, owner, question)
+    await world.work_until(run_id)
+    assert (await world.steps(run_id))["look"]["output"]["by"] == str(owner.user_id)
+
+
 async def test_one_person_may_speak_for_several_groups(world: World) -> None:
     _, question = await held_call(world, approvers=[["member"], ["ben@example.com"]])
     await yes(world, world.ben, question)
