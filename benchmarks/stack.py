@@ -15,8 +15,8 @@ from benchmarks.plain import PlainClient
 from benchmarks.report import Report
 from benchmarks.workloads import Bench
 from sparkops import __version__
+from sparkops.core.client import ApiClient
 from sparkops.core.config import load_settings
-from sparkops.local.client import ApiClient
 from sparkops.local.example.people import administrator
 from sparkops.local.supervisor import Supervisor
 

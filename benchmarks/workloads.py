@@ -13,7 +13,7 @@ import asyncpg
 
 from benchmarks.plain import PlainClient
 from benchmarks.report import Report
-from sparkops.local.client import ApiClient
+from sparkops.core.client import ApiClient
 
 PROBE_SECONDS = 0.005
 SEQUENCE_STEPS = 40

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 from sparkops.api.app import open_redis
 from sparkops.api.deps import Door
+from sparkops.core.db import Login
 
 SEEN = """
     INSERT INTO worker_sessions (id, host, pid, queues, slots, code_version, seen_at)
@@ -48,11 +48,8 @@ async def test_a_worker_that_has_left_does_not_count(anonymous: AsyncClient, doo
 
 
 async def test_without_the_database_it_is_alive_but_not_ready(app: FastAPI, anonymous: AsyncClient, door: Door) -> None:
-    app.state.door = replace(door, database=replace(door.database, sessions=sessions_to_nowhere()))
+    nowhere = Login("postgresql://nobody@127.0.0.1:1/none", {}, 1)
+    app.state.door = replace(door, database=replace(door.database, login=nowhere))
     status, word, found = await parts(anonymous)
     assert (status, word, found["database"]) == (503, "unavailable", "missing")
     assert (await anonymous.get("/health/live")).json() == {"status": "ok"}
-
-
-def sessions_to_nowhere() -> async_sessionmaker[AsyncSession]:
-    return async_sessionmaker(create_async_engine("postgresql+asyncpg://nobody@127.0.0.1:1/none"))

@@ -152,8 +152,9 @@ async def test_steps_calls_and_files_of_a_run(ann: Person, door: Door) -> None:
     assert (steps[0]["cost_micros"], steps[1]["cost_micros"]) == (250, 0)
     assert step == steps[0] | {"output": None, "attempts": [], "skipped_because": None}
     assert (call["step_key"], call["kind"], call["status"]) == ("first", "tool", "waiting_approval")
-    assert call["request"] == {"name": "report.md", "content": "# Report"}
+    assert call["request"] == {"tool": "files.write", "arguments": {"name": "report.md", "content": "# Report"}}
     assert call["decision"] == {
+        "id": str(things.decision_id),
         "outcome": "require_approval",
         "rule": "publish",
         "reason": "Somebody reads it first.",

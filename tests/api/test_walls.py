@@ -9,7 +9,7 @@ from httpx2 import AsyncClient, Response
 
 from sparkops.api.deps import Door
 from tests.api.conftest import SOURCE, Person
-from tests.api.things import AGENT, make_things
+from tests.api.things import AGENT, POLICY, make_things
 
 OPEN = {"signIn", "refresh", "live", "ready"}
 """Routes that nobody needs to be signed in for."""
@@ -25,6 +25,8 @@ OF_NO_PROJECT = {
     "createProject",
     "createLiveTicket",
     "getWorkflowSchema",
+    "getPolicySchema",
+    "getPolicyFacts",
 }
 BODIES: dict[str, dict[str, Any]] = {
     "addMember": {"email": "eve@example.com"},
@@ -45,6 +47,13 @@ BODIES: dict[str, dict[str, Any]] = {
     "writeApprovalMessage": {"text": "which?"},
     "resolveStep": {"answer": "fail", "evidence": "asked", "call_id": str(uuid4())},
     "forkRun": {"from": "first"},
+    "createPolicy": {"project": "weather", "source": POLICY.replace("publishing", "spying")},
+    "createPolicyVersion": {"source": POLICY},
+    "validatePolicy": {"project": "weather", "source": POLICY},
+    "publishPolicy": {"version": 1},
+    "withdrawPolicy": {},
+    "answerViolation": {"text": "seen"},
+    "startBacktest": {"project": "weather", "source": POLICY, "since": "2026-01-01T00:00:00Z"},
     "planRerunWithInput": {"kind": "fork", "from": "first"},
 }
 NO_VALUE = "0" * 64
@@ -81,6 +90,7 @@ async def test_every_route_but_the_open_ones_refuses_an_unauthenticated_caller(
             name: str(uuid4())
             for name in ("agent_id", "approval_id", "artifact_id", "entry_id", "halt_id", "run_id", "step_id")
         }
+        values |= {name: str(uuid4()) for name in ("policy_id", "decision_id", "violation_id", "backtest_id")}
         values |= {"tool_id": str(uuid4()), "workflow_id": str(uuid4()), "slug": "weather", "version": "1"}
         values |= {"sha256": NO_VALUE}
         answer = await send(anonymous, (method, path, operation), values)

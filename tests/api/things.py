@@ -11,7 +11,7 @@ from sparkops.core.payloads import INLINE_BYTES, references
 from sparkops.domains.approvals.models import Approval
 from sparkops.domains.artifacts.models import Artifact
 from sparkops.domains.effects.models import Call
-from sparkops.domains.policies.models import PolicyDecision
+from sparkops.domains.policies.models import PolicyDecision, Violation
 from sparkops.domains.runs.models import Frame
 from tests.api.conftest import SOURCE, Person
 
@@ -31,6 +31,10 @@ class Things:
     artifact_id: UUID
     call_id: UUID
     halt_id: UUID
+    policy_id: UUID
+    decision_id: UUID
+    violation_id: UUID
+    backtest_id: UUID
     sha256: str
     """Of a large value that the run refers to."""
 
@@ -61,9 +65,33 @@ async def make_things(ann: Person, door: Door) -> Things:
         approval_id=rows[0],
         artifact_id=rows[1],
         call_id=rows[2],
+        decision_id=rows[3],
+        violation_id=rows[4],
+        **await make_policy(ann),
         halt_id=await make_halt(ann),
         sha256=await add_value(ann, door, run_id, UUID(steps.json()["items"][0]["id"])),
     )
+
+
+POLICY = """\
+version: 1
+name: publishing
+rules:
+  - {name: publish, on: [tool.call], tools: [files.write], effect: require_approval, reason: Somebody reads it first.}
+tests:
+  - {name: a report, on: tool.call, facts: {tool.name: files.write}, expect: require_approval, rule: publish}
+"""
+
+
+async def make_policy(ann: Person) -> dict[str, UUID]:
+    """A policy that is not in force, and a backtest of it that nobody has judged yet."""
+    saved = await ann.client.post("/api/v1/policies", json={"project": "weather", "source": POLICY})
+    assert saved.status_code == 201, saved.text
+    policy_id = saved.json()["policy"]["id"]
+    draft = {"project": "weather", "policy_id": policy_id, "version": 1, "since": "2026-01-01T00:00:00Z"}
+    backtest = await ann.client.post("/api/v1/backtests", json=draft | {"until": "2026-02-01T00:00:00Z"})
+    assert backtest.status_code == 201, backtest.text
+    return {"policy_id": UUID(policy_id), "backtest_id": UUID(backtest.json()["id"])}
 
 
 async def add_value(ann: Person, door: Door, run_id: UUID, step_id: UUID) -> str:
@@ -86,17 +114,19 @@ async def make_halt(ann: Person) -> UUID:
     return UUID(halt.json()["id"])
 
 
-async def add_rows(ann: Person, door: Door, run_id: UUID, step_id: UUID) -> tuple[UUID, UUID, UUID]:
-    """Add a call that waits for an approval, and a file."""
+async def add_rows(ann: Person, door: Door, run_id: UUID, step_id: UUID) -> tuple[UUID, UUID, UUID, UUID, UUID]:
+    """Add a call that waits for an approval, with its decision and a violation, and a file."""
     project = await ann.client.get("/api/v1/projects/weather")
     owned = {"project_id": UUID(project.json()["id"]), "run_id": run_id}
-    decision_id, call_id, approval_id, artifact_id = (new_id() for _ in range(4))
+    decision_id, call_id, approval_id, artifact_id, violation_id = (new_id() for _ in range(5))
     sha256 = await door.blobs.put(REPORT)
-    request = {"name": "report.md", "content": "# Report"}
+    request = {"tool": "files.write", "arguments": {"name": "report.md", "content": "# Report"}}
     decision = PolicyDecision(
         **owned,
         id=decision_id,
+        step_id=step_id,
         subject="tool.call",
+        name="files.write",
         subject_kind="call",
         subject_id=call_id,
         request_hash="h",
@@ -149,9 +179,20 @@ async def add_rows(ann: Person, door: Door, run_id: UUID, step_id: UUID) -> tupl
         size_bytes=len(REPORT),
         sha256=sha256,
     )
+    violation = Violation(
+        **owned,
+        id=violation_id,
+        decision_id=decision_id,
+        rule="no-reports",
+        severity="high",
+        monitored=True,
+        subject="tool.call",
+        name="files.write",
+        reason="No more reports.",
+    )
     async with door.database.sessions.begin() as session:
-        session.add_all([decision, call, approval, artifact])
-    return approval_id, artifact_id, call_id
+        session.add_all([decision, call, approval, artifact, violation])
+    return approval_id, artifact_id, call_id, decision_id, violation_id
 
 
 async def add_model_call(door: Door, run_id: UUID, step_id: UUID) -> UUID:
@@ -162,7 +203,9 @@ async def add_model_call(door: Door, run_id: UUID, step_id: UUID) -> UUID:
         project_id=project_id,
         run_id=run_id,
         id=decision_id,
+        step_id=step_id,
         subject="llm.call",
+        name="scripted",
         subject_kind="call",
         subject_id=call_id,
         request_hash="h",

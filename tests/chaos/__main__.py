@@ -19,9 +19,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from sparkops import __version__
+from sparkops.core.client import ApiClient
 from sparkops.core.config import load_settings
 from sparkops.core.db import Database, open_database
-from sparkops.local.client import ApiClient
 from sparkops.local.example.people import administrator, ensure_approver
 from sparkops.local.stack import EmbeddedServers
 from sparkops.local.supervisor import Supervisor

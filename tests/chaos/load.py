@@ -11,8 +11,7 @@ from uuid import UUID, uuid4
 
 import httpx2
 
-from sparkops.local.client import ApiClient
-from sparkops.local.errors import StartError
+from sparkops.core.client import ApiClient, ApiRefused
 
 PROJECT = "chaos"
 RETRY_SECONDS = 0.3
@@ -119,7 +118,7 @@ class Clients:
         while True:
             try:
                 run = await self.owner.post("/runs", body, {"Idempotency-Key": key})
-            except (httpx2.HTTPError, StartError):
+            except (httpx2.HTTPError, ApiRefused):
                 self.counts["accept_retries"] += 1
                 await asyncio.sleep(RETRY_SECONDS)
             else:
@@ -135,7 +134,7 @@ class Clients:
                 for status in ("attention", "cancelling"):
                     for run in await self._items(self.owner, "/runs", status=status):
                         await self._try(self.owner, f"/runs/{run['id']}/cancel")
-            except (httpx2.HTTPError, StartError):
+            except (httpx2.HTTPError, ApiRefused):
                 self.counts["page_errors"] += 1
             await asyncio.sleep(0.5)
 
@@ -148,7 +147,7 @@ class Clients:
         try:
             await who.post(path, {})
             self.counts["answers"] += 1
-        except StartError:
+        except ApiRefused:
             self.counts["late_answers"] += 1  # somebody was quicker, or it was this one, whose answer was lost
 
 
@@ -156,7 +155,7 @@ async def _until_answered(act: Callable[[], Awaitable[object]]) -> None:
     while True:
         try:
             await act()
-        except (httpx2.HTTPError, StartError):
+        except (httpx2.HTTPError, ApiRefused):
             await asyncio.sleep(RETRY_SECONDS)
         else:
             return

@@ -11,6 +11,7 @@ from sparkops.domains.approvals.state import APPROVAL_MACHINE
 from sparkops.domains.budgets.state import RESERVATION_MACHINE
 from sparkops.domains.bus.state import OUTBOX_MACHINE
 from sparkops.domains.effects.state import CALL_MACHINE
+from sparkops.domains.policies.state import BACKTEST_MACHINE, VIOLATION_MACHINE
 from sparkops.domains.runs.state import RUN_MACHINE, STEP_MACHINE
 from sparkops.migrations import runner
 
@@ -21,6 +22,8 @@ MACHINES: dict[str, Machine[Any]] = {
     "approvals": APPROVAL_MACHINE,
     "reservations": RESERVATION_MACHINE,
     "outbox": OUTBOX_MACHINE,
+    "violations": VIOLATION_MACHINE,
+    "backtests": BACKTEST_MACHINE,
 }
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, async_playwright
 
+from sparkops.core.client import ApiClient
 from sparkops.core.config import load_settings
-from sparkops.local.client import ApiClient
 from sparkops.local.example.data import connection_to_weather
 from sparkops.local.example.people import Login, administrator
 from sparkops.local.example.project import example_on

@@ -9,8 +9,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from sparkops.core.client import ApiRefused
 from sparkops.local.child import Child
-from sparkops.local.errors import StartError
 from tests.e2e.conftest import Platform
 
 pytestmark = pytest.mark.xdist_group("platform")
@@ -25,7 +25,7 @@ async def until(condition: Callable[[], Awaitable[Any]]) -> Any:
             try:
                 if found := await condition():
                     return found
-            except (httpx2.TransportError, StartError):
+            except (httpx2.TransportError, ApiRefused):
                 pass
             await asyncio.sleep(0.05)
 

@@ -284,7 +284,7 @@ def on_connection(engine: Engine, connection: Connection) -> Engine:
     """Return this engine with every statement on one connection."""
     database = engine.database
     pool: Any = _OneConnection(connection)
-    return replace(engine, database=Database(database.engine, database.sessions, pool))
+    return replace(engine, database=replace(database, pool=pool))
 
 
 def _person(name: str) -> Principal:
@@ -307,7 +307,7 @@ async def world(database: Database, tmp_path: Path) -> AsyncIterator[World]:
     settings = Settings(data_dir=tmp_path)
     async with Models(settings) as models:
         blobs = Blobs.in_directory(settings.blob_dir)
-        engine = Engine(database, SilentBell(), payloads=Payloads(blobs))
+        engine = Engine(database, SilentBell(), payloads=Payloads(blobs), policies=PolicyCache(database))
         yield World(engine, project_id, ada, ben, eve, blobs, settings, models)
 
 

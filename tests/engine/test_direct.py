@@ -71,7 +71,7 @@ async def test_a_run_that_is_held_back_does_not_end(world: World) -> None:
     run_id, _ = await one(world)
     await world.sql("UPDATE runs SET status = 'paused'")
     await world.sql("UPDATE steps SET status = 'cancelled', held = true, finished_at = clock_timestamp()")
-    assert await call(world.database.pool, "end_runs", [run_id]) == {"parents": [], "events": []}
+    assert await call(world.database.pool, "end_runs", [run_id]) == {"parents": [], "left": [], "events": []}
     assert await world.status(run_id) == "paused"
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import insert
 from sparkops.core.ids import new_id
 from sparkops.domains.effects.state import EffectClass
 from sparkops.domains.identity.models import Membership
-from sparkops.domains.policies.models import Policy
+from sparkops.domains.policies.models import PolicyStamp
 from sparkops.domains.projects.models import Project
 from sparkops.engine.claim import claim
 from tests.engine.conftest import World
@@ -44,7 +44,7 @@ async def another_project(world: World) -> World:
     async with world.database.sessions.begin() as session:
         await session.execute(insert(Project).values(id=project_id, slug="other", name="Other"))
         await session.execute(insert(Membership).values(project_id=project_id, user_id=world.ada.user_id))
-        await session.execute(insert(Policy).values(project_id=project_id, version=1, rules=[]))
+        await session.execute(insert(PolicyStamp).values(scope_id=project_id, version=1))
     return replace(world, project_id=project_id)
 
 

@@ -133,13 +133,13 @@ async def test_a_question_stands_open_as_long_as_the_rule_says(world: World) -> 
     assert abs(open_for.total_seconds() - 90) < 1
 
 
-async def test_a_fact_that_the_gate_does_not_know_denies_and_says_so(world: World) -> None:
-    await world.rules({**HOLD_NOOP, "when": "principal.role == 'owner'"})
+async def test_a_rule_that_cannot_be_evaluated_denies_and_says_so(world: World) -> None:
+    await world.rules({**HOLD_NOOP, "when": "args.amount > 100"})
     run_id = await world.run(await world.workflow(ONE_STEP))
     await world.work_until(run_id)
     (call,) = await world.calls(run_id)
     assert call["status"] == "denied"
-    assert call["error"]["message"].endswith("so it denies: principal.role is not known")
+    assert "look-first could not be evaluated, so it denies: " in call["error"]["message"]
 
 
 async def test_what_the_run_has_spent_is_read_only_where_a_rule_about_the_call_asks(world: World) -> None:

@@ -13,6 +13,7 @@ from sparkops.domains.approvals.state import APPROVAL_MACHINE
 from sparkops.domains.budgets.state import RESERVATION_MACHINE
 from sparkops.domains.effects.state import CALL_MACHINE
 from sparkops.domains.runs.state import RUN_MACHINE, STEP_MACHINE
+from sparkops.engine.answer import answer_approval
 from tests.engine.acts import ONE_STEP, prepared, proposal, recorded, result, succeed
 from tests.engine.conftest import World
 

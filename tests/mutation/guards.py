@@ -668,6 +668,28 @@ GUARDS: Sequence[Guard] = (
         "gate",
         ("prepare", "IF v_verdicts @? '$[*] ? (@.verdict == \"uncertain\")' THEN", "IF false THEN"),
     ),
+    _guard("judge_step: asked to stop", "subjects", ("judge_step", "IF v_step.cancel_requested THEN", "IF false THEN")),
+    _guard(
+        "judge_step: the rules of today",
+        "subjects",
+        ("judge_step", "ELSIF v_policy <> (p ->> 'policy_version')::bigint THEN", "ELSIF false THEN"),
+    ),
+    _guard(
+        "judge_step: consent that came too late",
+        "subjects",
+        ("judge_step", "ELSIF v_asked.expires_at <= clock_timestamp() AND", "ELSIF false AND"),
+    ),
+    _guard(
+        "accept: a run is judged by the rules of today",
+        "subjects",
+        ("accept", "p ? 'decisions' AND engine.policy_stamp(v_run.project_id) <>", "false AND 0 <>"),
+    ),
+    _guard(
+        "refuse_run: the rules of today",
+        "subjects",
+        ("refuse_run", "engine.policy_stamp((p ->> 'project_id')::uuid) <> (p ->> 'policy_version')::bigint", "false"),
+    ),
+    _guard("end_runs: outputs are judged", "subjects", ("end_runs", " AND r.id <> ALL (v_judged)", "")),
     _guard(
         "propose: it must fit the budget",
         "budget",

@@ -15,7 +15,7 @@ from sparkops.core.config import Settings
 from sparkops.core.db import Database
 from sparkops.core.ids import new_id
 from sparkops.core.schemas import schema_errors
-from sparkops.domains.artifacts.service import NewArtifact, record_artifact
+from sparkops.domains.artifacts.files import NewFile, record_file
 from sparkops.runtime.effects import CallFailed
 from sparkops.runtime.tools.base import ToolContext
 from sparkops.runtime.tools.files import FILES_READ, FILES_WRITE, MAX_READ_BYTES, to_csv
@@ -104,7 +104,7 @@ async def test_what_is_no_text_or_too_long_is_not_read(run_context: ToolContext)
     with pytest.raises(CallFailed, match="at most") as too_large:
         await read(run_context, name="long.txt")
     assert too_large.value.code == "file-too-large"
-    no_text = NewArtifact(
+    no_text = NewFile(
         project_id=run_context.project_id,
         run_id=run_context.run_id,
         step_id=run_context.step_id,
@@ -114,8 +114,8 @@ async def test_what_is_no_text_or_too_long_is_not_read(run_context: ToolContext)
         size_bytes=2,
         sha256=await run_context.blobs.put(b"\xff\xfe"),
     )
-    async with run_context.database.sessions.begin() as session:
-        await record_artifact(session, no_text)
+    async with run_context.database.pool.acquire() as connection, connection.transaction():
+        await record_file(connection, no_text)
     with pytest.raises(CallFailed, match="not a text") as failed:
         await read(run_context, name="b.bin")
     assert failed.value.code == "file-not-text"

@@ -24,12 +24,15 @@ from sparkops.api.routes import (
     agents,
     approvals,
     auth,
+    backtests,
+    decisions,
     events,
     halts,
     health,
     live,
     me,
     outbox,
+    policies,
     projects,
     reruns,
     run_parts,
@@ -49,6 +52,7 @@ from sparkops.core.payloads import Payloads
 from sparkops.engine.context import Engine
 from sparkops.messenger.app import make_app
 from sparkops.messenger.bell import RedisBell
+from sparkops.runtime.policies import PolicyCache
 
 GZIP_BYTES = 1_024
 REDIS_CONNECTIONS = 32
@@ -96,6 +100,11 @@ def _add_routes(app: FastAPI, pages: Path) -> None:
         run_parts.files,
         reruns.router,
         approvals.router,
+        policies.router,
+        policies.schemas,
+        decisions.router,
+        decisions.violations,
+        backtests.router,
         events.router,
         outbox.router,
         halts.router,
@@ -179,7 +188,14 @@ async def open_door(settings: Settings) -> AsyncIterator[Door]:
         yield Door(
             settings=settings,
             database=database,
-            engine=Engine(database, bell, settings.lease, settings.run_budget_micros, payloads=payloads),
+            engine=Engine(
+                database,
+                bell,
+                settings.lease,
+                settings.run_budget_micros,
+                payloads=payloads,
+                policies=PolicyCache(database),
+            ),
             redis=redis,
             blobs=blobs,
             signer=signer,

@@ -205,7 +205,7 @@ class Audit:
     principal: Principal
     request_id: str
 
-    async def __call__(self, action: str, subject: str, project_id: UUID, **detail: Json) -> None:
+    async def __call__(self, action: str, subject: str, project_id: UUID | None, **detail: Json) -> None:
         await record(
             self.session,
             self.principal,

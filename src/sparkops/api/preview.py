@@ -14,7 +14,7 @@ from sparkops.domains.approvals.models import Approval
 from sparkops.domains.approvals.queries import last_approved, of_its_kind
 from sparkops.domains.approvals.service import asked_hash, asked_request
 from sparkops.domains.approvals.state import ApprovalStatus
-from sparkops.domains.effects.queries import call_of
+from sparkops.domains.effects.queries import call as find_call
 from sparkops.domains.effects.state import EffectClass
 from sparkops.domains.identity.queries import names_of
 from sparkops.domains.policies.models import PolicyDecision
@@ -37,7 +37,7 @@ async def preview_of(session: AsyncSession, principal: Principal, approval: Appr
 
 
 async def _what_goes_out(session: AsyncSession, principal: Principal, approval: Approval) -> Mapping[str, Any]:
-    call = await call_of(session, principal, run_id=approval.run_id, call_id=approval.subject_id)
+    call = await find_call(session, principal, run_id=approval.run_id, call_id=approval.subject_id)
     if call is None:
         return dict.fromkeys(("kind", "name", "description", "effect_class", "idempotency_key", "parameters"), None) | {
             "tool_changed": False

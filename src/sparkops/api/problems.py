@@ -123,7 +123,7 @@ async def _expected(request: Request, error: Exception) -> Response:
 
 async def _not_valid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    found = [{"path": _path(one["loc"]), "message": one["msg"]} for one in error.errors()]
+    found = [{"path": _path(one["loc"]), "message": one["msg"].removeprefix("Value error, ")} for one in error.errors()]
     first = found[0]
     detail = f"{first['path']}: {first['message']}" if first["path"] else first["message"]
     return response(request.scope, Invalid(detail, errors=found))

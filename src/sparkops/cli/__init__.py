@@ -3,6 +3,7 @@
 import click
 
 from sparkops import __version__
+from sparkops.cli.apply import apply
 from sparkops.cli.doctor import doctor
 from sparkops.cli.doors import api, demo, up, worker
 from sparkops.cli.recover import recover
@@ -20,6 +21,7 @@ main.add_command(up)
 main.add_command(demo)
 main.add_command(api)
 main.add_command(worker)
+main.add_command(apply)
 main.add_command(users)
 main.add_command(migrate)
 main.add_command(doctor)

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 
 from sparkops.core.db import APP_ROLE
 from sparkops.core.errors import ConfigError
+from sparkops.core.labels import LabelList
 from sparkops.core.log import LogFormat
 
 PREFIX = "SPARKOPS_"
@@ -49,6 +50,8 @@ class Connection(_Closed):
     statement_timeout_seconds: float = Field(default=5.0, gt=0, le=60)
     max_rows: int = Field(default=1_000, ge=1, le=10_000)
     max_bytes: int = Field(default=1_000_000, ge=1_000, le=10_000_000)
+    labels: LabelList = ()
+    """Of whatever is read there, such as `private:customer`."""
 
 
 def _postgres_url(value: SecretStr | None) -> SecretStr | None:

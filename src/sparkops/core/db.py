@@ -1,27 +1,19 @@
-"""Connections to PostgreSQL: an ORM session factory for use cases, and a bare pool for the hot transactions."""
+"""Connections to PostgreSQL: a bare pool for the hot transactions, and sessions for use cases (`core/orm.py`)."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
-from typing import Any
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 import asyncpg
 import orjson
-from sqlalchemy import BigInteger, DateTime, MetaData, Text, event
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.dialects.postgresql import UUID as PgUUID
-from sqlalchemy.engine import make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from sparkops.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 APP_ROLE = "sparkops_app"
 """May read and write rows, owns nothing: row-level security can be switched on for it."""
@@ -70,46 +62,51 @@ SILENCE_SECONDS = 10.0
 nothing else would tell a worker whose heartbeat goes over another one."""
 
 
-class Base(DeclarativeBase):
-    """The declarative base of every table; names of constraints are predictable so that migrations can name them."""
+@dataclass(frozen=True)
+class Login:
+    """How to open another connection like those of the pool."""
 
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map = {  # noqa: RUF012 -- SQLAlchemy reads it as a class attribute
-        UUID: PgUUID(as_uuid=True),
-        str: Text(),
-        int: BigInteger(),
-        datetime: DateTime(timezone=True),
-        dict[str, Any]: JSONB(none_as_null=True),
-        list[Any]: JSONB(none_as_null=True),
-        Any: JSONB(none_as_null=True),
-    }
+    url: str
+    server_settings: Mapping[str, str]
+    pool_size: int
 
 
 @dataclass(frozen=True)
 class Database:
-    """One process's way to PostgreSQL. Both pools connect under the application role."""
+    """One process's way to PostgreSQL. Both pools connect under the application role.
 
-    engine: AsyncEngine
-    sessions: async_sessionmaker[AsyncSession]
+    SQLAlchemy is imported when a session is first wanted: workers do without it, and start sooner and smaller.
+    """
+
     pool: "asyncpg.Pool[asyncpg.Record]"
+    login: Login
 
     @cached_property
-    def reads(self) -> async_sessionmaker[AsyncSession]:
+    def engine(self) -> "AsyncEngine":
+        """The pool behind the sessions."""
+        from sparkops.core.orm import make_engine  # noqa: PLC0415 -- see above
+
+        return make_engine(self.login.url, self.login.server_settings, self.login.pool_size)
+
+    @cached_property
+    def sessions(self) -> "async_sessionmaker[AsyncSession]":
+        """Sessions for use cases, each in a transaction."""
+        from sparkops.core.orm import make_sessions  # noqa: PLC0415 -- see above
+
+        return make_sessions(self.engine)
+
+    @cached_property
+    def reads(self) -> "async_sessionmaker[AsyncSession]":
         """Sessions over the same pool for what only reads: without a transaction around the statements, which at this
         isolation would not see one moment either, and costs two round trips."""
-        return async_sessionmaker(self.engine.execution_options(isolation_level="AUTOCOMMIT"), expire_on_commit=False)
+        from sparkops.core.orm import make_sessions  # noqa: PLC0415 -- see above
+
+        return make_sessions(self.engine.execution_options(isolation_level="AUTOCOMMIT"))
 
     async def close(self) -> None:
         """Close both pools; running statements are given five seconds."""
-        await self.engine.dispose()
+        if "engine" in vars(self):
+            await self.engine.dispose()
         try:
             await asyncio.wait_for(self.pool.close(), timeout=5)
         except TimeoutError:
@@ -169,22 +166,6 @@ async def _keep(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     """
 
 
-def _refuse_closed(
-    connection: DBAPIConnection, _record: ConnectionPoolEntry, _checked_out: PoolProxiedConnection
-) -> None:
-    """Have a connection that has ended meanwhile replaced, as the bare pool does.
-
-    The event loop has noticed the end. Asking the server instead, as `pool_pre_ping` does, is three round trips.
-    """
-    if connection.driver_connection.is_closed():
-        raise DisconnectionError
-
-
-def async_url(url: str) -> str:
-    """Return the SQLAlchemy form of a PostgreSQL URL, for the asyncpg driver."""
-    return make_url(url).set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
-
-
 @asynccontextmanager
 async def open_database(
     url: str, *, role: str | None = None, name: str = "sparkops", pool_size: int = 8
@@ -196,28 +177,18 @@ async def open_database(
     Raises:
         OSError, asyncpg.PostgresError: the server cannot be reached or refuses the login.
     """
-    settings = _server_settings(role=role, name=name)
-    engine = create_async_engine(
-        async_url(url),
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=5,
-        connect_args={"server_settings": settings | PLANNED_ONCE, "timeout": 5, "command_timeout": SILENCE_SECONDS},
-        json_serializer=lambda value: orjson.dumps(value).decode(),
-        json_deserializer=orjson.loads,
-    )
-    event.listen(engine.sync_engine, "checkout", _refuse_closed)
+    login = Login(url, _server_settings(role=role, name=name) | PLANNED_ONCE, pool_size)
     pool = await asyncpg.create_pool(
         url,
         min_size=1,
         max_size=pool_size,
         timeout=5,
         command_timeout=SILENCE_SECONDS,
-        server_settings=settings | PLANNED_ONCE,
+        server_settings=dict(login.server_settings),
         init=_set_codecs,
         reset=_keep,
     )
-    database = Database(engine, async_sessionmaker(engine, expire_on_commit=False), pool)
+    database = Database(pool, login)
     try:
         yield database
     finally:

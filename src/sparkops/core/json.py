@@ -33,6 +33,11 @@ def loads(data: str | bytes) -> Any:
     return orjson.loads(data)
 
 
+def pretty(value: Any) -> str:
+    """Serialise a value for people to read and edit."""
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+
+
 def canonical(value: Any) -> bytes:
     """Serialise a value with its keys sorted and without spaces: equal values give equal bytes."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)

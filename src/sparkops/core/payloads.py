@@ -26,12 +26,8 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 from uuid import UUID
-
-from sqlalchemy import ColumnElement, cast, func
-from sqlalchemy.dialects.postgresql import JSONPATH
-from sqlalchemy.orm import InstrumentedAttribute
 
 from sparkops.core.blobs import Blobs, Damaged
 from sparkops.core.errors import NotFound, SparkOpsError, TooLarge, Unavailable
@@ -51,7 +47,6 @@ _WRITTEN_SECONDS = 600.0
 """For so long what this process has written is not written again."""
 
 _KEY = "$blob"
-_REFERS = '$.**."$blob" ? (@.sha256 == $sha256)'
 _DIGEST = re.compile("[0-9a-f]{64}")
 _MARK = b'"$blob":'
 """How the key looks in JSON; within a text the quotes are escaped, so that only a key looks like this."""
@@ -113,11 +108,6 @@ def _put_together(stored: Json, plain: Mapping[str, Json]) -> Json:
     assert isinstance(stored, dict), "only a map can hold references"
     parts = ((key, part, Reference.of(part)) for key, part in stored.items())
     return {key: part if found is None else plain[found.sha256] for key, part, found in parts}
-
-
-def refers_to(column: InstrumentedAttribute[Any], sha256: str) -> ColumnElement[bool]:
-    """Return the condition that the stored value of a row refers to this object."""
-    return func.jsonb_path_exists(column, cast(_REFERS, JSONPATH), func.jsonb_build_object("sha256", sha256))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
@@ -13,7 +14,8 @@ import structlog
 from sparkops.core.db import LOST_CONNECTION
 from sparkops.core.errors import Conflict, Invalid, NotFound, Unavailable
 from sparkops.core.failpoints import failpoint
-from sparkops.core.json import digest
+from sparkops.core.json import Json, digest
+from sparkops.core.labels import OF_EVENTS
 from sparkops.core.principal import Principal
 from sparkops.domains.runs.state import RunStatus, StepStatus
 from sparkops.domains.workflows.definition import validate_input
@@ -22,10 +24,13 @@ from sparkops.engine.context import Engine, call
 from sparkops.engine.displace import DISPLACES, displace
 from sparkops.engine.document import Inputs, limit_of, run_document, store_input
 from sparkops.engine.graph import Graph
+from sparkops.engine.judging import TRIES, NewRun, RulesChanged, judge_run
 from sparkops.engine.pins import pin_names
 
 _VERSION = """
 SELECT v.id, v.version, v.workflow_id, p.id AS project_id, r.id AS first_run, r.idem_hash,
+       (SELECT coalesce(sum(s.version), 0) FROM policy_stamps s
+         WHERE s.scope_id IN (p.id, '00000000-0000-0000-0000-000000000000')) AS stamp,
        p.max_running_runs IS NOT NULL OR w.max_running_runs IS NOT NULL OR EXISTS (
          SELECT 1 FROM halts h WHERE h.scope_id = w.id AND h.kind = 'pause' AND h.released_at IS NULL) AS limited
   FROM projects p JOIN workflows w ON w.project_id = p.id AND w.name = $3
@@ -34,7 +39,11 @@ SELECT v.id, v.version, v.workflow_id, p.id AS project_id, r.id AS first_run, r.
   LEFT JOIN runs r ON r.project_id = w.project_id AND r.idem_key = $5
  WHERE p.{key} = $1
 """
+_STAMP = "SELECT engine.policy_stamp($1)"
 _BY_ID, _BY_SLUG = _VERSION.format(key="id"), _VERSION.format(key="slug")
+
+_FROM_OUTSIDE: Final = frozenset({"event", "webhook"})
+"""Triggers that strangers can pull."""
 
 log = structlog.get_logger()
 
@@ -67,6 +76,8 @@ class RunRequest:
     trigger: str = "api"
     priority: int | None = None
     """-1 high, 0 normal, 1 low; None: as the workflow says."""
+    labels: frozenset[str] = frozenset()
+    """Of the input, as the caller knows them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +120,7 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
         InputTooLarge: put what is large where the steps can read it, and give its address as input.
         IdempotencyMismatch: the key was used for another request.
         ConcurrencyFull: the workflow rejects what would have to queue; nothing was written.
+        DeniedByPolicy: the rules of the project do not allow it; that is on record.
         Unavailable: the outcome is unknown, or a large input could not be written; try again with the same key.
     """
     pool = engine.database.pool
@@ -139,25 +151,36 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
             "idem_key": request.idem_key,
             "idem_hash": _request_hash(request),
             "created_by": str(principal.user_id),
+            **_labelled(request),
         },
         limit_micros=limit_of(engine, graph, request.budget_micros),
         actor=f"user:{principal.user_id}",
         limited=found["limited"],
     )
-    answer = await _write(engine, graph, document)
+    asked = NewRun(request.workflow, inputs.values, int(found["stamp"]))
+    answer = await _write_judged(engine, graph, document, asked)
     begun = _begun(graph, found["version"], inputs, document, answer) if answer["created"] else None
     return Accepted(UUID(answer["run_id"]), answer["created"], begun)
 
 
-async def accept_document(engine: Engine, graph: Graph, document: Mapping[str, Any]) -> Accepted:
-    """Write a run; when this returns it is committed.
+async def accept_document(engine: Engine, graph: Graph, document: Mapping[str, Any], new: NewRun) -> Accepted:
+    """Write a run if the rules let it begin; when this returns it is committed.
 
     Raises:
+        DeniedByPolicy: they do not; that is on record.
         IdempotencyMismatch, ConcurrencyFull, Unavailable: as `accept_run` says.
         AlreadyRetried: another retry of the source is going on or has succeeded.
     """
-    answer = await _write(engine, graph, document)
+    answer = await _write_judged(engine, graph, document, new)
     return Accepted(UUID(answer["run_id"]), answer["created"])
+
+
+async def _write_judged(engine: Engine, graph: Graph, document: Mapping[str, Any], new: NewRun) -> Mapping[str, Any]:
+    for _ in range(TRIES):
+        with suppress(RulesChanged):
+            return await _write(engine, graph, await judge_run(engine, document, new))
+        new = replace(new, stamp=await engine.database.pool.fetchval(_STAMP, UUID(document["run"]["project_id"])))
+    raise Unavailable("The rules of the project keep changing.", retry_after_seconds=1)
 
 
 async def _write(engine: Engine, graph: Graph, document: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -174,6 +197,8 @@ async def _write(engine: Engine, graph: Graph, document: Mapping[str, Any]) -> M
             retry_after_seconds=1,
         ) from None
     failpoint("after_accept")
+    if "policy_version" in answer:
+        raise RulesChanged
     if "retried" in answer:
         raise AlreadyRetried(
             f"Its retry {answer['retried']} is {answer['status']}. Fork the run to do a part of it once more.",
@@ -230,8 +255,15 @@ async def _make_room(engine: Engine, graph: Graph, project_id: UUID, run_id: UUI
 
 
 def _request_hash(request: RunRequest) -> str:
-    stated = [] if request.priority is None else [request.priority]
+    stated: list[Json] = [] if request.priority is None else [request.priority]
+    stated += [{"labels": sorted(request.labels)}] if request.labels else []
     return digest([request.workflow, request.version, request.input, request.budget_micros, *stated])
+
+
+def _labelled(request: RunRequest) -> dict[str, Any]:
+    """Return the labels of an input; what nobody of the project has sent is untrusted."""
+    labels = request.labels | ({OF_EVENTS} if request.trigger in _FROM_OUTSIDE else frozenset())
+    return {"labels": sorted(labels)} if labels else {}
 
 
 def repeated(first_run: UUID, idem_hash: str, request_hash: str) -> Accepted:

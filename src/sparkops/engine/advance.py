@@ -12,29 +12,35 @@ from sparkops.core.failpoints import failpoint
 from sparkops.core.json import Json
 from sparkops.core.payloads import Desk
 from sparkops.domains.runs.state import TERMINAL_RUN, RunStatus, StepStatus
-from sparkops.engine.advancing import Advanced, Advancing, split
+from sparkops.engine.advancing import Advanced, Advancing, labels_in, split
+from sparkops.engine.compensate import end_unhappily
 from sparkops.engine.compensation import begin_compensation, go_on_compensating
 from sparkops.engine.context import Connection, Engine, Ring, call
 from sparkops.engine.decide import Compensate, FinishRun, StepState, decide_cancelled, to_json
 from sparkops.engine.frames import abandon_frames, advance_frame, repair_frames, start_more
 from sparkops.engine.graph import Graph
+from sparkops.engine.judging import judge_output
 from sparkops.engine.levels import Level, key_of, level_of
 from sparkops.engine.wake import wake_parents
 
 log = structlog.get_logger()
 
 _LOCK_RUN = """
-SELECT r.id, r.project_id, r.status, r.workflow_version_id,
+SELECT r.id, r.project_id, r.status, r.workflow_version_id, r.labels,
+       EXISTS (SELECT 1 FROM policies y WHERE 'output' = ANY (y.subjects)
+                  AND (y.project_id = r.project_id OR y.project_id IS NULL)) AS judged,
        r.concurrency_limit IS NOT NULL
        OR EXISTS (SELECT 1 FROM projects p WHERE p.id = r.project_id AND p.max_running_runs IS NOT NULL)
        OR EXISTS (SELECT 1 FROM workflows w WHERE w.id = r.workflow_id AND w.max_running_runs IS NOT NULL) AS limited
   FROM runs r WHERE r.id = $1 FOR UPDATE
 """
 _STATES = """
-SELECT node_key, status, error, output IS NULL AS loaded FROM steps WHERE run_id = $1 AND path = ANY ($2)
+SELECT node_key, status, error, output IS NULL AS loaded, CASE WHEN labels <> '{}' THEN labels END AS labels
+  FROM steps WHERE run_id = $1 AND path = ANY ($2)
 """
 _STATES_OF_ALL = """
-SELECT node_key, status, error, output IS NULL AS loaded FROM steps WHERE run_id = $1
+SELECT node_key, status, error, output IS NULL AS loaded, CASE WHEN labels <> '{}' THEN labels END AS labels
+  FROM steps WHERE run_id = $1
 """
 _ADVANCED = "DELETE FROM unadvanced WHERE run_id = $1"
 _IS_OPEN = """
@@ -199,10 +205,20 @@ async def _end_cancelled(run: Advancing) -> None:
 
 
 async def _end(run: Advancing, end: FinishRun | Compensate) -> None:
+    if isinstance(end, FinishRun) and end.status is RunStatus.SUCCEEDED and run.judged:
+        end = await _judged_end(run, end)
     if isinstance(end, Compensate):
         await begin_compensation(run, end)
     else:
         await run.apply([to_json(end)])
+
+
+async def _judged_end(run: Advancing, end: FinishRun) -> FinishRun | Compensate:
+    """Return how a run ends that would succeed: as it would, or badly because its output may not be handed out."""
+    name, output = run.graph.definition.name, run.desk.load(end.output)
+    whose = {"id": run.run_id, "project_id": run.project_id}
+    denied = await judge_output(run.engine, run.on, whose, name, output, end.labels)
+    return end if denied is None else end_unhappily(run.graph, await _states(run), RunStatus.FAILED, denied)
 
 
 async def _states(run: Advancing) -> dict[str, StepState]:
@@ -214,7 +230,8 @@ async def _states(run: Advancing) -> dict[str, StepState]:
     else:
         rows = await run.on.fetch(_STATES_OF_ALL, run.run_id)
     return {
-        row["node_key"]: StepState(StepStatus(row["status"]), None, row["error"], loaded=row["loaded"]) for row in rows
+        row["node_key"]: StepState(StepStatus(row["status"]), None, row["error"], row["loaded"], labels_in(row))
+        for row in rows
     }
 
 

@@ -12,12 +12,12 @@ from sparkops.core.payloads import Desk
 from sparkops.domains.runs.state import RunStatus, StepStatus
 from sparkops.domains.workflows.scope import FrameView
 from sparkops.engine.context import Connection, Engine, call
-from sparkops.engine.decide import Command, Compensate, FinishRun, Missing, StepState, decide, to_json
+from sparkops.engine.decide import Command, Compensate, FinishRun, Labels, Missing, StepState, decide, to_json
 from sparkops.engine.graph import Graph
 from sparkops.engine.levels import Level
 
 _INPUT = "SELECT input FROM runs WHERE id = $1"
-_OUTPUTS = "SELECT path, node_key, status, output, error FROM steps WHERE run_id = $1 AND path = ANY ($2)"
+_OUTPUTS = "SELECT path, node_key, status, output, error, labels FROM steps WHERE run_id = $1 AND path = ANY ($2)"
 
 
 @dataclass(slots=True)
@@ -45,6 +45,10 @@ class Advancing:
         desk.project_id = run["project_id"]
         self.run_id: UUID = run["id"]
         self.status = RunStatus(run["status"])
+        self.project_id: UUID = run["project_id"]
+        self.labels: tuple[str, ...] = tuple(run["labels"])
+        self.judged: bool = run["judged"]
+        """A rule is on the output of its runs."""
         self.done = Advanced()
         self._input: Mapping[str, Json] | None = None
         self._around: dict[str, dict[str, StepState]] = {}
@@ -56,8 +60,10 @@ class Advancing:
         *,
         parent_id: UUID | None = None,
         focus: Collection[str] | None = None,
+        labels: Collection[str] = (),
     ) -> list[Command]:
-        """Ask what follows at one level, and load what the answer needs. `parent_id` is that of the frame's step.
+        """Ask what follows at one level, and load what the answer needs. `parent_id` is that of the frame's step,
+        `labels` are those of what the frame sees.
 
         Raises:
             NotAtHand: large values are needed first: roll back, let the desk provide them, try again.
@@ -78,6 +84,7 @@ class Advancing:
                     outer=around,
                     may_end=may_end,
                     values=self.desk,
+                    labels=Labels(self.labels, tuple(labels)),
                 )
             except Missing as lack:
                 await self._load(level, states, around, lack)
@@ -94,7 +101,8 @@ class Advancing:
             there = level.paths_around([key for key in lack.outputs if key not in states])
             for row in await self.on.fetch(_OUTPUTS, self.run_id, [*here, *there]):
                 target = states if row["node_key"] in states else around
-                target[row["node_key"]] = StepState(StepStatus(row["status"]), row["output"], row["error"])
+                state = StepState(StepStatus(row["status"]), row["output"], row["error"], labels=labels_in(row))
+                target[row["node_key"]] = state
 
     async def _frame(self, level: Level, parent_id: UUID | None) -> FrameView:
         view = await self.on.fetchval("SELECT engine.frame_view($1, $2)", parent_id, level.frame_no)
@@ -109,6 +117,11 @@ class Advancing:
         self.done.parents += applied["parents"]
         self.done.events += applied["events"]
         self.done.ended = self.done.ended or any(command["op"] == "finish" for command in commands)
+
+
+def labels_in(row: asyncpg.Record) -> tuple[str, ...]:
+    """Return the labels that a row has."""
+    return tuple(row["labels"] or ())
 
 
 def split(level: Level, commands: Sequence[Command]) -> tuple[list[dict[str, Any]], FinishRun | Compensate | None]:

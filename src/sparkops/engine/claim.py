@@ -27,7 +27,8 @@ class Claim:
 
     `input` and `steps` hold what its expressions read: the run's input, outputs and statuses of steps; `frame` what it
     sees of the frames around it. Each is None, or without steps, where nothing is read. `journal` is what earlier
-    attempts recorded; empty on the first.
+    attempts recorded; empty on the first. `labels` are those of its frame, `input_labels` those of the input if it is
+    read; a step in `steps` has its own, if there are any.
     """
 
     lease: Lease
@@ -53,6 +54,10 @@ class Claim:
     steps: Mapping[str, Mapping[str, Any]]
     frame: Mapping[str, Any] | None
     journal: Sequence[Mapping[str, Any]]
+    labels: Sequence[str] = ()
+    input_labels: Sequence[str] = ()
+    policy_stamp: int = 0
+    """How often the rules had changed when the step was claimed: older ones do not count for it."""
 
     @property
     def seconds(self) -> float | None:
@@ -84,6 +89,9 @@ def read_claim(data: Mapping[str, Any]) -> Claim:
         steps=data["steps"],
         frame=data["frame"],
         journal=data["journal"],
+        labels=data["labels"],
+        input_labels=data["input_labels"] or (),
+        policy_stamp=data["policy_stamp"],
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 from sparkops.core.json import Json, Part
 from sparkops.domains.runs.state import RunStatus, StepStatus
@@ -14,13 +14,26 @@ Error = dict[str, Any]
 class StepState:
     """Where a step stands. `output` counts only once it has succeeded, `error` only once it has failed.
 
-    `loaded` False: the output was left in the database, and may be asked for by `Missing`.
+    `loaded` False: the output was left in the database, and may be asked for by `Missing`. `labels` are those of the
+    output.
     """
 
     status: StepStatus
     output: Json = None
     error: Error | None = None
     loaded: bool = True
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """The labels of the input of a run, and of what the frame around a level has seen."""
+
+    input: tuple[str, ...] = ()
+    frame: tuple[str, ...] = ()
+
+
+NO_LABELS: Final = Labels()
 
 
 class Missing(Exception):
@@ -56,11 +69,12 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class FinishInline:
-    """The step was evaluated here and has succeeded. `text` is the output serialised."""
+    """The step was evaluated here and has succeeded. `text` is the output serialised, `labels` are its labels."""
 
     key: str
     output: Json
     text: Part | None = field(default=None, compare=False, repr=False)
+    labels: tuple[str, ...] = ()
 
     @property
     def written(self) -> Json | Part:
@@ -78,12 +92,14 @@ class FailInline:
 
 @dataclass(frozen=True, slots=True)
 class FinishRun:
-    """Nothing is open any more: the run, or the frame of a body, has ended. `text` is the output serialised."""
+    """Nothing is open any more: the run, or the frame of a body, has ended. `text` is the output serialised, `labels`
+    are its labels."""
 
     status: RunStatus
     output: Json = None
     error: Error | None = None
     text: Part | None = field(default=None, compare=False, repr=False)
+    labels: tuple[str, ...] = ()
 
     @property
     def written(self) -> Json | Part:
@@ -113,11 +129,19 @@ def to_json(command: Command) -> dict[str, Any]:
         case Skip():
             return {"op": "skip", "key": command.key, "reason": command.reason}
         case FinishInline():
-            return {"op": "succeed", "key": command.key, "output": command.written}
+            labels = {"labels": list(command.labels)} if command.labels else {}
+            return {"op": "succeed", "key": command.key, "output": command.written, **labels}
         case FailInline():
             return {"op": "fail", "key": command.key, "error": command.error}
         case FinishRun():
-            return {"op": "finish", "status": command.status, "output": command.written, "error": command.error}
+            labels = {"labels": list(command.labels)} if command.labels else {}
+            return {
+                "op": "finish",
+                "status": command.status,
+                "output": command.written,
+                "error": command.error,
+                **labels,
+            }
         case Compensate():
             return {
                 "op": "compensate",

@@ -25,16 +25,19 @@ _STALE = "SELECT engine.stale(ARRAY[$1::uuid], ARRAY[$2::jsonb]) <> '{}'"
 class Ahead:
     """A step that was run, in memory, before it was claimed: the only one that needs the one before it.
 
-    Nothing of it has left the process. `noted` as in `Ended`; `seconds` have passed since the end of the one before.
+    Nothing of it has left the process. `noted` and `labels` as in `Ended`; `seconds` have passed since the end of the
+    one before.
     """
 
     path: str
     output: Any
     noted: Sequence[Mapping[str, Any]]
     seconds: float
+    labels: frozenset[str] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {"path": self.path, "output": self.output, "calls": list(self.noted), "seconds": self.seconds}
+        item = {"path": self.path, "output": self.output, "calls": list(self.noted), "seconds": self.seconds}
+        return item if self.labels is None else {**item, "labels": sorted(self.labels)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Ended:
     `results` are outcomes of prepared calls that are recorded along with it. `noted` are whole calls of tools that
     touch nothing outside the process, judged under `policy_version`. `text` is the output serialised, if it was.
     `ahead`: what was run after it already, in order; it is recorded along with the end where that is still possible,
-    and else left to be claimed.
+    and else left to be claimed. `labels`: those of the output; None: those that the step's row has.
     """
 
     claim: Claim
@@ -57,6 +60,7 @@ class Ended:
     policy_version: int | None = None
     text: Part | None = None
     ahead: Sequence[Ahead] = ()
+    labels: frozenset[str] | None = None
 
     @property
     def written(self) -> Any:
@@ -82,10 +86,11 @@ class Ended:
         }
 
     def calls(self) -> dict[str, Any]:
-        """Return what the end says of calls, as the database functions take it."""
+        """Return what the end says beside its output, as the database functions take it: calls, and labels."""
         noted = {"policy_version": self.policy_version, "calls": list(self.noted)} if self.noted else {}
         results = {"results": list(self.results)} if self.results else {}
-        return noted | results | (self._ran_ahead() if self.ahead else {})
+        labels = {} if self.labels is None else {"labels": sorted(self.labels)}
+        return noted | results | labels | (self._ran_ahead() if self.ahead else {})
 
     def _ran_ahead(self) -> dict[str, Any]:
         seconds = sum(each.seconds for each in self.ahead)

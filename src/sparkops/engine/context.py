@@ -11,7 +11,9 @@ import asyncpg
 from sparkops.core.batching import Batcher
 from sparkops.core.config import DEFAULT_RUN_BUDGET_MICROS
 from sparkops.core.db import Database
+from sparkops.core.json import Json
 from sparkops.core.payloads import Payloads
+from sparkops.domains.policies.facts import Subject
 from sparkops.engine.errors import Refusals
 from sparkops.engine.versions import GraphCache
 
@@ -46,6 +48,33 @@ class SilentBell:
     def log_grew(self, rings: Sequence[Ring]) -> None: ...
 
 
+class Judge(Protocol):
+    """The rules of one project, under one stamp."""
+
+    @property
+    def version(self) -> int: ...
+
+    def on(self, subject: Subject) -> bool:
+        """Say whether there is a rule on this subject."""
+        ...
+
+    def to_read(self, subject: Subject, known: Mapping[str, Json]) -> frozenset[str]:
+        """Return the facts that a decision needs and that have to be read first."""
+        ...
+
+    def judge(self, subject: Subject, name: str | None, known: Mapping[str, Json]) -> dict[str, Any]:
+        """Judge one thing by these facts; the answer has what `engine.decide` takes."""
+        ...
+
+
+class Policies(Protocol):
+    """The rules of all projects, as a process knows them."""
+
+    async def get(self, project_id: UUID, stamp: int = 0, on: "Connection | None" = None) -> Judge:
+        """Return the rules of a project, those of this stamp or later ones."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Engine:
     """What every use case of this floor takes first."""
@@ -57,6 +86,8 @@ class Engine:
     graphs: GraphCache = field(default_factory=GraphCache)
     payloads: Payloads = field(default_factory=Payloads)
     """The way to large values; a process that was given none cannot read or write them."""
+    policies: Policies | None = None
+    """By which runs are judged; a process that was given none leaves what has to be judged to others."""
     accepts: "Batcher[Mapping[str, Any], Mapping[str, Any]]" = field(init=False, repr=False, compare=False)
     """Runs on their way into the database: what is asked for meanwhile shares the next transaction."""
 

@@ -18,12 +18,14 @@ from sparkops.core.payloads import PLAIN, ValueLost, Values, ValueTooLarge
 from sparkops.core.text_templates import TemplateError
 from sparkops.domains.runs.state import TERMINAL_STEP, RunStatus, StepStatus
 from sparkops.engine.commands import (
+    NO_LABELS,
     Command,
     Compensate,
     Error,
     FailInline,
     FinishInline,
     FinishRun,
+    Labels,
     MakeReady,
     Missing,
     Skip,
@@ -32,10 +34,10 @@ from sparkops.engine.commands import (
     to_json,
 )
 from sparkops.engine.compensate import decide_cancelled, decide_compensating, end_unhappily
-from sparkops.engine.graph import Graph, Mentions, Node
+from sparkops.engine.graph import Graph, Node
 from sparkops.engine.joins import Verdict, judge, starts
 from sparkops.engine.knowledge import Knowledge
-from sparkops.engine.params import Context, FrameView, evaluate_condition, evaluate_inline, render_output
+from sparkops.engine.params import FrameView, evaluate_condition, evaluate_inline, render_output
 
 __all__ = [
     "Command",
@@ -44,6 +46,7 @@ __all__ = [
     "FailInline",
     "FinishInline",
     "FinishRun",
+    "Labels",
     "MakeReady",
     "Missing",
     "Skip",
@@ -77,6 +80,7 @@ def decide(
     outer: Mapping[str, StepState] | None = None,
     may_end: bool = True,
     values: Values = PLAIN,
+    labels: Labels = NO_LABELS,
 ) -> list[Command]:
     """Return what is to be done, in an order in which it can be applied.
 
@@ -89,12 +93,15 @@ def decide(
     `outer` the steps around that have been loaded; `FinishRun` is then the end of the frame.
 
     Input, frame and outputs come and go in their stored form; `values` turns them into what expressions read, and back.
+    `labels` are those of input and frame; what is made here carries those of all that it was made from.
 
     Raises:
         Missing: outputs, the input (None) or the frame (None) were not loaded and are read.
         NotAtHand: large values have to be read from object storage, or written to it, first.
     """
-    return _Decision(graph, Knowledge(states, outer or {}, inputs, frame, run_id, values)).make(focus, may_end=may_end)
+    return _Decision(graph, Knowledge(states, outer or {}, inputs, frame, run_id, values, labels)).make(
+        focus, may_end=may_end
+    )
 
 
 class _Decision:
@@ -153,7 +160,8 @@ class _Decision:
                 return Skip(node.key, SKIPPED_BY_CONDITION)
             if node.inline:
                 stored = self.known.values.store(evaluate_inline(node, context))
-                return FinishInline(node.key, stored.value, stored.text)
+                labels = self.known.labels(node.decides, around=True)
+                return FinishInline(node.key, stored.value, stored.text, labels)
         except _EVALUATION_FAILED as error:
             return FailInline(node.key, _error(error))
         return MakeReady(node.key)
@@ -185,21 +193,18 @@ class _Decision:
             state = self.known.state(node.key)
             if state.status is StepStatus.FAILED and not node.tolerates_failure:
                 return self._fail(_run_error(node.key, state.error))
-        context = self._output_context()
+        mentions = self.graph.made_of
+        context = self.known.context(mentions)
         if context is None:
             return None
+        labels = self.known.labels(mentions, around=False)
         if self.graph.simple_end:  # as the database does it: outputs are put together in their stored form
-            return FinishRun(RunStatus.SUCCEEDED, render_output(self.graph, context))
+            return FinishRun(RunStatus.SUCCEEDED, render_output(self.graph, context), labels=labels)
         try:
             stored = self.known.values.store(render_output(self.graph, context))
-            return FinishRun(RunStatus.SUCCEEDED, stored.value, text=stored.text)
+            return FinishRun(RunStatus.SUCCEEDED, stored.value, text=stored.text, labels=labels)
         except _EVALUATION_FAILED as error:
             return self._fail(_error(error))
-
-    def _output_context(self) -> Context | None:
-        if not self.graph.simple_end:
-            return self.known.context(self.graph.output_mentions)
-        return self.known.context(Mentions(frozenset(f"steps.{key}.output" for key in self.graph.leaves)))
 
     def _fail(self, error: Error) -> FinishRun | Compensate:
         return end_unhappily(self.graph, self.known.states(), RunStatus.FAILED, error)

@@ -19,6 +19,7 @@ from sparkops.engine.decide import (
     FailInline,
     FinishInline,
     FinishRun,
+    Labels,
     MakeReady,
     Skip,
     StepState,
@@ -48,6 +49,7 @@ class Kept:
     status: StepStatus
     output: Json = None
     reason: str | None = None
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,8 @@ async def run_document(
     desk = engine.payloads.desk(UUID(run["project_id"]))
 
     async def first_steps() -> dict[str, Any]:
-        return _first_steps(graph, inputs.stored.value, run_id, origin, desk)
+        labels = Labels(tuple(run.get("labels", ())))
+        return _first_steps(graph, inputs.stored.value, run_id, origin, desk, labels)
 
     return {
         "run": {
@@ -157,18 +160,23 @@ def _seconds(duration: timedelta | None) -> float | None:
     return None if duration is None else duration.total_seconds()
 
 
-def _first_steps(graph: Graph, inputs: Any, run_id: UUID, origin: Origin | None, desk: Desk) -> dict[str, Any]:
+def _first_steps(
+    graph: Graph, inputs: Any, run_id: UUID, origin: Origin | None, desk: Desk, labels: Labels
+) -> dict[str, Any]:
     """Compile the graph into step rows, each in the status that can be decided before anything has run."""
     kept = origin.kept if origin else {}
     states = {node.key: StepState(StepStatus.PENDING, None, None) for node in graph.nodes}
-    states |= {key: StepState(one.status, one.output) for key, one in kept.items()}
-    commands = decide(graph, states, inputs, str(run_id), values=desk)
+    states |= {key: StepState(one.status, one.output, labels=one.labels) for key, one in kept.items()}
+    commands = decide(graph, states, inputs, str(run_id), values=desk, labels=labels)
     ids = {node.key: new_id() for node in graph.nodes}
 
     def named(keys: Sequence[str]) -> list[str]:
         return [str(ids[key]) for key in keys]
 
-    first = {key: {"status": one.status, "copied_from": str(one.step_id)} for key, one in kept.items()}
+    first = {
+        key: {"status": one.status, "copied_from": str(one.step_id), **_labelled(one.labels)}
+        for key, one in kept.items()
+    }
     first |= {
         command.key: _first_status(command, named)
         for command in commands
@@ -200,6 +208,10 @@ def _taken_over(origin: Origin, ids: Mapping[str, UUID]) -> dict[str, Any]:
     return {"calls": calls, "about": {**origin.about, "source_run_id": str(origin.run_id)}}
 
 
+def _labelled(labels: Sequence[str]) -> dict[str, Any]:
+    return {"labels": list(labels)} if labels else {}
+
+
 def _first_status(command: Command, named: Named) -> dict[str, Any]:
     match command:
         case MakeReady():
@@ -208,7 +220,7 @@ def _first_status(command: Command, named: Named) -> dict[str, Any]:
         case Skip():
             return {"status": StepStatus.SKIPPED}
         case FinishInline():
-            return {"status": StepStatus.SUCCEEDED, "output": command.written}
+            return {"status": StepStatus.SUCCEEDED, "output": command.written, **_labelled(command.labels)}
         case FailInline():
             return {"status": StepStatus.FAILED, "error": command.error}
         case _:

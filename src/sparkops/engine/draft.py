@@ -31,8 +31,9 @@ from sparkops.engine.kept import (
 _FINAL_CALLS = terminal(CALL_MACHINE)
 
 _SOURCE = """
-SELECT r.id, r.project_id, r.workflow_id, r.workflow_version_id, r.status, r.input, r.pins, r.loop_version, v.version,
-       w.name, b.limit_micros, k.id AS first_run, k.idem_hash
+SELECT r.id, r.project_id, r.workflow_id, r.workflow_version_id, r.status, r.input, r.labels, r.pins, r.loop_version,
+       v.version, w.name, b.limit_micros, k.id AS first_run, k.idem_hash,
+       engine.policy_stamp(r.project_id) AS stamp
   FROM runs r
   JOIN memberships m ON m.project_id = r.project_id AND m.user_id = $2
   JOIN workflow_versions v ON v.id = r.workflow_version_id

@@ -54,6 +54,22 @@ async def prepare(
     return list(answer["verdicts"])
 
 
+async def judge_step(engine: Engine, lease: Lease, judged: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Write down what the rules say about the start of an attempt, and say how that stands.
+
+    The answer has `status` (allowed, denied, pending, rejected, expired, withdrawn), `approval_id` and `comment`.
+
+    Raises:
+        PolicyChanged: nothing was written.
+        Fenced, CancelRequested: nothing was written.
+    """
+    answer: Mapping[str, Any] = await call(engine.database.pool, "judge_step", {**lease.to_json(), **judged})
+    if "policy_version" in answer:
+        raise PolicyChanged(answer["policy_version"])
+    engine.bell.log_grew(answer["rings"])
+    return answer
+
+
 async def record(engine: Engine, lease: Lease, results: Sequence[Mapping[str, Any]]) -> None:
     """Write the outcomes of prepared calls and settle what they held; repeating changes nothing.
 

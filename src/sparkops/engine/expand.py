@@ -1,6 +1,6 @@
 """T_EXPAND: the frames of a map or loop, with the steps of their bodies, in batches that can be repeated."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -34,11 +34,11 @@ PAGE = 500
 
 _STANDING = "SELECT total, expanded, started, ended, failed, stop_on_error FROM expansions WHERE step_id = $1"
 _FRAMES = """
-SELECT frame_no, status, output, error, value FROM frames
+SELECT frame_no, status, output, error, value, labels FROM frames
  WHERE parent_id = $1 AND frame_no >= $2 ORDER BY frame_no LIMIT $3
 """
 _FAILED = """
-SELECT frame_no, status, output, error, value FROM frames
+SELECT frame_no, status, output, error, value, labels FROM frames
  WHERE parent_id = $1 AND status = 'failed' ORDER BY frame_no LIMIT 1
 """
 _IDS = "SELECT node_key, id FROM steps WHERE run_id = $1 AND path = ANY ($2)"
@@ -68,13 +68,14 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame of a map or loop; `output` and `value` in their stored form."""
+    """One frame of a map or loop; `output` and `value` in their stored form, `labels` those of the output."""
 
     no: int
     status: str
     output: Json
     error: Mapping[str, Any] | None
     value: Json
+    labels: Sequence[str]
 
 
 async def standing(engine: Engine, step_id: UUID) -> Standing | None:
@@ -83,10 +84,13 @@ async def standing(engine: Engine, step_id: UUID) -> Standing | None:
     return None if row is None else Standing(**dict(row))
 
 
-async def expand_map(engine: Engine, claim: Claim, node: Node, items: Sequence[Json], expanded: int) -> int:
+async def expand_map(
+    engine: Engine, claim: Claim, node: Node, items: Sequence[Json], expanded: int, *, labels: Collection[str] = ()
+) -> int:
     """Add the next batch of frames of a map and start as many as may go on. Returns how many frames there are now.
 
-    `expanded`: how many there were, as `standing` said. The lease begins anew if there were any to add.
+    `expanded`: how many there were, as `standing` said. The lease begins anew if there were any to add. `labels` are
+    those of what the map has seen: all steps of its frames have them.
 
     Raises:
         TooManySteps: the run would have more steps than a run may; nothing was written.
@@ -99,14 +103,22 @@ async def expand_map(engine: Engine, claim: Claim, node: Node, items: Sequence[J
     stored = [(await engine.payloads.store(claim.project_id, item)).text for item in batch]
     frames = list(enumerate(stored, start=expanded))
     options = {"total": len(items), "concurrency": node.map.concurrency, "stop_on_error": node.map.stop_on_error}
-    return await _expand(engine, claim, node.body, frames, expanded, options)
+    return await _expand(engine, claim, node.body, frames, expanded, {**options, **_labels(claim, labels)})
 
 
-async def expand_loop(engine: Engine, claim: Claim, node: Node, previous: Json, expanded: int) -> int:
+async def expand_loop(
+    engine: Engine, claim: Claim, node: Node, previous: Json, expanded: int, *, labels: Collection[str] = ()
+) -> int:
     """Add and start the next pass of a loop; see `expand_map`. `previous`: the output of the last pass, stored."""
     assert node.body is not None, "a loop has a body"
     options = {"total": None, "concurrency": 1, "stop_on_error": True}
-    return await _expand(engine, claim, node.body, [(expanded + 1, previous)], expanded, options)
+    frames = [(expanded + 1, previous)]
+    return await _expand(engine, claim, node.body, frames, expanded, {**options, **_labels(claim, labels)})
+
+
+def _labels(claim: Claim, labels: Collection[str]) -> dict[str, Any]:
+    """Return what `engine.expand` is told of labels: nothing, where the step's row has them."""
+    return {} if set(labels) == set(claim.labels) else {"labels": sorted(labels)}
 
 
 async def _expand(
@@ -186,13 +198,17 @@ async def _around(on: Connection, claim: Claim, graph: Graph, body: Graph) -> di
 async def frames_from(engine: Engine, step_id: UUID, first: int) -> list[Frame]:
     """Return a page of the frames of a map or loop from this number on."""
     rows = await engine.database.pool.fetch(_FRAMES, step_id, first, PAGE)
-    return [Frame(row["frame_no"], row["status"], row["output"], row["error"], row["value"]) for row in rows]
+    return [_frame(row) for row in rows]
 
 
 async def first_failed(engine: Engine, step_id: UUID) -> Frame | None:
     """Return the first frame that has failed, or None."""
     row = await engine.database.pool.fetchrow(_FAILED, step_id)
-    return row and Frame(row["frame_no"], row["status"], row["output"], row["error"], row["value"])
+    return row and _frame(row)
+
+
+def _frame(row: asyncpg.Record) -> Frame:
+    return Frame(row["frame_no"], row["status"], row["output"], row["error"], row["value"], row["labels"])
 
 
 async def context_of_pass(engine: Engine, claim: Claim, node: Node, context: Context, last: Frame) -> Context:

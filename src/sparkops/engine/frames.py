@@ -1,11 +1,11 @@
 """Frames of maps and loops: their steps advance, they end, the next ones start, and at last their step is woken."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from sparkops.core.payloads import Gathering, NotAtHand
 from sparkops.domains.runs.state import RunStatus, StepStatus
-from sparkops.engine.advancing import Advancing, split
+from sparkops.engine.advancing import Advancing, labels_in, split
 from sparkops.engine.context import call
 from sparkops.engine.decide import FinishRun, StepState
 from sparkops.engine.levels import Level, key_of, level_of
@@ -20,7 +20,8 @@ SMALL = 1_000
 """Bytes up to which outputs are read along with the statuses of a frame."""
 
 _STATES = """
-SELECT p.id AS parent_id, p.finished_at IS NULL AS wanted, s.node_key, s.status, s.error,
+SELECT p.id AS parent_id, p.finished_at IS NULL AS wanted, p.labels AS seen, s.node_key, s.status, s.error,
+       CASE WHEN s.labels <> '{}' THEN s.labels END AS labels,
        CASE WHEN pg_column_size(s.output) <= $4 THEN s.output END AS output,
        s.output IS NULL OR pg_column_size(s.output) <= $4 AS loaded
   FROM steps p JOIN steps s ON s.parent_id = p.id AND s.frame_no = $3
@@ -52,11 +53,14 @@ async def advance_frame(run: Advancing, level: Level, focus: Collection[str] | N
     if not rows or not rows[0]["wanted"]:
         return False
     states = {
-        row["node_key"]: StepState(StepStatus(row["status"]), row["output"], row["error"], loaded=row["loaded"])
+        row["node_key"]: StepState(
+            StepStatus(row["status"]), row["output"], row["error"], row["loaded"], labels_in(row)
+        )
         for row in rows
     }
     parent_id = rows[0]["parent_id"]
-    commands, end = split(level, await run.decide(level, states, parent_id=parent_id, focus=focus))
+    decided = await run.decide(level, states, parent_id=parent_id, focus=focus, labels=rows[0]["seen"])
+    commands, end = split(level, decided)
     await run.apply(commands)
     if isinstance(end, FinishRun):
         assert level.parent is not None, "only frames are advanced here"
@@ -71,7 +75,8 @@ async def start_frames(run: Advancing, path: str, step_id: UUID, limit: int = ST
     while limit > 0:
         opened = await call(run.on, "open_frames", step_id, limit)
         limit -= len(opened["frames"])
-        ended = await _start(run, [home.frame(key_of(path), no) for no in opened["frames"]], step_id)
+        levels = [home.frame(key_of(path), no) for no in opened["frames"]]
+        ended = await _start(run, levels, step_id, opened.get("labels", ()))
         if not ended:
             if opened["more"]:
                 run.done.more.add(path)
@@ -80,13 +85,15 @@ async def start_frames(run: Advancing, path: str, step_id: UUID, limit: int = ST
     run.done.more.add(path)
 
 
-async def _start(run: Advancing, levels: list[Level], step_id: UUID) -> list[tuple[Level, FinishRun]]:
+async def _start(
+    run: Advancing, levels: list[Level], step_id: UUID, labels: Sequence[str]
+) -> list[tuple[Level, FinishRun]]:
     """Let the first steps of these frames go; return the frames that have ended with that."""
     commands, ended, missing = [], [], Gathering()
     for level in levels:
         states = {node.key: StepState(StepStatus.PENDING) for node in level.graph.nodes}
         try:
-            more, end = split(level, await run.decide(level, states, parent_id=step_id))
+            more, end = split(level, await run.decide(level, states, parent_id=step_id, labels=labels))
         except NotAtHand as lack:
             missing.add(lack)
             continue
@@ -105,6 +112,7 @@ async def _close(run: Advancing, step_id: UUID, ended: list[tuple[Level, FinishR
             "status": "succeeded" if end.status is RunStatus.SUCCEEDED else "failed",
             "output": end.written,
             "error": end.error,
+            **({"labels": list(end.labels)} if end.labels else {}),
         }
         for level, end in ended
     ]

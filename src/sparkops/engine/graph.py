@@ -117,6 +117,13 @@ class Graph:
         return Mentions(mentioned(self.declared_output, self.scope))
 
     @cached_property
+    def made_of(self) -> Mentions:
+        """What the output is made of, declared or not."""
+        if not self.simple_end:
+            return self.output_mentions
+        return Mentions(frozenset(f"steps.{key}.output" for key in self.leaves))
+
+    @cached_property
     def concurrency_key(self) -> CompiledValue | None:
         """The key of the workflow's limit, over the input; None where it has none."""
         limit = self.definition.concurrency

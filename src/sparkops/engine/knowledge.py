@@ -8,7 +8,17 @@ from sparkops.core.json import Json
 from sparkops.core.payloads import Values
 from sparkops.domains.runs.state import TERMINAL_STEP, StepStatus
 from sparkops.domains.workflows.scope import OPEN_VIEW, Context, FrameView, StepView
-from sparkops.engine.commands import FailInline, FinishInline, MakeReady, Missing, Skip, StepCommand, StepState
+from sparkops.engine.commands import (
+    NO_LABELS,
+    FailInline,
+    FinishInline,
+    Labels,
+    MakeReady,
+    Missing,
+    Skip,
+    StepCommand,
+    StepState,
+)
 from sparkops.engine.node import Mentions
 
 
@@ -23,10 +33,11 @@ class Knowledge:
         frame: FrameView | None,
         run_id: str,
         values: Values,
+        labels: Labels = NO_LABELS,
     ) -> None:
         self._before, self._outer = states, outer
         self._inputs, self._frame, self._run_id = inputs, frame, run_id
-        self.values = values
+        self.values, self._labels = values, labels
         self._changed: dict[str, StepState] = {}
         self._missing: set[str] = set()
         self._missing_input = self._missing_frame = False
@@ -47,7 +58,7 @@ class Knowledge:
             case Skip():
                 state = StepState(StepStatus.SKIPPED)
             case FinishInline():
-                state = StepState(StepStatus.SUCCEEDED, command.output)
+                state = StepState(StepStatus.SUCCEEDED, command.output, labels=command.labels)
             case FailInline():
                 state = StepState(StepStatus.FAILED, None, command.error)
             case _:
@@ -84,6 +95,15 @@ class Knowledge:
         if not self._missing.isdisjoint(mentions.steps) or self._missing_input or self._missing_frame:
             return None
         return Context(self._inputs or {}, views, self._run_id, self._frame, load=self.values.load)
+
+    def labels(self, mentions: Mentions, *, around: bool) -> tuple[str, ...]:
+        """Return the labels of what these variables give, in order; with `around`, those of the frame in any case."""
+        found = {*(self._labels.input if mentions.input else ())}
+        found.update(self._labels.frame if around or mentions.frame else ())
+        for key in mentions.steps:
+            state = self._anywhere(key)
+            found.update(() if state is None else state.labels)
+        return tuple(sorted(found))
 
     def raise_missing(self) -> None:
         """Raises Missing if anything was read that is not there."""

@@ -10,9 +10,10 @@ from sparkops.engine.accept import Accepted, accept_document, repeated
 from sparkops.engine.context import Engine
 from sparkops.engine.document import Kept, Origin, limit_of, run_document, store_input
 from sparkops.engine.draft import Draft, Rerun, draft_run, find_source
+from sparkops.engine.judging import NewRun
 from sparkops.engine.pins import pin_names
 
-_OUTPUTS = "SELECT id, output FROM steps WHERE id = ANY ($1)"
+_OUTPUTS = "SELECT id, output, labels FROM steps WHERE id = ANY ($1)"
 _DOUBTFUL = """
 SELECT (made).id, (made).name, key FROM engine.calls_below($1)
  WHERE key = ANY ($2) AND NOT (made).id = ANY ($3) AND may_stand AND (made).effect_class = 'unsafe'
@@ -45,6 +46,7 @@ async def start_rerun(engine: Engine, principal: Principal, run_id: UUID, reques
         AlreadyRetried: another retry is going on or has succeeded; `run_id` names it.
         Invalid: the request does not fit the kind, names no step of the version, or its input does not fit.
         IdempotencyMismatch: the key was used for another request.
+        DeniedByPolicy: the rules of the project do not allow it; that is on record.
         Unavailable: the outcome is unknown, or a large value could not be read or written; try the same key again.
     """
     source = await find_source(engine, principal, run_id, request.idem_key)
@@ -58,10 +60,11 @@ async def start_rerun(engine: Engine, principal: Principal, run_id: UUID, reques
     retry = request.kind is SourceKind.RETRY
     pins = source["pins"] if retry else await pin_names(engine.database.pool, source["project_id"], draft.graph)
     asked = source["limit_micros"] if request.budget_micros is None else request.budget_micros
+    inputs = await store_input(engine, source["project_id"], draft.values)
     document = await run_document(
         engine,
         draft.graph,
-        await store_input(engine, source["project_id"], draft.values),
+        inputs,
         {
             "project_id": str(source["project_id"]),
             "workflow_id": str(source["workflow_id"]),
@@ -74,12 +77,14 @@ async def start_rerun(engine: Engine, principal: Principal, run_id: UUID, reques
             "created_by": str(principal.user_id),
             "source_run_id": str(run_id),
             "source_kind": request.kind,
+            "labels": list(source["labels"]) if request.same_input else [],
         },
         limit_micros=limit_of(engine, draft.graph, asked),
         actor=f"user:{principal.user_id}",
         origin=await _origin(engine, draft, request),
     )
-    return await accept_document(engine, draft.graph, document)
+    new = NewRun(draft.graph.definition.name, inputs.values, int(source["stamp"]))
+    return await accept_document(engine, draft.graph, document, new)
 
 
 async def _refuse_doubt(engine: Engine, draft: Draft) -> None:
@@ -108,13 +113,19 @@ async def _origin(engine: Engine, draft: Draft, request: Rerun) -> Origin:
     """Gather what the new run takes over, with the outputs on which its first decisions may rest."""
     pool = engine.database.pool
     kept = draft.kept()
-    outputs = {row["id"]: row["output"] for row in await pool.fetch(_OUTPUTS, [one.step_id for one in kept.values()])}
+    outputs = {row["id"]: row for row in await pool.fetch(_OUTPUTS, [one.step_id for one in kept.values()])}
     skips = {row["step_id"]: row["reason"] for row in await pool.fetch(_SKIPS, draft.source["id"])}
     return Origin(
         run_id=draft.source["id"],
         kind=request.kind,
         kept={
-            key: Kept(one.step_id, one.status, outputs[one.step_id], skips.get(one.step_id))
+            key: Kept(
+                one.step_id,
+                one.status,
+                outputs[one.step_id]["output"],
+                skips.get(one.step_id),
+                tuple(outputs[one.step_id]["labels"]),
+            )
             for key, one in kept.items()
         },
         calls={key: [one.id for one in made] for key, made in draft.calls.items()},

@@ -18,8 +18,9 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from sparkops.core.db import APP_ROLE, async_url
+from sparkops.core.db import APP_ROLE
 from sparkops.core.errors import ConfigError, Unavailable
+from sparkops.core.orm import async_url
 from sparkops.migrations.functions import install_functions
 
 T = TypeVar("T")

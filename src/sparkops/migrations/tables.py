@@ -1,6 +1,6 @@
 """Every table of the platform, gathered for Alembic and for tests that build a schema."""
 
-from sparkops.core.db import Base
+from sparkops.core.orm import Base
 from sparkops.domains.agents import models as agents
 from sparkops.domains.approvals import models as approvals
 from sparkops.domains.artifacts import models as artifacts

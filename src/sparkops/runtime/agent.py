@@ -81,7 +81,7 @@ def tool_effect(
 
     async def send(dispatch: Dispatch) -> Receipt:
         result = await tool.run(arguments, context_for(dispatch))
-        return Receipt(storable(result.output), result.cost_micros)
+        return Receipt(storable(result.output), result.cost_micros, labels=result.labels)
 
     return Effect(
         kind=CallKind.TOOL,
@@ -91,9 +91,16 @@ def tool_effect(
         bound_micros=tool.bound_micros,
         tool_hash=tool.hash,
         send=send,
-        facts={"tool.name": tool.name, "tool.effect": str(tool.effect_class), "args": dict(arguments), **(facts or {})},
+        facts={
+            "tool.name": tool.name,
+            "tool.capability": str(tool.capability),
+            "tool.effect": str(tool.effect_class),
+            "args": dict(arguments),
+            **(facts or {}),
+        },
         local=tool.local,
         edited=edited,
+        labels=tool.labels,
     )
 
 
@@ -105,9 +112,10 @@ async def run_agent(
     gate: Gate,
     speaker: Speaker,
     toolbox: Toolbox,
+    version: int = 0,
     max_turns: int | None = None,
 ) -> AgentResult:
-    """Run the loop to its end. `name` is the agent's; `max_turns` of the step wins over the definition's.
+    """Run the loop to its end. `name`, `version` are the agent's; `max_turns` of the step wins over the definition's.
 
     Raises:
         StepFailed: a model call was denied or failed, or the turns were used up. Exceptions of the gate pass.
@@ -116,7 +124,7 @@ async def run_agent(
     messages: list[Message] = [UserMessage(prompt)]
     usage = Usage()
     for turn in range(1, limit + 1):
-        facts: dict[str, Json] = {"agent.name": name, "run.turns": turn}
+        facts: dict[str, Json] = {"agent.name": name, "agent.version": version, "run.turns": turn}
         answer = await speaker.ask(gate, _request(definition, messages, toolbox), facts)
         usage += answer.usage
         if not answer.tool_calls:

@@ -54,7 +54,7 @@ async def run_ahead(runtime: Runtime, ended: Ended, trust: Trust) -> Ended:
                 if end is None or end.policy_version != ended.policy_version:
                     break
                 now = time.monotonic()
-                done.append(Ahead(claim.path, end.written, end.noted, now - since))
+                done.append(Ahead(claim.path, end.written, end.noted, now - since, end.labels))
                 since = now
                 claim = _next_claim(runtime, level, end, known)
     return replace(ended, ahead=done)
@@ -66,7 +66,8 @@ def _next_claim(runtime: Runtime, level: Level, end: Ended, known: dict[str, Map
     `known`: what steps before gave, to which this end is added.
     """
     last = end.claim
-    known[last.key] = {"status": end.status, "output": end.output}
+    labels = last.labels if end.labels is None else end.labels
+    known[last.key] = {"status": end.status, "output": end.output, **({"labels": sorted(labels)} if labels else {})}
     before = level.graph.by_key[last.key]
     if len(before.dependents) != 1:
         return None

@@ -29,11 +29,13 @@ from sparkops.engine.retry import next_attempt
 from sparkops.engine.wait import wait_for_approvals
 from sparkops.runtime.effects import CallFailed, StepFailed
 from sparkops.runtime.gate import Parked, RecordedGate
+from sparkops.runtime.labels import labels_of
 from sparkops.runtime.steps.approval import run_approval
 from sparkops.runtime.steps.base import Attempt, LetGo, Runtime, Viewer, Waiting
 from sparkops.runtime.steps.loop import run_loop
 from sparkops.runtime.steps.map import run_map
 from sparkops.runtime.steps.model import run_agent_step, run_llm_step
+from sparkops.runtime.steps.start import ask_to_start
 from sparkops.runtime.steps.tool import run_tool
 from sparkops.runtime.steps.wait import run_wait
 from sparkops.runtime.steps.workflow import run_workflow
@@ -74,7 +76,9 @@ async def execute(runtime: Runtime, claim: Claim, trust: Trust) -> Ended | Waiti
     try:
         async with asyncio.timeout(claim.seconds) as limit:
             context = await _context(runtime, claim)
-            output = await _perform(Attempt(runtime, claim, graph, node, context, gate))
+            attempt = Attempt(runtime, claim, graph, node, context, gate)
+            await ask_to_start(attempt)
+            output = await _perform(attempt)
         stored = await _stored(runtime, claim, output)
     except LetGo as waits:
         return waits.waiting
@@ -108,7 +112,9 @@ async def execute_ahead(runtime: Runtime, graph: Graph, claim: Claim, trust: Tru
     gate = _gate(runtime, claim, trust, graph, node, ahead=True)
     try:
         async with asyncio.timeout(claim.seconds):
-            output = await _perform(Attempt(runtime, claim, graph, node, await _context(runtime, claim), gate))
+            attempt = Attempt(runtime, claim, graph, node, await _context(runtime, claim), gate)
+            await ask_to_start(attempt)
+            output = await _perform(attempt)
             stored = await _stored(runtime, claim, output)
     except Exception:  # outermost for such a step: nothing was written, and nothing is lost
         return None
@@ -129,6 +135,7 @@ def _gate(
             "step.type": claim.type,
             "step.attempt": claim.lease.attempt,
         },
+        labels=labels_of(claim, node),
         deadline=time.monotonic() + claim.seconds if claim.seconds is not None else None,
         rides_along=node.type in ("tool", "llm"),
         ahead=ahead,
@@ -203,7 +210,21 @@ def _failed(claim: Claim, node: Node, gate: RecordedGate, error: Mapping[str, An
 
 
 def _ended(claim: Claim, gate: RecordedGate, status: StepStatus, **how: Any) -> Ended:
-    return Ended(claim, status, results=gate.unrecorded, noted=gate.noted, policy_version=gate.policy_version, **how)
+    return Ended(
+        claim,
+        status,
+        results=gate.unrecorded,
+        noted=gate.noted,
+        policy_version=gate.policy_version,
+        labels=_new_labels(claim, gate, status),
+        **how,
+    )
+
+
+def _new_labels(claim: Claim, gate: RecordedGate, status: StepStatus) -> frozenset[str] | None:
+    """Return the labels of the step as it ends here; None where its row has just these, or it has not ended."""
+    labels = gate.labels.out if status is StepStatus.SUCCEEDED else frozenset(gate.labels.seen)
+    return None if status is StepStatus.READY or labels == frozenset(claim.labels) else labels
 
 
 def _error(refused: SparkOpsError) -> dict[str, Any]:

@@ -64,11 +64,12 @@ class Dispatch:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The answer to one send, and what it cost."""
+    """The answer to one send, and what it cost. `labels`: those of the answer that were not known before."""
 
     response: Json
     cost_micros: Micros
     usage: Usage | None = None
+    labels: frozenset[str] = frozenset()
 
 
 Send = Callable[[Dispatch], Awaitable[Receipt]]
@@ -80,9 +81,10 @@ class Effect:
 
     `request` is journaled, and its digest is what approvals and replays bind to: it must come from recorded things
     alone, never from a clock or from chance. `bound_micros` is an upper bound of the cost, held before the send.
-    `facts` are what policies see besides the standard facts. `send` may be called only after the call is PREPARED,
-    or, where it is `local` and nothing leaves the process, after it was allowed; it raises `CallFailed` or
-    `OutcomeUnknown`.
+    `facts` are what policies see besides the standard facts, `late_facts` those that cost something to know and are
+    asked for only where a rule does. `labels` are those of whatever comes back, be it a failure. `send` may be called
+    only after the call is PREPARED, or, where it is `local` and nothing leaves the process, after it was allowed; it
+    raises `CallFailed` or `OutcomeUnknown`.
     """
 
     kind: CallKind
@@ -96,6 +98,8 @@ class Effect:
     local: bool = False
     edited: "Callable[[Json], Effect] | None" = None
     """Returns the same effect with the request that an approver made of it; None: nobody may change it."""
+    labels: frozenset[str] = frozenset()
+    late_facts: Mapping[str, Callable[[], Json]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,8 @@ class Outcome:
     retryable: bool = False
     edited: Json = None
     """The request that was sent instead of the one that the step asked for, because an approver had changed it."""
+    labels: frozenset[str] = frozenset()
+    """Of the response, or of what a failure may tell."""
 
 
 class Gate(Protocol):
@@ -129,7 +135,10 @@ class Gate(Protocol):
 
 
 class CallFailed(Exception):
-    """The effect definitely failed. `retryable`: another attempt of the step may fare better."""
+    """The effect definitely failed. `retryable`: another attempt of the step may fare better.
+
+    `labels`: those of what the message may tell, beside those of the effect.
+    """
 
     def __init__(
         self,
@@ -139,6 +148,7 @@ class CallFailed(Exception):
         retryable: bool,
         cost_micros: Micros = FREE,
         usage: Usage | None = None,
+        labels: frozenset[str] = frozenset(),
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -146,6 +156,7 @@ class CallFailed(Exception):
         self.retryable = retryable
         self.cost_micros = cost_micros
         self.usage = usage
+        self.labels = labels
 
     @property
     def error(self) -> ErrorInfo:

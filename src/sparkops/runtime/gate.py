@@ -23,6 +23,7 @@ from sparkops.engine.claim import Claim
 from sparkops.engine.context import Engine
 from sparkops.engine.effects import Edited, PolicyChanged, prepare, record
 from sparkops.engine.errors import Fenced, NonDeterministic
+from sparkops.engine.facts import OfRun, read_facts
 from sparkops.runtime.effects import (
     CallFailed,
     Dispatch,
@@ -33,8 +34,10 @@ from sparkops.runtime.effects import (
     OutcomeUnknown,
     Receipt,
 )
-from sparkops.runtime.policies import COST, PolicyCache, Rules
+from sparkops.runtime.labels import Labels
+from sparkops.runtime.policies import PolicyCache, Rules
 from sparkops.runtime.trust import Trust
+from sparkops.runtime.turn import Turn
 
 log = structlog.get_logger()
 
@@ -89,7 +92,8 @@ class RecordedGate:
 
     `rides_along`: the step does one effect, whose record may be written together with the end of the step; it then
     lies in `unrecorded`. An effect that does not leave the process needs no record before it either: if the rules
-    simply allow it, it lies whole in `noted`, judged under `policy_version`.
+    simply allow it, it lies whole in `noted`, judged under `policy_version`. `labels` are those of all that the step
+    has seen so far.
     """
 
     engine: Engine
@@ -97,6 +101,7 @@ class RecordedGate:
     policies: PolicyCache
     trust: Trust
     facts: Mapping[str, Json]
+    labels: Labels = field(default_factory=Labels)
     deadline: float | None = None
     rides_along: bool = False
     ahead: bool = False
@@ -116,6 +121,12 @@ class RecordedGate:
             NotAhead: the step was run ahead, and this has to be prepared.
             Unavailable, ValueLost: a large request or response cannot be written or read.
         """
+        outcomes = await self._perform(effects)
+        for outcome in outcomes:
+            self.labels.seen.update(outcome.labels)
+        return outcomes
+
+    async def _perform(self, effects: Sequence[Effect]) -> list[Outcome]:
         first = self._seq + 1
         self._seq += len(effects)
         numbered = list(enumerate(effects, start=first))
@@ -154,6 +165,7 @@ class RecordedGate:
             entry.get("error"),
             replayed=bool(entry.get("replayed")),
             edited=await self.engine.payloads.load(self.claim.project_id, entry.get("edited")),
+            labels=frozenset(entry.get("labels") or ()),
         )
 
     async def _from_journal(self, numbered: Sequence[tuple[int, Effect]]) -> list[Outcome] | None:
@@ -177,11 +189,12 @@ class RecordedGate:
         known = {entry["seq"] for entry in self.claim.journal}
         if not self.rides_along or not effect.local or len(numbered) > 1 or seq in known:
             return None
-        rules = await self.policies.get(self.claim.project_id)
-        if rules.asks_cost(effect, self.facts):
+        rules = await self.policies.get(self.claim.project_id, self.claim.policy_stamp)
+        facts = self.known()
+        if rules.unread(effect, facts):
             return None
         request = await self._stored_request(effect)
-        proposal = self._proposal(seq, effect, request, rules.decide(effect, self.facts))
+        proposal = self._proposal(seq, effect, request, rules.decide(effect, facts))
         if proposal["outcome"] != "allow" or effect.bound_micros:
             return None
         begun = time.monotonic()
@@ -202,14 +215,16 @@ class RecordedGate:
         requests = [await self._stored_request(effect) for _, effect in numbered]
         edits: dict[int, _Edit] = {}
         for _ in range(POLICY_RETRIES):
-            rules = await self.policies.get(self.claim.project_id)
-            facts = dict(self.facts)
-            if any(rules.asks_cost(effect, facts) for _, effect in numbered):
-                facts[COST] = await self.policies.spent(self.claim.run_id)
-            calls = [
-                self._judged(seq, effect, request, edits.get(seq), rules, facts)
-                for (seq, effect), request in zip(numbered, requests, strict=True)
-            ]
+            rules = await self.policies.get(self.claim.project_id, self.claim.policy_stamp)
+            turn = await self._turn(rules, numbered)
+            calls = []
+            for (seq, effect), request in zip(numbered, requests, strict=True):
+                edit = edits.get(seq)
+                judged = effect if edit is None else edit.effect
+                decision = rules.decide(judged, turn.facts(judged))
+                changed = {} if edit is None else {"bound_micros": judged.bound_micros, "edited_hash": edit.hash}
+                calls.append({**self._proposal(seq, effect, request, decision), **changed})
+                turn.count(judged, decision["outcome"])
             try:
                 return await self._write_down(calls, rules.version), edits
             except PolicyChanged:
@@ -229,21 +244,18 @@ class RecordedGate:
                 request = await self.engine.payloads.load(self.claim.project_id, each["request"])
                 edits[each["seq"]] = _Edit(each["request_hash"], request, effect.edited(request))
 
-    def _judged(
-        self,
-        seq: int,
-        effect: Effect,
-        request: _Request,
-        edit: _Edit | None,
-        rules: Rules,
-        facts: Mapping[str, Json],
-    ) -> dict[str, Any]:
-        """Return the proposal for a call; what counts of an edited one is the edit, but for what makes it this call."""
-        if edit is None:
-            return self._proposal(seq, effect, request, rules.decide(effect, facts))
-        decision = rules.decide(edit.effect, facts)
-        bound = {"bound_micros": edit.effect.bound_micros, "edited_hash": edit.hash}
-        return {**self._proposal(seq, effect, request, decision), **bound}
+    def known(self) -> dict[str, Json]:
+        """Return what is known now without asking anybody, whatever is judged."""
+        return {"agent.version": 0, **self.facts, "labels": sorted(self.labels.seen)}
+
+    async def _turn(self, rules: Rules, numbered: Sequence[tuple[int, Effect]]) -> Turn:
+        """Return the facts of a turn, with those that have to be read for one of its effects."""
+        facts = self.known()
+        wanted = frozenset[str]().union(*(rules.unread(effect, facts) for _, effect in numbered))
+        if not wanted:
+            return Turn(facts)
+        about = OfRun(self.claim.run_id, self.claim.lease.step_id, [seq for seq, _ in numbered])
+        return Turn(facts, await read_facts(self.engine.database.pool, about, wanted))
 
     async def _write_down(self, calls: Sequence[Mapping[str, Any]], policy_version: int) -> list[Mapping[str, Any]]:
         """Prepare the calls, also where the database goes away and comes back: nothing has been sent meanwhile."""
@@ -282,6 +294,7 @@ class RecordedGate:
             "approval_seconds": APPROVAL_SECONDS,
             "agent_version_id": self.claim.pins.get("agents", {}).get(effect.facts.get("agent.name")),
             "title": f"{effect.facts.get('agent.name') or self.claim.key} asks to use {effect.name}",
+            **({"labels": sorted(effect.labels)} if effect.labels else {}),
             **decision,
         }
 
@@ -309,14 +322,15 @@ class RecordedGate:
             receipt = await self._dispatch(effect, Dispatch(call_id, verdict["send_no"], self.deadline))
             response = await self._stored_response(effect, receipt)
         except CallFailed as failed:
-            return _failed(call_id, failed.error, failed.retryable, failed.cost_micros, failed.usage)
+            labels = effect.labels | failed.labels
+            return _failed(call_id, failed.error, failed.retryable, failed.cost_micros, failed.usage, labels)
         except OutcomeUnknown as unknown:
             error = ErrorInfo(code="outcome-unknown", message=unknown.message)
             if effect.effect_class is EffectClass.UNSAFE:
-                result = _result(call_id, CallStatus.UNKNOWN, None, error, None, None)
+                result = _result(call_id, CallStatus.UNKNOWN, None, error, None, None, effect.labels)
                 return _Sent(result, Outcome(call_id, "failed", None, error, replayed=False))
-            return _failed(call_id, error, True, None, None)
-        return _done(call_id, receipt, response)
+            return _failed(call_id, error, True, None, None, effect.labels)
+        return _done(call_id, receipt, response, effect.labels | receipt.labels)
 
     async def _stored_response(self, effect: Effect, receipt: Receipt) -> Stored:
         """Return the response as its row keeps it; one that cannot be kept is as good as lost."""
@@ -329,6 +343,7 @@ class RecordedGate:
                 retryable=False,
                 cost_micros=receipt.cost_micros,
                 usage=receipt.usage,
+                labels=receipt.labels,
             ) from None
         except Unavailable as error:
             raise OutcomeUnknown(f"{effect.name} has answered, but the answer was not kept: {error.detail}") from error
@@ -365,8 +380,10 @@ def _result(
     error: ErrorInfo | None,
     usage: Any,
     cost_micros: int | None,
+    labels: frozenset[str],
 ) -> dict[str, Any]:
     return {
+        **({"labels": sorted(labels)} if labels else {}),
         "call_id": str(call_id),
         "status": status,
         "response": response,
@@ -376,11 +393,14 @@ def _result(
     }
 
 
-def _done(call_id: UUID, receipt: Receipt, stored: Stored) -> _Sent:
-    result = _result(call_id, CallStatus.DONE, stored.text, None, receipt.usage, receipt.cost_micros)
-    return _Sent(result, Outcome(call_id, "done", receipt.response, None, replayed=False))
+def _done(call_id: UUID, receipt: Receipt, stored: Stored, labels: frozenset[str]) -> _Sent:
+    result = _result(call_id, CallStatus.DONE, stored.text, None, receipt.usage, receipt.cost_micros, labels)
+    return _Sent(result, Outcome(call_id, "done", receipt.response, None, replayed=False, labels=labels))
 
 
-def _failed(call_id: UUID, error: ErrorInfo, retryable: bool, cost_micros: int | None, usage: Any) -> _Sent:
-    result = _result(call_id, CallStatus.FAILED, None, error, usage, cost_micros)
-    return _Sent(result, Outcome(call_id, "failed", None, error, replayed=False, retryable=retryable))
+def _failed(
+    call_id: UUID, error: ErrorInfo, retryable: bool, cost_micros: int | None, usage: Any, labels: frozenset[str]
+) -> _Sent:
+    result = _result(call_id, CallStatus.FAILED, None, error, usage, cost_micros, labels)
+    outcome = Outcome(call_id, "failed", None, error, replayed=False, retryable=retryable, labels=labels)
+    return _Sent(result, outcome)

@@ -74,7 +74,7 @@ def _structured(answer: ModelAnswer, schema: Mapping[str, Any]) -> Json:
         cut = " It was cut at max_output_tokens; raise it." if answer.finish_reason == "length" else ""
         raise StepFailed("invalid-output", f"The model did not answer with JSON.{cut}") from None
     try:
-        wrong = schema_errors(compile_schema(schema), value)
+        wrong = schema_errors(compile_schema(schema, formats=True), value)
     except ValueError as error:
         raise StepFailed("invalid-parameters", f"output_schema is not a usable JSON Schema: {error}.") from None
     if wrong:

@@ -14,6 +14,9 @@ from sparkops.domains.policies.document import Policy, read_policy
 from sparkops.domains.policies.evaluate import Decision, Demands, Finding, PolicySet, RuleRef, Source
 from sparkops.domains.policies.facts import FACTS, Subject
 from sparkops.domains.policies.format import RuleEffect
+from sparkops.domains.policies.history import TOOLS
+from sparkops.engine.context import Connection
+from sparkops.engine.facts import READ
 from sparkops.runtime.effects import Effect
 
 _RULES = """
@@ -24,10 +27,9 @@ SELECT engine.policy_stamp(p.id) AS version, p.default_effect,
          WHERE y.project_id = p.id OR y.project_id IS NULL) AS policies
   FROM projects p WHERE p.id = $1
 """
-_SPENT = "SELECT spent_micros FROM budgets WHERE scope = 'run' AND scope_id = $1"
 _SUBJECTS: Final = {CallKind.LLM: Subject.LLM_CALL, CallKind.TOOL: Subject.TOOL_CALL}
-COST: Final = "run.cost_micros"
-"""The fact that is read from the database before a decision, if a rule asks for it."""
+_TOOL_CALLS: Final = "tool.calls"
+_READ: Final = READ | {_TOOL_CALLS}
 _UNKEPT: Final = frozenset({"args", "input", "output"})
 """Facts that are kept with what they belong to, not with the decision."""
 _MAX_COMPILED = 1_000
@@ -43,13 +45,27 @@ class Rules:
     version: int
     policies: PolicySet
 
-    def asks_cost(self, effect: Effect, facts: Mapping[str, Json]) -> bool:
-        """Say whether a rule about this effect mentions what the run has spent."""
-        return COST in self.policies.asks(_SUBJECTS[effect.kind], _facts(effect, facts))
+    def on(self, subject: Subject) -> bool:
+        """Say whether there is a rule on this subject."""
+        return self.policies.on(subject)
+
+    def unread(self, effect: Effect, facts: Mapping[str, Json]) -> frozenset[str]:
+        """Return the facts that a rule about this effect asks for and that have to be read first."""
+        return self.to_read(_SUBJECTS[effect.kind], _facts(effect, facts))
+
+    def to_read(self, subject: Subject, known: Mapping[str, Json]) -> frozenset[str]:
+        """Return the facts that a decision needs and that have to be read first; `known` has the names of things."""
+        wanted = self.policies.asks(subject, known) & _READ
+        return wanted - {_TOOL_CALLS} | {TOOLS} if _TOOL_CALLS in wanted else wanted
 
     def decide(self, effect: Effect, facts: Mapping[str, Json]) -> dict[str, Any]:
         """Judge one effect; the answer has what `engine.decide` takes. Arguments are kept with the call, not here."""
-        return self.judge(_SUBJECTS[effect.kind], effect.name, _facts(effect, facts))
+        subject, known = _SUBJECTS[effect.kind], _facts(effect, facts)
+        late = effect.late_facts
+        if late:
+            asked = self.policies.asks(subject, known)
+            known.update((name, find()) for name, find in late.items() if name in asked)
+        return self.judge(subject, effect.name, known)
 
     def judge(self, subject: Subject, name: str | None, known: Mapping[str, Json]) -> dict[str, Any]:
         """Judge one thing by these facts; the answer has what `engine.decide` takes, and `demands` of consent."""
@@ -79,11 +95,14 @@ class PolicyCache:
         self._rules: dict[UUID, Rules] = {}
         self._compiled: dict[tuple[str, int], Policy] = {}
 
-    async def get(self, project_id: UUID) -> Rules:
-        """Return the rules as this process knows them; PREPARE refuses if they are not the current ones."""
+    async def get(self, project_id: UUID, stamp: int = 0, on: Connection | None = None) -> Rules:
+        """Return the rules as this process knows them; PREPARE refuses if they are not the current ones.
+
+        `stamp`: rules that are older than this are read again, on the connection `on` where one is given.
+        """
         rules = self._rules.get(project_id)
-        if rules is None:
-            row = await self._pool.fetchrow(_RULES, project_id)
+        if rules is None or rules.version < stamp:
+            row = await (on or self._pool).fetchrow(_RULES, project_id)
             version, effect, listed = (
                 (row["version"], row["default_effect"], row["policies"]) if row else (0, RuleEffect.ALLOW, [])
             )
@@ -106,11 +125,6 @@ class PolicyCache:
     def forget(self, project_id: UUID) -> None:
         """Read the rules of this project again when they are next asked for."""
         self._rules.pop(project_id, None)
-
-    async def spent(self, run_id: UUID) -> int:
-        """Return what a run has spent so far, in micros."""
-        spent: int | None = await self._pool.fetchval(_SPENT, run_id)
-        return spent or 0
 
 
 def _of_rule(rule: RuleRef | None) -> dict[str, Any]:

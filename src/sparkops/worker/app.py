@@ -20,16 +20,18 @@ from sparkops.core.config import Settings
 from sparkops.core.db import open_database
 from sparkops.core.errors import ConfigError
 from sparkops.core.payloads import Payloads
-from sparkops.engine.context import Engine
+from sparkops.engine.backtests import QUEUE as BACKTESTS
+from sparkops.engine.context import Engine, Worker
 from sparkops.messenger.app import QUEUES, make_app
 from sparkops.messenger.bell import RedisBell
 from sparkops.runtime.attempt import Runtime
 from sparkops.runtime.llm.registry import Models
 from sparkops.runtime.policies import PolicyCache
 from sparkops.runtime.tools.registry import builtin_tools
+from sparkops.worker.backtests import Backtests
 from sparkops.worker.event_log import event_log
 from sparkops.worker.isolation import Isolation
-from sparkops.worker.loop import WorkerLoop, open_worker
+from sparkops.worker.loop import Companion, WorkerLoop, open_worker
 from sparkops.worker.relay import Relay
 from sparkops.worker.tasks import register
 
@@ -60,9 +62,12 @@ async def open_runtime(
         bell = RedisBell(app, redis, on_work=on_work)
         blobs = open_blobs(settings)
         payloads = Payloads(blobs)
-        engine = Engine(database, bell, settings.lease, settings.run_budget_micros, payloads=payloads)
+        policies = PolicyCache(database)
+        engine = Engine(
+            database, bell, settings.lease, settings.run_budget_micros, payloads=payloads, policies=policies
+        )
         try:
-            yield Runtime(engine, settings, blobs, models, builtin_tools(), PolicyCache(database), bell)
+            yield Runtime(engine, settings, blobs, models, builtin_tools(), policies, bell)
         finally:
             await bell.close()
             await redis.aclose()
@@ -79,12 +84,14 @@ class LoopThread(threading.Thread):
         self._queues = queues
         self._loop: asyncio.AbstractEventLoop | None = None
         self._worker_loop: WorkerLoop | None = None
+        self._backtests: Backtests | None = None
         self.failed: BaseException | None = None
 
-    def wake(self) -> None:
-        """Make the claimer look for work; from any thread."""
-        if self._loop is not None and self._worker_loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._worker_loop.wake)
+    def wake(self, queue: str) -> None:
+        """Make whoever serves this queue look for work; from any thread."""
+        sleeper = self._backtests if queue == BACKTESTS else self._worker_loop
+        if self._loop is not None and sleeper is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(sleeper.wake)
 
     def drain(self) -> None:
         """Ask the loop to end in peace; from any thread. `join` waits for it."""
@@ -104,19 +111,27 @@ class LoopThread(threading.Thread):
 
     async def _main(self) -> None:
         settings = self._settings
-        async with open_runtime(settings, self._app, on_work=lambda queue: self.wake()) as runtime:
+        async with open_runtime(settings, self._app, on_work=self.wake) as runtime:
             worker = await open_worker(runtime.engine, self._session_id, self._queues, settings.slots)
             self._worker_loop = WorkerLoop(
                 runtime,
                 worker,
                 slots=settings.slots,
                 drain_seconds=settings.drain_seconds,
-                companions=[
-                    Isolation(runtime.engine, worker, drain_seconds=settings.drain_seconds),
-                    Relay(runtime.engine, worker, await event_log(runtime.engine, settings)),
-                ],
+                companions=await self._companions(runtime, worker),
             )
             await self._worker_loop.run()
+
+    async def _companions(self, runtime: Runtime, worker: Worker) -> Sequence[Companion]:
+        settings = self._settings
+        always: list[Companion] = [
+            Isolation(runtime.engine, worker, drain_seconds=settings.drain_seconds),
+            Relay(runtime.engine, worker, await event_log(runtime.engine, settings)),
+        ]
+        if BACKTESTS not in self._queues:
+            return always
+        self._backtests = Backtests(runtime.engine.database)
+        return [*always, self._backtests]
 
 
 class LoopStep(bootsteps.StartStopStep):  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""The tasks of the queues. Each is a doorbell: it wakes this process's loop and returns."""
+"""The tasks of the queues. Each is a doorbell: it wakes who serves its queue in this process, and returns."""
 
 from collections.abc import Callable
 
@@ -7,9 +7,9 @@ from celery import Celery
 from sparkops.messenger.app import HINT_TASK
 
 
-def register(app: Celery, wake: Callable[[], None]) -> None:
-    """Make the application answer hints by waking the claimer, whichever queue they name."""
+def register(app: Celery, wake: Callable[[str], None]) -> None:
+    """Make the application answer hints by waking whoever serves the queue that they name."""
 
     @app.task(name=HINT_TASK, ignore_result=True)  # type: ignore[untyped-decorator]
     def run_hint(queue: str) -> None:
-        wake()
+        wake(queue)

@@ -8,6 +8,8 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+from sparkops.core.ids import new_id
+from sparkops.core.json import digest
 from sparkops.domains.runs.state import StepStatus
 from sparkops.engine.accept import accept_run
 from sparkops.engine.advance import advance_run
@@ -16,7 +18,7 @@ from sparkops.engine.cancel import cancel_run
 from sparkops.engine.claim import claim, heartbeat
 from sparkops.engine.complete import Ahead, Ended, complete, end_attempt
 from sparkops.engine.context import Engine, call
-from sparkops.engine.effects import record
+from sparkops.engine.effects import judge_step, record
 from sparkops.engine.errors import Fenced
 from sparkops.engine.wait import ask
 from tests.crash.interleavings.cases import COST, Case, question
@@ -124,6 +126,15 @@ async def _failure_counts(case: Case, said: Any) -> str | None:
 async def _ask(engine: Engine, case: Case) -> Any:
     held = case.claims["new"]
     return await ask(engine, held, question(held))
+
+
+async def _judge(engine: Engine, case: Case) -> Any:
+    """A rule asks for consent before the step starts that has just been claimed."""
+    asked = {"start": "new"}
+    decision = {"subject": "step.start", "outcome": "require_approval", "rule": "look", "facts": {}}
+    question = {"request": asked, "request_hash": digest(asked), "title": "may I", "approval_seconds": 3600}
+    judged = {**decision, **question, "approval_id": str(new_id()), "policy_version": 1}
+    return await judge_step(engine, case.claims["new"].lease, judged)
 
 
 async def _wait(engine: Engine, case: Case) -> Any:
@@ -267,6 +278,7 @@ TRANSACTIONS: Sequence[Transaction] = (
     Transaction("FAIL", _fail, repeats=True, kept=_has_failed),
     Transaction("RETRY", _retry, repeats=True, kept=_failure_counts),
     Transaction("ASK", _ask, repeats=False),
+    Transaction("JUDGE", _judge, repeats=False),
     Transaction("WAIT", _wait, repeats=False, then=_advance_cancelled),
     Transaction("RELEASE", _release, repeats=False, then=_advance_all),
     Transaction("REAP", _reap, repeats=True, then=_advance_all, ready=_lapse),

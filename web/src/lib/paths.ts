@@ -14,6 +14,10 @@ export const paths = {
   approvals: (project: string) => `/p/${segment(project)}/approvals`,
   workflows: (project: string) => `/p/${segment(project)}/workflows`,
   workflow: (project: string, id: string) => `/p/${segment(project)}/workflows/${segment(id)}`,
+  policies: (project: string) => `/p/${segment(project)}/policies`,
+  policy: (project: string, id: string, tab = 'rules') =>
+    `/p/${segment(project)}/policies/${segment(id)}/${tab}`,
+  violations: (project: string) => `/p/${segment(project)}/violations`,
   agents: (project: string) => `/p/${segment(project)}/agents`,
   agent: (project: string, id: string) => `/p/${segment(project)}/agents/${segment(id)}`,
   tools: (project: string) => `/p/${segment(project)}/tools`,

@@ -1,6 +1,7 @@
 """Projects, their members and their policy."""
 
 from collections.abc import Mapping
+from typing import cast
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -9,7 +10,6 @@ from sparkops.api.deps import AuditDep, NamedProject, PageDep, PrincipalDep, Ses
 from sparkops.api.responses import problems
 from sparkops.api.views import catalogue
 from sparkops.api.views import identity as views
-from sparkops.api.views.control import Limits
 from sparkops.core.paging import page_of
 from sparkops.core.principal import Role
 from sparkops.domains.identity import queries as identity
@@ -17,7 +17,7 @@ from sparkops.domains.identity.service import add_member as add_member_to
 from sparkops.domains.policies.queries import rules_changed
 from sparkops.domains.policies.service import change_policy, project_rules
 from sparkops.domains.projects.models import Project
-from sparkops.domains.projects.queries import limit_runs, projects_of
+from sparkops.domains.projects.queries import change_judging, limit_runs, projects_of
 from sparkops.domains.projects.service import create_project as create
 from sparkops.domains.tools.service import install_tools
 from sparkops.runtime.tools.registry import builtin_tools
@@ -33,6 +33,8 @@ def project_view(project: Project, roles: Mapping[UUID, Role]) -> views.Project:
         name=project.name,
         role=roles[project.id],
         max_running_runs=project.max_running_runs,
+        default_effect=cast(views.DefaultEffect, project.default_effect),
+        time_zone=project.time_zone,
         created_at=project.created_at,
     )
 
@@ -66,11 +68,21 @@ async def get_project(project: NamedProject, principal: PrincipalDep, session: S
 
 @router.patch("/{slug}", responses=problems(404))
 async def update_project(
-    body: Limits, project: NamedProject, principal: PrincipalDep, session: SessionDep, audit: AuditDep
+    body: views.ProjectSettings, project: NamedProject, principal: PrincipalDep, session: SessionDep, audit: AuditDep
 ) -> views.Project:
-    """Set how many runs of a project go on at once. Those that do go on; a raised limit moves the queue in seconds."""
-    await limit_runs(session, principal, project_id=project.id, max_running_runs=body.max_running_runs)
-    await audit("project.limits", f"project:{project.id}", project.id, max_running_runs=body.max_running_runs)
+    """Change how many runs of a project go on at once, what holds where no rule matches, or the zone of its clocks.
+
+    Runs that go on do so beyond a lowered limit; a raised one moves the queue in seconds. What is decided from now on
+    is decided by the new default and the new zone.
+    """
+    if "max_running_runs" in body.model_fields_set:
+        await limit_runs(session, principal, project_id=project.id, max_running_runs=body.max_running_runs)
+        await audit("project.limits", f"project:{project.id}", project.id, max_running_runs=body.max_running_runs)
+    changed = body.model_dump(include={"default_effect", "time_zone"}, exclude_none=True)
+    if changed:
+        await change_judging(session, principal, project_id=project.id, **changed)
+        await rules_changed(session, scope_id=project.id)
+        await audit("project.judging", f"project:{project.id}", project.id, **changed)
     await session.refresh(project)
     return project_view(project, await identity.roles_of(session, principal))
 

@@ -20,7 +20,7 @@ from sparkops.engine.rerun_plan import Cost, Plan, PlannedStep, plan_rerun
 router = APIRouter(prefix="/runs/{run_id}", tags=["runs"])
 
 _RETRY, _RERUN = views.Retry(), views.Rerun()
-_REFUSALS = problems(404, 409, 413, 503)
+_REFUSALS = problems(403, 404, 409, 413, 503)
 
 IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=200)]
 

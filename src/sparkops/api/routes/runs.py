@@ -59,7 +59,7 @@ async def read_run(door: Door, principal: Principal, run_id: UUID) -> views.Run:
     return await run_whole(door, found)
 
 
-@router.post("", status_code=201, responses={200: {"model": views.Run}, **problems(404, 409, 413, 503)})
+@router.post("", status_code=201, responses={200: {"model": views.Run}, **problems(403, 404, 409, 413, 503)})
 async def create_run(
     body: views.NewRun,
     response: Response,
@@ -76,6 +76,7 @@ async def create_run(
         budget_micros=body.budget_micros,
         priority=PRIORITIES[body.priority] if body.priority else None,
         idem_key=idempotency_key,
+        labels=frozenset(body.labels),
     )
     try:
         accepted = await accept_run(door.engine, principal, request)

@@ -1,13 +1,17 @@
 """Who is signed in, projects, members."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from uuid import UUID
+from zoneinfo import available_timezones
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
 from sparkops.api.views.base import Body, Slug, View
+from sparkops.api.views.control import MaxRunningRuns
 from sparkops.core.principal import Role
+
+DefaultEffect = Literal["allow", "deny"]
 
 
 class User(View):
@@ -47,7 +51,32 @@ class Project(View):
     role: Role
     max_running_runs: int | None
     """How many of its runs go on at once, the others queue; null: any number."""
+    default_effect: DefaultEffect
+    """What is decided where no rule matches."""
+    time_zone: str
+    """Whose clocks rules and budgets go by: an IANA name."""
     created_at: datetime
+
+
+def _zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("is no time zone that is known here; write it as Europe/Berlin")
+    return name
+
+
+class ProjectSettings(Body):
+    """What is to be changed of a project; what is left out stays."""
+
+    max_running_runs: MaxRunningRuns | None = None
+    """How many of its runs go on at once, the others queue; null: any number."""
+    default_effect: DefaultEffect | None = None
+    time_zone: Annotated[str, Field(max_length=100), AfterValidator(_zone)] | None = None
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("say what to change: max_running_runs, default_effect, time_zone")
+        return self
 
 
 class ProjectList(View):

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field, JsonValue
 
 from sparkops.api.views.base import Body, Ref, Slug, View
+from sparkops.core.labels import LabelList
 from sparkops.domains.effects.state import CallKind, CallStatus, EffectClass
 from sparkops.domains.runs.state import AttemptOutcome, RunStatus, SourceKind, StepStatus
 from sparkops.domains.workflows.options import JoinRule
@@ -133,6 +134,8 @@ class NewRun(Body):
     budget_micros: Annotated[int, Field(ge=0, le=MAX_MICROS)] | None = None
     priority: Priority | None = None
     """None: as the workflow says."""
+    labels: LabelList = ()
+    """Of the input: `untrusted:mail` for what strangers wrote, `private:customer` for what concerns somebody."""
 
     model_config = Body.model_config | {"str_strip_whitespace": False}
 
@@ -262,6 +265,7 @@ class FrameList(View):
 class Decision(View):
     """What the policy said to a call, and which rule said it; None: no rule matched."""
 
+    id: UUID
     outcome: Literal["allow", "deny", "require_approval"]
     rule: str | None
     reason: str | None

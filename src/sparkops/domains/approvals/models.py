@@ -7,8 +7,8 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from sparkops.core.db import Base
 from sparkops.core.ids import new_id
+from sparkops.core.orm import Base
 
 _STATUSES = "'pending', 'approved', 'rejected', 'expired', 'withdrawn', 'consumed'"
 
@@ -76,7 +76,11 @@ class Approval(Base):
         ),
         Index("ix_approvals_project_id_status_id", "project_id", "status", "id"),
         Index(
-            "uq_approvals_open", "subject_id", unique=True, postgresql_where=text("status IN ('pending', 'approved')")
+            "uq_approvals_open",
+            "subject_id",
+            "request_hash",
+            unique=True,
+            postgresql_where=text("status IN ('pending', 'approved')"),
         ),
         Index("ix_approvals_subject_id", "subject_id", "id"),
         Index("ix_approvals_kind", "project_id", "name", "rule", "id", postgresql_where=text("name IS NOT NULL")),

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Identity, Index, func
 from sqlalchemy.orm import Mapped, mapped_column
 
-from sparkops.core.db import Base
+from sparkops.core.orm import Base
 
 
 class AuditEntry(Base):

@@ -7,8 +7,8 @@ from uuid import UUID
 from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Text, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from sparkops.core.db import Base
 from sparkops.core.ids import new_id
+from sparkops.core.orm import Base
 
 
 class ReceivedEvent(Base):

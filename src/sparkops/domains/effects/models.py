@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, CheckConstraint, Index, Text, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from sparkops.core.db import Base
+from sparkops.core.orm import Base
 
 _STATUSES = "'proposed', 'denied', 'waiting_approval', 'expired', 'prepared', 'done', 'failed', 'unknown'"
 

@@ -8,8 +8,8 @@ import asyncpg
 from sqlalchemy import BigInteger, ColumnElement, Label, and_, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from sparkops.core.orm import refers_to
 from sparkops.core.paging import PageRequest
-from sparkops.core.payloads import refers_to
 from sparkops.core.principal import Principal
 from sparkops.core.tenancy import visible_to
 from sparkops.domains.effects.models import Call
@@ -28,8 +28,8 @@ async def calls(
     return (await session.scalars(statement.order_by(Call.id).limit(page.limit + 1))).all()
 
 
-async def call_of(session: AsyncSession, principal: Principal, *, run_id: UUID, call_id: UUID) -> Call | None:
-    """Return one call of a run, or None."""
+async def call(session: AsyncSession, principal: Principal, *, run_id: UUID, call_id: UUID) -> Call | None:
+    """Return one call of one of the principal's runs, or None."""
     found = await session.scalar(
         select(Call).where(Call.run_id == run_id, Call.id == call_id, visible_to(principal, Call.project_id))
     )

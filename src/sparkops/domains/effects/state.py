@@ -23,6 +23,19 @@ class EffectClass(StrEnum):
     """Never repeat by itself; the default where nothing is declared."""
 
 
+class Capability(StrEnum):
+    """How far the effect of a tool reaches."""
+
+    COMPUTE = "compute"
+    """Nothing but its arguments goes in, and nothing but its answer comes out."""
+    READ = "read"
+    """Reads what the platform or the operator keeps."""
+    WRITE = "write"
+    """Changes what the platform or the operator keeps, where no stranger sees it."""
+    OUTWARD = "outward"
+    """Tells somebody outside, or changes something there; the default where nothing is declared."""
+
+
 class CallStatus(StrEnum):
     PROPOSED = "proposed"
     DENIED = "denied"

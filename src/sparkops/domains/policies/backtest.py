@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -43,6 +43,7 @@ _CHANGES: Final = {
     RuleEffect.REQUIRE_APPROVAL: Change.HELD,
     RuleEffect.ALLOW: Change.ALLOWED,
 }
+_OUTCOMES: Final = {change: outcome for outcome, change in _CHANGES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,46 @@ class Flip:
     old_rule: str | None
     new_rule: RuleRef | None
     reason: str | None
+
+
+@dataclass(slots=True)
+class Day:
+    """What the decisions of one day came to, and what they would have come to; money in micros.
+
+    `denied_micros` and `held_micros`: what the calls cost that would have been denied, or would have waited for a
+    person. `allowed_micros`: what those may have cost at most that were stopped and would have been allowed.
+    """
+
+    decisions: int = 0
+    approvals: int = 0
+    approvals_then: int = 0
+    denials: int = 0
+    denials_then: int = 0
+    denied_micros: int = 0
+    held_micros: int = 0
+    allowed_micros: int = 0
+
+    def add(self, was: RuleEffect, change: Change) -> None:
+        """Count one decision."""
+        then = _OUTCOMES.get(change, was)
+        self.decisions += 1
+        self.approvals += was is RuleEffect.REQUIRE_APPROVAL
+        self.approvals_then += then is RuleEffect.REQUIRE_APPROVAL
+        self.denials += was is RuleEffect.DENY
+        self.denials_then += then is RuleEffect.DENY
+
+    def charge(self, change: Change, cost_micros: int, bound_micros: int) -> None:
+        """Add the money of a flip that was counted: what its call cost, and what it could cost at most."""
+        if change is Change.DENIED:
+            self.denied_micros += cost_micros
+        elif change is Change.HELD:
+            self.held_micros += cost_micros
+        elif change is Change.ALLOWED:
+            self.allowed_micros += bound_micros
+
+    def to_json(self) -> dict[str, int]:
+        """Return the JSON form, as the job's row keeps it."""
+        return asdict(self)
 
 
 @dataclass(slots=True)

@@ -34,6 +34,7 @@ _SCOPES: Final = {
     "agents": "agent.name",
     "workflows": "workflow.name",
     "tools": "tool.name",
+    "capabilities": "tool.capability",
     "models": "model",
 }
 """The fact by which each list of names chooses."""

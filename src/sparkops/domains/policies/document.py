@@ -24,11 +24,15 @@ class PolicyInvalid(DefinitionInvalid):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The agents, workflows, tools and models that a rule is about; None: all. A name may end in `*`."""
+    """What a rule is about: agents, workflows, tools by name and by what they can do, models; None: all.
+
+    A name may end in `*`.
+    """
 
     agents: tuple[str, ...] | None = None
     workflows: tuple[str, ...] | None = None
     tools: tuple[str, ...] | None = None
+    capabilities: tuple[str, ...] | None = None
     models: tuple[str, ...] | None = None
 
 
@@ -146,7 +150,7 @@ def _rule(parts: Parts, place: int, rule: RuleFormat) -> Rule:
         name=rule.name,
         description=rule.description,
         on=frozenset(rule.on),
-        scope=Scope(rule.agents, rule.workflows, rule.tools, rule.models),
+        scope=Scope(rule.agents, rule.workflows, rule.tools, rule.capabilities, rule.models),
         condition=parts.conditions.get(place),
         effect=rule.effect,
         reason=rule.reason or None,

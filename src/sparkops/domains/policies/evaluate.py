@@ -136,6 +136,11 @@ class PolicySet:
             for subject, bundles in self._bundles.items()
         }
         self._selected: dict[tuple[Json, ...], _Selection] = {}
+        self._by_default = Decision(default)
+
+    def on(self, subject: Subject) -> bool:
+        """Say whether there is a rule on this subject."""
+        return bool(self._bundles[subject])
 
     def asks(self, subject: Subject, facts: Mapping[str, Json]) -> frozenset[str]:
         """Return the facts that a decision may need; `facts` hold at least the names of tool, model, agent, workflow.
@@ -149,7 +154,8 @@ class PolicySet:
 
         Optional facts that are not given are empty; what no rule asks about is not looked at.
         """
-        return self._select(subject, facts).decide(facts, self.default)
+        selection = self._select(subject, facts)
+        return self._by_default if selection.empty else selection.decide(facts, self.default)
 
     def _select(self, subject: Subject, facts: Mapping[str, Json]) -> "_Selection":
         key = (subject, *[facts.get(name) for name in self._names[subject]])
@@ -214,6 +220,8 @@ class _Selection:
         conditioned = [pair for bundle in bundles for pair in bundle.conditioned]
         self._conditioned = [each for each, _ in conditioned]
         self._together = Together([bundle.conditions for bundle in bundles if bundle.conditioned])
+        self.empty = not self._free and not self._conditioned
+        """No rule is left: the default holds."""
         self._lookups = tuple(
             {each.variable: each for _, condition in conditioned for each in condition.lookups}.values()
         )
@@ -312,6 +320,7 @@ def _lists(rule: Rule) -> tuple[tuple[str, tuple[str, ...]], ...]:
         ("agent.name", scope.agents),
         ("workflow.name", scope.workflows),
         ("tool.name", scope.tools),
+        ("tool.capability", scope.capabilities),
         ("model", scope.models),
     )
     return tuple((fact, names) for fact, names in listed if names is not None)

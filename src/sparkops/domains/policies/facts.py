@@ -73,7 +73,7 @@ _LISTED: Final = (
     Fact("agent.name", _S, "the agent; empty where no agent acts", _IN_RUN, optional=True),
     Fact("agent.version", _I, "its version; 0 where no agent acts", _IN_RUN),
     Fact("tool.name", _S, "the tool that is to be used", _TOOL),
-    Fact("tool.capability", _S, "what the tool can do, as it is declared", _TOOL),
+    Fact("tool.capability", _S, "what the tool can do: compute, read, write or outward", _TOOL),
     Fact("tool.effect", _S, "its effect class: pure, idempotent, txn or unsafe", _TOOL),
     Fact("tool.calls", _I, "the calls of this tool in the run so far", _TOOL),
     Fact("args", _M, "the arguments of the call", _TOOL),

@@ -61,6 +61,7 @@ HINTS: Final = {
     "severity": f"one of {', '.join(Severity)}",
     "mode": f"one of {', '.join(Mode)}",
     **dict.fromkeys(("agents", "workflows", "tools", "models"), "names, or the beginnings of names: [mail.*]"),
+    "capabilities": "what tools can do: compute, read, write, outward",
     **dict.fromkeys(("expires", "escalate_after"), DURATION_HINT),
 }
 """What may stand at a key, for people."""
@@ -86,6 +87,7 @@ class RuleFormat(Closed):
     agents: _Names | None = None
     workflows: _Names | None = None
     tools: _Names | None = None
+    capabilities: _Names | None = None
     models: _Names | None = None
     when: Text | None = None
     effect: _Effect

@@ -4,11 +4,11 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, func, text
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Text, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from sparkops.core.db import Base
 from sparkops.core.ids import new_id
+from sparkops.core.orm import Base
 
 INSTALLATION: Final = UUID(int=0)
 """The scope of what holds for every project."""
@@ -43,6 +43,8 @@ class Policy(Base):
     name: Mapped[str]
     active_version: Mapped[int | None]
     latest_version: Mapped[int]
+    subjects: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    """What the rules of the active version are on; kept by a trigger."""
     created_by: Mapped[UUID | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
@@ -50,6 +52,7 @@ class Policy(Base):
     __table_args__ = (
         UniqueConstraint("project_id", "name", postgresql_nulls_not_distinct=True),
         CheckConstraint("active_version BETWEEN 1 AND latest_version", name="active"),
+        Index("ix_policies_on_output", "project_id", postgresql_where=text("'output' = ANY (subjects)")),
     )
 
 
@@ -156,3 +159,104 @@ class ViolationNote(Base):
     status: Mapped[str | None]
     """What it was set to; None: it was left."""
     at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class PolicyPublication(Base):
+    """Somebody put a version of a policy in force, or withdrew the policy (`version` None). Never changed."""
+
+    __tablename__ = "policy_publications"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    policy_id: Mapped[UUID] = mapped_column(ForeignKey("policies.id", ondelete="CASCADE"))
+    version: Mapped[int | None]
+    note: Mapped[str | None]
+    backtest_id: Mapped[UUID | None]
+    """The backtest that was looked at before; None: none was."""
+    published_by: Mapped[UUID | None]
+    at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+    __table_args__ = (Index("ix_policy_publications_policy_id_id", "policy_id", "id"),)
+
+
+class BacktestJob(Base):
+    """What a draft of a policy would have said to the decisions of a project in a window of time.
+
+    It is judged from the newest decision back to the oldest, page by page; `after_id` is the last that was judged, so
+    that another process can go on where one has died. All that it depends on is frozen: the draft, and the versions of
+    the other policies that were in force beside it.
+    """
+
+    __tablename__ = "backtests"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
+    policy_id: Mapped[UUID | None]
+    """The policy that the draft is of, and in whose place it was judged; None: it is new."""
+    policy_name: Mapped[str]
+    source: Mapped[str]
+    document: Mapped[dict[str, Any]]
+    beside: Mapped[list[Any]]
+    """The other policies, in their order: {id, version, name}, and null at the place of the draft."""
+    default_effect: Mapped[str]
+    time_zone: Mapped[str]
+    since: Mapped[datetime]
+    until: Mapped[datetime]
+    subjects: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    """Only decisions on these; None: on all."""
+    names: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    """Only decisions about these tools and models; None: about all."""
+    status: Mapped[str] = mapped_column(default="queued", server_default="queued")
+    cancel_requested: Mapped[bool] = mapped_column(default=False, server_default="false")
+    claim_token: Mapped[UUID | None]
+    lease_expires_at: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(default=0, server_default="0")
+    """How often a process has taken it."""
+    total: Mapped[int | None]
+    """How many decisions there are to judge; None: not counted yet, or too many to count."""
+    judged: Mapped[int] = mapped_column(default=0, server_default="0")
+    listed: Mapped[int] = mapped_column(default=0, server_default="0")
+    """How many flips have a row; it counts all."""
+    counts: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    lacking: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    """Facts that were not recorded, with how many decisions depend on each."""
+    days: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    """By the date in the zone of the project: see `backtest.Day`."""
+    after_id: Mapped[UUID | None]
+    error: Mapped[dict[str, Any] | None]
+    created_by: Mapped[UUID | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        CheckConstraint("status IN ('queued', 'running', 'done', 'failed', 'cancelled')", name="status"),
+        CheckConstraint("default_effect IN ('allow', 'deny')", name="default_effect"),
+        Index("ix_backtests_project_id_id", "project_id", "id"),
+        Index("ix_backtests_open", "id", postgresql_where=text("status IN ('queued', 'running')")),
+    )
+
+
+class BacktestFlip(Base):
+    """A decision of the past that would have been another. Never changed."""
+
+    __tablename__ = "backtest_flips"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    backtest_id: Mapped[UUID] = mapped_column(ForeignKey("backtests.id", ondelete="CASCADE"))
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
+    decision_id: Mapped[UUID]
+    run_id: Mapped[UUID]
+    subject: Mapped[str]
+    name: Mapped[str | None]
+    at: Mapped[datetime]
+    change: Mapped[str]
+    was: Mapped[str]
+    old_rule: Mapped[str | None]
+    new_policy: Mapped[str | None]
+    """The name of the policy whose rule would have decided; None: the default would have held."""
+    new_rule: Mapped[str | None]
+    reason: Mapped[str | None]
+    cost_micros: Mapped[int] = mapped_column(default=0, server_default="0")
+    """What the call cost."""
+
+    __table_args__ = (Index("ix_backtest_flips_backtest_id_id", "backtest_id", "id"),)

@@ -1,6 +1,8 @@
 """Use cases of policies."""
 
-from collections.abc import Sequence
+import re
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -8,17 +10,201 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from sparkops.core.errors import Invalid
-from sparkops.core.json import Json, canonical
+from sparkops.core.document import Path, read_document
+from sparkops.core.errors import Conflict, Forbidden, Invalid, NotFound
+from sparkops.core.json import Json, pretty
 from sparkops.core.principal import Principal
 from sparkops.domains.policies import queries
-from sparkops.domains.policies.document import Rule, policy_of_rules
+from sparkops.domains.policies.cases import CaseReport, run_cases
+from sparkops.domains.policies.document import Policy, PolicyInvalid, Rule, parse_policy, policy_of_rules
 from sparkops.domains.policies.facts import Subject
+from sparkops.domains.policies.format import RuleEffect
+from sparkops.domains.policies.models import INSTALLATION, PolicyVersion
+from sparkops.domains.policies.models import Policy as PolicyRow
 
-ASKED = frozenset({Subject.LLM_CALL, Subject.TOOL_CALL})
-"""What the gate asks about so far."""
+UNASKABLE: Final = frozenset({Subject.RUN_CREATE, Subject.OUTPUT})
+"""Where nobody can be asked for consent: there is no step yet that could wait, or none any more."""
 PROJECT_POLICY: Final = "project"
 """The name of the policy that a project keeps as a plain list of rules."""
+
+TEST_SECONDS: Final = 10.0
+"""What the tests of one policy may take; those that are left then count as failed."""
+
+
+class TestsFail(Conflict):
+    code, title = "tests-fail", "The tests of the policy fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A text that would be accepted, and what its own tests say to it."""
+
+    policy: Policy
+    report: CaseReport
+
+
+def check(source: str, default: RuleEffect) -> Checked:
+    """Return the policy that a text gives, with its tests run. May take seconds: call it in a thread.
+
+    Raises:
+        PolicyInvalid: it is not valid, or asks for what this release does not keep.
+    """
+    policy = parse_policy(source)
+    try:
+        _refuse_what_is_not_kept(policy.rules)
+    except Invalid as error:
+        raise _placed(source, error) from None
+    deadline = time.monotonic() + TEST_SECONDS
+    return Checked(policy, run_cases(policy, default, stop=lambda: time.monotonic() > deadline))
+
+
+def _placed(source: str, error: Invalid) -> PolicyInvalid:
+    """Return the error with the line and column of each of its paths."""
+    document = read_document(source)
+    told: Sequence[Mapping[str, str]] = error.members["errors"]
+    mistakes = [document.mistake(_path(one["path"]), one["message"], key=True).as_json() for one in told]
+    return PolicyInvalid(error.detail, errors=mistakes)
+
+
+def _path(dotted: str) -> Path:
+    """Return a path as documents know it: `rules[2].on`."""
+    return tuple(int(part) if part.isdigit() else part for part in re.findall(r"[^.\[\]]+", dotted))
+
+
+async def create_policy(
+    session: AsyncSession, principal: Principal, *, project_id: UUID | None, source: str, policy: Policy
+) -> tuple[PolicyRow, PolicyVersion]:
+    """Add a policy with its first version, under the name in its text. Nothing is judged by it before it is published.
+
+    The caller has checked the project; None: the policy is for the installation.
+
+    Raises:
+        Forbidden: only administrators change what holds for the installation.
+        Conflict: there is one of this name.
+    """
+    _may_change(principal, project_id)
+    row = await queries.add_policy(session, project_id=project_id, name=policy.name, created_by=principal.user_id)
+    if row is None:
+        raise Conflict(f"There is a policy called {policy.name} already; add a version to it or rename this one.")
+    return row, await _add(session, principal, row, 1, source, policy)
+
+
+async def add_version(
+    session: AsyncSession, principal: Principal, *, policy_id: UUID, source: str, policy: Policy
+) -> tuple[PolicyVersion, bool]:
+    """Return the version with this text and whether it is new: the latest is kept if nothing changed.
+
+    Raises:
+        NotFound: there is no such policy for the principal.
+        Forbidden: only administrators change what holds for the installation.
+        Invalid: the text has another name than the policy.
+    """
+    row = await _to_change(session, principal, policy_id)
+    if policy.name != row.name:
+        raise Invalid(
+            f"This policy is called {row.name}, the text says {policy.name}; names never change.",
+            errors=[{"path": "name", "message": f"must be {row.name}"}],
+        )
+    latest = await queries.text_of(session, principal, policy_id=policy_id, version=row.latest_version)
+    assert latest is not None, "a policy has a text for its latest version"
+    if latest.source == source:
+        return latest, False
+    return await _add(session, principal, row, row.latest_version + 1, source, policy), True
+
+
+async def publish(
+    session: AsyncSession,
+    principal: Principal,
+    *,
+    policy_id: UUID,
+    version: int,
+    note: str | None,
+    backtest_id: UUID | None,
+) -> PolicyRow:
+    """Put a version in force: from the commit on every decision is taken under it, also of what waits.
+
+    The caller has seen to it that its tests pass today.
+
+    Raises:
+        NotFound: there is no such version for the principal.
+        Forbidden: only administrators change what holds for the installation.
+    """
+    row = await _to_change(session, principal, policy_id)
+    if await queries.text_of(session, principal, policy_id=policy_id, version=version) is None:
+        raise NotFound("There is no such version here.")
+    await _put_in_force(session, principal, row, version, note, backtest_id)
+    return row
+
+
+async def withdraw(session: AsyncSession, principal: Principal, *, policy_id: UUID, note: str | None) -> PolicyRow:
+    """Let no version of a policy decide; its versions stay. Withdrawing it again changes nothing.
+
+    Raises:
+        NotFound: there is no such policy for the principal.
+        Forbidden: only administrators change what holds for the installation.
+    """
+    row = await _to_change(session, principal, policy_id)
+    if row.active_version is not None:
+        await _put_in_force(session, principal, row, None, note, None)
+    return row
+
+
+def refuse_failing(report: CaseReport) -> None:
+    """Do nothing if the tests of a policy pass.
+
+    Raises:
+        TestsFail: some do not; `errors` name them.
+    """
+    failed = report.failed
+    if failed:
+        raise TestsFail(
+            f"{len(failed)} of its {len(report.results)} tests fail; mend the rules or the tests first.",
+            errors=[{"path": one.case.name, "message": one.problem} for one in failed],
+        )
+
+
+async def _put_in_force(
+    session: AsyncSession,
+    principal: Principal,
+    row: PolicyRow,
+    version: int | None,
+    note: str | None,
+    backtest_id: UUID | None,
+) -> None:
+    await queries.activate(session, policy_id=row.id, version=version)
+    await queries.rules_changed(session, scope_id=row.project_id or INSTALLATION)
+    await queries.add_publication(
+        session,
+        policy_id=row.id,
+        version=version,
+        note=note,
+        backtest_id=backtest_id,
+        published_by=principal.user_id,
+    )
+    await session.refresh(row)
+
+
+async def _to_change(session: AsyncSession, principal: Principal, policy_id: UUID) -> PolicyRow:
+    row = await queries.locked_policy(session, principal, policy_id=policy_id)
+    if row is None:
+        raise NotFound("There is no such policy here.")
+    _may_change(principal, row.project_id)
+    return row
+
+
+def _may_change(principal: Principal, project_id: UUID | None) -> None:
+    if project_id is None and not principal.is_admin:
+        raise Forbidden("Only administrators change the policies of the installation.")
+
+
+async def _add(
+    session: AsyncSession, principal: Principal, row: PolicyRow, version: int, source: str, policy: Policy
+) -> PolicyVersion:
+    added = await queries.add_version(
+        session, row, version=version, source=source, document=policy.document, created_by=principal.user_id
+    )
+    await session.refresh(row)
+    return added
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +241,20 @@ async def change_policy(
         session,
         project_id=project_id,
         name=PROJECT_POLICY,
-        source=canonical(policy.document).decode(),
+        source=pretty(policy.document),
         document=policy.document,
         created_by=principal.user_id,
     )
     await queries.activate(session, policy_id=policy_id, version=version)
     await queries.rules_changed(session, scope_id=project_id)
+    await queries.add_publication(
+        session,
+        policy_id=policy_id,
+        version=version,
+        note=None,
+        backtest_id=None,
+        published_by=principal.user_id,
+    )
     return await project_rules(session, principal, project_id=project_id)
 
 
@@ -75,5 +269,5 @@ def _refuse_what_is_not_kept(rules: Sequence[Rule]) -> None:
 
 
 def _not_kept(rule: Rule) -> list[tuple[str, str]]:
-    unasked = sorted(rule.on - ASKED)
-    return [("on", f"nothing asks about {', '.join(unasked)} yet; use llm.call or tool.call")] if unasked else []
+    unaskable = sorted(rule.on & UNASKABLE) if rule.effect is RuleEffect.REQUIRE_APPROVAL else []
+    return [("effect", f"nobody can be asked for consent on {', '.join(unaskable)}; use deny")] if unaskable else []

@@ -6,8 +6,8 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, func
 from sqlalchemy.orm import Mapped, mapped_column
 
-from sparkops.core.db import Base
 from sparkops.core.ids import new_id
+from sparkops.core.orm import Base
 
 
 class Project(Base):

@@ -1,6 +1,7 @@
 """Statements on projects."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
@@ -62,6 +63,30 @@ async def limit_runs(
         update(Project)
         .where(Project.id == project_id, visible_to(principal, Project.id))
         .values(max_running_runs=max_running_runs)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """What the rules of a project go by: what holds where none matches, and the zone of its clocks."""
+
+    default_effect: str
+    time_zone: str
+    slug: str
+
+
+async def judging(session: AsyncSession, *, project_id: UUID) -> Judging:
+    """Return what the rules of a project that exists go by; the caller has checked the project."""
+    rows = await session.execute(
+        select(Project.default_effect, Project.time_zone, Project.slug).where(Project.id == project_id)
+    )
+    return Judging(*rows.tuples().one())
+
+
+async def change_judging(session: AsyncSession, principal: Principal, *, project_id: UUID, **changed: str) -> None:
+    """Set `default_effect` or `time_zone` of a project of the principal's, or both."""
+    await session.execute(
+        update(Project).where(Project.id == project_id, visible_to(principal, Project.id)).values(**changed)
     )
 
 

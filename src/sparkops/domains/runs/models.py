@@ -12,8 +12,8 @@ from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Identity, Index, Inte
 from sqlalchemy.dialects.postgresql import UUID as PgUUID
 from sqlalchemy.orm import Mapped, mapped_column
 
-from sparkops.core.db import Base
 from sparkops.core.ids import new_id
+from sparkops.core.orm import Base
 from sparkops.domains.runs.state import AttemptOutcome, RunStatus, StepStatus
 
 PARTITION_BY_RUN = {"postgresql_partition_by": "RANGE (run_id)"}
@@ -173,7 +173,8 @@ class Step(Base):
     reads_frame: Mapped[bool] = mapped_column(default=False, server_default="false")
     """An expression of it reads the item or the pass."""
     labels: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
-    """Of its output: all that went into it."""
+    """Of its output: all that went into it. Before the step has ended, what is known of that when its row is made:
+    for a step of a body what its map or loop has seen; and of a map or loop what its frames get."""
     child_run_id: Mapped[UUID | None]
     """The run of its sub-workflow."""
     undo_of: Mapped[UUID | None]
@@ -279,6 +280,8 @@ class Frame(Base):
     project_id: Mapped[UUID]
     value: Mapped[Any | None]
     """The item of a map; the output of the pass before, for a loop."""
+    labels: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    """Of its output."""
     status: Mapped[str] = mapped_column(default="waiting", server_default="waiting")
     output: Mapped[Any | None]
     error: Mapped[dict[str, Any] | None]

@@ -9,8 +9,8 @@ from sqlalchemy import exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
+from sparkops.core.orm import refers_to
 from sparkops.core.paging import PageRequest
-from sparkops.core.payloads import refers_to
 from sparkops.core.principal import Principal
 from sparkops.core.tenancy import visible_to
 from sparkops.domains.runs.models import Event, Frame, Run, Step, StepAttempt, WorkerSession

@@ -46,8 +46,11 @@ class TransformWith(Closed):
 
 
 class ApprovalWith(Closed):
+    """`vouch` is a value that whoever approves has looked at, and that goes on without labels."""
+
     title: Text
     show: Any = None
+    vouch: Any = None
     expires: Duration = DEFAULT_EXPIRES
     approvers: Approvers | None = None
     quorum: int = Field(default=1, ge=1, le=MAX_QUORUM)

@@ -11,8 +11,8 @@ from uuid import UUID
 
 import asyncpg
 
+from sparkops.core.client import ApiClient
 from sparkops.core.ids import new_id
-from sparkops.local.client import ApiClient
 from sparkops.local.errors import StartError
 from sparkops.local.example.project import PROJECT, WORKFLOW
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from sparkops.local.client import ApiClient
+from sparkops.core.client import ApiClient
 from sparkops.local.example import example_dir
 from sparkops.local.example.people import Login, administrator, ensure_approver
 from sparkops.local.supervisor import Supervisor
@@ -22,7 +22,7 @@ async def example_on(stack: Supervisor, *, refresh: bool = False) -> AsyncIterat
     """Set the example up on a running stack; hand over both people, signed in, and the second one's login.
 
     Raises:
-        StartError: a login does not work, or the API refuses something.
+        StartError, ApiRefused: a login does not work, or the API refuses something.
     """
     settings, data = stack.settings, stack.data
     first = administrator(settings, data)

@@ -2,16 +2,17 @@ CREATE OR REPLACE FUNCTION engine.accept(p jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- T_ACCEPT. The run, all its steps, its budget, its log and the audit line, in one transaction.
 -- p: {run: {…columns}, steps: [{…columns}], skipped: {key: reason}, budget_id, limit_micros, actor, when_full, calls,
--- about, parent}. The first statuses of the steps were decided before; a step that is already final carries its output or error,
+-- about, parent, policy_version, decisions}. The first statuses of the steps were decided before; a step that is already final carries its output or error,
 -- or names the final step of the source run that it is a copy of (copied_from), whose output it takes.
 -- when_full: what is done where a limit leaves no room, missing where there is no limit and no pause.
 -- calls: [{id, copy_of, step_id}], final calls of the source run, copied as `attempt` 0: no attempt of this run made
 -- them, nothing was sent, used or charged; decision and approval stay those of the original. about: the audit line's
 -- detail. Both are absent for a run that is made from no other.
--- parent: {step_id, attempt, token} of the step whose sub-workflow this is; absent for a run of its own.
+-- policy_version, decisions: what the rules said about the run, [{request_hash, and what `decide` takes}]; absent where
+-- none is on that. parent: {step_id, attempt, token} of the step whose sub-workflow this is; absent for a run of its own.
 -- Returns {run_id, created, same, status, created_at, started_at, rings}: on a repeated idempotency key, or for a step that has
 -- its run, the run that exists, and whether the request was the same; or {retried, status}: another retry of the source is going on or has succeeded.
--- Without a run_id it was rejected, because its concurrency key has no room.
+-- {policy_version}: the rules have changed since, judge again. Without a run_id it was rejected, because its concurrency key has no room.
 -- Raises SF001, SF006: the parent step is no longer held, or was asked to stop.
 -- Lock order: admission, the parent step, everything new, counters.
 DECLARE
@@ -43,6 +44,9 @@ BEGIN
                                 'rings', '[]'::jsonb);
     END IF;
   END IF;
+  IF p ? 'decisions' AND engine.policy_stamp(v_run.project_id) <> (p ->> 'policy_version')::bigint THEN
+    RETURN jsonb_build_object('policy_version', engine.policy_stamp(v_run.project_id));
+  END IF;
   IF v_run.source_kind = 'retry' THEN
     -- One retry at a time: two would each complete what was approved once.
     PERFORM 1 FROM runs WHERE id = v_run.source_run_id FOR UPDATE;
@@ -57,14 +61,15 @@ BEGIN
   INSERT INTO runs (id, project_id, workflow_id, workflow_version_id, status, trigger, input, pins, idem_key,
                     idem_hash, created_by, started_at, deadline_at, priority, concurrency_key,
                     concurrency_limit, step_count, source_run_id, source_kind, loop_version,
-                    parent_run_id, parent_step_id, lineage, has_undo)
+                    parent_run_id, parent_step_id, lineage, has_undo, labels)
   SELECT v_run.id, v_run.project_id, v_run.workflow_id, v_run.workflow_version_id, v_status, v_run.trigger,
          v_run.input, v_run.pins, v_run.idem_key, v_run.idem_hash, v_run.created_by,
          CASE v_status WHEN 'running' THEN clock_timestamp() END,
          clock_timestamp() + make_interval(secs => (p ->> 'deadline_seconds')::float8), v_run.priority,
          v_run.concurrency_key, v_run.concurrency_limit, jsonb_array_length(p -> 'steps'),
          v_run.source_run_id, v_run.source_kind, coalesce(v_run.loop_version, 1),
-         v_run.parent_run_id, v_run.parent_step_id, v_run.lineage, coalesce(v_run.has_undo, false)
+         v_run.parent_run_id, v_run.parent_step_id, v_run.lineage, coalesce(v_run.has_undo, false),
+         coalesce(v_run.labels, '{}')
    WHERE v_status <> 'full'
   ON CONFLICT (project_id, idem_key) DO NOTHING
   RETURNING id, created_at, started_at INTO v_id, v_run.created_at, v_run.started_at;
@@ -79,7 +84,7 @@ BEGIN
     INSERT INTO steps (id, run_id, project_id, node_key, path, type, position, queue, inline, mechanical, hands_over,
                        needs, dependents, reads, reads_input, effect_class, timeout, max_attempts, status, output,
                        error, ready_at, started_at, finished_at, priority, held, backoff, max_backoff, jitter,
-                       retries_timeouts, deadline, fails_at, copied_from, on_error)
+                       retries_timeouts, deadline, fails_at, copied_from, on_error, labels)
     SELECT s.id, v_id, v_run.project_id, s.node_key, s.node_key, s.type, s.position, s.queue, s.inline, s.mechanical,
            s.hands_over, s.needs, s.dependents, s.reads, s.reads_input, s.effect_class, s.timeout, s.max_attempts,
            s.status,
@@ -93,7 +98,7 @@ BEGIN
            coalesce(s.backoff, interval '1 second'), coalesce(s.max_backoff, interval '1 minute'),
            coalesce(s.jitter, true), coalesce(s.retries_timeouts, true), s.deadline,
            CASE WHEN s.status = 'ready' THEN clock_timestamp() + s.deadline END,
-           s.copied_from, coalesce(s.on_error, 'fail')
+           s.copied_from, coalesce(s.on_error, 'fail'), coalesce(s.labels, '{}')
       FROM jsonb_populate_recordset(NULL::steps, p -> 'steps') s
       RETURNING *)
   SELECT jsonb_agg(engine.step_event(
@@ -106,13 +111,19 @@ BEGIN
 
   IF p ? 'calls' THEN
     INSERT INTO calls (run_id, id, project_id, step_id, seq, kind, name, tool_hash, request_hash, request, effect_class,
-                       status, decision_id, approval_id, attempt, response, error, finished_at)
+                       status, decision_id, approval_id, attempt, response, error, labels, finished_at)
     SELECT v_id, k.id, c.project_id, k.step_id, c.seq, c.kind, c.name, c.tool_hash, c.request_hash, c.request,
-           c.effect_class, c.status, c.decision_id, c.approval_id, 0, c.response, c.error, clock_timestamp()
+           c.effect_class, c.status, c.decision_id, c.approval_id, 0, c.response, c.error, c.labels,
+           clock_timestamp()
       FROM jsonb_to_recordset(p -> 'calls') AS k (id uuid, copy_of uuid, step_id uuid)
       JOIN calls c ON c.run_id = v_run.source_run_id AND c.id = k.copy_of;
   END IF;
 
+  IF p ? 'decisions' THEN
+    PERFORM engine.decide(v_id, NULL, v_run.project_id, 'run', v_id, d ->> 'request_hash',
+                          (p ->> 'policy_version')::bigint, d)
+       FROM jsonb_array_elements(p -> 'decisions') d;
+  END IF;
   INSERT INTO run_counters (run_id, project_id) VALUES (v_id, v_run.project_id);
   INSERT INTO budgets (id, project_id, scope, scope_id, period, limit_micros)
   VALUES ((p ->> 'budget_id')::uuid, v_run.project_id, 'run', v_id, 'run', (p ->> 'limit_micros')::bigint);

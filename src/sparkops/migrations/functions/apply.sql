@@ -1,9 +1,10 @@
 CREATE OR REPLACE FUNCTION engine.apply(p_run uuid, p_commands jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- Applies what `engine/decide.py` decided for one run, whose lock the caller holds.
--- p_commands: [{op: ready | skip | succeed | fail, key: its path, output, error, reason, reads} or {op: finish |
+-- p_commands: [{op: ready | skip | succeed | fail, key: its path, output, error, reason, reads, labels} or {op: finish |
 -- attention | resume, status, output, error}]. reads: the keys of the steps that a step which becomes ready reads;
--- missing: all it names. A step that is not pending any more is left alone, so that repeating changes nothing.
+-- missing: all it names. labels: those of the output, missing where the row has them. A step that is not pending any
+-- more is left alone, so that repeating changes nothing.
 -- Returns {ready: [step ids], parents: [the step that waits for the run, if it has ended], events}.
 DECLARE
   v_ready jsonb;
@@ -15,12 +16,12 @@ BEGIN
     SELECT c.*, CASE c.op WHEN 'ready' THEN 'ready' WHEN 'skip' THEN 'skipped' WHEN 'succeed' THEN 'succeeded'
                           ELSE 'failed' END AS status, row_number() OVER () AS n
       FROM jsonb_to_recordset(p_commands) AS c (op text, key text, output jsonb, error jsonb, reason text,
-                                              reads jsonb)
+                                              reads jsonb, labels text[])
      WHERE c.op IN ('ready', 'skip', 'succeed', 'fail')),
   changed AS (
     UPDATE steps s
        SET status = c.status, output = nullif(c.output, 'null'), error = nullif(c.error, 'null'),
-           not_before = clock_timestamp(),
+           not_before = clock_timestamp(), labels = coalesce(c.labels, s.labels),
            reads = CASE WHEN c.reads IS NULL THEN s.reads ELSE ARRAY(
              SELECT n.id FROM steps n WHERE n.id = ANY (s.reads) AND c.reads ? n.node_key) END,
            ready_at = CASE WHEN c.op = 'ready' THEN clock_timestamp() END,

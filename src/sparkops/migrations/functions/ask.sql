@@ -12,7 +12,8 @@ BEGIN
   IF v_step.cancel_requested THEN
     RAISE EXCEPTION 'step % was asked to stop', v_step.id USING ERRCODE = 'SF006';
   END IF;
-  SELECT * INTO v_approval FROM approvals WHERE subject_kind = 'step' AND subject_id = v_step.id FOR UPDATE;
+  SELECT * INTO v_approval FROM approvals WHERE subject_kind = 'step' AND subject_id = v_step.id AND rule IS NULL
+    FOR UPDATE;  -- one with a rule asks whether the step may start
   IF NOT FOUND THEN
     INSERT INTO approvals (id, project_id, run_id, step_id, subject_kind, subject_id, request_hash, title,
                            proposed_request, status, demands, requested_by, expires_at, escalate_at)

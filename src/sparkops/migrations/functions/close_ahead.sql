@@ -5,7 +5,7 @@ LANGUAGE plpgsql AS $$
 -- the one before, and nothing of it has left the process. They are recorded whole, claim, call and end at once, if
 -- everything is as if each were claimed, prepared and completed now; else the chain is left to others, from its start.
 -- p_heads: the steps that have ended. p_steps, p_more: as for `complete`, whose `ahead` is [{path, output, seconds,
--- calls: [as note_calls]}] in order. The caller holds the locks of the runs and has compared the version of the rules.
+-- labels: as there, calls: [as note_calls]}] in order. The caller holds the locks of the runs and has compared the version of the rules.
 -- Returns {next: the steps that need the last ones, last: those on which a frame ends, events}.
 DECLARE
   v_halted uuid[];
@@ -27,6 +27,7 @@ BEGIN
   WITH item AS (
     SELECT h.id AS head, h.run_id, h.finished_at AS since, i.more -> 'policy_version' AS policy_version, a.place,
            a.item ->> 'path' AS path, a.item -> 'output' AS output, a.item -> 'calls' AS calls,
+           a.item -> 'labels' AS labels,
            (a.item ->> 'seconds')::float8 AS seconds
       FROM unnest(p_steps, p_more) AS i (step_id, more)
       JOIN steps h ON h.id = i.step_id
@@ -47,7 +48,8 @@ BEGIN
   closed AS (
     UPDATE steps s
        SET status = 'succeeded', attempt = s.attempt + 1, worker_session = p_session, output = nullif(w.output, 'null'),
-           ready_at = w.started, started_at = w.started, finished_at = w.ended
+           ready_at = w.started, started_at = w.started, finished_at = w.ended,
+           labels = CASE WHEN w.labels IS NULL THEN s.labels ELSE ARRAY(SELECT jsonb_array_elements_text(w.labels)) END
       FROM whole w WHERE s.id = w.id
     RETURNING s.*, w.head, w.place, w.calls, w.policy_version),
   attempts AS (

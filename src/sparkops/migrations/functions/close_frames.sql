@@ -1,7 +1,7 @@
 CREATE OR REPLACE FUNCTION engine.close_frames(p_step uuid, p_frames jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- Ends started frames of a `map` or `loop`, counts them, and wakes its step if that has something to do again.
--- p_frames: [{no, status: succeeded | failed, output, error}]. A frame that has ended is left alone, so that twice is
+-- p_frames: [{no, status: succeeded | failed, output, error, labels: missing where there are none}]. A frame that has ended is left alone, so that twice is
 -- harmless. The caller holds the lock of the run. Returns the events.
 DECLARE
   v_step steps;
@@ -11,8 +11,8 @@ BEGIN
   WITH closed AS (
     UPDATE frames f
        SET status = c.status, output = nullif(c.output, 'null'), error = nullif(c.error, 'null'),
-           finished_at = clock_timestamp()
-      FROM jsonb_to_recordset(p_frames) AS c (no bigint, status text, output jsonb, error jsonb)
+           labels = coalesce(c.labels, '{}'), finished_at = clock_timestamp()
+      FROM jsonb_to_recordset(p_frames) AS c (no bigint, status text, output jsonb, error jsonb, labels text[])
      WHERE f.parent_id = p_step AND f.frame_no = c.no AND f.status = 'open'
     RETURNING f.status)
   SELECT count(*), count(*) FILTER (WHERE status = 'failed') INTO v_ended, v_failed FROM closed;

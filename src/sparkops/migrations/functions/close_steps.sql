@@ -2,7 +2,8 @@ CREATE OR REPLACE FUNCTION engine.close_steps(p_items jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- Ends attempts by compare and set on the token. The caller holds the locks of their runs.
 -- p_items: [{step_id, attempt, token, status: succeeded | failed | ready, output, error, outcome, retry_seconds,
--- results: [as record_calls]} or {policy_version, calls: [as note_calls]}]; `ready` is a retry, which starts a
+-- results: [as record_calls]} or {policy_version, calls: [as note_calls]}, and labels: those of the output, missing where
+-- the row has them]; `ready` is a retry, which starts a
 -- sub-workflow anew if its run has ended. A step that was asked to
 -- stop and succeeded all the same has succeeded, so that what it did can be undone; otherwise it is cancelled. One that
 -- leaves an effect behind which must not be repeated and whose outcome nobody knows becomes uncertain; one whose retry
@@ -44,7 +45,7 @@ BEGIN
   WITH item AS (
     SELECT * FROM jsonb_to_recordset(p_items) AS i (
       step_id uuid, attempt bigint, token uuid, status text, output jsonb, error jsonb, outcome text,
-      retry_seconds float8)),
+      retry_seconds float8, labels text[])),
   held AS (
     SELECT s.id,
            CASE WHEN (s.cancel_requested OR i.status <> 'succeeded') AND EXISTS (
@@ -62,6 +63,7 @@ BEGIN
        SET status = h.status,
            output = CASE WHEN h.status = 'succeeded' THEN nullif(i.output, 'null') END,
            error = nullif(i.error, 'null'),
+           labels = coalesce(i.labels, s.labels),
            failures = s.failures + (i.status <> 'succeeded')::int,
            child_run_id = CASE WHEN h.status = 'ready' THEN (
              SELECT r.id FROM runs r WHERE r.id = s.child_run_id AND r.finished_at IS NULL) ELSE s.child_run_id END,

@@ -4,11 +4,12 @@ CREATE OR REPLACE FUNCTION engine.complete(
 LANGUAGE plpgsql AS $$
 -- T_COMPLETE with ADVANCE and sticky T_CLAIM inside, for steps whose success the database can apply alone. The arrays
 -- have one place for each end; p_outputs: {output}; p_more: {policy_version, calls: [as note_calls]} or {results: [as
--- record_calls]}; besides {ahead, ahead_seconds}: the steps that the worker ran ahead after it, as close_ahead takes them.
+-- record_calls]}; besides {labels}: those of the output, where they are others than the row has, and {ahead,
+-- ahead_seconds}: the steps that the worker ran ahead after it, as close_ahead takes them.
 -- p_claim: how many steps the worker can take next. Closing is a compare and set on the token.
 -- Returns {closed: [step ids], stale: [step ids], claims, ready: how many were made ready and not taken, parents: the
 -- steps to be woken because a run has ended, left: runs to be advanced in a transaction of their own, because a step
--- that was asked to stop has ended, or more frames may start than fit here, rings}. What is in neither of the first two was fenced. A stale end brought calls that were judged under rules which have changed.
+-- that was asked to stop has ended, more frames may start than fit here, or its output is to be judged, rings}. What is in neither of the first two was fenced. A stale end brought calls that were judged under rules which have changed.
 -- Lock order: runs by id, steps, calls, reservations, budgets, counters.
 DECLARE
   v_stale uuid[];
@@ -24,7 +25,7 @@ DECLARE
   v_asked_to_stop jsonb;
   v_stopped jsonb;
   v_left uuid[] := '{}';
-  v_ended jsonb := '{"parents": [], "events": []}';
+  v_ended jsonb := '{"parents": [], "left": [], "events": []}';
   v_handed jsonb := '{"ready": [], "runs": [], "events": []}';
   v_last uuid[];
   v_framed jsonb := '{"ready": [], "runs": [], "left": [], "events": []}';
@@ -38,6 +39,8 @@ BEGIN
     UPDATE steps s
        SET status = 'succeeded', output = nullif(i.output -> 'output', 'null'), error = NULL, claim_token = NULL,
            lease_expires_at = NULL, step_deadline_at = NULL,
+           labels = CASE WHEN i.more ? 'labels' THEN ARRAY(SELECT jsonb_array_elements_text(i.more -> 'labels'))
+                         ELSE s.labels END,
            finished_at = clock_timestamp() - make_interval(secs => coalesce((i.more ->> 'ahead_seconds')::float8, 0))
       FROM unnest(p_steps, p_attempts, p_tokens, p_outputs, p_more) AS i (step_id, attempt, token, output, more)
      WHERE s.id = i.step_id AND s.attempt = i.attempt AND s.claim_token = i.token AND s.status = 'running'
@@ -106,6 +109,10 @@ BEGIN
   IF v_ending <> '{}' THEN
     v_ended := engine.end_runs(v_ending);
     v_events := v_events || (v_ended -> 'events');
+    IF v_ended -> 'left' <> '[]' THEN
+      INSERT INTO unadvanced (run_id) SELECT l::uuid FROM jsonb_array_elements_text(v_ended -> 'left') l;
+      v_left := ARRAY(SELECT unnest(v_left) UNION SELECT l::uuid FROM jsonb_array_elements_text(v_ended -> 'left') l);
+    END IF;
   END IF;
   IF p_claim > 0 AND v_ready <> '{}' THEN
     v_taken := engine.take(v_ready, p_claim, p_session, p_lease);

@@ -5,7 +5,7 @@ LANGUAGE plpgsql AS $$
 -- Writes down what the rules said about a run, a step or a call, and what it says was broken. p_verdict: {outcome, subject, name,
 -- policy_id, rule_version, rule, severity, reason, facts, facts_digest, monitored, duration_us}. Returns the decision.
 DECLARE
-  v_id uuid := gen_random_uuid();
+  v_id uuid := engine.new_id();
   v_monitored jsonb := nullif(nullif(p_verdict -> 'monitored', 'null'), '[]');
 BEGIN
   INSERT INTO policy_decisions (id, project_id, run_id, step_id, subject, subject_kind, subject_id, name, request_hash,

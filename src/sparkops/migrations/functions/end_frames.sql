@@ -17,8 +17,8 @@ DECLARE
 BEGIN
   FOR v_map IN
     SELECT p.id, p.run_id, p.finished_at IS NULL AS wanted,
-           jsonb_agg(jsonb_build_object('no', s.frame_no, 'status', 'succeeded', 'output', s.output)
-                     ORDER BY s.frame_no) AS frames
+           jsonb_agg(jsonb_build_object('no', s.frame_no, 'status', 'succeeded', 'output', s.output,
+                                        'labels', s.labels) ORDER BY s.frame_no) AS frames
       FROM steps s JOIN steps p ON p.id = s.parent_id
      WHERE s.id = ANY (p_steps)
      GROUP BY p.id ORDER BY p.run_id, p.id LOOP

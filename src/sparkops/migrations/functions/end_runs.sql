@@ -3,9 +3,12 @@ LANGUAGE plpgsql AS $$
 -- The end of T_ADVANCE that needs no expression: of these runs, whose locks the caller holds, those without an open step
 -- end. What `engine/decide.py` would decide; a property test holds both to it. A run that has effects to take back, or
 -- an output to evaluate, is left to `decide` unless it simply succeeds.
--- Returns {parents: [the steps that wait for the runs that have ended], events}.
+-- So is one whose output the rules are to be asked about.
+-- Returns {parents: [the steps that wait for the runs that have ended], left: [runs to be advanced, so that they are
+-- judged and end], events}.
 DECLARE
   v_done uuid[];
+  v_judged uuid[] := '{}';
   v_events jsonb;
   v_parents jsonb;
 BEGIN
@@ -14,7 +17,11 @@ BEGIN
      WHERE NOT EXISTS (SELECT 1 FROM steps s WHERE s.run_id = u.id
                           AND s.status IN ('pending', 'ready', 'running', 'waiting', 'uncertain')));
   IF v_done = '{}' THEN
-    RETURN '{"parents": [], "events": []}';
+    RETURN '{"parents": [], "left": [], "events": []}';
+  END IF;
+  IF EXISTS (SELECT 1 FROM policies WHERE 'output' = ANY (subjects)) THEN
+    v_judged := ARRAY(
+      SELECT r.id FROM runs r WHERE r.id = ANY (v_done) AND r.status = 'running' AND engine.judges_output(r.project_id));
   END IF;
   WITH ended AS (
     UPDATE runs r
@@ -33,12 +40,12 @@ BEGIN
          WHERE s.run_id = u.id AND s.status = 'failed' AND s.on_error = 'fail'
            AND s.parent_id IS NULL AND s.undo_of IS NULL
          ORDER BY s.position LIMIT 1) f ON true
-     WHERE r.id = u.id AND r.status IN ('running', 'cancelling')
+     WHERE r.id = u.id AND r.status IN ('running', 'cancelling') AND r.id <> ALL (v_judged)
        AND NOT (r.has_undo AND (r.status = 'cancelling' OR f.key IS NOT NULL))
     RETURNING r.*)
   SELECT jsonb_agg(jsonb_build_object('run_id', e.id, 'kind', 'run.' || e.status, 'data', jsonb_strip_nulls(
            jsonb_build_object('status', e.status, 'error', e.error, 'finished_at', e.finished_at)))),
          jsonb_agg(e.parent_step_id) FILTER (WHERE e.parent_step_id IS NOT NULL)
     INTO v_events, v_parents FROM ended e;
-  RETURN jsonb_build_object('parents', coalesce(v_parents, '[]'), 'events', coalesce(v_events, '[]'));
+  RETURN jsonb_build_object('parents', coalesce(v_parents, '[]'), 'left', to_jsonb(v_judged), 'events', coalesce(v_events, '[]'));
 END $$;

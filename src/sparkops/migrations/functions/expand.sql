@@ -5,7 +5,8 @@ LANGUAGE plpgsql AS $$
 -- It is a heartbeat as well: batch after batch holds the step, so that the worker's own would pass it over.
 -- p: {step_id, attempt, token, lease_seconds, total (null for a loop), concurrency, stop_on_error, expanded: how many frames there are,
 --     frames: [{no, value, ids: {key: id of the step}}], body: [{…columns; needs, dependents and reads as keys}],
---     around: {key: id of a step outside of the body that is read in it}, max_steps}
+--     around: {key: id of a step outside of the body that is read in it}, max_steps,
+--     labels: those of what the frames see, missing where the row of the step has them}
 -- Returns {expanded, refused}: how many frames there are now; refused: the run would have more than max_steps steps.
 -- Raises SF001, SF006.
 DECLARE
@@ -13,6 +14,8 @@ DECLARE
   v_expansion expansions;
   v_added bigint := jsonb_array_length(p -> 'frames');
   v_rows bigint := v_added * jsonb_array_length(p -> 'body');
+  v_labels text[] := CASE WHEN p ? 'labels' THEN ARRAY(SELECT jsonb_array_elements_text(p -> 'labels'))
+                          ELSE v_step.labels END;
 BEGIN
   IF v_step.cancel_requested THEN
     RAISE EXCEPTION 'step % was asked to stop', v_step.id USING ERRCODE = 'SF006';
@@ -37,7 +40,7 @@ BEGIN
   INSERT INTO steps (id, run_id, project_id, node_key, path, type, position, queue, priority, held, inline, mechanical,
                      hands_over, needs, dependents, reads, reads_input, reads_frame, effect_class, timeout,
                      max_attempts, backoff, max_backoff, jitter, retries_timeouts, deadline, on_error, status, parent_id,
-                     frame_no)
+                     frame_no, labels)
   SELECT (f.ids ->> b.node_key)::uuid, v_step.run_id, v_step.project_id, b.node_key,
          v_step.path || CASE v_step.type WHEN 'map' THEN '[' || f.no || '].' ELSE '#' || f.no || '.' END || b.node_key,
          b.type, b.position, b.queue, v_step.priority, v_step.held, b.inline, b.mechanical, b.hands_over,
@@ -45,7 +48,7 @@ BEGIN
          ARRAY(SELECT (f.ids ->> k)::uuid FROM jsonb_array_elements_text(b.dependents) k),
          ARRAY(SELECT coalesce(f.ids ->> k, p -> 'around' ->> k)::uuid FROM jsonb_array_elements_text(b.reads) k),
          b.reads_input, b.reads_frame, b.effect_class, b.timeout, b.max_attempts, b.backoff, b.max_backoff, b.jitter,
-         b.retries_timeouts, b.deadline, b.on_error, 'pending', v_step.id, f.no
+         b.retries_timeouts, b.deadline, b.on_error, 'pending', v_step.id, f.no, v_labels
     FROM jsonb_to_recordset(p -> 'frames') AS f (no bigint, ids jsonb)
    CROSS JOIN jsonb_to_recordset(p -> 'body') AS b (
            node_key text, type text, position bigint, queue text, inline boolean, mechanical boolean,
@@ -53,7 +56,8 @@ BEGIN
            effect_class text, timeout interval, max_attempts bigint, backoff interval, max_backoff interval,
            jitter boolean, retries_timeouts boolean, deadline interval, on_error text);
   UPDATE expansions SET expanded = expanded + v_added WHERE step_id = v_step.id;
-  UPDATE steps SET lease_expires_at = clock_timestamp() + make_interval(secs => (p ->> 'lease_seconds')::float8)
+  UPDATE steps SET lease_expires_at = clock_timestamp() + make_interval(secs => (p ->> 'lease_seconds')::float8),
+                   labels = v_labels
    WHERE id = v_step.id;
   RETURN jsonb_build_object('expanded', v_expansion.expanded + v_added, 'refused', false);
 END $$;

@@ -5,9 +5,7 @@ LANGUAGE plpgsql AS $$
 -- transaction of the change, and only if there is a subscription. The ids sort by time.
 BEGIN
   INSERT INTO outbox (id, subscription, project_id, run_id, seq, kind, payload)
-  SELECT (lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000)::bigint), 12, '0') || '7'
-          || substr(replace(gen_random_uuid()::text, '-', ''), 14))::uuid,
-         s.name, e.project_id, e.run_id, e.seq, e.kind,
+  SELECT engine.new_id(), s.name, e.project_id, e.run_id, e.seq, e.kind,
          jsonb_build_object('at', e.at, 'step_id', e.step_id, 'data', e.data)
     FROM unnest(p_runs, p_after) AS g (run_id, after)
     JOIN events e ON e.run_id = g.run_id AND e.seq > g.after

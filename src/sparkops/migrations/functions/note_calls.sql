@@ -10,12 +10,12 @@ DECLARE
   v_watched uuid[];
 BEGIN
   WITH noted AS (
-    SELECT *, gen_random_uuid() AS decision_id FROM jsonb_to_recordset(p_calls) AS c (
+    SELECT *, engine.new_id() AS decision_id FROM jsonb_to_recordset(p_calls) AS c (
       run_id uuid, project_id uuid, step_id uuid, key text, attempt bigint, id uuid, seq bigint, name text,
       tool_hash text, request_hash text, request jsonb, policy_version bigint, rule text, reason text, facts jsonb,
       policy_id uuid, rule_version bigint, severity text, facts_digest text, monitored jsonb,
       duration_us bigint,
-      status text, response jsonb, error jsonb, seconds float8)),
+      status text, response jsonb, error jsonb, seconds float8, labels text[])),
   decided AS (
     INSERT INTO policy_decisions (id, project_id, run_id, step_id, subject, subject_kind, subject_id, name,
                                   request_hash, policy_version, outcome, policy_id, rule_version, rule, severity,
@@ -26,9 +26,10 @@ BEGIN
     RETURNING id, monitored),
   called AS (
     INSERT INTO calls (run_id, id, project_id, step_id, seq, kind, name, tool_hash, request_hash, request,
-                       effect_class, status, decision_id, attempt, sends, response, error, proposed_at, finished_at)
+                       effect_class, status, decision_id, attempt, sends, response, error, labels, proposed_at,
+                       finished_at)
     SELECT n.run_id, n.id, n.project_id, n.step_id, n.seq, 'tool', n.name, n.tool_hash, n.request_hash, n.request,
-           'pure', n.status, n.decision_id, n.attempt, 1, nullif(n.response, 'null'), nullif(n.error, 'null'),
+           'pure', n.status, n.decision_id, n.attempt, 1, nullif(n.response, 'null'), nullif(n.error, 'null'), coalesce(n.labels, '{}'),
            clock_timestamp() - make_interval(secs => n.seconds), clock_timestamp()
       FROM noted n)
   SELECT jsonb_agg(jsonb_build_object(

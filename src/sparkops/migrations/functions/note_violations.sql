@@ -3,11 +3,11 @@ LANGUAGE sql AS $$
 -- What these decisions say was broken: one violation for a denial, one for each rule in mode monitor that would deny.
   INSERT INTO violations (id, project_id, run_id, step_id, decision_id, policy_id, rule_version, rule, severity,
                           monitored, subject, name, reason)
-  SELECT gen_random_uuid(), d.project_id, d.run_id, d.step_id, d.id, d.policy_id, d.rule_version, d.rule,
+  SELECT engine.new_id(), d.project_id, d.run_id, d.step_id, d.id, d.policy_id, d.rule_version, d.rule,
          coalesce(d.severity, 'medium'), false, d.subject, d.name, d.reason
     FROM policy_decisions d WHERE d.id = ANY (p_decisions) AND d.outcome = 'deny'
   UNION ALL
-  SELECT gen_random_uuid(), d.project_id, d.run_id, d.step_id, d.id, m.policy_id, m.version, m.rule, m.severity,
+  SELECT engine.new_id(), d.project_id, d.run_id, d.step_id, d.id, m.policy_id, m.version, m.rule, m.severity,
          true, d.subject, d.name, m.reason
     FROM policy_decisions d
     CROSS JOIN LATERAL jsonb_to_recordset(coalesce(d.monitored, '[]')) AS m (

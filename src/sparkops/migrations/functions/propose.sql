@@ -20,7 +20,7 @@ BEGIN
   v_call.approval_id := NULL;
   v_call.sends := 0;
   v_call.cost_micros := 0;
-  v_call.labels := '{}';
+  v_call.labels := coalesce(v_call.labels, '{}');
 
   IF v_verdict = 'allow' AND NOT engine.reserve(p_step, v_call.id, 1, v_bound) THEN
     v_verdict := 'deny';

@@ -114,7 +114,7 @@ BEGIN
   RETURN jsonb_build_object(
     'verdict', jsonb_build_object(
       'call_id', v_call.id, 'seq', v_call.seq, 'send_no', v_call.sends, 'verdict', v_verdict,
-      'status', v_call.status, 'response', v_call.response, 'error', v_call.error,
+      'status', v_call.status, 'response', v_call.response, 'error', v_call.error, 'labels', v_call.labels,
       'approval_id', v_call.approval_id, 'replayed', true,
       'edited', CASE WHEN v_verdict = 'recorded' AND v_call.prepared_at IS NOT NULL AND v_call.approval_id IS NOT NULL THEN
         (SELECT a.edited_request FROM approvals a WHERE a.id = v_call.approval_id) END),

@@ -31,12 +31,16 @@ BEGIN
            'isolate', t.isolate, 'alone', engine.alone(t), 'timeout_seconds', extract(epoch FROM t.timeout)::float8,
            'deadline_seconds', extract(epoch FROM t.fails_at - clock_timestamp())::float8,
            'workflow_id', r.workflow_id, 'workflow_version_id', r.workflow_version_id, 'pins', r.pins,
-           'requested_by', r.created_by,
-           'input', CASE WHEN t.reads_input THEN r.input END,
+           'requested_by', r.created_by, 'policy_stamp', (
+             SELECT coalesce(sum(version), 0) FROM policy_stamps
+              WHERE scope_id IN (t.project_id, '00000000-0000-0000-0000-000000000000')),
+           'input', CASE WHEN t.reads_input THEN r.input END, 'labels', t.labels,
+           'input_labels', CASE WHEN t.reads_input AND r.labels <> '{}' THEN r.labels END,
            'frame', CASE WHEN t.reads_frame THEN engine.frame_view(t.parent_id, t.frame_no) END,
            'steps', CASE WHEN t.reads = '{}' THEN '{}' ELSE (
-             SELECT coalesce(jsonb_object_agg(n.node_key,
-                      jsonb_build_object('status', n.status, 'output', n.output)), '{}')
+             SELECT coalesce(jsonb_object_agg(n.node_key, CASE WHEN n.labels = '{}'
+                      THEN jsonb_build_object('status', n.status, 'output', n.output)
+                      ELSE jsonb_build_object('status', n.status, 'output', n.output, 'labels', n.labels) END), '{}')
                FROM steps n WHERE n.id = ANY (t.reads)) END,
            'journal', CASE WHEN t.attempt = 1 THEN '[]' ELSE engine.journal(t.run_id, t.id) END)),
          jsonb_agg(engine.step_event(t, 'step.started', jsonb_build_object('started_at', t.started_at)))

@@ -45,7 +45,9 @@ def upgrade() -> None:
         " ('pending', 'approved')"
     )
     op.drop_constraint(OLD_KEY, "approvals", type_="unique")
-    op.create_index("uq_approvals_open", "approvals", ["subject_id"], unique=True, postgresql_where=sa.text(OPEN))
+    op.create_index(
+        "uq_approvals_open", "approvals", ["subject_id", "request_hash"], unique=True, postgresql_where=sa.text(OPEN)
+    )
     op.create_index("ix_approvals_subject_id", "approvals", ["subject_id", "id"])
     op.create_index(
         "ix_approvals_kind", "approvals", ["project_id", "name", "rule", "id"], postgresql_where="name IS NOT NULL"

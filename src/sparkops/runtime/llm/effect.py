@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from sparkops.core.json import Json
+from sparkops.core.json import Json, dumps
 from sparkops.core.storable import storable
 from sparkops.domains.effects.state import CallKind, EffectClass
 from sparkops.runtime.effects import Dispatch, Effect, Gate, Outcome, Receipt, StepFailed
@@ -29,6 +29,9 @@ class Speaker:
             answer = await self.model.complete(request, self._listener(dispatch.call_id), dispatch.deadline)
             return Receipt(storable(answer.to_json()), answer.cost_micros, answer.usage)
 
+        def tokens() -> int:
+            return len(dumps(request.to_json())) + request.max_output_tokens  # a byte is a token at most
+
         return Effect(
             kind=CallKind.LLM,
             name=self.name,
@@ -38,6 +41,7 @@ class Speaker:
             tool_hash=None,
             send=send,
             facts={"model": self.name, **facts},
+            late_facts={"call.tokens": tokens},
         )
 
     def _listener(self, call_id: UUID) -> Callable[[str], Awaitable[None]] | None:

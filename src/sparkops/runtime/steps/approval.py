@@ -17,8 +17,11 @@ DEFAULT_QUESTION_SECONDS = 24 * 3600
 
 
 async def run_approval(attempt: Attempt) -> Json:
-    """Ask once; wait until a person has answered; then go on with the answer, or fail with a refusal."""
-    request = {"title": attempt.params["title"], "show": attempt.params.get("show")}
+    """Ask once; wait until a person has answered; then go on with the answer, or fail with a refusal.
+
+    What the answer gives on is what the person said, and what they have vouched for: nothing of it carries a label.
+    """
+    request = {"title": attempt.params["title"], "show": _shown(attempt.params)}
     show = await attempt.engine.payloads.store(attempt.claim.project_id, request["show"])
     expires = attempt.params.get("expires")
     seconds = parse_duration(expires).total_seconds() if expires else DEFAULT_QUESTION_SECONDS
@@ -38,7 +41,9 @@ async def run_approval(attempt: Attempt) -> Json:
         case ApprovalStatus.PENDING:
             raise Parked([UUID(answer["approval_id"])])
         case ApprovalStatus.APPROVED:
-            return {"approved": True, "by": answer["decided_by"], "comment": answer["comment"]}
+            attempt.gate.labels.hand_out(())
+            vouched = {"value": attempt.params["vouch"]} if "vouch" in attempt.params else {}
+            return {"approved": True, "by": answer["decided_by"], "comment": answer["comment"], **vouched}
         case ApprovalStatus.REJECTED:
             raise StepFailed("rejected", f"A person rejected this: {answer['comment'] or 'no reason given'}")
         case _:
@@ -60,3 +65,10 @@ def _demands(params: Mapping[str, Any]) -> dict[str, Json]:
 def _lower(people: Sequence[str]) -> list[Json]:
     """Return roles and e-mail addresses as the accounts have them."""
     return [each.lower() for each in people]
+
+
+def _shown(params: Mapping[str, Json]) -> Json:
+    """Return what the person sees: also what they vouch for, so that nobody does unseen."""
+    if "vouch" not in params:
+        return params.get("show")
+    return {**({"show": params["show"]} if "show" in params else {}), "vouch": params["vouch"]}

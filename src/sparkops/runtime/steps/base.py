@@ -31,6 +31,14 @@ class Viewer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Agent:
+    """One version of an agent."""
+
+    definition: AgentDefinition
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
 class Runtime:
     """What attempts of this process share."""
 
@@ -41,7 +49,7 @@ class Runtime:
     tools: Mapping[str, Tool]
     policies: PolicyCache
     viewer: Viewer
-    agents: dict[UUID, AgentDefinition] = field(default_factory=dict)
+    agents: dict[UUID, Agent] = field(default_factory=dict)
     """Agent versions never change, so each is read once."""
 
 
@@ -99,6 +107,7 @@ class Attempt:
             blobs=self.runtime.blobs,
             settings=self.runtime.settings,
             deadline=dispatch.deadline,
+            labels=frozenset(self.gate.labels.seen),
         )
 
     def listener(self) -> OnCallText:

@@ -13,10 +13,13 @@ async def run_loop(attempt: Attempt) -> Json:
     while True:
         last = await _last(attempt)
         if last is not None and last.status in ("succeeded", "failed") and await _is_done(attempt, last):
+            attempt.gate.labels.hand_out(last.labels)
             return await attempt.engine.payloads.load(attempt.claim.project_id, last.output)
         if last is None or last.status == "succeeded":
             previous, passes = (None, 0) if last is None else (last.output, last.no)
-            await expand_loop(attempt.engine, attempt.claim, attempt.node, previous, passes)
+            seen = attempt.gate.labels.seen
+            seen.update(() if last is None else last.labels)  # the next pass sees the output of this one
+            await expand_loop(attempt.engine, attempt.claim, attempt.node, previous, passes, labels=seen)
         went_on(await wait_for_frames(attempt.engine, attempt.claim))
 
 

@@ -34,19 +34,21 @@ async def _expand(attempt: Attempt, stand: Standing | None) -> None:
     items = evaluate_items(attempt.node, attempt.context)
     while stand is None or _unfinished(stand):
         expanded, sent = 0 if stand is None else stand.expanded, time.monotonic()
-        there = await expand_map(attempt.engine, attempt.claim, attempt.node, items, expanded)
+        seen = attempt.gate.labels.seen
+        there = await expand_map(attempt.engine, attempt.claim, attempt.node, items, expanded, labels=seen)
         if there > expanded:
             attempt.gate.trust.renew(sent, attempt.engine.lease.total_seconds())
         stand = await standing(attempt.engine, attempt.step_id)
 
 
 async def _outputs(attempt: Attempt) -> list[Json]:
-    """Return the outputs of all items, large ones read.
+    """Return the outputs of all items, large ones read. They carry what the items' outputs carry, and nothing more.
 
     Raises:
         StepFailed: together they are larger than any output may be, however often one of them occurs.
     """
     outputs: list[Json] = []
+    labels: set[str] = set()
     size = 0
     while page := await frames_from(attempt.engine, attempt.step_id, len(outputs)):
         # Page by page: ten thousand outputs just below the bound of a row would fill the memory of the worker.
@@ -58,4 +60,6 @@ async def _outputs(attempt: Attempt) -> list[Json]:
                 f"The outputs of the items have {size:,} bytes and more as JSON; at most {MAX_BYTES:,} are allowed.",
             )
         outputs += [await attempt.engine.payloads.load(attempt.claim.project_id, frame.output) for frame in page]
+        labels.update(label for frame in page for label in frame.labels)
+    attempt.gate.labels.hand_out(labels)
     return outputs

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from sparkops.core.json import Json
+from sparkops.core.labels import OF_EVENTS
 from sparkops.engine.events import PAGE, ReceivedEvent, fits, unseen_events
 from sparkops.engine.params import evaluate_wait
 from sparkops.engine.wait import wait_for_event, wait_seconds, wait_until
@@ -31,6 +32,7 @@ async def _event(attempt: Attempt, name: str) -> Json:
     while True:
         found, after = await _look(attempt, name, after)
         if found is not None:
+            attempt.gate.labels.seen.add(OF_EVENTS)
             return found.to_json()
         if over and options.fails_at_timeout:
             raise StepFailed("wait-timeout", f"No event {name} that fits came in time.")

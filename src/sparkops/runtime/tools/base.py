@@ -14,14 +14,17 @@ from sparkops.core.db import Database
 from sparkops.core.json import Json, digest
 from sparkops.core.money import Micros
 from sparkops.core.schemas import compile_schema
-from sparkops.domains.effects.state import EffectClass
+from sparkops.domains.effects.state import Capability, EffectClass
 from sparkops.runtime.effects import FREE
 from sparkops.runtime.llm.base import ToolSpec
 
 
 @dataclass(frozen=True, slots=True)
 class ToolContext:
-    """For whom a tool runs. `call_id` is the idempotency key; `deadline` is of `time.monotonic()`."""
+    """For whom a tool runs. `call_id` is the idempotency key; `deadline` is of `time.monotonic()`.
+
+    `labels` are those of all that the arguments may have come from.
+    """
 
     project_id: UUID
     run_id: UUID
@@ -31,14 +34,16 @@ class ToolContext:
     blobs: Blobs
     settings: Settings
     deadline: float | None = None
+    labels: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a tool gave back, and what it cost."""
+    """What a tool gave back, and what it cost. `labels`: those of this answer, beside those of all of the tool's."""
 
     output: Json
     cost_micros: Micros = FREE
+    labels: frozenset[str] = frozenset()
 
 
 Run = Callable[[Mapping[str, Any], ToolContext], Awaitable[ToolResult]]
@@ -60,6 +65,9 @@ class Tool:
     """What one call may cost at most."""
     local: bool = False
     """It touches nothing outside its process, so that its call may be written down after it, with the step's end."""
+    capability: Capability = Capability.OUTWARD
+    labels: frozenset[str] = frozenset()
+    """Of all that it gives back, such as `untrusted:web`."""
 
     @cached_property
     def hash(self) -> str:
@@ -70,6 +78,8 @@ class Tool:
                 "description": self.description,
                 "parameters": dict(self.parameters),
                 "effect_class": self.effect_class,
+                "capability": self.capability,
+                "labels": sorted(self.labels),
             }
         )
 

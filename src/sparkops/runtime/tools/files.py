@@ -5,19 +5,11 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy.exc import SQLAlchemyError
-
+from sparkops.core.db import LOST_CONNECTION
 from sparkops.core.errors import Invalid, NotFound, TooLarge, Unavailable
 from sparkops.core.json import Json, dumps
-from sparkops.domains.artifacts.models import Artifact
-from sparkops.domains.artifacts.service import (
-    MAX_NAME_CHARS,
-    NewArtifact,
-    check_name,
-    find_artifact,
-    record_artifact,
-)
-from sparkops.domains.effects.state import EffectClass
+from sparkops.domains.artifacts.files import MAX_NAME_CHARS, File, NewFile, check_name, find_file, record_file
+from sparkops.domains.effects.state import Capability, EffectClass
 from sparkops.runtime.effects import CallFailed
 from sparkops.runtime.tools.base import Tool, ToolContext, ToolResult
 
@@ -30,14 +22,13 @@ _BY_EXTENSION = {"md": "text/markdown", "csv": "text/csv", "json": "application/
 
 async def _read(arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
     try:
-        async with context.database.sessions() as session:
-            found = await find_artifact(
-                session,
-                project_id=context.project_id,
-                run_id=context.run_id,
-                name=arguments["name"],
-                version=arguments.get("version"),
-            )
+        found = await find_file(
+            context.database.pool,
+            project_id=context.project_id,
+            run_id=context.run_id,
+            name=arguments["name"],
+            version=arguments.get("version"),
+        )
         data = await context.blobs.get(found.sha256, MAX_READ_BYTES)
         content = data.decode()
     except NotFound as error:
@@ -48,9 +39,9 @@ async def _read(arguments: Mapping[str, Any], context: ToolContext) -> ToolResul
         raise CallFailed("storage-unavailable", error.detail, retryable=True) from error
     except UnicodeDecodeError as error:
         raise CallFailed("file-not-text", f"{arguments['name']} is not a text in UTF-8.", retryable=False) from error
-    except (SQLAlchemyError, OSError) as error:
+    except LOST_CONNECTION as error:
         raise _no_database() from error
-    return ToolResult({**_described(found), "content": content})
+    return ToolResult({**_described(found), "content": content}, labels=frozenset(found.labels))
 
 
 async def _write(arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
@@ -62,7 +53,7 @@ async def _write(arguments: Mapping[str, Any], context: ToolContext) -> ToolResu
         raise CallFailed("invalid-arguments", error.detail, retryable=False) from error
     except Unavailable as error:
         raise CallFailed("storage-unavailable", error.detail, retryable=True) from error
-    new = NewArtifact(
+    new = NewFile(
         project_id=context.project_id,
         run_id=context.run_id,
         step_id=context.step_id,
@@ -71,12 +62,13 @@ async def _write(arguments: Mapping[str, Any], context: ToolContext) -> ToolResu
         media_type=_media_type(arguments),
         size_bytes=len(data),
         sha256=sha256,
+        labels=context.labels,
     )
     # The row is this tool's own effect, written once per call id, so it is committed here and not by the gate.
     try:
-        async with context.database.sessions.begin() as session:
-            written = await record_artifact(session, new)
-    except (SQLAlchemyError, OSError) as error:
+        async with context.database.pool.acquire() as connection, connection.transaction():
+            written = await record_file(connection, new)
+    except LOST_CONNECTION as error:
         raise _no_database() from error
     return ToolResult(_described(written))
 
@@ -85,14 +77,14 @@ def _no_database() -> CallFailed:
     return CallFailed("database-unavailable", "The platform's database did not answer.", retryable=True)
 
 
-def _described(artifact: Artifact) -> dict[str, Json]:
+def _described(file: File) -> dict[str, Json]:
     return {
-        "artifact_id": str(artifact.id),
-        "name": artifact.name,
-        "version": artifact.version,
-        "media_type": artifact.media_type,
-        "size_bytes": artifact.size_bytes,
-        "sha256": artifact.sha256,
+        "artifact_id": str(file.id),
+        "name": file.name,
+        "version": file.version,
+        "media_type": file.media_type,
+        "size_bytes": file.size_bytes,
+        "sha256": file.sha256,
     }
 
 
@@ -152,6 +144,7 @@ FILES_READ = Tool(
     },
     effect_class=EffectClass.PURE,
     run=_read,
+    capability=Capability.READ,
 )
 
 FILES_WRITE = Tool(
@@ -183,4 +176,5 @@ FILES_WRITE = Tool(
     },
     effect_class=EffectClass.IDEMPOTENT,
     run=_write,
+    capability=Capability.WRITE,
 )

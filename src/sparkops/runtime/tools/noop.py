@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from sparkops.domains.effects.state import EffectClass
+from sparkops.domains.effects.state import Capability, EffectClass
 from sparkops.runtime.tools.base import Tool, ToolContext, ToolResult
 
 MAX_DELAY_MS = 60_000
@@ -28,4 +28,5 @@ NOOP = Tool(
     effect_class=EffectClass.PURE,
     run=_run,
     local=True,
+    capability=Capability.COMPUTE,
 )

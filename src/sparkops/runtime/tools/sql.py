@@ -17,7 +17,7 @@ from asyncpg.prepared_stmt import PreparedStatement
 
 from sparkops.core.config import Connection, Settings
 from sparkops.core.json import Json, dumps
-from sparkops.domains.effects.state import EffectClass
+from sparkops.domains.effects.state import Capability, EffectClass
 from sparkops.runtime.effects import CallFailed
 from sparkops.runtime.tools.base import Tool, ToolContext, ToolResult
 from sparkops.runtime.tools.sql_privileges import TOO_MUCH
@@ -54,13 +54,17 @@ class SqlQuery:
         self._checked_at: dict[str, float] = {}
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
-        """Run the statement and return columns and rows, cut at the connection's limits."""
+        """Run the statement and return columns and rows, cut at the connection's limits, under its labels."""
         target = _target(arguments["connection"], context.settings)
         limit = target.settings.statement_timeout_seconds + 2 * CONNECT_TIMEOUT_SECONDS
         until = time.monotonic() + limit if context.deadline is None else context.deadline
         try:
             async with asyncio.timeout(until - time.monotonic()), self._places[target.name]:
-                return ToolResult(await self._query(target, arguments["sql"], arguments.get("parameters") or []))
+                found = await self._query(target, arguments["sql"], arguments.get("parameters") or [])
+                return ToolResult(found, labels=frozenset(target.settings.labels))
+        except CallFailed as failed:
+            failed.labels = frozenset(target.settings.labels)  # the server's words may quote what it holds
+            raise
         except TimeoutError as error:
             raise CallFailed("sql-timeout", _took_too_long(target), retryable=True) from error
 
@@ -243,4 +247,5 @@ def sql_query() -> Tool:
         parameters=PARAMETERS,
         effect_class=EffectClass.PURE,
         run=SqlQuery().run,
+        capability=Capability.READ,
     )

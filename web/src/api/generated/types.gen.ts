@@ -95,6 +95,19 @@ export type AgentVersionList = {
 export type Answer = 'happened' | 'did_not_happen' | 'fail';
 
 /**
+ * AnswerViolation
+ *
+ * What to say about a violation, or what to set it to, or both.
+ */
+export type AnswerViolation = {
+    status?: ViolationStatus | null;
+    /**
+     * Text
+     */
+    text?: string | null;
+};
+
+/**
  * Answered
  *
  * A question of the same kind that was answered before: about the same tool or model, held by the same rule.
@@ -370,6 +383,260 @@ export type Attempt = {
 export type AttemptOutcome = 'succeeded' | 'failed' | 'waiting' | 'released' | 'lost' | 'timed_out' | 'uncertain' | 'cancelled';
 
 /**
+ * Backtest
+ *
+ * A backtest with its draft and its days, oldest first.
+ */
+export type Backtest = {
+    /**
+     * Cancel Requested
+     */
+    cancel_requested: boolean;
+    /**
+     * Counts
+     */
+    counts: {
+        [key in Change]?: number;
+    };
+    /**
+     * Created At
+     */
+    created_at: string;
+    created_by: Ref | null;
+    /**
+     * Days
+     */
+    days: Array<BacktestDay>;
+    /**
+     * Error
+     */
+    error: {
+        [key: string]: JsonValue;
+    } | null;
+    /**
+     * Finished At
+     */
+    finished_at: string | null;
+    /**
+     * Flips Listed
+     */
+    flips_listed: number;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Judged
+     */
+    judged: number;
+    /**
+     * Lacking
+     */
+    lacking: {
+        [key: string]: number;
+    };
+    /**
+     * Names
+     */
+    names: Array<string> | null;
+    /**
+     * Policy Id
+     */
+    policy_id: string | null;
+    /**
+     * Policy Name
+     */
+    policy_name: string;
+    /**
+     * Project
+     */
+    project: string;
+    /**
+     * Since
+     */
+    since: string;
+    /**
+     * Source
+     */
+    source: string;
+    /**
+     * Started At
+     */
+    started_at: string | null;
+    status: BacktestStatus;
+    /**
+     * Subjects
+     */
+    subjects: Array<Subject> | null;
+    /**
+     * Time Zone
+     */
+    time_zone: string;
+    /**
+     * Total
+     */
+    total: number | null;
+    /**
+     * Until
+     */
+    until: string;
+};
+
+/**
+ * BacktestDay
+ *
+ * What the decisions of one day came to, and would have come to; money in micros.
+ *
+ * `denied_micros`, `held_micros`: what the calls cost that would have been denied, or would have waited for a person.
+ * `allowed_micros`: what those may have cost at most that were stopped and would have been allowed.
+ */
+export type BacktestDay = {
+    /**
+     * Allowed Micros
+     */
+    allowed_micros: number;
+    /**
+     * Approvals
+     */
+    approvals: number;
+    /**
+     * Approvals Then
+     */
+    approvals_then: number;
+    /**
+     * Date
+     */
+    date: string;
+    /**
+     * Decisions
+     */
+    decisions: number;
+    /**
+     * Denials
+     */
+    denials: number;
+    /**
+     * Denials Then
+     */
+    denials_then: number;
+    /**
+     * Denied Micros
+     */
+    denied_micros: number;
+    /**
+     * Held Micros
+     */
+    held_micros: number;
+};
+
+/**
+ * BacktestList
+ */
+export type BacktestList = {
+    /**
+     * Items
+     */
+    items: Array<BacktestSummary>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
+ * BacktestStatus
+ */
+export type BacktestStatus = 'queued' | 'running' | 'done' | 'failed' | 'cancelled';
+
+/**
+ * BacktestSummary
+ *
+ * A backtest. `total` null: not counted yet, or too many to count; `counts` by what would have become of them.
+ */
+export type BacktestSummary = {
+    /**
+     * Cancel Requested
+     */
+    cancel_requested: boolean;
+    /**
+     * Counts
+     */
+    counts: {
+        [key in Change]?: number;
+    };
+    /**
+     * Created At
+     */
+    created_at: string;
+    created_by: Ref | null;
+    /**
+     * Error
+     */
+    error: {
+        [key: string]: JsonValue;
+    } | null;
+    /**
+     * Finished At
+     */
+    finished_at: string | null;
+    /**
+     * Flips Listed
+     */
+    flips_listed: number;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Judged
+     */
+    judged: number;
+    /**
+     * Lacking
+     */
+    lacking: {
+        [key: string]: number;
+    };
+    /**
+     * Names
+     */
+    names: Array<string> | null;
+    /**
+     * Policy Id
+     */
+    policy_id: string | null;
+    /**
+     * Policy Name
+     */
+    policy_name: string;
+    /**
+     * Project
+     */
+    project: string;
+    /**
+     * Since
+     */
+    since: string;
+    /**
+     * Started At
+     */
+    started_at: string | null;
+    status: BacktestStatus;
+    /**
+     * Subjects
+     */
+    subjects: Array<Subject> | null;
+    /**
+     * Total
+     */
+    total: number | null;
+    /**
+     * Until
+     */
+    until: string;
+};
+
+/**
  * Call
  *
  * One effect of a step: intent, decision, outcome and cost. `attempt` 0: a copy from the source run, not sent.
@@ -463,6 +730,60 @@ export type CallList = {
 export type CallStatus = 'proposed' | 'denied' | 'waiting_approval' | 'expired' | 'prepared' | 'done' | 'failed' | 'unknown';
 
 /**
+ * CaseReport
+ *
+ * The tests of a policy, run.
+ */
+export type CaseReport = {
+    /**
+     * Coverage
+     */
+    coverage: Array<RuleCoverage>;
+    /**
+     * Failed
+     */
+    failed: number;
+    /**
+     * Passed
+     */
+    passed: number;
+    /**
+     * Results
+     */
+    results: Array<CaseResult>;
+};
+
+/**
+ * CaseResult
+ *
+ * What became of one test of a policy; `problem` null: it is as expected.
+ */
+export type CaseResult = {
+    expect: RuleEffect;
+    /**
+     * Name
+     */
+    name: string;
+    on: Subject;
+    outcome: RuleEffect;
+    /**
+     * Problem
+     */
+    problem: string | null;
+    /**
+     * Rule
+     */
+    rule: string | null;
+};
+
+/**
+ * Change
+ *
+ * What the other policies mean for a decision.
+ */
+export type Change = 'stays' | 'newly_denied' | 'newly_held' | 'newly_allowed' | 'undecidable';
+
+/**
  * ChildRun
  *
  * The run of a sub-workflow.
@@ -496,6 +817,10 @@ export type Consequence = {
  */
 export type Decision = {
     /**
+     * Id
+     */
+    id: string;
+    /**
      * Outcome
      */
     outcome: 'allow' | 'deny' | 'require_approval';
@@ -511,6 +836,90 @@ export type Decision = {
      * Rule
      */
     rule: string | null;
+};
+
+/**
+ * DecisionDetail
+ *
+ * A decision with the facts that it was taken on; arguments, input and output are as they were recorded.
+ */
+export type DecisionDetail = {
+    /**
+     * At
+     */
+    at: string;
+    /**
+     * Call Id
+     */
+    call_id: string | null;
+    /**
+     * Case
+     */
+    case: {
+        [key: string]: JsonValue;
+    };
+    /**
+     * Case Source
+     */
+    case_source: string;
+    /**
+     * Duration Us
+     */
+    duration_us: number | null;
+    /**
+     * Facts
+     */
+    facts: {
+        [key: string]: JsonValue;
+    };
+    /**
+     * Facts Digest
+     */
+    facts_digest: string | null;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Monitored
+     */
+    monitored: Array<Finding>;
+    /**
+     * Name
+     */
+    name: string | null;
+    outcome: RuleEffect;
+    policy: SparkopsApiViewsPoliciesPolicyRef | null;
+    /**
+     * Reason
+     */
+    reason: string | null;
+    /**
+     * Request Hash
+     */
+    request_hash: string;
+    /**
+     * Rule
+     */
+    rule: string | null;
+    /**
+     * Rules Version
+     */
+    rules_version: number;
+    /**
+     * Run Id
+     */
+    run_id: string;
+    severity: Severity | null;
+    /**
+     * Step Id
+     */
+    step_id: string | null;
+    /**
+     * Step Key
+     */
+    step_key: string | null;
+    subject: Subject;
 };
 
 /**
@@ -658,6 +1067,34 @@ export type EventList = {
 };
 
 /**
+ * FactView
+ *
+ * One thing that conditions may ask for.
+ */
+export type FactView = {
+    /**
+     * About
+     */
+    about: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Optional
+     */
+    optional: boolean;
+    /**
+     * Subjects
+     */
+    subjects: Array<Subject>;
+    /**
+     * Type
+     */
+    type: string;
+};
+
+/**
  * Failure
  *
  * Why something failed: a stable code and a sentence.
@@ -671,6 +1108,90 @@ export type Failure = {
      * Message
      */
     message: string;
+};
+
+/**
+ * Finding
+ *
+ * What a rule in mode monitor would have decided.
+ */
+export type Finding = {
+    effect: RuleEffect;
+    policy: SparkopsApiViewsPoliciesPolicyRef | null;
+    /**
+     * Reason
+     */
+    reason: string | null;
+    /**
+     * Rule
+     */
+    rule: string;
+    severity: Severity;
+};
+
+/**
+ * Flip
+ *
+ * A decision that would have been another, with both rules; null: the default.
+ */
+export type Flip = {
+    /**
+     * At
+     */
+    at: string;
+    change: Change;
+    /**
+     * Cost Micros
+     */
+    cost_micros: number;
+    /**
+     * Decision Id
+     */
+    decision_id: string;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Name
+     */
+    name: string | null;
+    /**
+     * New Policy
+     */
+    new_policy: string | null;
+    /**
+     * New Rule
+     */
+    new_rule: string | null;
+    /**
+     * Old Rule
+     */
+    old_rule: string | null;
+    /**
+     * Reason
+     */
+    reason: string | null;
+    /**
+     * Run Id
+     */
+    run_id: string;
+    subject: Subject;
+    was: RuleEffect;
+};
+
+/**
+ * FlipList
+ */
+export type FlipList = {
+    /**
+     * Items
+     */
+    items: Array<Flip>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
 };
 
 /**
@@ -943,6 +1464,13 @@ export type MessageList = {
 };
 
 /**
+ * Mode
+ *
+ * Whether a rule decides, only tells what it would have decided, or is not asked.
+ */
+export type Mode = 'enforce' | 'monitor' | 'off';
+
+/**
  * NewAgent
  */
 export type NewAgent = {
@@ -972,6 +1500,49 @@ export type NewAgentVersion = {
     definition: {
         [key: string]: JsonValue;
     };
+};
+
+/**
+ * NewBacktest
+ *
+ * A draft to ask what it would have said: a text, or (`source` null) a version of the policy.
+ *
+ * `policy_id` is the policy that the draft is of, in whose place it is judged; null: it is new. At most a year is
+ * looked at, and in it the newest million decisions.
+ */
+export type NewBacktest = {
+    /**
+     * Names
+     */
+    names?: Array<string> | null;
+    /**
+     * Policy Id
+     */
+    policy_id?: string | null;
+    /**
+     * Project
+     */
+    project: string;
+    /**
+     * Since
+     */
+    since: string;
+    /**
+     * Source
+     */
+    source?: string | null;
+    /**
+     * Subjects
+     */
+    subjects?: Array<Subject> | null;
+    /**
+     * Until
+     */
+    until?: string | null;
+    /**
+     * Version
+     */
+    version?: number | null;
 };
 
 /**
@@ -1051,6 +1622,32 @@ export type NewPolicy = {
 };
 
 /**
+ * NewPolicyText
+ *
+ * A policy as YAML or JSON text; the name comes from it. `project` null: of the installation.
+ */
+export type NewPolicyText = {
+    /**
+     * Project
+     */
+    project: string | null;
+    /**
+     * Source
+     */
+    source: string;
+};
+
+/**
+ * NewPolicyVersion
+ */
+export type NewPolicyVersion = {
+    /**
+     * Source
+     */
+    source: string;
+};
+
+/**
  * NewProject
  */
 export type NewProject = {
@@ -1075,6 +1672,10 @@ export type NewRun = {
      */
     budget_micros?: number | null;
     input?: JsonValue;
+    /**
+     * Labels
+     */
+    labels?: Array<string>;
     /**
      * Priority
      */
@@ -1354,17 +1955,265 @@ export type Policy = {
 };
 
 /**
- * PolicyRef
+ * PolicyChanges
+ *
+ * What a version says that another one did not. The texts of both are there to be compared line by line.
  */
-export type PolicyRef = {
+export type PolicyChanges = {
+    /**
+     * Rules
+     */
+    rules: Array<RuleChange>;
+    /**
+     * Since
+     */
+    since: number;
+    /**
+     * Tests
+     */
+    tests: Array<RuleChange>;
+    /**
+     * Version
+     */
+    version: number;
+    /**
+     * Whole
+     */
+    whole: Array<string>;
+};
+
+/**
+ * PolicyDetail
+ *
+ * A policy with its latest version.
+ */
+export type PolicyDetail = {
+    /**
+     * Active Version
+     */
+    active_version: number | null;
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Denied 24H
+     */
+    denied_24h: number;
+    /**
+     * Description
+     */
+    description: string | null;
+    /**
+     * Held 24H
+     */
+    held_24h: number;
+    /**
+     * Id
+     */
+    id: string;
+    latest: PolicyVersion;
+    /**
+     * Latest Version
+     */
+    latest_version: number;
+    mode: Mode;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Project
+     */
+    project: string | null;
+    /**
+     * Rules Total
+     */
+    rules_total: number;
+    /**
+     * Tests Total
+     */
+    tests_total: number;
+    /**
+     * Updated At
+     */
+    updated_at: string;
+};
+
+/**
+ * PolicyFacts
+ *
+ * What rules may ask about, subject by subject, for editors.
+ */
+export type PolicyFacts = {
+    /**
+     * Facts
+     */
+    facts: Array<FactView>;
+    /**
+     * History
+     */
+    history: Array<FactView>;
+    /**
+     * Subjects
+     */
+    subjects: Array<Subject>;
+};
+
+/**
+ * PolicyList
+ */
+export type PolicyList = {
+    /**
+     * Items
+     */
+    items: Array<PolicySummary>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
+ * PolicySummary
+ *
+ * A policy as lists show it. What its text says is that of the version in force, or of the latest if none is.
+ */
+export type PolicySummary = {
+    /**
+     * Active Version
+     */
+    active_version: number | null;
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Denied 24H
+     */
+    denied_24h: number;
+    /**
+     * Description
+     */
+    description: string | null;
+    /**
+     * Held 24H
+     */
+    held_24h: number;
     /**
      * Id
      */
     id: string;
     /**
+     * Latest Version
+     */
+    latest_version: number;
+    mode: Mode;
+    /**
      * Name
      */
     name: string;
+    /**
+     * Project
+     */
+    project: string | null;
+    /**
+     * Rules Total
+     */
+    rules_total: number;
+    /**
+     * Tests Total
+     */
+    tests_total: number;
+    /**
+     * Updated At
+     */
+    updated_at: string;
+};
+
+/**
+ * PolicyVerdict
+ *
+ * Whether a text would be accepted; if so, what its tests say, if not, everything that is wrong with it.
+ */
+export type PolicyVerdict = {
+    /**
+     * Errors
+     */
+    errors: Array<ProblemError>;
+    tests: CaseReport | null;
+    /**
+     * Valid
+     */
+    valid: boolean;
+};
+
+/**
+ * PolicyVersion
+ *
+ * One frozen text of a policy.
+ */
+export type PolicyVersion = {
+    /**
+     * Created At
+     */
+    created_at: string;
+    created_by: Ref | null;
+    /**
+     * Document
+     */
+    document: {
+        [key: string]: JsonValue;
+    };
+    /**
+     * Rules
+     */
+    rules: Array<RuleOutline>;
+    /**
+     * Source
+     */
+    source: string;
+    /**
+     * Tests Total
+     */
+    tests_total: number;
+    /**
+     * Version
+     */
+    version: number;
+};
+
+/**
+ * PolicyVersionList
+ */
+export type PolicyVersionList = {
+    /**
+     * Items
+     */
+    items: Array<PolicyVersionSummary>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
+ * PolicyVersionSummary
+ */
+export type PolicyVersionSummary = {
+    /**
+     * Created At
+     */
+    created_at: string;
+    created_by: Ref | null;
+    /**
+     * Rules Total
+     */
+    rules_total: number;
+    /**
+     * Tests Total
+     */
+    tests_total: number;
     /**
      * Version
      */
@@ -1406,7 +2255,7 @@ export type Preview = {
      */
     name: string | null;
     parameters: JsonValue | null;
-    policy: PolicyRef | null;
+    policy: SparkopsApiViewsApprovalsPolicyRef | null;
     request: JsonValue;
     /**
      * Request Hash
@@ -1498,6 +2347,10 @@ export type Project = {
      */
     created_at: string;
     /**
+     * Default Effect
+     */
+    default_effect: 'allow' | 'deny';
+    /**
      * Id
      */
     id: string;
@@ -1514,6 +2367,10 @@ export type Project = {
      * Slug
      */
     slug: string;
+    /**
+     * Time Zone
+     */
+    time_zone: string;
 };
 
 /**
@@ -1528,6 +2385,89 @@ export type ProjectList = {
      * Next Cursor
      */
     next_cursor: string | null;
+};
+
+/**
+ * ProjectSettings
+ *
+ * What is to be changed of a project; what is left out stays.
+ */
+export type ProjectSettings = {
+    /**
+     * Default Effect
+     */
+    default_effect?: 'allow' | 'deny' | null;
+    /**
+     * Max Running Runs
+     */
+    max_running_runs?: number | null;
+    /**
+     * Time Zone
+     */
+    time_zone?: string | null;
+};
+
+/**
+ * Publication
+ *
+ * Somebody put a version in force; `version` null: withdrew the policy.
+ */
+export type Publication = {
+    /**
+     * At
+     */
+    at: string;
+    /**
+     * Backtest Id
+     */
+    backtest_id: string | null;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Note
+     */
+    note: string | null;
+    published_by: Ref | null;
+    /**
+     * Version
+     */
+    version: number | null;
+};
+
+/**
+ * PublicationList
+ */
+export type PublicationList = {
+    /**
+     * Items
+     */
+    items: Array<Publication>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
+ * Publish
+ *
+ * Which version to put in force, why, and the backtest that was looked at before.
+ */
+export type Publish = {
+    /**
+     * Backtest Id
+     */
+    backtest_id?: string | null;
+    /**
+     * Note
+     */
+    note?: string | null;
+    /**
+     * Version
+     */
+    version: number;
 };
 
 /**
@@ -1574,6 +2514,76 @@ export type ReceivedEventList = {
      * Items
      */
     items: Array<ReceivedEvent>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
+ * RecordedDecision
+ *
+ * What was decided on one thing. `policy` and `rule` null: no rule matched, the default held.
+ */
+export type RecordedDecision = {
+    /**
+     * At
+     */
+    at: string;
+    /**
+     * Call Id
+     */
+    call_id: string | null;
+    /**
+     * Duration Us
+     */
+    duration_us: number | null;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Monitored
+     */
+    monitored: Array<Finding>;
+    /**
+     * Name
+     */
+    name: string | null;
+    outcome: RuleEffect;
+    policy: SparkopsApiViewsPoliciesPolicyRef | null;
+    /**
+     * Reason
+     */
+    reason: string | null;
+    /**
+     * Rule
+     */
+    rule: string | null;
+    /**
+     * Run Id
+     */
+    run_id: string;
+    severity: Severity | null;
+    /**
+     * Step Id
+     */
+    step_id: string | null;
+    /**
+     * Step Key
+     */
+    step_key: string | null;
+    subject: Subject;
+};
+
+/**
+ * RecordedDecisionList
+ */
+export type RecordedDecisionList = {
+    /**
+     * Items
+     */
+    items: Array<RecordedDecision>;
     /**
      * Next Cursor
      */
@@ -1757,6 +2767,92 @@ export type Retry = {
  * Membership in a project. What each may do is narrowed later; today membership itself is the right.
  */
 export type Role = 'owner' | 'member';
+
+/**
+ * RuleChange
+ *
+ * What became of a rule between two versions; `moved`: it is asked at another place.
+ */
+export type RuleChange = {
+    /**
+     * Keys
+     */
+    keys: Array<string>;
+    /**
+     * Kind
+     */
+    kind: 'added' | 'removed' | 'changed' | 'moved';
+    /**
+     * Rule
+     */
+    rule: string;
+};
+
+/**
+ * RuleCoverage
+ *
+ * The tests in which a rule matched; none: no test reaches it.
+ */
+export type RuleCoverage = {
+    /**
+     * Rule
+     */
+    rule: string;
+    /**
+     * Tests
+     */
+    tests: Array<string>;
+};
+
+/**
+ * RuleEffect
+ *
+ * What a rule asks for, and what a verdict says.
+ */
+export type RuleEffect = 'allow' | 'require_approval' | 'deny';
+
+/**
+ * RuleOutline
+ *
+ * One rule of a policy, in the order in which they are asked.
+ */
+export type RuleOutline = {
+    /**
+     * Approval
+     */
+    approval: {
+        [key: string]: JsonValue;
+    } | null;
+    /**
+     * Description
+     */
+    description: string | null;
+    effect: RuleEffect;
+    mode: Mode;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * On
+     */
+    on: Array<Subject>;
+    /**
+     * Reason
+     */
+    reason: string | null;
+    /**
+     * Scope
+     */
+    scope: {
+        [key: string]: Array<string>;
+    };
+    severity: Severity;
+    /**
+     * When
+     */
+    when: string | null;
+};
 
 /**
  * Run
@@ -2007,9 +3103,27 @@ export type RunSummary = {
 };
 
 /**
+ * SavedPolicy
+ *
+ * What was saved, and what its tests say; they have to pass before it is published.
+ */
+export type SavedPolicy = {
+    policy: PolicyDetail;
+    tests: CaseReport;
+    version: PolicyVersion;
+};
+
+/**
  * Scope
  */
 export type Scope = 'installation' | 'project' | 'workflow';
+
+/**
+ * Severity
+ *
+ * How bad it is to break a rule.
+ */
+export type Severity = 'info' | 'low' | 'medium' | 'high' | 'critical';
 
 /**
  * SignIn
@@ -2321,6 +3435,13 @@ export type StepOutline = {
 export type StepStatus = 'pending' | 'ready' | 'running' | 'waiting' | 'uncertain' | 'succeeded' | 'failed' | 'skipped' | 'cancelled';
 
 /**
+ * Subject
+ *
+ * What a rule may be on: the moments at which the platform asks its policies.
+ */
+export type Subject = 'run.create' | 'step.start' | 'llm.call' | 'tool.call' | 'output';
+
+/**
  * Ticket
  *
  * Opens one WebSocket, once, within `expires_in` seconds.
@@ -2525,6 +3646,165 @@ export type Verdict = {
 };
 
 /**
+ * Violation
+ *
+ * A rule was broken. `monitored`: it was not stopped, the rule is in mode monitor.
+ */
+export type Violation = {
+    /**
+     * At
+     */
+    at: string;
+    /**
+     * Changed At
+     */
+    changed_at: string | null;
+    changed_by: Ref | null;
+    /**
+     * Decision Id
+     */
+    decision_id: string;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Monitored
+     */
+    monitored: boolean;
+    /**
+     * Name
+     */
+    name: string | null;
+    policy: SparkopsApiViewsPoliciesPolicyRef | null;
+    /**
+     * Reason
+     */
+    reason: string | null;
+    /**
+     * Rule
+     */
+    rule: string | null;
+    /**
+     * Run Id
+     */
+    run_id: string;
+    severity: Severity;
+    status: ViolationStatus;
+    /**
+     * Step Id
+     */
+    step_id: string | null;
+    /**
+     * Step Key
+     */
+    step_key: string | null;
+    subject: Subject;
+};
+
+/**
+ * ViolationDetail
+ */
+export type ViolationDetail = {
+    /**
+     * At
+     */
+    at: string;
+    /**
+     * Changed At
+     */
+    changed_at: string | null;
+    changed_by: Ref | null;
+    /**
+     * Decision Id
+     */
+    decision_id: string;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Monitored
+     */
+    monitored: boolean;
+    /**
+     * Name
+     */
+    name: string | null;
+    /**
+     * Notes
+     */
+    notes: Array<ViolationNote>;
+    policy: SparkopsApiViewsPoliciesPolicyRef | null;
+    /**
+     * Reason
+     */
+    reason: string | null;
+    /**
+     * Rule
+     */
+    rule: string | null;
+    /**
+     * Run Id
+     */
+    run_id: string;
+    severity: Severity;
+    status: ViolationStatus;
+    /**
+     * Step Id
+     */
+    step_id: string | null;
+    /**
+     * Step Key
+     */
+    step_key: string | null;
+    subject: Subject;
+};
+
+/**
+ * ViolationList
+ */
+export type ViolationList = {
+    /**
+     * Items
+     */
+    items: Array<Violation>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
+ * ViolationNote
+ *
+ * What somebody said about a violation, and what it was set to; null: it was left.
+ */
+export type ViolationNote = {
+    /**
+     * At
+     */
+    at: string;
+    author: Ref | null;
+    /**
+     * Id
+     */
+    id: string;
+    status: ViolationStatus | null;
+    /**
+     * Text
+     */
+    text: string | null;
+};
+
+/**
+ * ViolationStatus
+ *
+ * How far people have got with a violation.
+ */
+export type ViolationStatus = 'open' | 'acknowledged' | 'resolved';
+
+/**
  * Vote
  *
  * What one person said. `current`: to what is asked about now; an approver may have changed the request since.
@@ -2555,6 +3835,16 @@ export type Vote = {
  * Why a step runs again.
  */
 export type Why = 'everything' | 'chosen' | 'new' | 'changed' | 'failed' | 'cancelled' | 'not-ended' | 'undone' | 'may-be-undone' | 'input' | 'approval' | 'behind';
+
+/**
+ * Withdraw
+ */
+export type Withdraw = {
+    /**
+     * Note
+     */
+    note?: string | null;
+};
 
 /**
  * Worker
@@ -2773,6 +4063,44 @@ export type WorkflowVersionSummary = {
      * Id
      */
     id: string;
+    /**
+     * Version
+     */
+    version: number;
+};
+
+/**
+ * PolicyRef
+ */
+export type SparkopsApiViewsApprovalsPolicyRef = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Version
+     */
+    version: number;
+};
+
+/**
+ * PolicyRef
+ *
+ * The version of a policy whose rule decided.
+ */
+export type SparkopsApiViewsPoliciesPolicyRef = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Name
+     */
+    name: string;
     /**
      * Version
      */
@@ -3539,6 +4867,366 @@ export type SignOutResponses = {
 
 export type SignOutResponse = SignOutResponses[keyof SignOutResponses];
 
+export type ListBacktestsData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * Policy
+         *
+         * Only those of drafts of this policy.
+         */
+        policy?: string | null;
+        /**
+         * Project
+         *
+         * The project's slug.
+         */
+        project: string;
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/backtests';
+};
+
+export type ListBacktestsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListBacktestsError = ListBacktestsErrors[keyof ListBacktestsErrors];
+
+export type ListBacktestsResponses = {
+    /**
+     * Successful Response
+     */
+    200: BacktestList;
+};
+
+export type ListBacktestsResponse = ListBacktestsResponses[keyof ListBacktestsResponses];
+
+export type StartBacktestData = {
+    body: NewBacktest;
+    path?: never;
+    query?: never;
+    url: '/api/v1/backtests';
+};
+
+export type StartBacktestErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type StartBacktestError = StartBacktestErrors[keyof StartBacktestErrors];
+
+export type StartBacktestResponses = {
+    /**
+     * Successful Response
+     */
+    201: Backtest;
+};
+
+export type StartBacktestResponse = StartBacktestResponses[keyof StartBacktestResponses];
+
+export type GetBacktestData = {
+    body?: never;
+    path: {
+        /**
+         * Backtest Id
+         */
+        backtest_id: string;
+    };
+    query?: never;
+    url: '/api/v1/backtests/{backtest_id}';
+};
+
+export type GetBacktestErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type GetBacktestError = GetBacktestErrors[keyof GetBacktestErrors];
+
+export type GetBacktestResponses = {
+    /**
+     * Successful Response
+     */
+    200: Backtest;
+};
+
+export type GetBacktestResponse = GetBacktestResponses[keyof GetBacktestResponses];
+
+export type CancelBacktestData = {
+    body?: never;
+    path: {
+        /**
+         * Backtest Id
+         */
+        backtest_id: string;
+    };
+    query?: never;
+    url: '/api/v1/backtests/{backtest_id}/cancel';
+};
+
+export type CancelBacktestErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type CancelBacktestError = CancelBacktestErrors[keyof CancelBacktestErrors];
+
+export type CancelBacktestResponses = {
+    /**
+     * Successful Response
+     */
+    200: Backtest;
+};
+
+export type CancelBacktestResponse = CancelBacktestResponses[keyof CancelBacktestResponses];
+
+export type ListFlipsData = {
+    body?: never;
+    path: {
+        /**
+         * Backtest Id
+         */
+        backtest_id: string;
+    };
+    query?: {
+        /**
+         * Change
+         *
+         * Only what would have become this.
+         */
+        change?: Change | null;
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/backtests/{backtest_id}/flips';
+};
+
+export type ListFlipsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListFlipsError = ListFlipsErrors[keyof ListFlipsErrors];
+
+export type ListFlipsResponses = {
+    /**
+     * Successful Response
+     */
+    200: FlipList;
+};
+
+export type ListFlipsResponse = ListFlipsResponses[keyof ListFlipsResponses];
+
+export type ListDecisionsData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * Outcome
+         *
+         * Only these.
+         */
+        outcome?: Array<RuleEffect> | null;
+        /**
+         * Subject
+         *
+         * Only on this.
+         */
+        subject?: Subject | null;
+        /**
+         * Policy
+         *
+         * Only those of this policy.
+         */
+        policy?: string | null;
+        /**
+         * Rule
+         *
+         * Only those of rules of this name.
+         */
+        rule?: string | null;
+        /**
+         * Name
+         */
+        name?: string | null;
+        /**
+         * Run
+         *
+         * Only those in this run.
+         */
+        run?: string | null;
+        /**
+         * Since
+         */
+        since?: string | null;
+        /**
+         * Until
+         */
+        until?: string | null;
+        /**
+         * Monitored
+         *
+         * True: only what rules in mode monitor found. False: nothing of that.
+         */
+        monitored?: boolean | null;
+        /**
+         * Project
+         *
+         * The project's slug.
+         */
+        project: string;
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/decisions';
+};
+
+export type ListDecisionsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListDecisionsError = ListDecisionsErrors[keyof ListDecisionsErrors];
+
+export type ListDecisionsResponses = {
+    /**
+     * Successful Response
+     */
+    200: RecordedDecisionList;
+};
+
+export type ListDecisionsResponse = ListDecisionsResponses[keyof ListDecisionsResponses];
+
+export type GetDecisionData = {
+    body?: never;
+    path: {
+        /**
+         * Decision Id
+         */
+        decision_id: string;
+    };
+    query?: never;
+    url: '/api/v1/decisions/{decision_id}';
+};
+
+export type GetDecisionErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type GetDecisionError = GetDecisionErrors[keyof GetDecisionErrors];
+
+export type GetDecisionResponses = {
+    /**
+     * Successful Response
+     */
+    200: DecisionDetail;
+};
+
+export type GetDecisionResponse = GetDecisionResponses[keyof GetDecisionResponses];
+
 export type ListReceivedEventsData = {
     body?: never;
     path?: never;
@@ -3941,6 +5629,491 @@ export type RedriveOutboxEntryResponses = {
 
 export type RedriveOutboxEntryResponse = RedriveOutboxEntryResponses[keyof RedriveOutboxEntryResponses];
 
+export type ListPoliciesData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * Project
+         *
+         * The project's slug.
+         */
+        project: string;
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/policies';
+};
+
+export type ListPoliciesErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListPoliciesError = ListPoliciesErrors[keyof ListPoliciesErrors];
+
+export type ListPoliciesResponses = {
+    /**
+     * Successful Response
+     */
+    200: PolicyList;
+};
+
+export type ListPoliciesResponse = ListPoliciesResponses[keyof ListPoliciesResponses];
+
+export type CreatePolicyData = {
+    body: NewPolicyText;
+    path?: never;
+    query?: never;
+    url: '/api/v1/policies';
+};
+
+export type CreatePolicyErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type CreatePolicyError = CreatePolicyErrors[keyof CreatePolicyErrors];
+
+export type CreatePolicyResponses = {
+    /**
+     * Successful Response
+     */
+    201: SavedPolicy;
+};
+
+export type CreatePolicyResponse = CreatePolicyResponses[keyof CreatePolicyResponses];
+
+export type ValidatePolicyData = {
+    body: NewPolicyText;
+    path?: never;
+    query?: never;
+    url: '/api/v1/policies/validate';
+};
+
+export type ValidatePolicyErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ValidatePolicyError = ValidatePolicyErrors[keyof ValidatePolicyErrors];
+
+export type ValidatePolicyResponses = {
+    /**
+     * Successful Response
+     */
+    200: PolicyVerdict;
+};
+
+export type ValidatePolicyResponse = ValidatePolicyResponses[keyof ValidatePolicyResponses];
+
+export type GetPolicyDocumentData = {
+    body?: never;
+    path: {
+        /**
+         * Policy Id
+         */
+        policy_id: string;
+    };
+    query?: never;
+    url: '/api/v1/policies/{policy_id}';
+};
+
+export type GetPolicyDocumentErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type GetPolicyDocumentError = GetPolicyDocumentErrors[keyof GetPolicyDocumentErrors];
+
+export type GetPolicyDocumentResponses = {
+    /**
+     * Successful Response
+     */
+    200: PolicyDetail;
+};
+
+export type GetPolicyDocumentResponse = GetPolicyDocumentResponses[keyof GetPolicyDocumentResponses];
+
+export type ListPublicationsData = {
+    body?: never;
+    path: {
+        /**
+         * Policy Id
+         */
+        policy_id: string;
+    };
+    query?: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/policies/{policy_id}/publications';
+};
+
+export type ListPublicationsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListPublicationsError = ListPublicationsErrors[keyof ListPublicationsErrors];
+
+export type ListPublicationsResponses = {
+    /**
+     * Successful Response
+     */
+    200: PublicationList;
+};
+
+export type ListPublicationsResponse = ListPublicationsResponses[keyof ListPublicationsResponses];
+
+export type PublishPolicyData = {
+    body: Publish;
+    path: {
+        /**
+         * Policy Id
+         */
+        policy_id: string;
+    };
+    query?: never;
+    url: '/api/v1/policies/{policy_id}/publish';
+};
+
+export type PublishPolicyErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type PublishPolicyError = PublishPolicyErrors[keyof PublishPolicyErrors];
+
+export type PublishPolicyResponses = {
+    /**
+     * Successful Response
+     */
+    200: PolicyDetail;
+};
+
+export type PublishPolicyResponse = PublishPolicyResponses[keyof PublishPolicyResponses];
+
+export type ListPolicyVersionsData = {
+    body?: never;
+    path: {
+        /**
+         * Policy Id
+         */
+        policy_id: string;
+    };
+    query?: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: number | null;
+    };
+    url: '/api/v1/policies/{policy_id}/versions';
+};
+
+export type ListPolicyVersionsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListPolicyVersionsError = ListPolicyVersionsErrors[keyof ListPolicyVersionsErrors];
+
+export type ListPolicyVersionsResponses = {
+    /**
+     * Successful Response
+     */
+    200: PolicyVersionList;
+};
+
+export type ListPolicyVersionsResponse = ListPolicyVersionsResponses[keyof ListPolicyVersionsResponses];
+
+export type CreatePolicyVersionData = {
+    body: NewPolicyVersion;
+    path: {
+        /**
+         * Policy Id
+         */
+        policy_id: string;
+    };
+    query?: never;
+    url: '/api/v1/policies/{policy_id}/versions';
+};
+
+export type CreatePolicyVersionErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type CreatePolicyVersionError = CreatePolicyVersionErrors[keyof CreatePolicyVersionErrors];
+
+export type CreatePolicyVersionResponses = {
+    /**
+     * OK
+     */
+    200: SavedPolicy;
+    /**
+     * Successful Response
+     */
+    201: SavedPolicy;
+};
+
+export type CreatePolicyVersionResponse = CreatePolicyVersionResponses[keyof CreatePolicyVersionResponses];
+
+export type GetPolicyVersionData = {
+    body?: never;
+    path: {
+        /**
+         * Policy Id
+         */
+        policy_id: string;
+        /**
+         * Version
+         */
+        version: number;
+    };
+    query?: never;
+    url: '/api/v1/policies/{policy_id}/versions/{version}';
+};
+
+export type GetPolicyVersionErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type GetPolicyVersionError = GetPolicyVersionErrors[keyof GetPolicyVersionErrors];
+
+export type GetPolicyVersionResponses = {
+    /**
+     * Successful Response
+     */
+    200: PolicyVersion;
+};
+
+export type GetPolicyVersionResponse = GetPolicyVersionResponses[keyof GetPolicyVersionResponses];
+
+export type GetPolicyChangesData = {
+    body?: never;
+    path: {
+        /**
+         * Policy Id
+         */
+        policy_id: string;
+        /**
+         * Version
+         */
+        version: number;
+    };
+    query?: {
+        /**
+         * Since
+         *
+         * None: the version before.
+         */
+        since?: number | null;
+    };
+    url: '/api/v1/policies/{policy_id}/versions/{version}/changes';
+};
+
+export type GetPolicyChangesErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type GetPolicyChangesError = GetPolicyChangesErrors[keyof GetPolicyChangesErrors];
+
+export type GetPolicyChangesResponses = {
+    /**
+     * Successful Response
+     */
+    200: PolicyChanges;
+};
+
+export type GetPolicyChangesResponse = GetPolicyChangesResponses[keyof GetPolicyChangesResponses];
+
+export type WithdrawPolicyData = {
+    body: Withdraw;
+    path: {
+        /**
+         * Policy Id
+         */
+        policy_id: string;
+    };
+    query?: never;
+    url: '/api/v1/policies/{policy_id}/withdraw';
+};
+
+export type WithdrawPolicyErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type WithdrawPolicyError = WithdrawPolicyErrors[keyof WithdrawPolicyErrors];
+
+export type WithdrawPolicyResponses = {
+    /**
+     * Successful Response
+     */
+    200: PolicyDetail;
+};
+
+export type WithdrawPolicyResponse = WithdrawPolicyResponses[keyof WithdrawPolicyResponses];
+
 export type ListProjectsData = {
     body?: never;
     path?: never;
@@ -4053,7 +6226,7 @@ export type GetProjectResponses = {
 export type GetProjectResponse = GetProjectResponses[keyof GetProjectResponses];
 
 export type UpdateProjectData = {
-    body: Limits;
+    body: ProjectSettings;
     path: {
         /**
          * Slug
@@ -4334,6 +6507,10 @@ export type CreateRunErrors = {
      * Unauthorized
      */
     401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
     /**
      * Not Found
      */
@@ -4624,6 +6801,10 @@ export type ForkRunErrors = {
      */
     401: Problem;
     /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
      * Not Found
      */
     404: Problem;
@@ -4725,6 +6906,10 @@ export type RerunErrors = {
      * Unauthorized
      */
     401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
     /**
      * Not Found
      */
@@ -4935,6 +7120,10 @@ export type RetryRunErrors = {
      * Unauthorized
      */
     401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
     /**
      * Not Found
      */
@@ -5236,6 +7425,68 @@ export type GetValueResponses = {
     200: unknown;
 };
 
+export type GetPolicySchemaData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/schemas/policy';
+};
+
+export type GetPolicySchemaErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type GetPolicySchemaError = GetPolicySchemaErrors[keyof GetPolicySchemaErrors];
+
+export type GetPolicySchemaResponses = {
+    /**
+     * Response Getpolicyschema
+     *
+     * Successful Response
+     */
+    200: {
+        [key: string]: JsonValue;
+    };
+};
+
+export type GetPolicySchemaResponse = GetPolicySchemaResponses[keyof GetPolicySchemaResponses];
+
+export type GetPolicyFactsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/schemas/policy-facts';
+};
+
+export type GetPolicyFactsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type GetPolicyFactsError = GetPolicyFactsErrors[keyof GetPolicyFactsErrors];
+
+export type GetPolicyFactsResponses = {
+    /**
+     * Successful Response
+     */
+    200: PolicyFacts;
+};
+
+export type GetPolicyFactsResponse = GetPolicyFactsResponses[keyof GetPolicyFactsResponses];
+
 export type GetWorkflowSchemaData = {
     body?: never;
     path?: never;
@@ -5406,6 +7657,172 @@ export type ListUncertainResponses = {
 };
 
 export type ListUncertainResponse = ListUncertainResponses[keyof ListUncertainResponses];
+
+export type ListViolationsData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * Status
+         *
+         * Only those that stand so.
+         */
+        status?: Array<ViolationStatus> | null;
+        /**
+         * Severity
+         *
+         * Only those as bad as this.
+         */
+        severity?: Array<Severity> | null;
+        /**
+         * Policy
+         *
+         * Only those of this policy.
+         */
+        policy?: string | null;
+        /**
+         * Rule
+         *
+         * Only those of rules of this name.
+         */
+        rule?: string | null;
+        /**
+         * Run
+         *
+         * Only those in this run.
+         */
+        run?: string | null;
+        /**
+         * Monitored
+         *
+         * True: only what rules in mode monitor found. False: nothing of that.
+         */
+        monitored?: boolean | null;
+        /**
+         * Project
+         *
+         * The project's slug.
+         */
+        project: string;
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/violations';
+};
+
+export type ListViolationsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListViolationsError = ListViolationsErrors[keyof ListViolationsErrors];
+
+export type ListViolationsResponses = {
+    /**
+     * Successful Response
+     */
+    200: ViolationList;
+};
+
+export type ListViolationsResponse = ListViolationsResponses[keyof ListViolationsResponses];
+
+export type GetViolationData = {
+    body?: never;
+    path: {
+        /**
+         * Violation Id
+         */
+        violation_id: string;
+    };
+    query?: never;
+    url: '/api/v1/violations/{violation_id}';
+};
+
+export type GetViolationErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type GetViolationError = GetViolationErrors[keyof GetViolationErrors];
+
+export type GetViolationResponses = {
+    /**
+     * Successful Response
+     */
+    200: ViolationDetail;
+};
+
+export type GetViolationResponse = GetViolationResponses[keyof GetViolationResponses];
+
+export type AnswerViolationData = {
+    body: AnswerViolation;
+    path: {
+        /**
+         * Violation Id
+         */
+        violation_id: string;
+    };
+    query?: never;
+    url: '/api/v1/violations/{violation_id}/notes';
+};
+
+export type AnswerViolationErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type AnswerViolationError = AnswerViolationErrors[keyof AnswerViolationErrors];
+
+export type AnswerViolationResponses = {
+    /**
+     * Successful Response
+     */
+    200: ViolationDetail;
+};
+
+export type AnswerViolationResponse = AnswerViolationResponses[keyof AnswerViolationResponses];
 
 export type ListWorkflowsData = {
     body?: never;

@@ -61,6 +61,7 @@ export default function RunPage() {
               { to: to('timeline'), label: 'Timeline', count: run.data.steps_total.toLocaleString('en-US') },
               { to: to('messages'), label: 'Messages', count: messages },
               { to: to('calls'), label: 'Calls', count: calls.data && countOf(calls.data.length) },
+              { to: to('policy'), label: 'Policy' },
               { to: to('artifacts'), label: 'Artifacts', count: artifacts.data?.items.length },
               { to: to('io'), label: 'Input and output' },
               { to: to('events'), label: 'Events', count: run.data.last_seq.toLocaleString('en-US') },

@@ -1,5 +1,16 @@
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
-import { Activity, Bot, CircleHelp, Inbox, type LucideIcon, Power, Workflow, Wrench } from 'lucide-react'
+import {
+  Activity,
+  Bot,
+  CircleHelp,
+  Inbox,
+  type LucideIcon,
+  Power,
+  Scale,
+  ShieldAlert,
+  Workflow,
+  Wrench,
+} from 'lucide-react'
 import { NavLink } from 'react-router'
 import { usePolling } from '@/api/use-live'
 import { openApprovalsQuery } from '@/features/approvals/api'
@@ -32,7 +43,11 @@ const GROUPS: ReadonlyArray<{ label: string; items: readonly Item[] }> = [
   },
   {
     label: 'Govern',
-    items: [{ label: 'Control', icon: Power, to: paths.control }],
+    items: [
+      { label: 'Policies', icon: Scale, to: paths.policies },
+      { label: 'Violations', icon: ShieldAlert, to: paths.violations },
+      { label: 'Control', icon: Power, to: paths.control },
+    ],
   },
 ]
 

@@ -3,7 +3,7 @@ import { json } from '@codemirror/lang-json'
 import { yaml } from '@codemirror/lang-yaml'
 import { bracketMatching, foldGutter, foldKeymap, indentUnit } from '@codemirror/language'
 import { highlightSelectionMatches, search, searchKeymap } from '@codemirror/search'
-import { EditorState, type Extension } from '@codemirror/state'
+import { Compartment, EditorState, type Extension } from '@codemirror/state'
 import {
   drawSelection,
   EditorView,
@@ -32,12 +32,17 @@ type CodeEditorProps = {
   /** Ctrl+S or Cmd+S. */
   onSave?: (() => void) | undefined
   problems?: readonly ProblemError[] | undefined
+  /** What else the editor can do, such as completion. Keep it the same from render to render. */
+  extension?: Extension | undefined
   ref?: Ref<CodeEditorHandle> | undefined
   className?: string
 }
 
 const NO_PROBLEMS: readonly ProblemError[] = []
+const NOTHING: Extension = []
 const LANGUAGES = { yaml, json }
+
+const more = new Compartment()
 
 /** A text editor for definitions: line numbers, folding, search (Ctrl+F), undo, and problems in the gutter. */
 export function CodeEditor({
@@ -47,6 +52,7 @@ export function CodeEditor({
   onChange,
   onSave,
   problems = NO_PROBLEMS,
+  extension = NOTHING,
   ref,
   className,
 }: CodeEditorProps) {
@@ -56,6 +62,7 @@ export function CodeEditor({
   const changed = useEffectEvent((next: string) => onChange?.(next))
   const save = useEffectEvent(() => onSave?.())
   const firstText = useEffectEvent(() => text)
+  const firstExtension = useEffectEvent(() => extension)
 
   useEffect(() => {
     if (!host.current) return
@@ -66,6 +73,7 @@ export function CodeEditor({
         shared(label),
         LANGUAGES[language](),
         editable ? writing(changed, save) : [EditorState.readOnly.of(true)],
+        more.of(firstExtension()),
       ],
     })
     editor.current = view
@@ -82,6 +90,10 @@ export function CodeEditor({
   useEffect(() => {
     editor.current?.dispatch({ effects: setProblems.of(problems) })
   }, [problems])
+
+  useEffect(() => {
+    editor.current?.dispatch({ effects: more.reconfigure(extension) })
+  }, [extension])
 
   useImperativeHandle(ref, () => ({ goTo: (problem) => editor.current && goTo(editor.current, problem) }), [])
   return <div ref={host} className={cn('min-h-0 min-w-0 overflow-hidden', className)} />

@@ -1,3 +1,4 @@
+import type { Extension } from '@codemirror/state'
 import { useRef } from 'react'
 import type { ProblemError } from '@/api/generated/types.gen'
 import { CodeEditor, type CodeEditorHandle } from './code-editor'
@@ -10,10 +11,18 @@ type DefinitionEditorProps = {
   problems: readonly ProblemError[]
   state: Checking
   onSave: () => void
+  extension?: Extension | undefined
 }
 
 /** A definition being written, with what is wrong with it below. */
-export function DefinitionEditor({ label, draft, problems, state, onSave }: DefinitionEditorProps) {
+export function DefinitionEditor({
+  label,
+  draft,
+  problems,
+  state,
+  onSave,
+  extension,
+}: DefinitionEditorProps) {
   const editor = useRef<CodeEditorHandle>(null)
   return (
     <div className="flex min-h-0 flex-1 flex-col">
@@ -26,6 +35,7 @@ export function DefinitionEditor({ label, draft, problems, state, onSave }: Defi
         onChange={draft.change}
         onSave={onSave}
         problems={problems}
+        extension={extension}
         className="flex-1"
       />
       <ProblemList problems={problems} state={state} onGoTo={(problem) => editor.current?.goTo(problem)} />

@@ -1,9 +1,11 @@
+import { Link, useParams } from 'react-router'
 import type { Call } from '@/api/generated/types.gen'
 import { CALL_FACE } from '@/components/faces'
 import { Glyph, Status } from '@/components/glyph'
 import { JsonView } from '@/components/json-view'
 import { Money } from '@/components/money'
 import { elapsedMs, formatDuration } from '@/lib/format'
+import { paths } from '@/lib/paths'
 import { decisionWords, tokensOf } from './call-words'
 
 /** One call, folded: what, state, cost. Unfolded: decision, request, response. */
@@ -44,6 +46,7 @@ export function CallCard({ call, open }: { call: Call; open: boolean }) {
 function CallFacts({ call }: { call: Call }) {
   const tokens = tokensOf(call)
   const decision = call.decision
+  const { project, runId } = useParams()
   return (
     <dl className="grid grid-cols-[96px_1fr] gap-x-3 gap-y-0.5 text-dense">
       <dt className="text-ink-3">State</dt>
@@ -52,7 +55,13 @@ function CallFacts({ call }: { call: Call }) {
       </dd>
       <dt className="text-ink-3">Decision</dt>
       <dd>
-        {decisionWords(decision)}
+        {decision && project && runId ? (
+          <Link className="underline" to={`${paths.run(project, runId, 'policy')}?decision=${decision.id}`}>
+            {decisionWords(decision)}
+          </Link>
+        ) : (
+          decisionWords(decision)
+        )}
         {decision?.reason ? <span className="text-ink-2">: {decision.reason}</span> : null}
       </dd>
       <dt className="text-ink-3">Effect</dt>

@@ -2,6 +2,7 @@ import type { UseQueryResult } from '@tanstack/react-query'
 import type { Call, Run, Step } from '@/api/generated/types.gen'
 import { ProblemPanel } from '@/components/problem-panel'
 import { Empty, SkeletonRows } from '@/components/states'
+import { DecisionsView } from '@/features/policies/decisions-view'
 import { ArtifactsView } from './artifacts-view'
 import { CallsView } from './calls-view'
 import { EventsView } from './events-view'
@@ -48,6 +49,14 @@ export function RunTab({ tab, run, steps, calls, selection, onSelect, poll }: Ru
             onSelect={(call) => onSelect({ stepId: call.step_id, callId: call.id, item: null })}
           />
         </Beside>
+      )
+    case 'policy':
+      return (
+        <DecisionsView
+          scope={{ project: run.project, run: run.id }}
+          poll={poll}
+          nothing="No call of this run has been judged yet."
+        />
       )
     case 'messages':
       return <Messages calls={calls.data} />

@@ -1,0 +1,155 @@
+"""Backtests: what a draft of a policy would have said to the decisions of the past."""
+
+from datetime import timedelta
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from sparkops.api import policy_views
+from sparkops.api.deps import Door, DoorDep, PageDep, PrincipalDep, QueriedProject, SessionDep, find_project
+from sparkops.api.responses import problems
+from sparkops.api.routes.policies import aside, find_policy, find_text
+from sparkops.api.views import policies as views
+from sparkops.core.clock import utc_now
+from sparkops.core.errors import Conflict, Invalid, NotFound
+from sparkops.core.ids import new_id
+from sparkops.core.paging import page_of
+from sparkops.core.principal import Principal
+from sparkops.domains.policies import backtest_queries as queries
+from sparkops.domains.policies import service
+from sparkops.domains.policies.backtest import Change
+from sparkops.domains.policies.format import RuleEffect
+from sparkops.domains.policies.models import BacktestJob, Policy
+from sparkops.domains.policies.queries import active_policies
+from sparkops.domains.projects.models import Project
+from sparkops.engine.backtests import QUEUE
+
+router = APIRouter(prefix="/backtests", tags=["policies"])
+
+MAX_WINDOW: Final = timedelta(days=366)
+MAX_OPEN: Final = 20
+"""Of one project: each takes a processor for up to a minute."""
+
+
+@router.get("", responses=problems(404))
+async def list_backtests(
+    project: QueriedProject,
+    principal: PrincipalDep,
+    session: SessionDep,
+    page: PageDep,
+    policy: Annotated[UUID | None, Query(description="Only those of drafts of this policy.")] = None,
+) -> views.BacktestList:
+    """List the backtests of a project, newest first."""
+    rows = await queries.backtests(session, principal, project_id=project.id, policy_id=policy, page=page)
+    found = page_of(rows, page)
+    items = await policy_views.backtest_summaries(session, principal, found.items)
+    return views.BacktestList(items=items, next_cursor=found.next_cursor)
+
+
+@router.post("", status_code=201, responses=problems(404, 409))
+async def start_backtest(body: views.NewBacktest, principal: PrincipalDep, door: DoorDep) -> views.Backtest:
+    """Ask what a draft would have said to the decisions of the past. Nothing else happens by it.
+
+    The draft is judged together with the policies that are in force now, in the place of the one that it is of.
+    """
+    async with door.database.reads.begin() as session:
+        project = await find_project(session, principal, body.project)
+        policy, source = await _draft(session, principal, project, body)
+    since, until = _window(body)
+    effect = RuleEffect(project.default_effect)
+    checked = await aside(lambda: service.check(source, effect))
+    job_id = new_id()
+    async with door.database.sessions.begin() as session:
+        if await queries.open_backtests(session, project_id=project.id) >= MAX_OPEN:
+            raise Conflict(f"{MAX_OPEN} backtests of this project wait already; cancel one, or wait.")
+        job = BacktestJob(
+            id=job_id,
+            project_id=project.id,
+            policy_id=policy.id if policy else None,
+            policy_name=checked.policy.name,
+            source=source,
+            document=checked.policy.document,
+            beside=_beside(policy, checked.policy.name, await active_policies(session, project_id=project.id)),
+            default_effect=effect,
+            time_zone=project.time_zone,
+            since=since,
+            until=until,
+            subjects=[str(one) for one in body.subjects] if body.subjects else None,
+            names=body.names,
+            created_by=principal.user_id,
+        )
+        session.add(job)
+    door.engine.bell.work(QUEUE)
+    return await _read(door, principal, job_id)
+
+
+async def _draft(
+    session: AsyncSession, principal: Principal, project: Project, body: views.NewBacktest
+) -> tuple[Policy | None, str]:
+    """Return the policy that the draft is of, and its text."""
+    if body.policy_id is None:
+        return None, str(body.source)
+    policy = await find_policy(session, principal, body.policy_id)
+    if policy.project_id not in (None, project.id):
+        raise NotFound("There is no such policy here.")
+    if body.version is None:
+        return policy, str(body.source)
+    return policy, (await find_text(session, principal, policy.id, body.version)).source
+
+
+def _window(body: views.NewBacktest) -> tuple[Any, Any]:
+    until = body.until or utc_now()
+    if not timedelta(0) < until - body.since <= MAX_WINDOW:
+        raise Invalid(f"since must lie before until, and at most {MAX_WINDOW.days} days before.")
+    return body.since, until
+
+
+def _beside(of: Policy | None, name: str, active: Any) -> list[dict[str, Any] | None]:
+    """Return the policies that the draft is judged with, in their order; None is its own place."""
+    others: list[tuple[bool, str, dict[str, Any] | None]] = [
+        (one.project_id is not None, one.name, {"id": str(one.id), "version": one.active_version, "name": one.name})
+        for one in active
+        if of is None or one.id != of.id
+    ]
+    others.append((of is None or of.project_id is not None, name, None))
+    return [each for _, _, each in sorted(others, key=lambda one: one[:2])]
+
+
+@router.get("/{backtest_id}", responses=problems(404))
+async def get_backtest(backtest_id: UUID, principal: PrincipalDep, door: DoorDep) -> views.Backtest:
+    """Return a backtest: how far it has got, and what it has found so far."""
+    return await _read(door, principal, backtest_id)
+
+
+@router.get("/{backtest_id}/flips", responses=problems(404))
+async def list_flips(
+    backtest_id: UUID,
+    principal: PrincipalDep,
+    session: SessionDep,
+    page: PageDep,
+    change: Annotated[Change | None, Query(description="Only what would have become this.")] = None,
+) -> views.FlipList:
+    """List the first thousand decisions that would have been others, the newest first."""
+    if await queries.backtest_job(session, principal, backtest_id=backtest_id) is None:
+        raise NotFound("There is no such backtest here.")
+    rows = await queries.flips(session, principal, backtest_id=backtest_id, change=change, page=page)
+    found = page_of(rows, page)
+    return views.FlipList(items=[policy_views.flip_view(one) for one in found.items], next_cursor=found.next_cursor)
+
+
+@router.post("/{backtest_id}/cancel", responses=problems(404))
+async def cancel_backtest(backtest_id: UUID, principal: PrincipalDep, door: DoorDep) -> views.Backtest:
+    """End a backtest; one that is being judged ends within a second. What it has found stays."""
+    async with door.database.sessions.begin() as session:
+        await queries.cancel_backtest(session, principal, backtest_id=backtest_id)
+    return await _read(door, principal, backtest_id)
+
+
+async def _read(door: Door, principal: Principal, backtest_id: UUID) -> views.Backtest:
+    async with door.database.reads.begin() as session:
+        found = await queries.backtest_job(session, principal, backtest_id=backtest_id)
+        if found is None:
+            raise NotFound("There is no such backtest here.")
+        return await policy_views.backtest_view(session, principal, found)

@@ -1,0 +1,243 @@
+"""`sparkops apply`: a project kept as files, brought up to them through the public API.
+
+    project.yaml            name (of a new one), default_effect, time_zone, max_running_runs
+    agents/<name>.yaml      an agent's definition
+    policies/*.yaml         a policy each; the name stands in the text
+    budgets/*.yaml          a budget each; the name stands in the text
+    workflows/*.yaml        a workflow each; the name stands in the text
+
+What is not among the files is left as it is.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sparkops.cli.refusals import refusals
+
+if TYPE_CHECKING:
+    from sparkops.core.client import ApiClient
+
+FOLDERS = ("agents", "policies", "budgets", "workflows")
+"""In the order in which they are applied: what a workflow names is there before it."""
+TERMS = ("name", "limit_micros", "limit_tokens", "limit_calls", "limit_runs", "thresholds", "admission", "admission_by")
+"""What may be changed of a budget; whom it is for, and for how long, makes it another one."""
+MAX_BYTES = 1_048_576
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--project", required=True, help="The short name of the project; it is created if there is none.")
+@click.option("--url", help="Where the API is; that of the running `sparkops up` if left out.")
+@click.option("--email", envvar="SPARKOPS_EMAIL", required=True, help="Who you are (SPARKOPS_EMAIL).")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input, not SPARKOPS_PASSWORD.")
+@click.option("--publish/--no-publish", default=True, help="Put policies in force, or only save them (put in force).")
+def apply(folder: Path, project: str, url: str | None, email: str, password_stdin: bool, publish: bool) -> None:
+    """Bring a project up to the files of FOLDER; says what was created, changed or left. Safe to repeat.
+
+    FOLDER has project.yaml and the folders agents, policies, budgets and workflows, as far as they are wanted. A file
+    that is not accepted stops it there, with every mistake and its place; what was applied before stays.
+    """
+    import httpx2
+
+    with refusals():
+        password = sys.stdin.readline().rstrip("\r\n") if password_stdin else _password()
+        files = read_folder(folder)
+        try:
+            asyncio.run(_apply(files, project, url or _running_url(), (email, password), publish=publish))
+        except httpx2.TransportError as error:
+            raise click.ClickException(f"The API cannot be reached: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file of a project: its place, its text, and the text read as YAML."""
+
+    path: Path
+    source: str
+    document: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """A project as files; `project` None: there is no project.yaml."""
+
+    project: File | None
+    of: Mapping[str, Sequence[File]]
+
+
+def read_folder(folder: Path) -> Files:
+    """Read a project's files, those of a kind in the order of their names.
+
+    Raises:
+        Invalid: there is nothing to apply, or a file cannot be read as a YAML map.
+    """
+    from sparkops.core.errors import Invalid
+
+    own = folder / "project.yaml"
+    listed = {
+        kind: [_read(path) for path in sorted((folder / kind).glob("*.y*ml")) if path.suffix in (".yaml", ".yml")]
+        for kind in FOLDERS
+    }
+    files = Files(_read(own) if own.is_file() else None, listed)
+    if files.project is None and not any(listed.values()):
+        raise Invalid(f"{folder} has neither project.yaml nor any YAML file in {', '.join(FOLDERS)}.")
+    return files
+
+
+def _read(path: Path) -> File:
+    from sparkops.core.document import DefinitionInvalid, read_document
+    from sparkops.core.errors import Invalid
+
+    try:
+        data = path.read_bytes()
+        if len(data) > MAX_BYTES:
+            raise Invalid(f"{path} is larger than {MAX_BYTES:,} bytes.")
+        source = data.decode("utf-8")
+        document = read_document(source).value
+    except OSError as error:
+        raise Invalid(f"{path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise Invalid(f"{path} is no text in UTF-8.") from None
+    except DefinitionInvalid as error:
+        raise Invalid(f"{path}: {error.detail}") from None
+    if not isinstance(document, dict):
+        raise Invalid(f"{path} must be a map.")
+    return File(path, source, document)
+
+
+async def _apply(files: Files, project: str, url: str, login: tuple[str, str], *, publish: bool) -> None:
+    from sparkops.core.client import ApiClient
+
+    async with ApiClient(url) as client:
+        await client.sign_in(*login)
+        await _apply_project(client, project, files.project)
+        for kind in FOLDERS:
+            known = await _known(client, kind, project) if files.of[kind] else {}
+            for file in files.of[kind]:
+                async with _told(file):
+                    await _KINDS[kind](client, project, file, known, publish)
+
+
+async def _apply_project(client: "ApiClient", slug: str, file: File | None) -> None:
+    stated = dict(file.document) if file is not None else {}
+    name = stated.pop("name", slug)
+    if not await client.exists(f"/projects/{slug}"):
+        await client.post("/projects", {"slug": slug, "name": name})
+        click.echo(f"created    project {slug}")
+    if stated and file is not None:
+        async with _told(file):
+            before = await client.get(f"/projects/{slug}")
+            after = await client.patch(f"/projects/{slug}", stated)
+            click.echo(f"{'unchanged' if after == before else 'changed':<10} project {slug}")
+
+
+async def _apply_agent(client: "ApiClient", project: str, file: File, known: Mapping[str, Any], publish: bool) -> None:
+    name, definition = file.path.stem, dict(file.document)
+    if name in known:
+        saved = await client.post(f"/agents/{known[name]['id']}/versions", {"definition": definition})
+        _say("agent", name, known[name]["latest"]["version"], saved["version"])
+    else:
+        await client.post("/agents", {"project": project, "name": name, "definition": definition})
+        _say("agent", name, None, 1)
+
+
+async def _apply_workflow(
+    client: "ApiClient", project: str, file: File, known: Mapping[str, Any], publish: bool
+) -> None:
+    name = str(file.document.get("name"))
+    if name in known:
+        saved = await client.post(f"/workflows/{known[name]['id']}/versions", {"source": file.source})
+        _say("workflow", name, known[name]["latest_version"], saved["version"])
+    else:
+        await client.post("/workflows", {"project": project, "source": file.source})
+        _say("workflow", name, None, 1)
+
+
+async def _apply_policy(client: "ApiClient", project: str, file: File, known: Mapping[str, Any], publish: bool) -> None:
+    name = str(file.document.get("name"))
+    before = known[name]["latest_version"] if name in known else None
+    if before is None:
+        saved = await client.post("/policies", {"project": project, "source": file.source})
+    else:
+        saved = await client.post(f"/policies/{known[name]['id']}/versions", {"source": file.source})
+    version, policy = saved["version"]["version"], saved["policy"]
+    put = publish and policy["active_version"] != version
+    if put:
+        await client.post(f"/policies/{policy['id']}/publish", {"version": version})
+    _say("policy", name, before, version, "now in force" if put else "")
+
+
+async def _apply_budget(client: "ApiClient", project: str, file: File, known: Mapping[str, Any], publish: bool) -> None:
+    name, stated = str(file.document.get("name")), dict(file.document)
+    if name not in known:
+        await client.post("/budgets", {"project": project, **stated})
+        click.echo(f"created    budget {name}")
+        return
+    terms = {key: value for key, value in stated.items() if key in TERMS}
+    before = known[name]
+    after = await client.put(f"/budgets/{before['id']}", terms)
+    same = all(after[part] == before[part] for part in ("limits", "thresholds", "admission", "admission_by"))
+    click.echo(f"{'unchanged' if same else 'changed':<10} budget {name}")
+
+
+_KINDS = {
+    "agents": _apply_agent,
+    "policies": _apply_policy,
+    "budgets": _apply_budget,
+    "workflows": _apply_workflow,
+}
+
+
+async def _known(client: "ApiClient", kind: str, project: str) -> Mapping[str, Any]:
+    """Return what the project has of a kind, by name; what belongs to the installation is not the project's."""
+    items = await client.every(f"/{kind}", project=project)
+    return {item["name"]: item for item in items if item.get("project") == project}
+
+
+@asynccontextmanager
+async def _told(file: File) -> AsyncIterator[None]:
+    """Say of which file it is that something was refused."""
+    from sparkops.core.client import ApiRefused
+
+    try:
+        yield
+    except ApiRefused as error:
+        raise ApiRefused(f"{file.path}: {error.detail}", error.status) from None
+
+
+def _say(kind: str, name: str, before: int | None, after: int, more: str = "") -> None:
+    what = "created" if before is None else "unchanged" if before == after else "changed"
+    click.echo(f"{what:<10} {kind} {name}, version {after}{', ' + more if more else ''}")
+
+
+def _password() -> str:
+    given = os.environ.get("SPARKOPS_PASSWORD")
+    if given is not None:
+        return given
+    typed: str = click.prompt("Password", hide_input=True)
+    return typed
+
+
+def _running_url() -> str:
+    """Return where the API of the running stack is.
+
+    Raises:
+        ConfigError: nothing runs here.
+    """
+    from sparkops.core.config import load_settings
+    from sparkops.core.endpoints import running
+    from sparkops.core.errors import ConfigError
+
+    data_dir = load_settings().data_dir
+    endpoints = running(data_dir)
+    if endpoints is None:
+        raise ConfigError(f"No Spark-Ops runs on {data_dir}. Start one with `sparkops up`, or name its API with --url.")
+    return endpoints.api_url

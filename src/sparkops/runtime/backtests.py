@@ -1,0 +1,231 @@
+"""Judges the decisions of the past by a draft, page by page, in bounded memory. It takes all of a processor."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import asyncpg
+import structlog
+
+from sparkops.core.db import Database
+from sparkops.core.errors import SparkOpsError
+from sparkops.core.ids import new_id
+from sparkops.core.json import Json
+from sparkops.core.payloads import references
+from sparkops.domains.policies.backtest import Backtest, Change, Day, Flip, Recorded
+from sparkops.domains.policies.decision_queries import id_at
+from sparkops.domains.policies.document import Policy, read_policy
+from sparkops.domains.policies.evaluate import PolicySet, Source
+from sparkops.domains.policies.facts import Subject, time_facts
+from sparkops.domains.policies.format import RuleEffect
+from sparkops.domains.policies.state import BacktestStatus
+from sparkops.engine import backtests as jobs
+from sparkops.engine.backtests import MAX_DECISIONS, MAX_LISTED, Progress, Taken, Window
+
+log = structlog.get_logger()
+
+PAGE = 2_000
+"""How many decisions are read at once: a page is judged in a tenth of a second, and then somebody may cancel."""
+_ELSEWHERE: Final = frozenset({"args", "input", "output"})
+"""Facts that are kept with what a decision is about."""
+_NAMED: Final = {Subject.TOOL_CALL: "tool.name", Subject.LLM_CALL: "model"}
+
+
+@dataclass(slots=True)
+class _State:
+    """What has been found so far; plain numbers, and the last id."""
+
+    judged: int = 0
+    listed: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    lacking: Counter[str] = field(default_factory=Counter)
+    days: dict[str, Day] = field(default_factory=dict)
+    after_id: UUID | None = None
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> "_State":
+        """Return what the process before has recorded; nothing, if there was none."""
+        days = {date: Day(**numbers) for date, numbers in row["days"].items()}
+        return cls(row["judged"], row["listed"], Counter(row["counts"]), Counter(row["lacking"]), days, row["after_id"])
+
+    def progress(self, total: int | None) -> Progress:
+        days = {date: day.to_json() for date, day in self.days.items()}
+        return Progress(total, self.judged, self.listed, self.counts, self.lacking, days, self.after_id)
+
+
+class _Judge:
+    """The policies of one backtest, compiled, and what else its decisions are read with."""
+
+    def __init__(self, row: Mapping[str, Any], policies: PolicySet, names: Mapping[str, str], asked: frozenset[str]):
+        self.policies = policies
+        self.names = names
+        self.wanted = asked & _ELSEWHERE
+        self._asks_time = any(fact.startswith("time.") for fact in asked)
+        self._zone = ZoneInfo(row["time_zone"])
+        self._project: str = row["slug"]
+
+    def recorded(self, row: Mapping[str, Any]) -> Recorded:
+        """Return a decision with all facts that are still known of it."""
+        subject = Subject(row["subject"])
+        facts: dict[str, Json] = {"project": self._project, **row["facts"]}
+        if subject in _NAMED and row["name"] is not None:
+            facts[_NAMED[subject]] = row["name"]
+        if self._asks_time:
+            facts = time_facts(row["at"], self._zone) | facts
+        self._add_elsewhere(row, facts)
+        return Recorded(str(row["id"]), subject, facts, RuleEffect(row["outcome"]), row["rule"])
+
+    def _add_elsewhere(self, row: Mapping[str, Any], facts: dict[str, Json]) -> None:
+        """Add the arguments, the input or the output, unless object storage holds a part of them."""
+        request = row["request"]
+        if isinstance(request, dict) and not references(request):
+            arguments = request.get("arguments")
+            if isinstance(arguments, dict):
+                facts["args"] = arguments
+        for fact in ("input", "output"):
+            if row[fact] is not None and not references(row[fact]):
+                facts[fact] = row[fact]
+
+    def date(self, moment: datetime) -> str:
+        return moment.astimezone(self._zone).date().isoformat()
+
+
+async def run_backtest(database: Database, taken: Taken, *, stopping: Callable[[], bool]) -> None:
+    """Judge until all is judged, somebody cancels, or `stopping` says so: then it is given back.
+
+    The row says afterwards what became of it; a draft that cannot be read any more makes it fail.
+    """
+    try:
+        judge = await _judge(database, taken.row)
+    except SparkOpsError as error:
+        await jobs.end_backtest(
+            database, taken, BacktestStatus.FAILED, {"code": error.code, "message": error.detail[:500]}
+        )
+        return
+    window = _window(taken.row)
+    state = _State.of(taken.row)
+    total = None if taken.row["total"] is not None else await _total(database, window)
+    page = await _read(database, window, judge, state)
+    while True:
+        # The database looks for the next page while this one is judged.
+        reading = asyncio.create_task(_read_after(database, window, judge, state, page))
+        await asyncio.sleep(0)
+        flips = await _judge_page(database, judge, state, page)
+        cancelled = await jobs.record_progress(database, taken, state.progress(total), flips)
+        page = await reading
+        if cancelled is None:
+            return
+        if cancelled:
+            await jobs.end_backtest(database, taken, BacktestStatus.CANCELLED)
+            return
+        if not page:
+            await jobs.end_backtest(database, taken, BacktestStatus.DONE)
+            return
+        if stopping():
+            await jobs.release_backtest(database, taken)
+            return
+
+
+def _window(row: Mapping[str, Any]) -> Window:
+    return Window(row["project_id"], id_at(row["since"]), id_at(row["until"]), row["subjects"], row["names"])
+
+
+async def _total(database: Database, window: Window) -> int | None:
+    try:
+        return await jobs.count_decisions(database, window)
+    except (asyncpg.QueryCanceledError, TimeoutError):
+        return None
+
+
+async def _read(database: Database, window: Window, judge: _Judge, state: _State) -> Sequence[Mapping[str, Any]]:
+    limit = min(PAGE, MAX_DECISIONS - state.judged)
+    if limit <= 0:
+        return []
+    return await jobs.decisions_page(database, window, below=state.after_id, limit=limit, wanted=judge.wanted)
+
+
+async def _read_after(
+    database: Database, window: Window, judge: _Judge, state: _State, page: Sequence[Mapping[str, Any]]
+) -> Sequence[Mapping[str, Any]]:
+    if len(page) < PAGE:
+        return []
+    return await _read(database, window, judge, _State(state.judged + len(page), after_id=page[-1]["id"]))
+
+
+async def _judge_page(
+    database: Database, judge: _Judge, state: _State, page: Sequence[Mapping[str, Any]]
+) -> Sequence[Mapping[str, Any]]:
+    """Judge a page into the state; return the rows of the flips that there is still room for."""
+    part = Backtest()
+    rows: dict[str, tuple[Mapping[str, Any], Day]] = {}
+    for row in page:
+        recorded = judge.recorded(row)
+        change = part.add(recorded, judge.policies)
+        day = state.days.setdefault(judge.date(row["at"]), Day())
+        day.add(recorded.outcome, change)
+        if change not in (Change.STAYS, Change.UNDECIDABLE):
+            rows[recorded.id] = row, day
+    state.judged += part.judged
+    state.counts.update({str(change): count for change, count in part.counts.items()})
+    state.lacking.update(part.lacking)
+    if page:
+        state.after_id = page[-1]["id"]
+    listed: list[Mapping[str, Any]] = []
+    costs = await jobs.costs_of(database, [row["id"] for row, _ in rows.values()]) if rows else {}
+    for flip in part.flips:
+        row, day = rows[flip.id]
+        cost = costs.get(row["id"], 0)
+        day.charge(flip.change, cost, row["facts"].get("call.bound_micros", 0))
+        if state.listed < MAX_LISTED:
+            state.listed += 1
+            listed.append(_listed(flip, row, judge.names, cost))
+    return listed
+
+
+def _listed(flip: Flip, row: Mapping[str, Any], names: Mapping[str, str], cost: int) -> dict[str, Any]:
+    rule = flip.new_rule
+    return {
+        "id": str(new_id()),
+        "decision_id": flip.id,
+        "run_id": str(row["run_id"]),
+        "subject": row["subject"],
+        "name": row["name"],
+        "at": row["at"],
+        "change": flip.change,
+        "was": flip.was,
+        "old_rule": flip.old_rule,
+        "new_policy": None if rule is None else names[rule.policy_id],
+        "new_rule": None if rule is None else rule.rule,
+        "reason": flip.reason,
+        "cost_micros": cost,
+    }
+
+
+async def _judge(database: Database, row: Mapping[str, Any]) -> _Judge:
+    """Compile the draft among the policies that were in force beside it.
+
+    Raises:
+        PolicyInvalid: a text cannot be read by this release.
+    """
+    sources: list[Source] = []
+    names: dict[str, str] = {}
+    for other in row["beside"]:
+        if other is None:
+            policy_id, version, name, document = str(row["id"]), 0, row["policy_name"], row["document"]
+        else:
+            policy_id, version, name = other["id"], other["version"], other["name"]
+            document = await jobs.document_of_version(database, UUID(policy_id), version)
+        sources.append(Source(policy_id, version, read_policy(document)))
+        names[policy_id] = name
+    policies = PolicySet(sources, RuleEffect(row["default_effect"]))
+    return _Judge(row, policies, names, frozenset(fact for source in sources for fact in _asked(source.policy)))
+
+
+def _asked(policy: Policy) -> frozenset[str]:
+    """Return the facts that the conditions of a policy ask for."""
+    return frozenset(fact for rule in policy.rules if rule.condition is not None for fact in rule.condition.facts)

@@ -1,0 +1,182 @@
+"""The gate knows every fact that a rule may ask about, and reads only what one asks."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from sparkops.domains.policies.facts import FACTS, Subject
+from sparkops.engine import facts
+from sparkops.engine.answer import answer_approval
+from sparkops.runtime import gate
+from sparkops.runtime.tools.base import Tool
+from tests.engine.acts import DENY_NOOP, HOLD_NOOP, ONE_STEP
+from tests.engine.conftest import World
+from tests.engine.tools import Post
+
+SCOUT: dict[str, Any] = {
+    "model": "scripted",
+    "instructions": "look",
+    "tools": ["noop"],
+    "script": {
+        "price": {"input_usd_per_million": 1_000, "output_usd_per_million": 0},
+        "turns": [
+            {"tool_calls": [{"tool": "noop", "arguments": {}}], "usage": {"input_tokens": 3, "output_tokens": 4}},
+            {"text": "done", "usage": {"input_tokens": 3, "output_tokens": 4}},
+        ],
+    },
+}
+ASKS = "version: 1\nname: asks\nsteps:\n  - {id: only, type: agent, agent: scout, with: {prompt: go}}\n"
+TWICE = "version: 1\nname: twice\nsteps:\n" + "".join(
+    f"  - {{id: {key}, type: tool, tool: noop{needs}}}\n" for key, needs in (("a", ""), ("b", ", needs: [a]"))
+)
+
+
+def mentioning(subject: Subject) -> str:
+    """A condition that asks for every fact of a subject, and is false."""
+    kinds = {"string": "{} == 'nothing'", "int": "{} == -7", "list": "size({}) == 77", "map": "size({}) == 77"}
+    asked = [
+        kinds[fact.type].format(fact.name)
+        for fact in FACTS.values()
+        if subject in fact.subjects and not fact.hidden and fact.type in kinds
+    ]
+    asked += ['history.tool("noop").count == 77', 'history.saw("untrusted:nobody")']
+    return " || ".join(asked)
+
+
+async def decided(world: World, run_id: UUID, subject: Subject) -> list[Mapping[str, Any]]:
+    rows = await world.database.pool.fetch(
+        "SELECT * FROM policy_decisions WHERE run_id = $1 AND subject = $2 ORDER BY at", run_id, subject
+    )
+    return [dict(row) for row in rows]
+
+
+@pytest.mark.parametrize("subject", [Subject.TOOL_CALL, Subject.LLM_CALL, Subject.STEP_START])
+async def test_every_fact_is_there_where_a_rule_asks_for_it(world: World, subject: Subject) -> None:
+    await world.agent("scout", SCOUT)
+    await world.rules({"name": "all", "on": [subject], "when": mentioning(subject), "effect": "deny"})
+    run_id = await world.run(await world.workflow(ASKS))
+    await world.work_until(run_id)
+    assert await world.status(run_id) == "succeeded", (await world.row(run_id))["error"]
+    last = (await decided(world, run_id, subject))[-1]["facts"]
+    found = {name: last[name] for name in FACTS if name in last}
+    now = datetime.now(ZoneInfo("UTC"))
+    expected = {
+        "principal.id": str(world.ada.user_id),
+        "principal.email": "ada@example.com",
+        "principal.role": "member",
+        "principal.kind": "user",
+        "project": "lab",
+        "trigger": "api",
+        "workflow.name": "asks",
+        "workflow.version": 1,
+        "step.key": "only",
+        "agent.name": "scout",
+        "agent.version": 1,
+        "labels": [],
+        "history.labels": [],
+        "time.date": now.date().isoformat(),
+        "time.weekday": now.isoweekday(),
+    }
+    assert {name: found[name] for name in expected} == expected
+    of_call = {"run.calls": 1, "run.tokens": 7, "run.cost_micros": 3_000, "tree.cost_micros": 3_000, "tree.tokens": 7}
+    if subject is Subject.TOOL_CALL:
+        assert {name: found[name] for name in of_call} == of_call
+        assert (found["tool.calls"], found["tool.capability"], found["history.tools"]) == (0, "compute", {})
+    elif subject is Subject.LLM_CALL:
+        assert (found["run.calls"], found["history.tools"]["noop"]["count"]) == (2, 1)
+        assert found["call.tokens"] > 100
+
+
+async def test_what_no_rule_asks_for_is_not_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(*_: Any) -> Any:
+        raise AssertionError("nobody asked")
+
+    monkeypatch.setattr(gate, "read_facts", refuse)
+    await world.rules(
+        {**DENY_NOOP, "name": "other", "tools": ["mail.*"], "when": "time.hour >= 0"},
+        {**DENY_NOOP, "when": 'args.n == 3 && labels.exists(l, l == "x")'},
+    )
+    run_id = await world.run(await world.workflow(TWICE))
+    await world.work_until(run_id)
+    assert await world.status(run_id) == "succeeded"
+
+
+async def test_all_that_a_turn_needs_is_read_in_one_statement(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[Any] = []
+
+    async def counted(*asked: Any) -> Any:
+        reads.append(asked)
+        return await facts.read_facts(*asked)
+
+    monkeypatch.setattr(gate, "read_facts", counted)
+    await world.rules({**DENY_NOOP, "when": mentioning(Subject.TOOL_CALL)})
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    await world.work_until(run_id)
+    assert len(reads) == 1
+
+
+@pytest.mark.parametrize("when", ["tool.calls >= 1", 'history.tool("no*").count >= 1', "run.calls >= 1"])
+async def test_what_a_run_has_called_counts(world: World, when: str) -> None:
+    await world.rules({**DENY_NOOP, "when": when})
+    run_id = await world.run(await world.workflow(TWICE))
+    await world.work_until(run_id)
+    steps = await world.steps(run_id)
+    assert (steps["a"]["status"], steps["b"]["error"]["code"]) == ("succeeded", "denied")
+
+
+async def test_calls_of_one_turn_count_each_other(world: World) -> None:
+    post = Post()
+    world.tools.update(post.tools())
+    sends = [{"tool": "mail.send", "arguments": {"n": n}} for n in range(5)]
+    script = {"turns": [{"tool_calls": sends}, {"text": "done"}]}
+    await world.agent("scout", SCOUT | {"tools": ["mail.send"], "script": script})
+    await world.rules({**DENY_NOOP, "when": 'history.tool("mail.send").count >= 2'})
+    run_id = await world.run(await world.workflow(ASKS))
+    await world.work_until(run_id)
+    assert [sent["n"] for sent in post.sent] == [0, 1]
+
+
+async def test_a_call_that_waited_does_not_count_itself(world: World) -> None:
+    await world.rules({**HOLD_NOOP, "when": "tool.calls < 1"}, {**DENY_NOOP, "when": "tool.calls >= 1"})
+    run_id = await world.run(await world.workflow(ONE_STEP))
+
+    async def asked() -> bool:
+        return bool(await world.database.pool.fetchval("SELECT count(*) FROM approvals WHERE status = 'pending'"))
+
+    await world.work(asked)
+    approval = await world.database.pool.fetchval("SELECT id FROM approvals")
+    await answer_approval(world.engine, world.ben, approval, approve=True, comment=None)
+    await world.work_until(run_id)
+    assert await world.status(run_id) == "succeeded"
+
+
+async def test_time_is_that_of_the_projects_zone(world: World) -> None:
+    await world.sql("UPDATE projects SET time_zone = 'Pacific/Kiritimati'")
+    await world.rules({**DENY_NOOP, "when": 'time.date == "1970-01-01" || time.hour > 99'})
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    before = datetime.now(ZoneInfo("Pacific/Kiritimati"))
+    await world.work_until(run_id)
+    known = (await decided(world, run_id, Subject.TOOL_CALL))[0]["facts"]
+    assert known["time.date"] == before.date().isoformat()
+    assert known["time.hour"] in (before.hour, (before.hour + 1) % 24)
+
+
+async def test_the_run_has_seen_what_any_of_its_steps_has(world: World) -> None:
+    post = Post()
+    tools: dict[str, Tool] = post.tools()
+    world.tools.update(tools)
+    await world.rules({**DENY_NOOP, "tools": ["mail.send"], "when": 'history.saw("untrusted")'})
+    source = """
+version: 1
+name: saw
+steps:
+  - {id: web, type: tool, tool: web.read}
+  - {id: mail, type: tool, tool: mail.send, needs: [web]}
+"""
+    run_id = await world.run(await world.workflow(source))
+    await world.work_until(run_id)
+    assert ((await world.steps(run_id))["mail"]["error"]["code"], post.sent) == ("denied", [])

@@ -1,0 +1,101 @@
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { type FormEvent, useState } from 'react'
+import { request } from '@/api/client'
+import type { Project, UpdateProjectData, UpdateProjectResponse } from '@/api/generated/types.gen'
+import { ProblemLine } from '@/components/problem-panel'
+import { Button } from '@/components/ui/button'
+import { Dialog, DialogActions, DialogBody } from '@/components/ui/dialog'
+import { Field } from '@/components/ui/field'
+import { Input, Select } from '@/components/ui/input'
+import { toast } from '@/components/ui/toast'
+import { controlKeys, projectQuery } from '@/features/control/api'
+
+type Judging = Pick<Project, 'default_effect' | 'time_zone'>
+
+function useJudge(project: string) {
+  const queryClient = useQueryClient()
+  return useMutation({
+    mutationFn: (body: Judging) =>
+      request<UpdateProjectData, UpdateProjectResponse>('PATCH', '/api/v1/projects/{slug}', {
+        path: { slug: project },
+        body,
+      }),
+    onSuccess: (changed) => queryClient.setQueryData(controlKeys.project(project), changed),
+  })
+}
+
+/** What holds where no rule matches, and whose clocks the rules go by, with the way to change both. */
+export function JudgingFacts({ project }: { project: string }) {
+  const [open, setOpen] = useState(false)
+  const found = useQuery(projectQuery(project))
+  if (!found.data) return null
+  return (
+    <>
+      What no rule speaks of is {found.data.default_effect === 'allow' ? 'allowed' : 'denied'}. Clocks of{' '}
+      {found.data.time_zone}.{' '}
+      <Button variant="ghost" size="sm" onClick={() => setOpen(true)}>
+        Change
+      </Button>
+      <Dialog open={open} onOpenChange={setOpen} title="How this project judges">
+        <Form project={found.data} onClose={() => setOpen(false)} />
+      </Dialog>
+    </>
+  )
+}
+
+function Form({ project, onClose }: { project: Project; onClose: () => void }) {
+  const [effect, setEffect] = useState(project.default_effect)
+  const [zone, setZone] = useState(project.time_zone)
+  const judge = useJudge(project.slug)
+  const submit = (event: FormEvent) => {
+    event.preventDefault()
+    judge.mutate(
+      { default_effect: effect, time_zone: zone.trim() },
+      {
+        onSuccess: () => {
+          onClose()
+          toast('Saved: all that is decided from now on goes by it')
+        },
+      },
+    )
+  }
+  return (
+    <form onSubmit={submit} noValidate className="contents">
+      <DialogBody>
+        <Field
+          label="Where no rule matches"
+          hint="Deny: nothing leaves that no rule allows. Runs that go on are judged by it at once."
+        >
+          {(wiring) => (
+            <Select
+              {...wiring}
+              value={effect}
+              onChange={(event) => setEffect(event.target.value as Project['default_effect'])}
+            >
+              <option value="allow">Allow</option>
+              <option value="deny">Deny</option>
+            </Select>
+          )}
+        </Field>
+        <Field label="Time zone" hint="As in Europe/Berlin. time.hour and time.date in rules go by it.">
+          {(wiring) => (
+            <Input
+              {...wiring}
+              autoComplete="off"
+              spellCheck={false}
+              value={zone}
+              onChange={(event) => setZone(event.target.value)}
+            />
+          )}
+        </Field>
+        <ProblemLine error={judge.error} />
+      </DialogBody>
+      <DialogActions>
+        <Button onClick={onClose}>Leave it as it is</Button>
+        <Button type="submit" variant="primary" disabled={judge.isPending}>
+          {judge.isPending ? 'Saving' : 'Save'}
+        </Button>
+      </DialogActions>
+    </form>
+  )
+}

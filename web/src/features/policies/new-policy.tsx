@@ -1,0 +1,46 @@
+import { Save } from 'lucide-react'
+import { DraftBar } from '@/components/code/draft-bar'
+import { useDraft } from '@/components/code/use-draft'
+import { ProblemLine } from '@/components/problem-panel'
+import { Button } from '@/components/ui/button'
+import { toast } from '@/components/ui/toast'
+import { useCreatePolicy } from './api'
+import { isListed } from './policy-editor'
+import { PolicyWriter } from './policy-writer'
+import { STARTER } from './starter'
+import { usePolicyCheck } from './use-policy-check'
+
+type NewPolicyProps = { project: string; onCreated: (id: string) => void }
+
+/** A policy that is not there yet, written from a text that already works. */
+export function NewPolicy({ project, onCreated }: NewPolicyProps) {
+  const draft = useDraft(`new-policy:${project}`, { text: STARTER, base: null })
+  const create = useCreatePolicy(project)
+  const check = usePolicyCheck(project, draft, create)
+  const send = () => {
+    if (create.isPending) return
+    create.mutate(draft.text, {
+      onSuccess: ({ policy }) => {
+        draft.saved()
+        toast(`Saved ${policy.name}. It judges nothing before it is published`)
+        onCreated(policy.id)
+      },
+    })
+  }
+  return (
+    <>
+      <DraftBar
+        draft={draft}
+        from="The name comes from the text"
+        latest={null}
+        error={isListed(create.error) ? null : <ProblemLine error={create.error} />}
+      >
+        <Button variant="primary" disabled={create.isPending} onClick={send}>
+          <Save aria-hidden />
+          {create.isPending ? 'Saving' : 'Save policy'}
+        </Button>
+      </DraftBar>
+      <PolicyWriter draft={draft} check={check} onSave={send} />
+    </>
+  )
+}

@@ -1,0 +1,67 @@
+import { type FormEvent, useState } from 'react'
+import type { PolicyDetail } from '@/api/generated/types.gen'
+import { ProblemLine } from '@/components/problem-panel'
+import { Button } from '@/components/ui/button'
+import { Dialog, DialogActions, DialogBody } from '@/components/ui/dialog'
+import { Field } from '@/components/ui/field'
+import { Textarea } from '@/components/ui/input'
+import { toast } from '@/components/ui/toast'
+import { useWithdraw } from './api'
+
+type WithdrawProps = { project: string; policy: PolicyDetail }
+
+/** Lets nothing be judged by a policy any more. */
+export function WithdrawButton({ project, policy }: WithdrawProps) {
+  const [open, setOpen] = useState(false)
+  return (
+    <>
+      <Button onClick={() => setOpen(true)}>Withdraw</Button>
+      <Dialog
+        open={open}
+        onOpenChange={setOpen}
+        title={`Withdraw ${policy.name}?`}
+        description="Nothing is judged by it any more, from now on. Its versions stay, and any can be published again."
+      >
+        <Form project={project} policy={policy} onClose={() => setOpen(false)} />
+      </Dialog>
+    </>
+  )
+}
+
+function Form({ project, policy, onClose }: WithdrawProps & { onClose: () => void }) {
+  const [note, setNote] = useState('')
+  const withdraw = useWithdraw(project, policy.id)
+  const submit = (event: FormEvent) => {
+    event.preventDefault()
+    withdraw.mutate(note.trim() === '' ? null : note.trim(), {
+      onSuccess: () => {
+        onClose()
+        toast(`${policy.name} is withdrawn`)
+      },
+    })
+  }
+  return (
+    <form onSubmit={submit} noValidate className="contents">
+      <DialogBody>
+        <Field label="Why" hint="Kept with its history.">
+          {(wiring) => (
+            <Textarea
+              {...wiring}
+              rows={2}
+              maxLength={2000}
+              value={note}
+              onChange={(event) => setNote(event.target.value)}
+            />
+          )}
+        </Field>
+        <ProblemLine error={withdraw.error} />
+      </DialogBody>
+      <DialogActions>
+        <Button onClick={onClose}>Leave it in force</Button>
+        <Button type="submit" variant="danger" disabled={withdraw.isPending}>
+          {withdraw.isPending ? 'Withdrawing' : 'Withdraw now'}
+        </Button>
+      </DialogActions>
+    </form>
+  )
+}
