@@ -51,7 +51,8 @@ async def test_changing_the_policy_counts_its_version_up(ann: Person) -> None:
 @pytest.mark.parametrize(
     ("changed", "path"),
     [
-        ({"on": ["run.create"]}, "rules[0].on"),
+        ({"on": ["run.create"], "effect": "require_approval"}, "rules[0].effect"),
+        ({"on": ["output"], "effect": "require_approval"}, "rules[0].effect"),
     ],
 )
 async def test_a_rule_that_would_not_be_kept_is_refused(ann: Person, changed: dict[str, object], path: str) -> None:

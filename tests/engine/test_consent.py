@@ -177,6 +177,27 @@ async def test_somebody_of_each_group_has_to_agree(world: World) -> None:
     assert await status(world, question) == "approved"
 
 
+async def test_the_start_of_a_step_takes_as_many_and_is_asked_anew_too(world: World) -> None:
+    cyd = await person(world, "cyd")
+    start = {**HOLD_NOOP, "on": ["step.start"], "approval": {"quorum": 2}}
+    await world.rules({**start, "approval": {"approvers": ["ben@example.com"]}})
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    await waits(world, run_id)
+    first = await pending(world)
+    with pytest.raises(NotAnApprover):
+        await yes(world, cyd, first)
+    await yes(world, world.ben, first)
+    await world.rules(start)
+    await waits(world, run_id)
+    second = await pending(world)
+    assert (await status(world, first), second != first) == ("withdrawn", True)
+    await yes(world, world.ben, second)
+    assert await status(world, second) == "pending"
+    await yes(world, cyd, second)
+    await world.work_until(run_id)
+    assert (await world.status(run_id), await status(world, second)) == ("succeeded", "consumed")
+
+
 WORKFLOW_ASKS = """
 version: 1
 name: two-of-us
