@@ -54,12 +54,21 @@ BODIES: dict[str, dict[str, Any]] = {
     "withdrawPolicy": {},
     "answerViolation": {"text": "seen"},
     "startBacktest": {"project": "weather", "source": POLICY, "since": "2026-01-01T00:00:00Z"},
+    "defineBudget": {
+        "project": "weather",
+        "name": "spending",
+        "scope": "project",
+        "period": "month",
+        "limit_micros": 5_000_000,
+    },
+    "changeBudget": {"name": "spending", "limit_micros": 6_000_000},
     "planRerunWithInput": {"kind": "fork", "from": "first"},
 }
 NO_VALUE = "0" * 64
 QUERIES: dict[str, dict[str, str]] = {
     "getRerunPlan": {"kind": "fork", "from": "first"},
     "followApprovalLink": {"s": "mark"},
+    "getRunForecast": {"workflow": "report"},
 }
 Operation = tuple[str, str, dict[str, Any]]
 
@@ -92,7 +101,7 @@ async def test_every_route_but_the_open_ones_refuses_an_unauthenticated_caller(
         }
         values |= {name: str(uuid4()) for name in ("policy_id", "decision_id", "violation_id", "backtest_id")}
         values |= {"tool_id": str(uuid4()), "workflow_id": str(uuid4()), "slug": "weather", "version": "1"}
-        values |= {"sha256": NO_VALUE}
+        values |= {"sha256": NO_VALUE, "budget_id": str(uuid4()), "window_id": str(uuid4())}
         answer = await send(anonymous, (method, path, operation), values)
         if operation["operationId"] in OPEN:
             continue

@@ -35,6 +35,8 @@ class Things:
     decision_id: UUID
     violation_id: UUID
     backtest_id: UUID
+    budget_id: UUID
+    window_id: UUID
     sha256: str
     """Of a large value that the run refers to."""
 
@@ -55,6 +57,7 @@ async def make_things(ann: Person, door: Door) -> Things:
     run_id = UUID(run.json()["id"])
     steps = await ann.client.get(f"/api/v1/runs/{run_id}/steps")
     tools = await ann.client.get("/api/v1/tools", params={"project": "weather"})
+    budget_id = await make_budget(ann)
     rows = await add_rows(ann, door, run_id, UUID(steps.json()["items"][0]["id"]))
     return Things(
         agent_id=UUID(agent.json()["id"]),
@@ -69,6 +72,8 @@ async def make_things(ann: Person, door: Door) -> Things:
         violation_id=rows[4],
         **await make_policy(ann),
         halt_id=await make_halt(ann),
+        budget_id=budget_id,
+        window_id=await make_window(door, budget_id, run_id),
         sha256=await add_value(ann, door, run_id, UUID(steps.json()["items"][0]["id"])),
     )
 
@@ -103,6 +108,20 @@ async def add_value(ann: Person, door: Door, run_id: UUID, step_id: UUID) -> str
         session.add(frame)
     (found,) = references(stored)
     return found.sha256
+
+
+async def make_budget(ann: Person) -> UUID:
+    budget = {"project": "weather", "name": "calls", "scope": "project", "period": "month", "limit_calls": 1_000}
+    made = await ann.client.post("/api/v1/budgets", json=budget)
+    assert made.status_code == 201, made.text
+    return UUID(made.json()["id"])
+
+
+async def make_window(door: Door, budget_id: UUID, run_id: UUID) -> UUID:
+    """The window of the budget that a call of the run would be counted on."""
+    await door.database.pool.execute("SELECT engine.budgets_of($1, NULL)", run_id)
+    found: UUID = await door.database.pool.fetchval("SELECT id FROM budgets WHERE definition_id = $1", budget_id)
+    return found
 
 
 async def make_halt(ann: Person) -> UUID:

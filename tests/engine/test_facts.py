@@ -1,5 +1,6 @@
 """The gate knows every fact that a rule may ask about, and reads only what one asks."""
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -11,9 +12,10 @@ import pytest
 from sparkops.domains.policies.facts import FACTS, Subject
 from sparkops.engine import facts
 from sparkops.engine.answer import answer_approval
+from sparkops.engine.effects import PolicyChanged, prepare
 from sparkops.runtime import gate
 from sparkops.runtime.tools.base import Tool
-from tests.engine.acts import DENY_NOOP, HOLD_NOOP, ONE_STEP
+from tests.engine.acts import DENY_NOOP, HOLD_NOOP, ONE_STEP, proposal
 from tests.engine.conftest import World
 from tests.engine.tools import Post
 
@@ -138,6 +140,46 @@ async def test_calls_of_one_turn_count_each_other(world: World) -> None:
     run_id = await world.run(await world.workflow(ASKS))
     await world.work_until(run_id)
     assert [sent["n"] for sent in post.sent] == [0, 1]
+
+
+async def test_steps_that_go_on_side_by_side_count_each_other(world: World) -> None:
+    post = Post()
+    world.tools.update(post.tools())
+    await world.rules({**DENY_NOOP, "when": 'history.tool("mail.send").count >= 3'})
+    source = """
+version: 1
+name: many
+steps:
+  - id: each
+    type: map
+    with: {over: 12, concurrency: 12, on_item_error: continue}
+    steps:
+      - {id: mail, type: tool, tool: mail.send, with: {n: "${{ item }}"}}
+"""
+    run_id = await world.run(await world.workflow(source))
+    await world.work_until(run_id)
+    statuses = Counter(call["status"] for call in await world.calls(run_id))
+    assert (len(post.sent), statuses) == (3, {"done": 3, "denied": 9})
+
+
+async def test_a_call_is_judged_anew_where_the_run_has_sent_something_meanwhile(world: World) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    _, held = await world.claimed(run_id)
+    await prepare(world.engine, held.lease, [proposal(1)], policy_version=1, sent_before=0)
+    with pytest.raises(PolicyChanged):
+        await prepare(world.engine, held.lease, [proposal(2)], policy_version=1, sent_before=0)
+    await prepare(world.engine, held.lease, [proposal(2)], policy_version=1, sent_before=1)
+
+
+async def test_who_is_judged_by_what_the_run_has_sent_waits_for_who_is_about_to_send(world: World) -> None:
+    source = "version: 1\nname: two\nsteps:\n" + "".join(f"  - {{id: {key}, type: tool, tool: noop}}\n" for key in "ab")
+    await world.run(await world.workflow(source))
+    one, other = await world.claims(await world.worker(), 2)
+    async with world.transaction() as engine:
+        await prepare(engine, one.lease, [proposal()], policy_version=1, sent_before=0)
+        waits = await world.blocked(prepare(world.engine, other.lease, [proposal()], policy_version=1, sent_before=0))
+    with pytest.raises(PolicyChanged):
+        await waits
 
 
 async def test_a_call_that_waited_does_not_count_itself(world: World) -> None:

@@ -180,6 +180,7 @@ MAP = f"""{HEAD}
     steps:
       - {{id: say, type: transform, with: {{value: 1}}}}
       - {{id: look, type: tool, tool: BODY, needs: [say], with: {{n: "${{{{ steps.say.output }}}}"}}}}
+      - {{id: own, type: tool, tool: noop, with: {{n: "${{{{ item }}}}"}}}}
 """
 
 
@@ -187,6 +188,7 @@ async def test_all_steps_of_a_frame_carry_what_the_map_has_seen(world: World, po
     found = await labels(world, await played(world, MAP.replace("BODY", "crm.read")))
     both = [PRIVATE, UNTRUSTED]
     assert (found["each[0].say"], found["each[1].look"], found["each"]) == ([UNTRUSTED], both, both)
+    assert found["each[0].own"] == [UNTRUSTED]
 
 
 async def test_a_map_carries_what_its_items_give_and_nothing_more(world: World, post: Post) -> None:
@@ -201,6 +203,19 @@ async def test_a_map_carries_what_its_items_give_and_nothing_more(world: World, 
 """
     found = await labels(world, await played(world, source))
     assert (found["each[0].ask"], found["each"]) == ([], [])
+
+
+async def test_a_frame_that_ends_as_it_starts_carries_labels_as_others_do(world: World, post: Post) -> None:
+    source = f"""{HEAD}
+  - {{id: web, type: tool, tool: web.read}}
+  - id: each
+    type: map
+    needs: [web]
+    with: {{over: "${{{{ [steps.web.output.text] }}}}"}}
+    steps:
+      - {{id: say, type: transform, with: {{value: "${{{{ item }}}}"}}}}
+"""
+    assert (await labels(world, await played(world, source)))["each"] == [UNTRUSTED]
 
 
 async def test_frames_that_the_database_ends_carry_labels_as_others_do(world: World, post: Post) -> None:

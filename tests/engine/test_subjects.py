@@ -161,6 +161,21 @@ async def test_what_a_person_allowed_starts_only_if_the_rules_of_today_do_not_de
     assert await world.database.pool.fetchval("SELECT status FROM approvals") == "withdrawn"
 
 
+@pytest.mark.parametrize("answered", [True, False])
+async def test_a_question_that_no_rule_asks_any_more_is_withdrawn(world: World, answered: bool) -> None:
+    await world.rules(rule("step.start", "require_approval"))
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    await world.work(lambda: asked(world))
+    await world.rules()
+    if answered:
+        await answer_approval(world.engine, world.ben, await question(world), approve=True, comment=None)
+    else:
+        await world.sql("UPDATE steps SET status = 'ready', waiting_for = NULL WHERE run_id = $1", run_id)
+    await world.work_until(run_id)
+    assert await world.status(run_id) == "succeeded"
+    assert await world.database.pool.fetchval("SELECT status FROM approvals") == "withdrawn"
+
+
 async def asked(world: World) -> bool:
     return bool(await world.database.pool.fetchval("SELECT count(*) FROM approvals WHERE status = 'pending'"))
 

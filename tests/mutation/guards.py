@@ -668,6 +668,16 @@ GUARDS: Sequence[Guard] = (
         "gate",
         ("prepare", "IF v_verdicts @? '$[*] ? (@.verdict == \"uncertain\")' THEN", "IF false THEN"),
     ),
+    _guard(
+        "prepare: what was sent since counts",
+        "facts",
+        ("prepare", "(p ->> 'sent_before')::bigint <> (", "0 * (p ->> 'sent_before')::bigint <> 0 * ("),
+    ),
+    _guard(
+        "prepare: what counts is locked before it is looked at",
+        "facts",
+        ("prepare", "PERFORM pg_advisory_xact_lock(hashtextextended('sent/' || v_step.run_id, 0));", ""),
+    ),
     _guard("judge_step: asked to stop", "subjects", ("judge_step", "IF v_step.cancel_requested THEN", "IF false THEN")),
     _guard(
         "judge_step: the rules of today",
@@ -693,31 +703,35 @@ GUARDS: Sequence[Guard] = (
     _guard(
         "propose: it must fit the budget",
         "budget",
-        ("propose", "v_verdict = 'allow' AND NOT engine.reserve(p_step, v_call.id, 1, v_bound)", "false"),
+        ("propose", "  IF v_verdict = 'allow' THEN\n    v_held", "  IF false THEN\n    v_held"),
     ),
     _guard(
         "reserve: it must fit the budget",
         "budget",
-        ("reserve", "spent_micros + reserved_micros + p_amount > limit_micros", "false"),
+        (
+            "reserve",
+            "  IF FOUND THEN\n    RETURN jsonb_build_object(",
+            "  IF false THEN\n    RETURN jsonb_build_object(",
+        ),
     ),
     _guard(
         "reserve: what is held counts",
         "budget",
-        ("reserve", "spent_micros + reserved_micros + p_amount", "spent_micros + p_amount"),
+        ("budget_over", "b.spent_micros + b.reserved_micros, p_micros", "b.spent_micros, p_micros"),
     ),
     _guard(
         "reserve: the budgets are locked before they are looked at",
         "budget",
         (
             "reserve",
-            "PERFORM 1 FROM budgets WHERE scope = 'run' AND scope_id = ANY (v_runs) ORDER BY id FOR UPDATE;",
+            "PERFORM 1 FROM budgets WHERE id = ANY (v_budgets) ORDER BY id FOR UPDATE;",
             "",
         ),
     ),
     _guard(
         "reserve: the budgets above count",
         "children",
-        ("reserve", "SELECT lineage || id INTO v_runs", "SELECT ARRAY[id] INTO v_runs"),
+        ("budgets_of", "r.lineage || r.id AS line", "ARRAY[r.id] AS line"),
     ),
     _guard("charge: only what is held", "budget", ("charge", " AND status = 'held' FOR UPDATE", " FOR UPDATE")),
     _guard(
@@ -753,15 +767,15 @@ GUARDS: Sequence[Guard] = (
     _guard(
         "resume: a lost call that the rules now deny",
         "gate",
-        ("resume", "IF v_denied IS NOT NULL OR NOT engine.reserve", "IF NOT engine.reserve"),
+        ("resume", "IF v_denied IS NULL THEN\n      v_held", "IF true THEN\n      v_denied := NULL;\n      v_held"),
     ),
     _guard(
         "resume: a lost call that does not fit any more",
         "budget",
         (
             "resume",
-            "v_denied IS NOT NULL OR NOT engine.reserve(p_step, v_call.id, v_call.sends, v_bound)",
-            "v_denied IS NOT NULL",
+            "ELSIF v_denied IS NOT NULL OR v_held ->> 'verdict' <> 'held' THEN",
+            "ELSIF v_denied IS NOT NULL THEN",
         ),
     ),
     _guard(
@@ -814,7 +828,57 @@ GUARDS: Sequence[Guard] = (
     _guard(
         "resume: what was allowed must fit the budget",
         "budget",
-        ("resume", "IF engine.reserve(p_step, v_call.id, 1, v_bound) THEN", "IF true THEN"),
+        ("resume", "IF v_held ->> 'verdict' = 'held' THEN\n        UPDATE", "IF true THEN\n        UPDATE"),
+    ),
+    # Budgets that people define
+    _guard(
+        "reserve: a call is asked about until somebody consented",
+        "budgets",
+        ("reserve", "AND NOT (o.action = 'require_approval' AND p_consented)", "AND o.action <> 'require_approval'"),
+    ),
+    _guard(
+        "budgets_of: a window is made under the terms that hold",
+        "budgets",
+        ("budgets_of", "PERFORM 1 FROM budget_definitions WHERE id = v_window.definition_id FOR SHARE;", ""),
+    ),
+    _guard(
+        "budgets_of: what was given up counts nothing",
+        "budgets",
+        ("budgets_of", "WHERE d.archived_at IS NULL AND (d.project_id", "WHERE (d.project_id"),
+    ),
+    _guard(
+        "wait: a budget that has room is seen under the step's lock",
+        "budgets",
+        ("wait", "WHEN 'budget' THEN NOT engine.budget_blocks(v_for)", "WHEN 'budget' THEN false"),
+    ),
+    _guard(
+        "unwoken: a step that waits for a budget is woken by the sweep",
+        "budgets",
+        ("unwoken", "WHEN 'budget' THEN NOT engine.budget_blocks(s.waiting_for)", "WHEN 'budget' THEN false"),
+    ),
+    _guard(
+        "unwoken: only where there is room",
+        "budgets",
+        ("unwoken", "WHEN 'budget' THEN NOT engine.budget_blocks(s.waiting_for)", "WHEN 'budget' THEN true"),
+    ),
+    _guard(
+        "resume: a lost call that waits for its budget is not sent",
+        "budgets",
+        (
+            "resume",
+            "attempt = CASE v_verdict WHEN 'budget' THEN attempt ELSE p_step.attempt END",
+            "attempt = p_step.attempt",
+        ),
+    ),
+    _guard(
+        "count_run: the budgets are locked before they are looked at",
+        "budgets",
+        ("count_run", "PERFORM 1 FROM budgets WHERE id = ANY (v_budgets) ORDER BY id FOR UPDATE;", ""),
+    ),
+    _guard(
+        "count_run: there is room for the run",
+        "budgets",
+        ("count_run", "  IF FOUND THEN\n    RAISE", "  IF false THEN\n    RAISE"),
     ),
     # Sub-workflows
     _guard(

@@ -124,6 +124,9 @@ class PlayedModel:
     scripted: bool = False
     asked: int = 0
 
+    def bound_tokens(self, request: ModelRequest) -> int:
+        return 0
+
     def bound(self, request: ModelRequest) -> Micros:
         return Micros(1_000)
 

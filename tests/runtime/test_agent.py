@@ -206,10 +206,12 @@ async def test_policies_see_agent_tool_arguments_and_turn() -> None:
         return None
 
     await told(calls(call("double", {"n": 4})), FakeGate(Journal(), deny=look))
+    agent = {"agent.name": "doubler", "agent.version": 0}
+    tool = {"tool.name": "double", "tool.capability": "outward", "tool.effect": "pure", "args": {"n": 4}}
     assert seen == [
-        {"model": "default", "agent.name": "doubler", "run.turns": 1},
-        {"tool.name": "double", "tool.effect": "pure", "args": {"n": 4}, "agent.name": "doubler", "run.turns": 1},
-        {"model": "default", "agent.name": "doubler", "run.turns": 2},
+        {"model": "default", **agent, "run.turns": 1},
+        {**tool, **agent, "run.turns": 1},
+        {"model": "default", **agent, "run.turns": 2},
     ]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from sparkops.core.json import Json
 from sparkops.domains.policies import backtest as module
-from sparkops.domains.policies.backtest import Backtest, Change, Flip, Recorded, backtest
+from sparkops.domains.policies.backtest import Backtest, Change, Day, Flip, Recorded, backtest
 from sparkops.domains.policies.document import policy_of_rules
 from sparkops.domains.policies.evaluate import PolicySet, RuleRef, Source
 from sparkops.domains.policies.facts import Subject
@@ -95,3 +95,26 @@ def test_flips_are_counted_beyond_those_that_are_listed(monkeypatch: pytest.Monk
 
     found = backtest(stream(), draft(default=DENY))
     assert (found.counts[Change.DENIED], len(found.flips)) == (5, 2)
+
+
+def test_a_day_counts_what_was_and_what_would_have_been_with_the_money_of_the_flips() -> None:
+    day = Day()
+    for was, change, cost, bound in (
+        (ALLOW, Change.DENIED, 30, 50),
+        (ALLOW, Change.HELD, 7, 50),
+        (DENY, Change.ALLOWED, 0, 50),
+        (HOLD, Change.STAYS, 0, 0),
+        (HOLD, Change.UNDECIDABLE, 0, 0),
+    ):
+        day.add(was, change)
+        day.charge(change, cost, bound)
+    assert day == Day(
+        decisions=5,
+        approvals=2,
+        approvals_then=3,
+        denials=1,
+        denials_then=1,
+        denied_micros=30,
+        held_micros=7,
+        allowed_micros=50,
+    )

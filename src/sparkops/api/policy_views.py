@@ -16,6 +16,7 @@ from sparkops.domains.identity.queries import names_of
 from sparkops.domains.policies import queries
 from sparkops.domains.policies.backtest import Change
 from sparkops.domains.policies.cases import CaseReport, case_of
+from sparkops.domains.policies.evaluate import Decision
 from sparkops.domains.policies.facts import FACTS, HISTORY, TYPES, Subject
 from sparkops.domains.policies.format import Mode, RuleEffect, Severity
 from sparkops.domains.policies.models import (
@@ -278,6 +279,21 @@ async def decision_detail(
         rules_version=row.policy_version,
         case=case,
         case_source=_as_yaml([case]),
+    )
+
+
+async def decision_today(session: AsyncSession, row: PolicyDecision, decision: Decision) -> views.DecisionToday:
+    """Return what was decided anew on the facts of a recorded decision."""
+    rule = decision.rule
+    lacking = {name for failure in decision.failed if failure.rule == rule for name in failure.missing}
+    names = await queries.names_of_policies(session, policy_ids={UUID(rule.policy_id)}) if rule else {}
+    return views.DecisionToday(
+        outcome=None if lacking else decision.outcome,
+        policy=_ref(UUID(rule.policy_id), rule.version, names) if rule else None,
+        rule=rule.rule if rule else None,
+        reason=decision.reason,
+        lacking=sorted(lacking),
+        same=not lacking and decision.outcome == row.outcome,
     )
 
 

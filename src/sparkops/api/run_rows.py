@@ -29,7 +29,7 @@ _BESIDE = """
   LEFT JOIN users u ON u.id = r.created_by
   LEFT JOIN users w ON w.id = r.paused_by
   LEFT JOIN run_counters c ON c.run_id = r.id
-  LEFT JOIN budgets b ON b.scope = 'run' AND b.scope_id = r.id
+  LEFT JOIN budgets b ON b.definition_id IS NULL AND b.scope_id = r.id
   LEFT JOIN LATERAL (
     SELECT coalesce(sum(cost_micros), 0)::bigint AS cost_micros,
            coalesce(sum((usage ->> 'input_tokens')::bigint), 0)::bigint AS input_tokens,

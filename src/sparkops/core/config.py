@@ -32,7 +32,8 @@ class _Closed(BaseModel):
 class ModelEndpoint(_Closed):
     """An OpenAI-compatible endpoint that agents name; `model` is what is asked of it.
 
-    Without prices the library of known prices decides, and an unknown model is refused.
+    Without prices the library of known prices decides, and an unknown model is refused, unless `unknown_price` says
+    that it costs nothing. Cached input and reasoning cost what is stated for them, else what other tokens do.
     """
 
     base_url: str
@@ -41,6 +42,10 @@ class ModelEndpoint(_Closed):
     timeout_seconds: float = Field(default=120.0, gt=0, le=600)
     input_usd_per_million: Decimal | None = Field(default=None, ge=0)
     output_usd_per_million: Decimal | None = Field(default=None, ge=0)
+    cached_input_usd_per_million: Decimal | None = Field(default=None, ge=0)
+    cache_write_usd_per_million: Decimal | None = Field(default=None, ge=0)
+    reasoning_usd_per_million: Decimal | None = Field(default=None, ge=0)
+    unknown_price: Literal["refuse", "free"] = "refuse"
 
 
 class Connection(_Closed):
@@ -113,6 +118,8 @@ class Settings(_Closed):
 
     run_budget_micros: int = Field(default=DEFAULT_RUN_BUDGET_MICROS, ge=0)
     """What a run may spend when neither the request nor the workflow says."""
+    tool_prices: Mapping[str, Annotated[Decimal, Field(ge=0, le=1_000_000)]] = Field(default_factory=dict)
+    """What a call of a tool costs that is answered, in dollars, by the name of the tool."""
     models: Mapping[str, ModelEndpoint] = Field(default_factory=dict)
     """Model endpoints by name; `SPARKOPS_MODEL_BASE_URL`, `_NAME` and `_API_KEY` make the one called `default`."""
     object_storage_url: str | None = None
@@ -160,8 +167,10 @@ _MODEL_SHORTHAND = {
     "model_timeout_seconds": "timeout_seconds",
     "model_input_usd_per_million": "input_usd_per_million",
     "model_output_usd_per_million": "output_usd_per_million",
+    "model_cached_input_usd_per_million": "cached_input_usd_per_million",
+    "model_unknown_price": "unknown_price",
 }
-_STRUCTURED = ("models", "connections", "object_storage_options", "cors_origins", "egress_allow")
+_STRUCTURED = ("models", "tool_prices", "connections", "object_storage_options", "cors_origins", "egress_allow")
 
 
 def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:

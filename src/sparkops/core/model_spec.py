@@ -48,10 +48,14 @@ Usd = Annotated[Decimal, Field(ge=0, le=1_000_000), AfterValidator(_finite)]
 
 
 class Price(Closed):
-    """A stated price, in dollars for a million tokens."""
+    """A stated price, in dollars for a million tokens. What is not stated of the last three costs what the others cost:
+    input that came from the provider's cache, input written to it, and output spent on reasoning."""
 
     input_usd_per_million: Usd
     output_usd_per_million: Usd
+    cached_input_usd_per_million: Usd | None = None
+    cache_write_usd_per_million: Usd | None = None
+    reasoning_usd_per_million: Usd | None = None
 
 
 class ScriptUsage(Closed):

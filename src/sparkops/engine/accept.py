@@ -20,6 +20,7 @@ from sparkops.core.principal import Principal
 from sparkops.domains.runs.state import RunStatus, StepStatus
 from sparkops.domains.workflows.definition import validate_input
 from sparkops.engine.admission import admit_after
+from sparkops.engine.budgets import check_forecast
 from sparkops.engine.context import Engine, call
 from sparkops.engine.displace import DISPLACES, displace
 from sparkops.engine.document import Inputs, limit_of, run_document, store_input
@@ -32,11 +33,16 @@ SELECT v.id, v.version, v.workflow_id, p.id AS project_id, r.id AS first_run, r.
        (SELECT coalesce(sum(s.version), 0) FROM policy_stamps s
          WHERE s.scope_id IN (p.id, '00000000-0000-0000-0000-000000000000')) AS stamp,
        p.max_running_runs IS NOT NULL OR w.max_running_runs IS NOT NULL OR EXISTS (
-         SELECT 1 FROM halts h WHERE h.scope_id = w.id AND h.kind = 'pause' AND h.released_at IS NULL) AS limited
+         SELECT 1 FROM halts h WHERE h.scope_id = w.id AND h.kind = 'pause' AND h.released_at IS NULL) AS limited,
+       d.counted, d.forecast
   FROM projects p JOIN workflows w ON w.project_id = p.id AND w.name = $3
   JOIN memberships m ON m.project_id = p.id AND m.user_id = $2
   JOIN workflow_versions v ON v.workflow_id = w.id AND v.version = coalesce($4, w.latest_version)
   LEFT JOIN runs r ON r.project_id = w.project_id AND r.idem_key = $5
+  CROSS JOIN LATERAL (
+    SELECT coalesce(bool_or(limit_runs IS NOT NULL), false) AS counted,
+           coalesce(bool_or(admission IS NOT NULL), false) AS forecast
+      FROM budget_definitions WHERE archived_at IS NULL AND (project_id = p.id OR project_id IS NULL)) d
  WHERE p.{key} = $1
 """
 _STAMP = "SELECT engine.policy_stamp($1)"
@@ -78,6 +84,8 @@ class RunRequest:
     """-1 high, 0 normal, 1 low; None: as the workflow says."""
     labels: frozenset[str] = frozenset()
     """Of the input, as the caller knows them."""
+    confirm_budget: bool = False
+    """It is wanted although a budget asks whether it should be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +129,7 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
         IdempotencyMismatch: the key was used for another request.
         ConcurrencyFull: the workflow rejects what would have to queue; nothing was written.
         DeniedByPolicy: the rules of the project do not allow it; that is on record.
+        OverBudget: a budget has no room for one more run, or for what it is expected to cost; nothing was written.
         Unavailable: the outcome is unknown, or a large input could not be written; try again with the same key.
     """
     pool = engine.database.pool
@@ -136,6 +145,10 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
         return repeated(found["first_run"], found["idem_hash"], _request_hash(request))
     graph = await engine.graphs.get(pool, found["id"])
     project_id: UUID = found["project_id"]
+    if found["forecast"]:
+        await check_forecast(
+            pool, principal, project_id, found["workflow_id"], found["id"], confirmed=request.confirm_budget
+        )
     inputs = await store_input(engine, project_id, validate_input(graph.definition, request.input))
     document = await run_document(
         engine,
@@ -156,6 +169,8 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
         limit_micros=limit_of(engine, graph, request.budget_micros),
         actor=f"user:{principal.user_id}",
         limited=found["limited"],
+        budgeted=found["counted"],
+        confirmed=request.confirm_budget,
     )
     asked = NewRun(request.workflow, inputs.values, int(found["stamp"]))
     answer = await _write_judged(engine, graph, document, asked)
@@ -188,7 +203,7 @@ async def _write(engine: Engine, graph: Graph, document: Mapping[str, Any]) -> M
     try:
         # What has to be counted takes the locks of its limits, first and in their order, and what belongs to a step
         # takes that of the step: it goes alone.
-        limited = "when_full" in document or "parent" in document
+        limited = bool({"when_full", "parent", "budgeted"} & document.keys())
         writing = call(engine.database.pool, "accept", document) if limited else engine.accepts.add(document)
         answer: Mapping[str, Any] = await writing
     except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):

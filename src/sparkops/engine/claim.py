@@ -56,6 +56,8 @@ class Claim:
     journal: Sequence[Mapping[str, Any]]
     labels: Sequence[str] = ()
     input_labels: Sequence[str] = ()
+    asked: bool = False
+    """It is asked, or was answered, whether the step may start."""
     policy_stamp: int = 0
     """How often the rules had changed when the step was claimed: older ones do not count for it."""
 
@@ -91,6 +93,7 @@ def read_claim(data: Mapping[str, Any]) -> Claim:
         journal=data["journal"],
         labels=data["labels"],
         input_labels=data["input_labels"] or (),
+        asked=data["asked"],
         policy_stamp=data["policy_stamp"],
     )
 

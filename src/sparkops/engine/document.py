@@ -96,11 +96,14 @@ async def run_document(
     limit_micros: int,
     actor: str,
     limited: bool = True,
+    budgeted: bool = True,
+    confirmed: bool = False,
     origin: Origin | None = None,
 ) -> dict[str, Any]:
     """Return what `engine.accept` takes: the run with all its steps. `run` holds the columns that the caller knows.
 
-    `limited`: some limit may keep it back, or the caller does not know; it is then counted.
+    `limited`: some limit may keep it back, or the caller does not know; it is then counted. `budgeted` says the same of
+    budgets that limit runs; `confirmed`: the caller knows that such a budget asks.
 
     Raises:
         Unavailable: a large value could not be read or written.
@@ -126,6 +129,7 @@ async def run_document(
         "deadline_seconds": _seconds(graph.definition.timeout),
         "actor": actor,
         **_admission(graph, limited=limited),
+        **({"budgeted": True, "confirmed": confirmed} if budgeted else {}),
         **await desk.decide(first_steps),
     }
 

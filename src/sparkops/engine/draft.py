@@ -38,7 +38,7 @@ SELECT r.id, r.project_id, r.workflow_id, r.workflow_version_id, r.status, r.inp
   JOIN memberships m ON m.project_id = r.project_id AND m.user_id = $2
   JOIN workflow_versions v ON v.id = r.workflow_version_id
   JOIN workflows w ON w.id = r.workflow_id
-  LEFT JOIN budgets b ON b.scope = 'run' AND b.scope_id = r.id
+  LEFT JOIN budgets b ON b.definition_id IS NULL AND b.scope_id = r.id
   LEFT JOIN runs k ON k.project_id = r.project_id AND k.idem_key = $3
  WHERE r.id = $1
 """
@@ -72,7 +72,7 @@ class Rerun:
     `start`: the step of a fork, by its id in the definition. `version` None: that of the source. `same_input`: the
     source's input; otherwise `input`. `keep_calls`: what a retry does again is answered from the calls that are on
     record as done. `repeat_doubtful`: also calls are made again of which nobody knows whether they happened, and which
-    must not happen twice. `budget_micros` None: what the source was allowed.
+    must not happen twice. `budget_micros` None: what the source was allowed. `confirm_budget`: as for any run.
     """
 
     kind: SourceKind
@@ -83,6 +83,7 @@ class Rerun:
     keep_calls: bool = True
     repeat_doubtful: bool = False
     budget_micros: int | None = None
+    confirm_budget: bool = False
     idem_key: str | None = None
 
 

@@ -9,7 +9,8 @@ from sparkops.engine.context import Engine, call
 
 
 class PolicyChanged(Exception):
-    """The project's rules are at another version now: judge again under it."""
+    """The project's rules are at another version now, or, at the same one, what counts for them is another: judge
+    again."""
 
     def __init__(self, version: int) -> None:
         super().__init__(f"the policy is at version {version}")
@@ -28,12 +29,19 @@ class Edited(Exception):
 
 
 async def prepare(
-    engine: Engine, lease: Lease, calls: Sequence[Mapping[str, Any]], *, policy_version: int, again: bool = False
+    engine: Engine,
+    lease: Lease,
+    calls: Sequence[Mapping[str, Any]],
+    *,
+    policy_version: int,
+    again: bool = False,
+    sent_before: int | None = None,
 ) -> list[Mapping[str, Any]]:
     """Write down the calls of one turn and return a verdict for each, in order.
 
     After it returns, and only then, the calls with the verdict `send` may leave the process. `again`: this attempt has
-    asked before and got no answer, so that it has sent nothing of what it may have prepared.
+    asked before and got no answer, so that it has sent nothing of what it may have prepared. `sent_before`: how much
+    the run had sent when the calls were judged; None: that did not count.
 
     Raises:
         PolicyChanged, Edited: nothing was written.
@@ -43,7 +51,13 @@ async def prepare(
     answer = await call(
         engine.database.pool,
         "prepare",
-        {**lease.to_json(), "policy_version": policy_version, "again": again, "calls": list(calls)},
+        {
+            **lease.to_json(),
+            "policy_version": policy_version,
+            "again": again,
+            "calls": list(calls),
+            "sent_before": sent_before,
+        },
     )
     if "policy_version" in answer:
         raise PolicyChanged(answer["policy_version"])

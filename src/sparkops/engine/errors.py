@@ -2,7 +2,8 @@
 
 import asyncpg
 
-from sparkops.core.errors import Conflict, SparkOpsError
+from sparkops.core.errors import Conflict, Forbidden, SparkOpsError
+from sparkops.core.json import loads
 
 
 class Fenced(Conflict):
@@ -41,12 +42,20 @@ class Halted(SparkOpsError):
     code, title = "halted", "A stop is in force"
 
 
+class OverBudget(Forbidden):
+    """A budget limits how many runs there are, or what they may be expected to cost. `action` says what would help:
+    `require_approval`: ask again with `confirm_budget`; `deny` and `pause`: only a raised limit or the next period."""
+
+    code, title = "budget-exceeded", "A budget has no room for this run"
+
+
 _BY_SQLSTATE: dict[str, type[SparkOpsError]] = {
     "SF001": Fenced,
     "SF003": NonDeterministic,
     "SF005": WrongEpoch,
     "SF006": CancelRequested,
     "SF007": Halted,
+    "SF008": OverBudget,
 }
 
 
@@ -61,4 +70,5 @@ class Refusals:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, asyncpg.PostgresError) and (refusal := _BY_SQLSTATE.get(error.sqlstate or "")):
-            raise refusal(str(error), where=self._function) from None
+            told = loads(error.detail) if refusal is OverBudget and error.detail else {"where": self._function}
+            raise refusal(error.message or str(error), **told) from None

@@ -31,6 +31,9 @@ READ: Final = frozenset(
     }
 )
 """The facts that have to be read before a decision; all others are at hand."""
+SENT: Final = "run.calls"
+COUNTED: Final = frozenset({SENT, "history.tools"})
+"""Facts that hold only as long as the run sends nothing more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,26 +102,52 @@ INVARIANTS: Sequence[Invariant] = (
     ),
     Invariant(
         "budget-kept",
-        "What is spent and held fits the limit, but for what was charged above its bound.",
+        "What is spent and held fits the limit, but for what was charged above its bound, or let in by a person.",
         """
-        SELECT b.id AS subject, b.limit_micros, b.spent_micros, b.reserved_micros FROM budgets b
-          LEFT JOIN (SELECT u.id, sum(greatest(v.actual_micros - v.amount_micros, 0)) AS above
+        SELECT b.id AS subject, b.limit_micros, b.top_micros, b.spent_micros, b.reserved_micros, b.limit_tokens,
+               b.spent_tokens, b.reserved_tokens, b.limit_calls, b.calls, b.limit_runs, b.runs FROM budgets b
+          LEFT JOIN (SELECT u.id,
+                            sum(CASE WHEN v.consented THEN greatest(v.actual_micros, v.amount_micros)
+                                     ELSE greatest(v.actual_micros - v.amount_micros, 0) END) AS above,
+                            sum(CASE WHEN v.consented THEN greatest(v.actual_tokens, v.amount_tokens)
+                                     ELSE greatest(v.actual_tokens - v.amount_tokens, 0) END) AS above_tokens,
+                            count(*) FILTER (WHERE v.consented OR v.amount_micros = 0 AND v.actual_micros > 0)
+                              AS above_calls
                        FROM reservations v CROSS JOIN LATERAL unnest(v.budget_ids) AS u (id) GROUP BY u.id) v
             ON v.id = b.id
-         WHERE b.spent_micros + b.reserved_micros > b.limit_micros + coalesce(v.above, 0)
+         WHERE b.spent_micros + b.reserved_micros > coalesce(b.top_micros, b.limit_micros) + coalesce(v.above, 0)
+            OR b.spent_tokens + b.reserved_tokens > b.top_tokens + coalesce(v.above_tokens, 0)
+            OR b.calls > b.top_calls + coalesce(v.above_calls, 0)
         """,
     ),
     Invariant(
         "budget-sums",
-        "What a budget says is held and spent is the sum of its holds and of its ledger.",
+        "What a budget says is held and spent is the sum of its holds and of its ledger: money, tokens, calls, runs.",
         """
-        SELECT b.id AS subject, b.reserved_micros, b.spent_micros FROM budgets b
-          LEFT JOIN (SELECT u.id, sum(v.amount_micros) AS held
-                       FROM reservations v CROSS JOIN LATERAL unnest(v.budget_ids) AS u (id)
-                      WHERE v.status = 'held' GROUP BY u.id) v ON v.id = b.id
-          LEFT JOIN (SELECT l.budget_id, sum(l.amount_micros) AS spent FROM ledger_entries l GROUP BY l.budget_id) l
+        SELECT b.id AS subject, b.reserved_micros, b.spent_micros, b.reserved_tokens, b.spent_tokens, b.calls, b.runs
+          FROM budgets b
+          LEFT JOIN (SELECT u.id, count(*) AS calls,
+                            sum(v.amount_micros) FILTER (WHERE v.status = 'held') AS held,
+                            sum(v.amount_tokens) FILTER (WHERE v.status = 'held') AS held_tokens
+                       FROM reservations v CROSS JOIN LATERAL unnest(v.budget_ids) AS u (id) GROUP BY u.id) v
+            ON v.id = b.id
+          LEFT JOIN (SELECT l.budget_id, sum(l.amount_micros) AS spent, sum(l.tokens) AS tokens,
+                            count(*) FILTER (WHERE l.kind = 'run') AS runs
+                       FROM ledger_entries l GROUP BY l.budget_id) l
             ON l.budget_id = b.id
          WHERE b.reserved_micros <> coalesce(v.held, 0) OR b.spent_micros <> coalesce(l.spent, 0)
+            OR b.reserved_tokens <> coalesce(v.held_tokens, 0) OR b.spent_tokens <> coalesce(l.tokens, 0)
+            OR b.calls <> coalesce(v.calls, 0) OR b.runs <> coalesce(l.runs, 0)
+        """,
+    ),
+    Invariant(
+        "budget-whole",
+        "Every hold counts against the run's own budget, and against no window of another project.",
+        """
+        SELECT v.call_id AS subject, v.send_no, v.budget_ids FROM reservations v
+         WHERE NOT EXISTS (SELECT 1 FROM budgets b WHERE b.definition_id IS NULL AND b.scope_id = v.run_id
+                              AND b.id = ANY (v.budget_ids))
+            OR EXISTS (SELECT 1 FROM budgets b WHERE b.id = ANY (v.budget_ids) AND b.project_id <> v.project_id)
         """,
     ),
     Invariant(
@@ -130,7 +156,8 @@ INVARIANTS: Sequence[Invariant] = (
         """
         SELECT c.id AS subject, c.status, c.cost_micros FROM calls c
          WHERE c.cost_micros <> (SELECT coalesce(sum(l.amount_micros), 0) FROM ledger_entries l
-                                   JOIN budgets b ON b.id = l.budget_id AND b.scope_id = c.run_id
+                                   JOIN budgets b ON b.id = l.budget_id AND b.definition_id IS NULL
+                                                 AND b.scope_id = c.run_id
                                   WHERE l.run_id = c.run_id AND l.call_id = c.id)
             OR c.status <> 'prepared' AND EXISTS (SELECT 1 FROM reservations v
                                                    WHERE v.call_id = c.id AND v.status = 'held')
@@ -233,6 +260,13 @@ INVARIANTS: Sequence[Invariant] = (
           SELECT max(finished_at) AS last FROM frames WHERE parent_id = s.id) f
          WHERE s.status = 'waiting' AND s.waiting_for ->> 'kind' = 'frames' AND engine.frames_ended(s.id)
            AND coalesce(f.last, '-infinity') < clock_timestamp() - interval '10 seconds'
+        UNION ALL
+        SELECT s.id, s.waiting_for, b.last FROM steps s CROSS JOIN LATERAL (
+          SELECT max(greatest(b.changed_at, d.updated_at)) AS last FROM budgets b
+            JOIN budget_definitions d ON d.id = b.definition_id
+           WHERE b.id IN (SELECT i::uuid FROM jsonb_array_elements_text(s.waiting_for -> 'budgets') i)) b
+         WHERE s.status = 'waiting' AND s.waiting_for ->> 'kind' = 'budget' AND NOT engine.budget_blocks(s.waiting_for)
+           AND greatest(b.last, s.wake_at, s.not_before) < clock_timestamp() - interval '10 seconds'
         """,
     ),
     Invariant(

@@ -81,6 +81,7 @@ async def start_rerun(engine: Engine, principal: Principal, run_id: UUID, reques
         },
         limit_micros=limit_of(engine, draft.graph, asked),
         actor=f"user:{principal.user_id}",
+        confirmed=request.confirm_budget,
         origin=await _origin(engine, draft, request),
     )
     new = NewRun(draft.graph.definition.name, inputs.values, int(source["stamp"]))

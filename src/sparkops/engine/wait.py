@@ -35,6 +35,15 @@ async def wait_for_approvals(engine: Engine, claim: Claim, approvals: Sequence[U
     await _wait(engine, claim, {"kind": "approval", "approvals": [str(approval) for approval in approvals]})
 
 
+async def wait_for_budget(engine: Engine, claim: Claim, budget: Mapping[str, Any]) -> Wait:
+    """Park the step until a budget has room for it, as its PREPARE said; room that is there already makes it ready.
+
+    Raises:
+        Fenced: another attempt has the step.
+    """
+    return await _wait(engine, claim, budget)
+
+
 async def wait_until(engine: Engine, claim: Claim, moment: datetime) -> Wait:
     """Park the step until a moment; one that has come lets the attempt go on.
 

@@ -16,7 +16,7 @@ WAKE_BATCH = 50
 """Runs that one transaction of waking may hold."""
 DUE_BATCH = 200
 
-Kind = Literal["run", "event", "frames"]
+Kind = Literal["run", "event", "frames", "budget"]
 
 _UNWOKEN = "SELECT step_id, kind FROM engine.unwoken($1)"
 
@@ -60,7 +60,7 @@ async def wake_due(engine: Engine) -> int:
 async def wake_forgotten(engine: Engine) -> int:
     """Make steps ready whose awaited thing came, but whose waker died. Returns how many."""
     rows = await engine.database.pool.fetch(_UNWOKEN, WAKE_BATCH)
-    kinds: tuple[Kind, ...] = ("run", "frames")
+    kinds: tuple[Kind, ...] = ("run", "frames", "budget")
     return sum(
         [await wake_steps(engine, [row["step_id"] for row in rows if row["kind"] == kind], kind) for kind in kinds]
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sparkops.core.json import Json
+from sparkops.core.money import Micros
 from sparkops.core.schemas import schema_errors
 from sparkops.core.storable import storable
 from sparkops.domains.agents.definition import AgentDefinition
@@ -81,14 +82,14 @@ def tool_effect(
 
     async def send(dispatch: Dispatch) -> Receipt:
         result = await tool.run(arguments, context_for(dispatch))
-        return Receipt(storable(result.output), result.cost_micros, labels=result.labels)
+        return Receipt(storable(result.output), Micros(result.cost_micros + tool.price_micros), labels=result.labels)
 
     return Effect(
         kind=CallKind.TOOL,
         name=tool.name,
         request={"tool": tool.name, "arguments": dict(arguments)},
         effect_class=tool.effect_class,
-        bound_micros=tool.bound_micros,
+        bound_micros=Micros(tool.bound_micros + tool.price_micros),
         tool_hash=tool.hash,
         send=send,
         facts={

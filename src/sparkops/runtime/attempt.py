@@ -2,10 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from random import SystemRandom
 from typing import Any, Final
-from uuid import UUID
 
 import asyncpg
 import structlog
@@ -26,7 +25,7 @@ from sparkops.engine.graph import Graph, Node
 from sparkops.engine.params import Context, FrameView, StepView
 from sparkops.engine.put_back import Why, put_back
 from sparkops.engine.retry import next_attempt
-from sparkops.engine.wait import wait_for_approvals
+from sparkops.engine.wait import wait_for_approvals, wait_for_budget
 from sparkops.runtime.effects import CallFailed, StepFailed
 from sparkops.runtime.gate import Parked, RecordedGate
 from sparkops.runtime.labels import labels_of
@@ -83,7 +82,7 @@ async def execute(runtime: Runtime, claim: Claim, trust: Trust) -> Ended | Waiti
     except LetGo as waits:
         return waits.waiting
     except Parked as parked:
-        return await _park(runtime, gate, parked.approvals)
+        return await _park(runtime, gate, parked)
     except TimeoutError:
         if not limit.expired():
             raise  # the database's, not the step's
@@ -177,10 +176,17 @@ async def _perform(attempt: Attempt) -> Json:
     return await kind(attempt)
 
 
-async def _park(runtime: Runtime, gate: RecordedGate, approvals: Sequence[UUID]) -> Waiting:
-    """Let the step wait for a person; where no question is asked it is uncertain already."""
-    if approvals:
-        await gate.trust.insist(lambda _: wait_for_approvals(runtime.engine, gate.claim, approvals))
+async def _park(runtime: Runtime, gate: RecordedGate, parked: Parked) -> Waiting:
+    """Let the step wait for a person or a budget; where it waits for neither it is uncertain already.
+
+    Where it waits for both the person comes first: the next attempt meets the budget again.
+    """
+    budget = parked.budget
+    if parked.approvals:
+        await gate.trust.insist(lambda _: wait_for_approvals(runtime.engine, gate.claim, parked.approvals))
+    elif budget is not None:
+        waited = await gate.trust.insist(lambda _: wait_for_budget(runtime.engine, gate.claim, budget))
+        return Waiting(waited.due_in if waited.status == "waiting" else None)
     else:
         await advance_run(runtime.engine, gate.claim.run_id)
     return Waiting()

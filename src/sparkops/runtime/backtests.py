@@ -58,6 +58,30 @@ class _State:
         return Progress(total, self.judged, self.listed, self.counts, self.lacking, days, self.after_id)
 
 
+def facts_then(row: Mapping[str, Any], project: str, zone: ZoneInfo | None) -> dict[str, Json]:
+    """Return the facts that a decision's row tells; `zone` None: without those of the time."""
+    facts: dict[str, Json] = {} if zone is None else time_facts(row["at"], zone)
+    facts |= {"project": project, **row["facts"]}
+    subject = Subject(row["subject"])
+    if subject in _NAMED and row["name"] is not None:
+        facts[_NAMED[subject]] = row["name"]
+    return facts
+
+
+def elsewhere(row: Mapping[str, Any]) -> dict[str, Json]:
+    """Return the arguments of a `request`, an `input` or an `output`, unless object storage holds a part of them."""
+    facts: dict[str, Json] = {}
+    request = row.get("request")
+    if isinstance(request, dict) and not references(request):
+        arguments = request.get("arguments")
+        if isinstance(arguments, dict):
+            facts["args"] = arguments
+    for fact in ("input", "output"):
+        if row.get(fact) is not None and not references(row[fact]):
+            facts[fact] = row[fact]
+    return facts
+
+
 class _Judge:
     """The policies of one backtest, compiled, and what else its decisions are read with."""
 
@@ -72,24 +96,8 @@ class _Judge:
     def recorded(self, row: Mapping[str, Any]) -> Recorded:
         """Return a decision with all facts that are still known of it."""
         subject = Subject(row["subject"])
-        facts: dict[str, Json] = {"project": self._project, **row["facts"]}
-        if subject in _NAMED and row["name"] is not None:
-            facts[_NAMED[subject]] = row["name"]
-        if self._asks_time:
-            facts = time_facts(row["at"], self._zone) | facts
-        self._add_elsewhere(row, facts)
+        facts = facts_then(row, self._project, self._zone if self._asks_time else None) | elsewhere(row)
         return Recorded(str(row["id"]), subject, facts, RuleEffect(row["outcome"]), row["rule"])
-
-    def _add_elsewhere(self, row: Mapping[str, Any], facts: dict[str, Json]) -> None:
-        """Add the arguments, the input or the output, unless object storage holds a part of them."""
-        request = row["request"]
-        if isinstance(request, dict) and not references(request):
-            arguments = request.get("arguments")
-            if isinstance(arguments, dict):
-                facts["args"] = arguments
-        for fact in ("input", "output"):
-            if row[fact] is not None and not references(row[fact]):
-                facts[fact] = row[fact]
 
     def date(self, moment: datetime) -> str:
         return moment.astimezone(self._zone).date().isoformat()

@@ -80,7 +80,8 @@ class Effect:
     """One model call or tool call that a step asks for.
 
     `request` is journaled, and its digest is what approvals and replays bind to: it must come from recorded things
-    alone, never from a clock or from chance. `bound_micros` is an upper bound of the cost, held before the send.
+    alone, never from a clock or from chance. `bound_micros` is an upper bound of the cost, `bound_tokens` of the tokens
+    read and written; both are held before the send.
     `facts` are what policies see besides the standard facts, `late_facts` those that cost something to know and are
     asked for only where a rule does. `labels` are those of whatever comes back, be it a failure. `send` may be called
     only after the call is PREPARED, or, where it is `local` and nothing leaves the process, after it was allowed; it
@@ -100,6 +101,7 @@ class Effect:
     """Returns the same effect with the request that an approver made of it; None: nobody may change it."""
     labels: frozenset[str] = frozenset()
     late_facts: Mapping[str, Callable[[], Json]] = field(default_factory=dict)
+    bound_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from sparkops.engine.claim import Claim
 from sparkops.engine.context import Engine
 from sparkops.engine.effects import Edited, PolicyChanged, prepare, record
 from sparkops.engine.errors import Fenced, NonDeterministic
-from sparkops.engine.facts import OfRun, read_facts
+from sparkops.engine.facts import COUNTED, SENT, OfRun, read_facts
 from sparkops.runtime.effects import (
     CallFailed,
     Dispatch,
@@ -47,14 +47,20 @@ RESPONSE_TOO_LARGE = "output-too-large"
 """The same words as for a step's output: mostly the one is the other."""
 POLICY_RETRIES = 5
 """Rules and requests that change faster than a call can be judged are a mistake; the step then fails and is retried."""
+COUNT_RETRIES = 500
+"""How often a call is judged again because other steps of the run have sent something: each time one of them has."""
 
 
 class Parked(Exception):
-    """The step cannot go on by itself: it waits for these approvals, or (none given) is uncertain."""
+    """The step cannot go on by itself: it waits for these approvals, or for this budget, or else is uncertain.
 
-    def __init__(self, approvals: Sequence[UUID] = ()) -> None:
+    `budget` is what `wait_for_budget` takes.
+    """
+
+    def __init__(self, approvals: Sequence[UUID] = (), budget: Mapping[str, Json] | None = None) -> None:
         super().__init__("the step is parked")
         self.approvals = tuple(approvals)
+        self.budget = budget
 
 
 class NotAhead(Exception):
@@ -114,7 +120,7 @@ class RecordedGate:
         """Take the effects of one turn through the gate; the outcomes come in the same order.
 
         Raises:
-            Parked: the step waits for a person; what was allowed has been done and recorded.
+            Parked: the step waits for a person or a budget; what was allowed has been done and recorded.
             Fenced, CancelRequested, Halted: this attempt must stop.
             NonDeterministic: an earlier attempt did something else at this place.
             CallFailed: a request is too large, or the rules keep changing; nothing was sent.
@@ -149,8 +155,9 @@ class RecordedGate:
             ]
         )
         waiting = [UUID(verdict["approval_id"]) for verdict in verdicts if verdict["verdict"] == "waiting"]
-        if waiting:
-            raise Parked(waiting)
+        budget = next((verdict["waits_for"] for verdict in verdicts if verdict["verdict"] == "budget"), None)
+        if waiting or budget:
+            raise Parked(waiting, budget)
         return [
             _edited(sent[seq], edits.get(seq)) if verdict["verdict"] == "send" else await self._outcome(verdict)
             for (seq, _), verdict in zip(numbered, verdicts, strict=True)
@@ -191,7 +198,7 @@ class RecordedGate:
             return None
         rules = await self.policies.get(self.claim.project_id, self.claim.policy_stamp)
         facts = self.known()
-        if rules.unread(effect, facts):
+        if rules.counts_calls or rules.unread(effect, facts):
             return None
         request = await self._stored_request(effect)
         proposal = self._proposal(seq, effect, request, rules.decide(effect, facts))
@@ -214,7 +221,8 @@ class RecordedGate:
         """
         requests = [await self._stored_request(effect) for _, effect in numbered]
         edits: dict[int, _Edit] = {}
-        for _ in range(POLICY_RETRIES):
+        changes = recounts = 0
+        while changes < POLICY_RETRIES and recounts < COUNT_RETRIES:
             rules = await self.policies.get(self.claim.project_id, self.claim.policy_stamp)
             turn = await self._turn(rules, numbered)
             calls = []
@@ -222,14 +230,17 @@ class RecordedGate:
                 edit = edits.get(seq)
                 judged = effect if edit is None else edit.effect
                 decision = rules.decide(judged, turn.facts(judged))
-                changed = {} if edit is None else {"bound_micros": judged.bound_micros, "edited_hash": edit.hash}
-                calls.append({**self._proposal(seq, effect, request, decision), **changed})
+                calls.append({**self._proposal(seq, effect, request, decision), **_changed(edit)})
                 turn.count(judged, decision["outcome"])
             try:
-                return await self._write_down(calls, rules.version), edits
-            except PolicyChanged:
-                self.policies.forget(self.claim.project_id)
+                return await self._write_down(calls, rules.version, turn.sent_before), edits
+            except PolicyChanged as changed:
+                recounts += changed.version == rules.version
+                changes += changed.version != rules.version
+                if changed.version != rules.version:
+                    self.policies.forget(self.claim.project_id)
             except Edited as found:
+                changes += 1
                 await self._take_over(found.edits, dict(numbered), edits)
         raise CallFailed("policy-unstable", "The policy of the project kept changing.", retryable=True)
 
@@ -254,15 +265,20 @@ class RecordedGate:
         wanted = frozenset[str]().union(*(rules.unread(effect, facts) for _, effect in numbered))
         if not wanted:
             return Turn(facts)
+        wanted |= {SENT} if wanted & COUNTED else frozenset()
         about = OfRun(self.claim.run_id, self.claim.lease.step_id, [seq for seq, _ in numbered])
         return Turn(facts, await read_facts(self.engine.database.pool, about, wanted))
 
-    async def _write_down(self, calls: Sequence[Mapping[str, Any]], policy_version: int) -> list[Mapping[str, Any]]:
+    async def _write_down(
+        self, calls: Sequence[Mapping[str, Any]], policy_version: int, sent_before: int | None
+    ) -> list[Mapping[str, Any]]:
         """Prepare the calls, also where the database goes away and comes back: nothing has been sent meanwhile."""
         lease = self.claim.lease
 
         async def act(again: bool) -> list[Mapping[str, Any]]:
-            return await prepare(self.engine, lease, calls, policy_version=policy_version, again=again)
+            return await prepare(
+                self.engine, lease, calls, policy_version=policy_version, again=again, sent_before=sent_before
+            )
 
         return await self.trust.insist(act)
 
@@ -290,6 +306,8 @@ class RecordedGate:
             "request_hash": request.hash,
             "effect_class": effect.effect_class,
             "bound_micros": effect.bound_micros,
+            "bound_tokens": effect.bound_tokens,
+            "agent": effect.facts.get("agent.name"),
             "approval_id": str(new_id()),
             "approval_seconds": APPROVAL_SECONDS,
             "agent_version_id": self.claim.pins.get("agents", {}).get(effect.facts.get("agent.name")),
@@ -356,6 +374,14 @@ class RecordedGate:
         except Exception as bug:  # nobody knows how far a bug came, so it counts as an answer that was lost
             log.exception("effect.bug", step_id=str(self.claim.lease.step_id), name=effect.name)
             raise OutcomeUnknown(f"{effect.name} broke down: {type(bug).__name__}") from bug
+
+
+def _changed(edit: _Edit | None) -> dict[str, Any]:
+    """Return what an edit changes of a proposal; the request and its digest stay those that the step asks for."""
+    if edit is None:
+        return {}
+    effect = edit.effect
+    return {"bound_micros": effect.bound_micros, "bound_tokens": effect.bound_tokens, "edited_hash": edit.hash}
 
 
 def _edited(outcome: Outcome, edit: _Edit | None) -> Outcome:

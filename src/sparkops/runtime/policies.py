@@ -21,6 +21,9 @@ from sparkops.runtime.effects import Effect
 
 _RULES = """
 SELECT engine.policy_stamp(p.id) AS version, p.default_effect,
+       EXISTS (SELECT 1 FROM budget_definitions d
+                WHERE (d.project_id = p.id OR d.project_id IS NULL) AND d.archived_at IS NULL
+                  AND d.limit_calls IS NOT NULL) AS counts_calls,
        (SELECT coalesce(jsonb_agg(jsonb_build_object('id', y.id, 'version', y.active_version, 'document', v.document)
                                   ORDER BY y.project_id IS NOT NULL, y.name), '[]')
           FROM policies y JOIN policy_versions v ON v.policy_id = y.id AND v.version = y.active_version
@@ -44,6 +47,8 @@ class Rules:
 
     version: int
     policies: PolicySet
+    counts_calls: bool = False
+    """A budget limits calls, so that each is written down before it is made, also if it costs nothing."""
 
     def on(self, subject: Subject) -> bool:
         """Say whether there is a rule on this subject."""
@@ -103,11 +108,13 @@ class PolicyCache:
         rules = self._rules.get(project_id)
         if rules is None or rules.version < stamp:
             row = await (on or self._pool).fetchrow(_RULES, project_id)
-            version, effect, listed = (
-                (row["version"], row["default_effect"], row["policies"]) if row else (0, RuleEffect.ALLOW, [])
+            version, effect, listed, counts = (
+                (row["version"], row["default_effect"], row["policies"], row["counts_calls"])
+                if row
+                else (0, RuleEffect.ALLOW, [], False)
             )
             sources = [await self._source(each) for each in listed]
-            rules = self._rules[project_id] = Rules(version, PolicySet(sources, RuleEffect(effect)))
+            rules = self._rules[project_id] = Rules(version, PolicySet(sources, RuleEffect(effect)), counts)
         return rules
 
     async def _source(self, stored: Mapping[str, Any]) -> Source:

@@ -8,9 +8,8 @@ from sparkops.core.json import Json
 from sparkops.domains.effects.state import CallKind
 from sparkops.domains.policies.format import RuleEffect
 from sparkops.domains.policies.history import LABELS, TOOLS
+from sparkops.engine.facts import SENT
 from sparkops.runtime.effects import Effect
-
-_CALLS: Final = "run.calls"
 
 
 class Turn:
@@ -18,15 +17,18 @@ class Turn:
 
     def __init__(self, known: Mapping[str, Json], read: Mapping[str, Json] | None = None) -> None:
         self._known = with_read(known, read or {})
+        sent = self._known.get(SENT)
+        self.sent_before = sent if isinstance(sent, int) else None
+        """How much the run had sent, if that was read because it counts."""
         self._allowed = 0
         self._tools: Counter[str] = Counter()
 
     def facts(self, effect: Effect) -> dict[str, Json]:
         """Return what is known when this effect, the next of the turn, is judged."""
         facts = dict(self._known)
-        calls, tools = facts.get(_CALLS), facts.get(TOOLS)
+        calls, tools = facts.get(SENT), facts.get(TOOLS)
         if isinstance(calls, int):
-            facts[_CALLS] = calls + self._allowed
+            facts[SENT] = calls + self._allowed
         if isinstance(tools, dict):
             facts[TOOLS] = used = self._used(tools)
             facts["tool.calls"] = used.get(effect.name, _UNUSED)["count"]

@@ -27,7 +27,7 @@ from sparkops.messenger.bell import RedisBell
 from sparkops.runtime.attempt import Runtime
 from sparkops.runtime.llm.registry import Models
 from sparkops.runtime.policies import PolicyCache
-from sparkops.runtime.tools.registry import builtin_tools
+from sparkops.runtime.tools.registry import builtin_tools, priced
 from sparkops.worker.backtests import Backtests
 from sparkops.worker.event_log import event_log
 from sparkops.worker.isolation import Isolation
@@ -58,6 +58,7 @@ async def open_runtime(
     connections = BlockingConnectionPool.from_url(settings.broker_url, max_connections=8, timeout=2)
     redis = Redis(connection_pool=connections)
     url, role = settings.app_login
+    tools = priced(builtin_tools(), settings.tool_prices)
     async with open_database(url, role=role, name=name) as database, Models(settings) as models:
         bell = RedisBell(app, redis, on_work=on_work)
         blobs = open_blobs(settings)
@@ -67,7 +68,7 @@ async def open_runtime(
             database, bell, settings.lease, settings.run_budget_micros, payloads=payloads, policies=policies
         )
         try:
-            yield Runtime(engine, settings, blobs, models, builtin_tools(), policies, bell)
+            yield Runtime(engine, settings, blobs, models, tools, policies, bell)
         finally:
             await bell.close()
             await redis.aclose()

@@ -5,7 +5,10 @@ from typing import Any
 from uuid import UUID
 
 from sparkops.core.ids import new_id
+from sparkops.domains.budgets.definition import NewBudget, Period, Terms
+from sparkops.domains.budgets.definition import Scope as BudgetScope
 from sparkops.domains.runs.state import SourceKind
+from sparkops.engine.budgets import change_budget, define_budget
 from sparkops.engine.claim import claim_isolated
 from sparkops.engine.context import Engine, Worker, call
 from sparkops.engine.draft import Rerun
@@ -125,6 +128,22 @@ async def _is_stopped(case: Case, said: Any) -> str | None:
     return None if status == "cancelled" else f"a run that was stopped is {status}"
 
 
+async def _budgeted(case: Case) -> None:
+    """A budget of the project against which the calls of the run are held."""
+    stated = NewBudget(name=f"b {case.run_id}", scope=BudgetScope.PROJECT, period=Period.DAY, limit_micros=1_000_000)
+    await define_budget(case.world.engine, case.world.ada, case.world.project_id, stated)
+
+
+async def _change_budget(engine: Engine, case: Case) -> None:
+    budget_id = await case.value("SELECT id FROM budget_definitions WHERE name = $1", f"b {case.run_id}")
+    await change_budget(engine, case.world.ada, budget_id, Terms(name=f"b {case.run_id}", limit_micros=2_000_000))
+
+
+async def _is_changed(case: Case, said: None) -> str | None:
+    limit = await case.value("SELECT limit_micros FROM budget_definitions WHERE name = $1", f"b {case.run_id}")
+    return None if limit == 2_000_000 else f"the limit is {limit}"
+
+
 CONTROL: Sequence[Transaction] = (
     Transaction("PAUSE", _pause, repeats=True),
     Transaction("RESUME", _resume, repeats=True, ready=_paused, late=True),
@@ -135,5 +154,6 @@ CONTROL: Sequence[Transaction] = (
     Transaction("FORK", _fork, repeats=True, kept=_is_that_fork),
     Transaction("DEADLINE", _expire, repeats=True, ready=_too_late),
     Transaction("ALONE", _claim_alone, repeats=True, ready=_alone),
+    Transaction("BUDGET", _change_budget, repeats=True, ready=_budgeted, kept=_is_changed),
     Transaction("OVERDUE", _displace, repeats=True, kept=_is_stopped),
 )

@@ -129,12 +129,12 @@ async def _ask(engine: Engine, case: Case) -> Any:
 
 
 async def _judge(engine: Engine, case: Case) -> Any:
-    """A rule asks for consent before the step starts that has just been claimed."""
-    asked = {"start": "new"}
+    """A rule asks for consent before a step starts that has just been claimed; later there is no such rule any more."""
+    asked = {"start": "nap", "type": "wait"}
     decision = {"subject": "step.start", "outcome": "require_approval", "rule": "look", "facts": {}}
     question = {"request": asked, "request_hash": digest(asked), "title": "may I", "approval_seconds": 3600}
     judged = {**decision, **question, "approval_id": str(new_id()), "policy_version": 1}
-    return await judge_step(engine, case.claims["new"].lease, judged)
+    return await judge_step(engine, case.claims["nap"].lease, judged)
 
 
 async def _wait(engine: Engine, case: Case) -> Any:

@@ -42,6 +42,7 @@ const WAIT_FACE: Readonly<Record<string, Face>> = {
   timer: { label: 'Waits for its time', tone: 'queued' },
   event: { label: 'Waits for an event', tone: 'queued' },
   run: { label: 'Sub-workflow runs', tone: 'running' },
+  budget: { label: 'Waits for a budget', tone: 'queued' },
   frames: { label: 'Under way', tone: 'running' },
 }
 

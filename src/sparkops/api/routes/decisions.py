@@ -2,13 +2,14 @@
 
 from typing import Annotated
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.api import policy_views
-from sparkops.api.deps import AuditDep, PageDep, PrincipalDep, QueriedProject, SessionDep
+from sparkops.api.deps import AuditDep, DoorDep, PageDep, PrincipalDep, QueriedProject, SessionDep
 from sparkops.api.responses import problems
 from sparkops.api.views import policies as views
 from sparkops.core.errors import NotFound
@@ -22,7 +23,10 @@ from sparkops.domains.policies.format import RuleEffect, Severity
 from sparkops.domains.policies.models import PolicyDecision
 from sparkops.domains.policies.state import ViolationStatus
 from sparkops.domains.policies.violations import answer_violation as answer
-from sparkops.domains.runs.queries import runs_by_id
+from sparkops.domains.projects.queries import judging
+from sparkops.domains.runs.queries import run_values
+from sparkops.runtime.backtests import elsewhere, facts_then
+from sparkops.runtime.policies import PolicyCache
 
 router = APIRouter(prefix="/decisions", tags=["policies"])
 violations = APIRouter(prefix="/violations", tags=["policies"])
@@ -76,18 +80,35 @@ async def get_decision(decision_id: UUID, principal: PrincipalDep, session: Sess
     found = await queries.recorded_decision(session, principal, decision_id=decision_id)
     if found is None:
         raise NotFound("There is no such decision here.")
-    return await policy_views.decision_detail(session, found, await _elsewhere(session, principal, found))
+    facts = elsewhere(await _subject_of(session, principal, found))
+    return await policy_views.decision_detail(session, found, facts)
 
 
-async def _elsewhere(session: AsyncSession, principal: Principal, row: PolicyDecision) -> dict[str, Json]:
-    """Return the facts that are kept with what a decision is about: as they are stored, a large part by reference."""
+@router.get("/{decision_id}/today", responses=problems(404))
+async def judge_decision_today(
+    decision_id: UUID, principal: PrincipalDep, session: SessionDep, door: DoorDep
+) -> views.DecisionToday:
+    """Say what the rules of today say to the facts of a decision of the past. Nothing else happens by it."""
+    found = await queries.recorded_decision(session, principal, decision_id=decision_id)
+    if found is None:
+        raise NotFound("There is no such decision here.")
+    project = await judging(session, project_id=found.project_id)
+    row = {"subject": found.subject, "name": found.name, "at": found.at, "facts": found.facts}
+    facts = facts_then(row, project.slug, ZoneInfo(project.time_zone))
+    facts |= elsewhere(await _subject_of(session, principal, found))
+    rules = await PolicyCache(door.database).get(found.project_id)
+    decision = rules.policies.decide(Subject(found.subject), facts)
+    return await policy_views.decision_today(session, found, decision)
+
+
+async def _subject_of(session: AsyncSession, principal: Principal, row: PolicyDecision) -> dict[str, Json]:
+    """Return what a decision is about, as it is stored: the request of a call, the input or the output of a run."""
     if row.subject == Subject.TOOL_CALL:
         made = await call(session, principal, run_id=row.run_id, call_id=row.subject_id)
-        arguments = made.request.get("arguments") if made is not None and isinstance(made.request, dict) else None
-        return {} if arguments is None else {"args": arguments}
+        return {} if made is None else {"request": made.request}
     if row.subject not in (Subject.RUN_CREATE, Subject.OUTPUT):
         return {}
-    run = (await runs_by_id(session, principal, run_ids={row.run_id})).get(row.run_id)
+    run = await run_values(session, principal, run_id=row.run_id)
     if run is None:
         return {}
     return {"input": run.input} if row.subject == Subject.RUN_CREATE else {"output": run.output}

@@ -97,6 +97,7 @@ async def retry_run(
         keep_calls=body.keep_calls,
         repeat_doubtful=body.repeat_doubtful,
         budget_micros=body.budget_micros,
+        confirm_budget=body.confirm_budget,
         idem_key=idempotency_key,
     )
     return await _start(door, principal, run_id, request, response)
@@ -145,6 +146,7 @@ def _request(kind: SourceKind, body: views.Rerun, start: str | None, idem_key: s
         input=body.input,
         repeat_doubtful=body.repeat_doubtful,
         budget_micros=body.budget_micros,
+        confirm_budget=body.confirm_budget,
         idem_key=idem_key,
     )
 

@@ -275,6 +275,21 @@ class DecisionDetail(RecordedDecision):
     """The same as YAML."""
 
 
+class DecisionToday(View):
+    """What the rules of today say to the facts of a decision of the past.
+
+    `outcome` null: that depends on facts that were not recorded, which are `lacking`.
+    """
+
+    outcome: RuleEffect | None
+    policy: PolicyRef | None
+    rule: str | None
+    reason: str | None
+    lacking: list[str]
+    same: bool
+    """The outcome is that of then."""
+
+
 class Violation(View):
     """A rule was broken. `monitored`: it was not stopped, the rule is in mode monitor."""
 

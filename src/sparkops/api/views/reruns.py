@@ -98,6 +98,7 @@ class Retry(Body):
     keep_calls: bool = True
     repeat_doubtful: bool = False
     budget_micros: Budget | None = None
+    confirm_budget: bool = False
 
 
 class Rerun(Body):
@@ -110,6 +111,7 @@ class Rerun(Body):
     input: JsonValue = None
     repeat_doubtful: bool = False
     budget_micros: Budget | None = None
+    confirm_budget: bool = False
 
     model_config = Body.model_config | {"str_strip_whitespace": False}
 

@@ -136,6 +136,8 @@ class NewRun(Body):
     """None: as the workflow says."""
     labels: LabelList = ()
     """Of the input: `untrusted:mail` for what strangers wrote, `private:customer` for what concerns somebody."""
+    confirm_budget: bool = False
+    """It is wanted although a budget asks: after the problem `budget-exceeded` with the action `require_approval`."""
 
     model_config = Body.model_config | {"str_strip_whitespace": False}
 

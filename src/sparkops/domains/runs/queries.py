@@ -111,6 +111,12 @@ async def events(
     return (await session.scalars(statement.order_by(Event.seq).limit(limit))).all()
 
 
+async def run_values(session: AsyncSession, principal: Principal, *, run_id: UUID) -> Run | None:
+    """Return a run of the principal's with its input and output, as they are stored, or None."""
+    found = await session.scalar(select(Run).where(Run.id == run_id, visible_to(principal, Run.project_id)))
+    return found  # noqa: RET504 -- mypy reads a returned `scalar` as Any
+
+
 async def runs_by_id(session: AsyncSession, principal: Principal, *, run_ids: Collection[UUID]) -> Mapping[UUID, Run]:
     """Return the principal's runs by id, without input and output."""
     statement = select(Run).where(Run.id.in_(run_ids), visible_to(principal, Run.project_id)).options(*_NO_PAYLOAD)

@@ -8,6 +8,8 @@ DECLARE
   v_charged bigint;
   v_events jsonb := '[]';
 BEGIN
+  PERFORM engine.lock_budgets(ARRAY(
+    SELECT id FROM calls WHERE run_id = p_step.run_id AND step_id = p_step.id AND status = 'prepared'));
   FOR v_call IN SELECT * FROM calls WHERE run_id = p_step.run_id AND step_id = p_step.id
                    AND status IN ('prepared', 'waiting_approval')
                    AND (p_step.status <> 'uncertain' OR status = 'prepared' AND effect_class = 'unsafe')

@@ -2,19 +2,20 @@ CREATE OR REPLACE FUNCTION engine.accept(p jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- T_ACCEPT. The run, all its steps, its budget, its log and the audit line, in one transaction.
 -- p: {run: {…columns}, steps: [{…columns}], skipped: {key: reason}, budget_id, limit_micros, actor, when_full, calls,
--- about, parent, policy_version, decisions}. The first statuses of the steps were decided before; a step that is already final carries its output or error,
+-- about, parent, policy_version, decisions, budgeted, confirmed}. The first statuses of the steps were decided before; a step that is already final carries its output or error,
 -- or names the final step of the source run that it is a copy of (copied_from), whose output it takes.
 -- when_full: what is done where a limit leaves no room, missing where there is no limit and no pause.
 -- calls: [{id, copy_of, step_id}], final calls of the source run, copied as `attempt` 0: no attempt of this run made
 -- them, nothing was sent, used or charged; decision and approval stay those of the original. about: the audit line's
 -- detail. Both are absent for a run that is made from no other.
 -- policy_version, decisions: what the rules said about the run, [{request_hash, and what `decide` takes}]; absent where
--- none is on that. parent: {step_id, attempt, token} of the step whose sub-workflow this is; absent for a run of its own.
+-- none is on that. budgeted: budgets may limit how many runs there are; such a run comes alone. confirmed: as count_run
+-- takes it. parent: {step_id, attempt, token} of the step whose sub-workflow this is; absent for a run of its own.
 -- Returns {run_id, created, same, status, created_at, started_at, rings}: on a repeated idempotency key, or for a step that has
 -- its run, the run that exists, and whether the request was the same; or {retried, status}: another retry of the source is going on or has succeeded.
 -- {policy_version}: the rules have changed since, judge again. Without a run_id it was rejected, because its concurrency key has no room.
--- Raises SF001, SF006: the parent step is no longer held, or was asked to stop.
--- Lock order: admission, the parent step, everything new, counters.
+-- Raises SF001, SF006: the parent step is no longer held, or was asked to stop. SF008: a budget has no room for the run.
+-- Lock order: admission, the parent step, everything new, budgets, counters.
 DECLARE
   v_run runs := jsonb_populate_record(NULL::runs, p -> 'run');
   v_id uuid;
@@ -22,6 +23,7 @@ DECLARE
   v_events jsonb;
   v_parent steps;
   v_status text := 'running';
+  v_counted jsonb := '[]';
 BEGIN
   IF p ? 'parent' THEN
     SELECT s.id, s.run_id, r.lineage || r.id INTO v_run.parent_step_id, v_run.parent_run_id, v_run.lineage
@@ -127,6 +129,9 @@ BEGIN
   INSERT INTO run_counters (run_id, project_id) VALUES (v_id, v_run.project_id);
   INSERT INTO budgets (id, project_id, scope, scope_id, period, limit_micros)
   VALUES ((p ->> 'budget_id')::uuid, v_run.project_id, 'run', v_id, 'run', (p ->> 'limit_micros')::bigint);
+  IF p ? 'budgeted' AND v_run.parent_run_id IS NULL THEN
+    v_counted := engine.count_run(v_id, coalesce((p -> 'confirmed')::boolean, false));
+  END IF;
   PERFORM engine.write_audit(v_run.project_id, p ->> 'actor', 'run.' || coalesce(v_run.source_kind, 'create'),
                              'run:' || v_id, coalesce(p -> 'about', '{}'));
 
@@ -135,7 +140,7 @@ BEGIN
         'status', v_status, 'source_run_id', v_run.source_run_id, 'source_kind', v_run.source_kind))),
       jsonb_build_object('run_id', v_id, 'kind', CASE v_status WHEN 'running' THEN 'run.started' ELSE 'run.queued' END,
                          'data', jsonb_build_object('status', v_status)))
-    || coalesce(v_events, '[]');
+    || v_counted || coalesce(v_events, '[]');
   IF p ? 'finish' AND v_status = 'running' THEN
     v_events := v_events || (engine.apply(v_id, jsonb_build_array(p -> 'finish')) -> 'events');
   END IF;

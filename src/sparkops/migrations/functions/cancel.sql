@@ -32,6 +32,7 @@ BEGIN
       'run_id', p_run, 'kind', 'run.cancelling', 'data', jsonb_build_object('status', 'cancelling')));
   END IF;
 
+  PERFORM engine.lock_budgets(ARRAY(SELECT id FROM calls WHERE run_id = p_run AND status = 'prepared'));
   FOR v_step IN SELECT * FROM steps WHERE run_id = p_run
                    AND status IN ('pending', 'ready', 'running', 'waiting', 'uncertain')
                    AND (parent_id IS NULL OR status <> 'pending') ORDER BY id FOR UPDATE LOOP

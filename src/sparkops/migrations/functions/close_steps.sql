@@ -17,9 +17,13 @@ DECLARE
   v_closed jsonb;
   v_events jsonb;
 BEGIN
-  -- All steps before any budget, and the budgets in the order of their runs, as everybody takes them.
+  -- All steps before any budget, and the budgets in the order of their ids, as everybody takes them.
   PERFORM 1 FROM steps WHERE id IN (SELECT (i ->> 'step_id')::uuid FROM jsonb_array_elements(p_items) i)
     ORDER BY id FOR UPDATE;
+  PERFORM engine.lock_budgets(ARRAY(
+    SELECT k.id FROM jsonb_array_elements(p_items) i
+      JOIN steps s ON s.id = (i ->> 'step_id')::uuid
+      JOIN calls k ON k.run_id = s.run_id AND k.step_id = s.id AND k.status = 'prepared'));
   FOR v_item IN SELECT i FROM jsonb_array_elements(p_items) i
                  WHERE jsonb_array_length(coalesce(i -> 'results', '[]')) > 0
                  ORDER BY (i ->> 'run_id')::uuid, (i ->> 'step_id')::uuid LOOP

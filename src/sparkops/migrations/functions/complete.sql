@@ -71,6 +71,11 @@ BEGIN
   IF v_calls IS NOT NULL THEN
     v_recorded := engine.note_calls(v_calls);
   END IF;
+  IF EXISTS (SELECT 1 FROM unnest(p_more) AS m (more) WHERE more ? 'results') THEN
+    PERFORM engine.lock_budgets(ARRAY(
+      SELECT k.id FROM steps s JOIN calls k ON k.run_id = s.run_id AND k.step_id = s.id AND k.status = 'prepared'
+       WHERE s.id = ANY (p_steps)));
+  END IF;
   FOR v_end IN
     SELECT i.step_id, i.more -> 'results' AS results FROM unnest(p_steps, p_runs, p_more) AS i (step_id, run_id, more)
      WHERE i.more ? 'results' AND i.step_id = ANY (v_closed) ORDER BY i.run_id, i.step_id LOOP

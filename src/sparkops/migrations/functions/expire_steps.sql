@@ -6,6 +6,8 @@ LANGUAGE plpgsql AS $$
 -- Returns {runs: [those that must be advanced in a transaction of their own], rings}.
 DECLARE
   v_step steps;
+  v_ended steps[] := '{}';
+  v_calls jsonb := '[]';
   v_events jsonb := '[]';
   v_runs jsonb := '[]';
 BEGIN
@@ -22,10 +24,16 @@ BEGIN
        SET status = 'failed', error = engine.deadline_error(v_step), claim_token = NULL, lease_expires_at = NULL,
            waiting_for = NULL, wake_at = NULL, finished_at = clock_timestamp()
      WHERE id = v_step.id RETURNING * INTO v_step;
-    v_events := v_events || engine.abandon_calls(v_step) || jsonb_build_array(engine.step_event(
+    v_ended := v_ended || v_step;
+    v_events := v_events || jsonb_build_array(engine.step_event(
       v_step, 'step.failed', jsonb_build_object('error', v_step.error, 'finished_at', v_step.finished_at)));
     v_runs := v_runs || to_jsonb(v_step.run_id);
   END LOOP;
+  PERFORM engine.lock_budgets(ARRAY(
+    SELECT k.id FROM unnest(v_ended) s JOIN calls k ON k.run_id = s.run_id AND k.step_id = s.id AND k.status = 'prepared'));
+  FOREACH v_step IN ARRAY v_ended LOOP
+    v_calls := v_calls || engine.abandon_calls(v_step);
+  END LOOP;
   INSERT INTO unadvanced (run_id) SELECT DISTINCT r::uuid FROM jsonb_array_elements_text(v_runs) r;
-  RETURN jsonb_build_object('runs', v_runs, 'rings', engine.emit(v_events));
+  RETURN jsonb_build_object('runs', v_runs, 'rings', engine.emit(v_calls || v_events));
 END $$;

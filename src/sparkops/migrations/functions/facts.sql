@@ -50,7 +50,7 @@ BEGIN
       SELECT jsonb_build_object(
                'run.cost_micros', coalesce(sum(spent_micros) FILTER (WHERE scope_id = v_run), 0),
                'tree.cost_micros', coalesce(sum(spent_micros) FILTER (WHERE scope_id = v_root), 0))
-        FROM budgets WHERE scope = 'run' AND scope_id IN (v_run, v_root));
+        FROM budgets WHERE definition_id IS NULL AND scope_id IN (v_run, v_root));
   END IF;
   IF v_wanted && '{run.tokens,run.calls}' THEN
     v_facts := v_facts || (

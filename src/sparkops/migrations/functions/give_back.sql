@@ -77,6 +77,7 @@ BEGIN
      WHERE id = v_step.id RETURNING * INTO v_after;
 
     IF v_status <> 'ready' THEN
+      PERFORM engine.lock_budgets(ARRAY(SELECT id FROM calls WHERE run_id = p_run AND status = 'prepared'));
       v_events := v_events || engine.abandon_calls(v_after);
     END IF;
     v_events := v_events || jsonb_build_array(engine.step_event(

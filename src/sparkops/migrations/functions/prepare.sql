@@ -3,10 +3,12 @@ LANGUAGE plpgsql AS $$
 -- T_PREPARE. Writes down what a step is about to do and under which decision; only what comes back with the verdict
 -- `send` may leave the process, and only after this has been committed.
 -- p: {step_id, attempt, token, policy_version, again: this attempt got no answer before, calls: [{id, seq, kind, name, tool_hash, request_hash, request,
---     effect_class, bound_micros, approval_id, approval_seconds, title, demands, agent_version_id, edited_hash: of the
---     request that was judged, where an approver has changed it, and what `decide` takes}]}.
--- Returns {verdicts, rings}; or {policy_version} when the rules have changed, or {edits: [{seq, request, request_hash}]}
--- when approvers have made other requests of these calls (null: none any more): judge again, then prepare again.
+--     effect_class, bound_micros, bound_tokens, agent, approval_id, approval_seconds, title, demands, agent_version_id,
+--     edited_hash: of the request that was judged, where an approver has changed it, and what `decide` takes}],
+--     sent_before: what the run had sent beside these calls, if they were judged by that}.
+-- Returns {verdicts, rings}; or {policy_version} when the rules have changed, or what was sent, where that counts, or
+-- {edits: [{seq, request, request_hash}]} when approvers have made other requests of these calls (null: none any more):
+-- judge again, then prepare again.
 -- Raises SF001 (not held any more), SF003 (not what was recorded), SF006 (the run was asked to stop), SF007 (a stop is
 -- in force).
 DECLARE
@@ -15,6 +17,8 @@ DECLARE
   v_asked jsonb;
   v_known calls;
   v_met boolean;
+  v_open uuid[];
+  v_budgets uuid[];
   v_one jsonb;
   v_edits jsonb;
   v_verdicts jsonb := '[]';
@@ -40,7 +44,25 @@ BEGIN
       RETURN jsonb_build_object('edits', v_edits);
     END IF;
   END IF;
+  IF p -> 'sent_before' <> 'null' THEN
+    -- Steps that are judged by what the run has sent go one by one. The statement after this one reads a new snapshot.
+    PERFORM pg_advisory_xact_lock(hashtextextended('sent/' || v_step.run_id, 0));
+    IF (p ->> 'sent_before')::bigint <> (
+         SELECT count(*) FROM calls c WHERE c.run_id = v_step.run_id AND c.sends > 0 AND NOT (
+           c.step_id = v_step.id AND c.seq IN (SELECT (a ->> 'seq')::bigint FROM jsonb_array_elements(p -> 'calls') a)))
+    THEN
+      RETURN jsonb_build_object('policy_version', v_policy);
+    END IF;
+  END IF;
 
+  IF v_step.attempt > 1 OR (p -> 'again')::boolean THEN
+    -- What earlier attempts hold is locked together with what is to be held now: budgets are shared, and so is their order.
+    v_open := ARRAY(SELECT id FROM calls WHERE run_id = v_step.run_id AND step_id = v_step.id AND status = 'prepared');
+    IF v_open <> '{}' THEN
+      v_budgets := engine.budgets_of(v_step.run_id, p -> 'calls' -> 0 ->> 'agent');
+      PERFORM engine.lock_budgets(v_open, v_budgets);
+    END IF;
+  END IF;
   FOR v_asked IN SELECT * FROM jsonb_array_elements(p -> 'calls') LOOP
     SELECT * INTO v_known FROM calls
       WHERE run_id = v_step.run_id AND step_id = v_step.id AND seq = (v_asked ->> 'seq')::bigint FOR UPDATE;

@@ -1,15 +1,16 @@
 CREATE OR REPLACE FUNCTION engine.propose(p_step steps, p_call jsonb, p_policy_version bigint) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- The first time a call is seen: its intent and its decision are written down; then it is denied, waits for a person,
--- or is paid for and prepared. Returns {verdict: {call_id, seq, verdict, …}, events}.
+-- or is paid for and prepared. Where a budget lets it wait nothing is written, and it is seen for the first time again.
+-- Returns {verdict: {call_id, seq, verdict, …}, events}.
 DECLARE
   v_call calls;
   v_verdict text := p_call ->> 'outcome';
   v_rule text := p_call ->> 'rule';
   v_reason text := p_call ->> 'reason';
-  v_bound bigint := (p_call ->> 'bound_micros')::bigint;
   v_error jsonb;
   v_asked jsonb;
+  v_held jsonb := '{"events": []}';
 BEGIN
   v_call := jsonb_populate_record(NULL::calls, p_call);
   v_call.run_id := p_step.run_id;
@@ -22,10 +23,16 @@ BEGIN
   v_call.cost_micros := 0;
   v_call.labels := coalesce(v_call.labels, '{}');
 
-  IF v_verdict = 'allow' AND NOT engine.reserve(p_step, v_call.id, 1, v_bound) THEN
-    v_verdict := 'deny';
-    v_rule := 'budget';
-    v_reason := format('the budget of this run does not have %s micros left', v_bound);
+  IF v_verdict = 'allow' THEN
+    v_held := engine.reserve(p_step, v_call.id, 1, p_call, false);
+    IF v_held ->> 'verdict' = 'pause' THEN
+      RETURN jsonb_build_object('events', v_held -> 'events', 'verdict', jsonb_build_object(
+        'call_id', v_call.id, 'seq', v_call.seq, 'verdict', 'budget', 'waits_for', v_held -> 'waits_for'));
+    ELSIF v_held ->> 'verdict' <> 'held' THEN
+      v_verdict := CASE v_held ->> 'verdict' WHEN 'ask' THEN 'require_approval' ELSE 'deny' END;
+      v_rule := 'budget';
+      v_reason := v_held ->> 'reason';
+    END IF;
   END IF;
   v_call.decision_id := engine.decide(
     p_step.run_id, p_step.id, p_step.project_id, 'call', v_call.id, v_call.request_hash, p_policy_version,
@@ -56,6 +63,6 @@ BEGIN
       'approval_id', v_call.approval_id,
       'verdict', CASE v_verdict WHEN 'allow' THEN 'send' WHEN 'deny' THEN 'recorded' ELSE 'waiting' END,
       'status', v_call.status),
-    'events', jsonb_build_array(engine.call_event(p_step, v_call))
+    'events', (v_held -> 'events') || jsonb_build_array(engine.call_event(p_step, v_call))
       || CASE WHEN v_asked IS NULL THEN '[]' ELSE jsonb_build_array(v_asked) END);
 END $$;

@@ -9,11 +9,14 @@ DECLARE
   v_charged bigint;
   v_events jsonb := '[]';
 BEGIN
+  PERFORM engine.lock_budgets(ARRAY(SELECT (r ->> 'call_id')::uuid FROM jsonb_array_elements(p_results) r));
   FOR v_result IN SELECT * FROM jsonb_array_elements(p_results) LOOP
     SELECT * INTO v_call FROM calls
       WHERE run_id = p_step.run_id AND id = (v_result ->> 'call_id')::uuid AND step_id = p_step.id FOR UPDATE;
     CONTINUE WHEN v_call.status IN ('done', 'failed') AND v_call.attempt = p_step.attempt;
-    v_charged := engine.charge(v_call, (v_result ->> 'cost_micros')::bigint);
+    v_charged := engine.charge(
+      v_call, (v_result ->> 'cost_micros')::bigint,
+      (v_result -> 'usage' ->> 'input_tokens')::bigint + (v_result -> 'usage' ->> 'output_tokens')::bigint);
     UPDATE calls
        SET status = v_result ->> 'status', response = nullif(v_result -> 'response', 'null'),
            error = nullif(v_result -> 'error', 'null'), usage = nullif(v_result -> 'usage', 'null'),

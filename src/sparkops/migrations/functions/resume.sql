@@ -5,8 +5,9 @@ LANGUAGE plpgsql AS $$
 -- the record; one that was sent and lost goes out again under the same id if its class allows, else nobody knows; one
 -- that waited goes on if people said yes to exactly this request and tool, or to what one of them made of the request,
 -- and to no less than the rules of today demand; where those demand something else, the question is asked anew. Nothing
--- is sent that the rules of today deny, whatever was decided before. p_unanswered: this attempt has asked before and got
--- no answer, so that what it prepared itself has not been sent.
+-- is sent that the rules of today deny, whatever was decided before. A call that people approved is not asked about again
+-- by a budget, but may have to wait for one. p_unanswered: this attempt has asked before and got no answer, so that what
+-- it prepared itself has not been sent.
 -- Returns {verdict, events}. Raises SF003: the step asks for something else than what it asked for before.
 DECLARE
   v_call calls := p_call;
@@ -15,7 +16,7 @@ DECLARE
   v_decision uuid;
   v_verdict text := 'send';
   v_events jsonb := '[]';
-  v_bound bigint := (p_again ->> 'bound_micros')::bigint;
+  v_held jsonb := '{"verdict": "held", "events": []}';
   v_denied jsonb := CASE WHEN p_again ->> 'outcome' = 'deny' THEN jsonb_build_object(
     'code', 'denied', 'message', coalesce(p_again ->> 'reason', 'denied by policy'), 'rule', p_again ->> 'rule') END;
 BEGIN
@@ -39,12 +40,18 @@ BEGIN
   ELSIF v_call.status = 'prepared' THEN
     v_call.cost_micros := v_call.cost_micros + engine.charge(p_call, NULL);
     v_call.sends := v_call.sends + 1;
-    IF v_denied IS NOT NULL OR NOT engine.reserve(p_step, v_call.id, v_call.sends, v_bound) THEN
+    IF v_denied IS NULL THEN
+      v_held := engine.reserve(p_step, v_call.id, v_call.sends, p_again, v_call.approval_id IS NOT NULL);
+    END IF;
+    IF v_held ->> 'verdict' = 'pause' THEN
+      v_verdict := 'budget';
+      v_call.sends := p_call.sends;
+    ELSIF v_denied IS NOT NULL OR v_held ->> 'verdict' <> 'held' THEN
       v_verdict := 'recorded';
       v_call.sends := p_call.sends;
       v_call.status := 'failed';
       v_call.error := coalesce(
-        v_denied, '{"code": "budget-exceeded", "message": "the budget of this run is used up"}');
+        v_denied, jsonb_build_object('code', 'budget-exceeded', 'message', v_held ->> 'reason', 'rule', 'budget'));
     END IF;
 
   ELSIF v_call.status = 'waiting_approval' THEN
@@ -65,15 +72,19 @@ BEGIN
           AND v_approval.tool_hash IS NOT DISTINCT FROM p_again ->> 'tool_hash'
           AND v_approval.agent_version_id IS NOT DISTINCT FROM (p_again ->> 'agent_version_id')::uuid THEN
       v_call.sends := 1;
-      IF engine.reserve(p_step, v_call.id, 1, v_bound) THEN
+      v_held := engine.reserve(p_step, v_call.id, 1, p_again, true);
+      IF v_held ->> 'verdict' = 'held' THEN
         UPDATE approvals SET status = 'consumed', consumed_at = clock_timestamp() WHERE id = v_approval.id;
         v_call.status := 'prepared';
         v_call.prepared_at := clock_timestamp();
+      ELSIF v_held ->> 'verdict' = 'pause' THEN
+        v_verdict := 'budget';
+        v_call.sends := 0;
       ELSE
         v_verdict := 'recorded';
         v_call.sends := 0;
         v_call.status := 'denied';
-        v_call.error := '{"code": "budget-exceeded", "message": "the budget of this run is used up"}';
+        v_call.error := jsonb_build_object('code', 'budget-exceeded', 'message', v_held ->> 'reason', 'rule', 'budget');
       END IF;
     ELSE
       v_verdict := 'recorded';
@@ -104,7 +115,8 @@ BEGIN
 
   IF v_call IS DISTINCT FROM p_call THEN
     UPDATE calls SET status = v_call.status, sends = v_call.sends, cost_micros = v_call.cost_micros,
-                     error = v_call.error, prepared_at = v_call.prepared_at, attempt = p_step.attempt,
+                     error = v_call.error, prepared_at = v_call.prepared_at,
+                     attempt = CASE v_verdict WHEN 'budget' THEN attempt ELSE p_step.attempt END,
                      approval_id = v_call.approval_id,
                      finished_at = CASE WHEN v_call.status NOT IN ('prepared', 'waiting_approval')
                                         THEN clock_timestamp() END
@@ -115,8 +127,8 @@ BEGIN
     'verdict', jsonb_build_object(
       'call_id', v_call.id, 'seq', v_call.seq, 'send_no', v_call.sends, 'verdict', v_verdict,
       'status', v_call.status, 'response', v_call.response, 'error', v_call.error, 'labels', v_call.labels,
-      'approval_id', v_call.approval_id, 'replayed', true,
+      'approval_id', v_call.approval_id, 'waits_for', v_held -> 'waits_for', 'replayed', true,
       'edited', CASE WHEN v_verdict = 'recorded' AND v_call.prepared_at IS NOT NULL AND v_call.approval_id IS NOT NULL THEN
         (SELECT a.edited_request FROM approvals a WHERE a.id = v_call.approval_id) END),
-    'events', v_events);
+    'events', (v_held -> 'events') || v_events);
 END $$;

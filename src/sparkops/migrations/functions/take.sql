@@ -42,6 +42,9 @@ BEGIN
                       THEN jsonb_build_object('status', n.status, 'output', n.output)
                       ELSE jsonb_build_object('status', n.status, 'output', n.output, 'labels', n.labels) END), '{}')
                FROM steps n WHERE n.id = ANY (t.reads)) END,
+           'asked', t.attempt > 1 AND EXISTS (
+             SELECT 1 FROM approvals a WHERE a.subject_kind = 'step' AND a.subject_id = t.id AND a.rule IS NOT NULL
+                AND a.status IN ('pending', 'approved')),
            'journal', CASE WHEN t.attempt = 1 THEN '[]' ELSE engine.journal(t.run_id, t.id) END)),
          jsonb_agg(engine.step_event(t, 'step.started', jsonb_build_object('started_at', t.started_at)))
     INTO v_claims, v_events FROM taken AS t JOIN runs r ON r.id = t.run_id;

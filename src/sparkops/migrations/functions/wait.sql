@@ -8,9 +8,11 @@ LANGUAGE plpgsql AS $$
 --     {kind: event, event, after, seconds}          an event of this name received after `after` (null: since the run
 --                                                   was created); seconds: when the wait is over
 --     {kind: run}                                   its sub-workflow has ended
+--     {kind: budget, …}                             as `reserve` said: its period turns, its limit is raised, or it
+--                                                   has room again
 --     {kind: frames}                                the frames that its next attempt has to look at have ended
 -- Returns {status, until, due_seconds, rings}. status: `waiting`; `there`: nothing was written and the attempt goes on;
--- `ready`: an approval was answered, the step is to be attempted again; `cancelled`. `until` is when a timer or the
+-- `ready`: an approval was answered or a budget has room, the step is to be attempted again; `cancelled`. `until` is when a timer or the
 -- wait for an event is over, `due_seconds` how long that still takes. Raises SF001.
 DECLARE
   v_step steps := engine.hold_lease((p ->> 'step_id')::uuid, (p ->> 'attempt')::bigint, (p ->> 'token')::uuid);
@@ -35,8 +37,9 @@ BEGIN
         engine.event_came(v_step, v_for ->> 'event', (v_for ->> 'after')::timestamptz, v_until)
           OR v_until <= clock_timestamp()
       WHEN 'run' THEN EXISTS (SELECT 1 FROM runs WHERE id = v_step.child_run_id AND finished_at IS NOT NULL)
+      WHEN 'budget' THEN NOT engine.budget_blocks(v_for)
       WHEN 'frames' THEN engine.frames_ended(v_step.id) END;
-    IF v_there AND v_for ->> 'kind' = 'approval' THEN
+    IF v_there AND v_for ->> 'kind' IN ('approval', 'budget') THEN
       v_status := 'ready';
     ELSIF v_there THEN
       v_status := 'there';

@@ -1,7 +1,7 @@
 """Labels of files and of frames, and the policy that holds back what strangers and privacy would meet in.
 
 Revision ID: 0012
-Revises: 0009
+Revises: 0011
 """
 
 from textwrap import dedent
@@ -12,7 +12,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 revision = "0012"
-down_revision = "0010"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 

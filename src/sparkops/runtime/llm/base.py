@@ -162,6 +162,10 @@ class Model(Protocol):
         """Return an upper bound of what this request can cost."""
         ...
 
+    def bound_tokens(self, request: ModelRequest) -> int:
+        """Return an upper bound of the tokens that this request can take, read and written."""
+        ...
+
     async def complete(self, request: ModelRequest, on_text: OnText | None, deadline: float | None) -> ModelAnswer:
         """Ask, and hand over text as it comes. `deadline` is of `time.monotonic()`.
 

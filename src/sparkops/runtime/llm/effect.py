@@ -38,6 +38,7 @@ class Speaker:
             request={"model": self.name, **request.to_json()},
             effect_class=EffectClass.PURE,
             bound_micros=self.model.bound(request),
+            bound_tokens=self.model.bound_tokens(request),
             tool_hash=None,
             send=send,
             facts={"model": self.name, **facts},

@@ -54,6 +54,10 @@ class OpenAICompatible:
         """Return an upper bound of the cost: every byte a token, and all the output that is allowed."""
         return prices.bound(self._price, request_bytes(request), request.max_output_tokens)
 
+    def bound_tokens(self, request: ModelRequest) -> int:
+        """Return an upper bound of the tokens: every byte one, and all the output that is allowed."""
+        return request_bytes(request) + request.max_output_tokens
+
     async def complete(self, request: ModelRequest, on_text: OnText | None, deadline: float | None) -> ModelAnswer:
         """Ask until there is an answer, a failure that will not pass, or no time.
 

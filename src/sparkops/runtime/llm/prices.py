@@ -24,17 +24,33 @@ class Price(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """A price that an operator or a definition states. Cached and reasoning tokens cost what the others cost."""
+    """A price that an operator or a definition states, of cached and reasoning tokens too where it says so."""
 
     price: StatedPrice
 
     def cost(self, usage: Usage) -> Micros:
         """Return what this usage costs."""
-        dollars = (
-            usage.input_tokens * self.price.input_usd_per_million
-            + usage.output_tokens * self.price.output_usd_per_million
+        price = self.price
+        parts = (
+            (usage.cached_tokens, price.cached_input_usd_per_million, price.input_usd_per_million),
+            (usage.cache_write_tokens, price.cache_write_usd_per_million, price.input_usd_per_million),
+            (usage.reasoning_tokens, price.reasoning_usd_per_million, price.output_usd_per_million),
         )
-        return micros_from_usd(dollars / MILLION)
+        dollars = (
+            usage.input_tokens * price.input_usd_per_million
+            + usage.output_tokens * price.output_usd_per_million
+            + sum(tokens * (own - usual) for tokens, own, usual in parts if own is not None)
+        )
+        return micros_from_usd(max(dollars, Decimal(0)) / MILLION)
+
+
+@dataclass(frozen=True, slots=True)
+class Free:
+    """What an operator says of a model whose price nobody knows: it counts as costing nothing."""
+
+    def cost(self, usage: Usage) -> Micros:
+        """Return nothing."""
+        return Micros(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +92,12 @@ def known_price(model: str, base_url: str, *, state_where: str) -> Known:
 
 
 def bound(price: Price, input_bytes: int, max_output_tokens: int) -> Micros:
-    """Return an upper bound of a call's cost. A token is at least one byte; writing to a cache may cost more."""
-    plain = Usage(input_tokens=input_bytes, output_tokens=max_output_tokens)
-    writing = Usage(input_tokens=input_bytes, output_tokens=max_output_tokens, cache_write_tokens=input_bytes)
-    return Micros(max(price.cost(plain), price.cost(writing)))
+    """Return an upper bound of a call's cost. A token is at least one byte; some kinds of tokens may cost more."""
+    kinds = (
+        Usage(
+            input_bytes, max_output_tokens, cached_tokens=cached, cache_write_tokens=written, reasoning_tokens=reasoned
+        )
+        for cached, written in ((0, 0), (input_bytes, 0), (0, input_bytes))
+        for reasoned in (0, max_output_tokens)
+    )
+    return Micros(max(price.cost(usage) for usage in kinds))

@@ -99,10 +99,18 @@ def _price(spec: ModelSpec, endpoint: ModelEndpoint) -> prices.Price:
         stated = StatedPrice(
             input_usd_per_million=endpoint.input_usd_per_million,
             output_usd_per_million=endpoint.output_usd_per_million,
+            cached_input_usd_per_million=endpoint.cached_input_usd_per_million,
+            cache_write_usd_per_million=endpoint.cache_write_usd_per_million,
+            reasoning_usd_per_million=endpoint.reasoning_usd_per_million,
         )
         return prices.Stated(stated)
     both = "input_usd_per_million and output_usd_per_million"
     where = f"{both} of models.{spec.model} in the settings"
     if spec.model == "default":
         where = "SPARKOPS_MODEL_INPUT_USD_PER_MILLION and SPARKOPS_MODEL_OUTPUT_USD_PER_MILLION"
-    return prices.known_price(endpoint.model, endpoint.base_url, state_where=f"{where}, or price in the definition")
+    try:
+        return prices.known_price(endpoint.model, endpoint.base_url, state_where=f"{where}, or price in the definition")
+    except StepFailed:
+        if endpoint.unknown_price != "free":
+            raise
+        return prices.Free()

@@ -51,6 +51,13 @@ class Scripted:
         general = prices.bound(self._price, len(dumps(request.to_json())), request.max_output_tokens)
         return max(general, self._price.cost(_declared(turn))) if turn.usage else general
 
+    def bound_tokens(self, request: ModelRequest) -> int:
+        """Return an upper bound of the tokens: what the turn declares, or every byte one and all output allowed."""
+        turn = self._script.turns[min(_position(request), len(self._script.turns)) - 1]
+        declared = _declared(turn) if turn.usage else Usage()
+        general = len(dumps(request.to_json())) + request.max_output_tokens
+        return max(general, declared.input_tokens + declared.output_tokens)
+
     async def complete(self, request: ModelRequest, on_text: OnText | None, deadline: float | None) -> ModelAnswer:
         """Answer with the turn that is due.
 

@@ -62,7 +62,9 @@ class Tool:
     effect_class: EffectClass
     run: Run
     bound_micros: Micros = FREE
-    """What one call may cost at most."""
+    """What one call may cost at most, by what the tool itself says."""
+    price_micros: Micros = FREE
+    """What the operator says that each answered call costs besides."""
     local: bool = False
     """It touches nothing outside its process, so that its call may be written down after it, with the step's end."""
     capability: Capability = Capability.OUTWARD

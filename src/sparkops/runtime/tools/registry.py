@@ -1,5 +1,11 @@
 """The built-in tools, by name."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+
+from sparkops.core.errors import ConfigError
+from sparkops.core.money import micros_from_usd
 from sparkops.runtime.tools.base import Tool
 from sparkops.runtime.tools.files import FILES_READ, FILES_WRITE
 from sparkops.runtime.tools.noop import NOOP
@@ -9,3 +15,20 @@ from sparkops.runtime.tools.sql import sql_query
 def builtin_tools() -> dict[str, Tool]:
     """Return the built-in tools. A worker makes them once: `sql.query` keeps count of its connections."""
     return {tool.name: tool for tool in (NOOP, sql_query(), FILES_READ, FILES_WRITE)}
+
+
+def priced(tools: Mapping[str, Tool], prices: Mapping[str, Decimal]) -> dict[str, Tool]:
+    """Return the tools at the prices that the settings state.
+
+    Raises:
+        ConfigError: a price is stated for what is no tool.
+    """
+    unknown = sorted(prices.keys() - tools.keys())
+    if unknown:
+        raise ConfigError(
+            f"SPARKOPS_TOOL_PRICES names {unknown[0]}, which is no tool. Tools: {', '.join(sorted(tools))}."
+        )
+    return {
+        name: replace(tool, price_micros=micros_from_usd(prices[name])) if name in prices else tool
+        for name, tool in tools.items()
+    }

@@ -5,6 +5,27 @@ export type ClientOptions = {
 };
 
 /**
+ * Action
+ *
+ * What is done where a threshold is reached (`notify`), or would be gone beyond (the others).
+ */
+export type Action = 'notify' | 'require_approval' | 'pause' | 'deny';
+
+/**
+ * Admission
+ *
+ * What is done with a run whose forecast cost does not fit.
+ */
+export type Admission = 'ask' | 'refuse';
+
+/**
+ * AdmissionBy
+ *
+ * Which forecast has to fit.
+ */
+export type AdmissionBy = 'median' | 'p95';
+
+/**
  * Agent
  *
  * An agent with its latest version.
@@ -637,6 +658,271 @@ export type BacktestSummary = {
 };
 
 /**
+ * Budget
+ */
+export type Budget = {
+    admission: Admission | null;
+    admission_by: AdmissionBy;
+    /**
+     * Archived At
+     */
+    archived_at: string | null;
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Id
+     */
+    id: string;
+    limits: BudgetLimits;
+    /**
+     * May Change
+     */
+    may_change: boolean;
+    /**
+     * Members
+     */
+    members: number;
+    /**
+     * Name
+     */
+    name: string;
+    period: Period;
+    /**
+     * Project
+     */
+    project: string | null;
+    scope: SparkopsDomainsBudgetsDefinitionScope;
+    target: Ref | null;
+    /**
+     * Thresholds
+     */
+    thresholds: Array<BudgetThreshold>;
+    /**
+     * Time Zone
+     */
+    time_zone: string;
+    /**
+     * Updated At
+     */
+    updated_at: string;
+    /**
+     * Waiting
+     */
+    waiting: number;
+    /**
+     * Windows
+     */
+    windows: Array<BudgetWindow>;
+};
+
+/**
+ * BudgetCourse
+ *
+ * How the spending of one window went, in at most 60 points.
+ */
+export type BudgetCourse = {
+    /**
+     * Points
+     */
+    points: Array<CoursePoint>;
+    window: BudgetWindow;
+};
+
+/**
+ * BudgetLimits
+ *
+ * How much a budget allows; null: any amount.
+ */
+export type BudgetLimits = {
+    /**
+     * Calls
+     */
+    calls: number | null;
+    /**
+     * Money Micros
+     */
+    money_micros: number | null;
+    /**
+     * Runs
+     */
+    runs: number | null;
+    /**
+     * Tokens
+     */
+    tokens: number | null;
+};
+
+/**
+ * BudgetList
+ */
+export type BudgetList = {
+    /**
+     * Items
+     */
+    items: Array<Budget>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
+ * BudgetNotice
+ *
+ * A threshold was reached for the first time in a window.
+ */
+export type BudgetNotice = {
+    action: Action;
+    /**
+     * At
+     */
+    at: string;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Kind
+     */
+    kind: 'money' | 'tokens' | 'calls' | 'runs';
+    member: Ref | null;
+    /**
+     * Percent
+     */
+    percent: number;
+    /**
+     * Run Id
+     */
+    run_id: string | null;
+    /**
+     * Window Id
+     */
+    window_id: string;
+};
+
+/**
+ * BudgetNoticeList
+ */
+export type BudgetNoticeList = {
+    /**
+     * Items
+     */
+    items: Array<BudgetNotice>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
+ * BudgetTerms
+ *
+ * What a budget allows from now on.
+ */
+export type BudgetTerms = {
+    admission?: Admission | null;
+    admission_by?: AdmissionBy;
+    /**
+     * Limit Calls
+     */
+    limit_calls?: number | null;
+    /**
+     * Limit Micros
+     */
+    limit_micros?: number | null;
+    /**
+     * Limit Runs
+     */
+    limit_runs?: number | null;
+    /**
+     * Limit Tokens
+     */
+    limit_tokens?: number | null;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Thresholds
+     */
+    thresholds?: Array<Threshold>;
+};
+
+/**
+ * BudgetThreshold
+ */
+export type BudgetThreshold = {
+    action: Action;
+    /**
+     * Percent
+     */
+    percent: number;
+};
+
+/**
+ * BudgetWindow
+ *
+ * One period of a budget, for one member of its scope.
+ */
+export type BudgetWindow = {
+    /**
+     * Calls
+     */
+    calls: number;
+    /**
+     * Ends At
+     */
+    ends_at: string | null;
+    forecast: SpendForecast | null;
+    /**
+     * Held Micros
+     */
+    held_micros: number;
+    /**
+     * Held Tokens
+     */
+    held_tokens: number;
+    /**
+     * Id
+     */
+    id: string;
+    limits: BudgetLimits;
+    member: Ref | null;
+    /**
+     * Runs
+     */
+    runs: number;
+    /**
+     * Spent Micros
+     */
+    spent_micros: number;
+    /**
+     * Spent Tokens
+     */
+    spent_tokens: number;
+    /**
+     * Starts At
+     */
+    starts_at: string | null;
+};
+
+/**
+ * BudgetWindowList
+ */
+export type BudgetWindowList = {
+    /**
+     * Items
+     */
+    items: Array<BudgetWindow>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
  * Call
  *
  * One effect of a step: intent, decision, outcome and cost. `attempt` 0: a copy from the source run, not sent.
@@ -811,6 +1097,92 @@ export type Consequence = {
 };
 
 /**
+ * CostLine
+ *
+ * What the calls of one step to one model or tool have cost.
+ */
+export type CostLine = {
+    /**
+     * Agent
+     */
+    agent: string | null;
+    /**
+     * Cached Tokens
+     */
+    cached_tokens: number;
+    /**
+     * Calls
+     */
+    calls: number;
+    /**
+     * Cost Micros
+     */
+    cost_micros: number;
+    /**
+     * Input Tokens
+     */
+    input_tokens: number;
+    /**
+     * Kind
+     */
+    kind: 'llm' | 'tool';
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Output Tokens
+     */
+    output_tokens: number;
+    /**
+     * Reasoning Tokens
+     */
+    reasoning_tokens: number;
+    /**
+     * Step Key
+     */
+    step_key: string;
+    /**
+     * Step Type
+     */
+    step_type: string;
+};
+
+/**
+ * CostPoint
+ */
+export type CostPoint = {
+    /**
+     * At
+     */
+    at: string;
+    /**
+     * Micros
+     */
+    micros: number;
+};
+
+/**
+ * CoursePoint
+ *
+ * What had been spent at a moment since the window began.
+ */
+export type CoursePoint = {
+    /**
+     * At
+     */
+    at: string;
+    /**
+     * Micros
+     */
+    micros: number;
+    /**
+     * Tokens
+     */
+    tokens: number;
+};
+
+/**
  * Decision
  *
  * What the policy said to a call, and which rule said it; None: no rule matched.
@@ -920,6 +1292,34 @@ export type DecisionDetail = {
      */
     step_key: string | null;
     subject: Subject;
+};
+
+/**
+ * DecisionToday
+ *
+ * What the rules of today say to the facts of a decision of the past.
+ *
+ * `outcome` null: that depends on facts that were not recorded, which are `lacking`.
+ */
+export type DecisionToday = {
+    /**
+     * Lacking
+     */
+    lacking: Array<string>;
+    outcome: RuleEffect | null;
+    policy: SparkopsApiViewsPoliciesPolicyRef | null;
+    /**
+     * Reason
+     */
+    reason: string | null;
+    /**
+     * Rule
+     */
+    rule: string | null;
+    /**
+     * Same
+     */
+    same: boolean;
 };
 
 /**
@@ -1205,6 +1605,10 @@ export type Fork = {
      */
     budget_micros?: number | null;
     /**
+     * Confirm Budget
+     */
+    confirm_budget?: boolean;
+    /**
      * From
      */
     from: string;
@@ -1326,7 +1730,7 @@ export type Halt = {
      */
     released_at: string | null;
     released_by: Ref | null;
-    scope: Scope;
+    scope: SparkopsEngineHaltsScope;
     workflow: Ref | null;
 };
 
@@ -1546,6 +1950,54 @@ export type NewBacktest = {
 };
 
 /**
+ * NewBudgetBody
+ *
+ * A budget to be defined. `project` of None: of the installation.
+ */
+export type NewBudgetBody = {
+    admission?: Admission | null;
+    admission_by?: AdmissionBy;
+    /**
+     * Limit Calls
+     */
+    limit_calls?: number | null;
+    /**
+     * Limit Micros
+     */
+    limit_micros?: number | null;
+    /**
+     * Limit Runs
+     */
+    limit_runs?: number | null;
+    /**
+     * Limit Tokens
+     */
+    limit_tokens?: number | null;
+    /**
+     * Name
+     */
+    name: string;
+    period: Period;
+    /**
+     * Project
+     */
+    project?: string | null;
+    scope: SparkopsDomainsBudgetsDefinitionScope;
+    /**
+     * Target
+     */
+    target?: string | null;
+    /**
+     * Thresholds
+     */
+    thresholds?: Array<Threshold>;
+    /**
+     * Time Zone
+     */
+    time_zone?: string | null;
+};
+
+/**
  * NewEvent
  *
  * What has happened. The same `id` means the same event, however often it is sent.
@@ -1581,7 +2033,7 @@ export type NewHalt = {
      * Reason
      */
     reason: string;
-    scope: Scope;
+    scope: SparkopsEngineHaltsScope;
     /**
      * Workflow Id
      */
@@ -1671,6 +2123,10 @@ export type NewRun = {
      * Budget Micros
      */
     budget_micros?: number | null;
+    /**
+     * Confirm Budget
+     */
+    confirm_budget?: boolean;
     input?: JsonValue;
     /**
      * Labels
@@ -1815,6 +2271,13 @@ export type Parts = {
     redis: Part;
     workers: Part;
 };
+
+/**
+ * Period
+ *
+ * After what time it begins anew.
+ */
+export type Period = 'run' | 'hour' | 'day' | 'week' | 'month' | 'total';
 
 /**
  * PlanQuestion
@@ -2670,6 +3133,10 @@ export type Rerun = {
      * Budget Micros
      */
     budget_micros?: number | null;
+    /**
+     * Confirm Budget
+     */
+    confirm_budget?: boolean;
     input?: JsonValue;
     /**
      * Repeat Doubtful
@@ -2751,6 +3218,10 @@ export type Retry = {
      * Budget Micros
      */
     budget_micros?: number | null;
+    /**
+     * Confirm Budget
+     */
+    confirm_budget?: boolean;
     /**
      * Keep Calls
      */
@@ -2965,6 +3436,43 @@ export type RunBudget = {
 };
 
 /**
+ * RunBudgetUse
+ *
+ * A budget that the run counts against, as it stands now.
+ */
+export type RunBudgetUse = {
+    /**
+     * Budget Id
+     */
+    budget_id: string | null;
+    /**
+     * By This Run Micros
+     */
+    by_this_run_micros: number;
+    /**
+     * Ends At
+     */
+    ends_at: string | null;
+    /**
+     * Held Micros
+     */
+    held_micros: number;
+    /**
+     * Limit Micros
+     */
+    limit_micros: number | null;
+    /**
+     * Name
+     */
+    name: string;
+    period: Period;
+    /**
+     * Spent Micros
+     */
+    spent_micros: number;
+};
+
+/**
  * RunConcurrency
  *
  * What a run counts with: so many runs of its workflow with this key go on at once.
@@ -2978,6 +3486,67 @@ export type RunConcurrency = {
      * Limit
      */
     limit: number;
+};
+
+/**
+ * RunCosts
+ *
+ * What a run has cost, and where.
+ */
+export type RunCosts = {
+    /**
+     * Below Micros
+     */
+    below_micros: number;
+    /**
+     * Budgets
+     */
+    budgets: Array<RunBudgetUse>;
+    /**
+     * Cost Micros
+     */
+    cost_micros: number;
+    /**
+     * Lines
+     */
+    lines: Array<CostLine>;
+    /**
+     * Points
+     */
+    points: Array<CostPoint>;
+    /**
+     * Presumed Micros
+     */
+    presumed_micros: number;
+};
+
+/**
+ * RunForecast
+ *
+ * What a run of a workflow version can be expected to cost, with all runs below it.
+ */
+export type RunForecast = {
+    /**
+     * Median Micros
+     */
+    median_micros: number | null;
+    /**
+     * Method
+     */
+    method: string;
+    /**
+     * P95 Micros
+     */
+    p95_micros: number | null;
+    /**
+     * Runs
+     */
+    runs: number;
+    /**
+     * Version
+     */
+    version: number;
+    workflow: Ref;
 };
 
 /**
@@ -3114,11 +3683,6 @@ export type SavedPolicy = {
 };
 
 /**
- * Scope
- */
-export type Scope = 'installation' | 'project' | 'workflow';
-
-/**
  * Severity
  *
  * How bad it is to break a rule.
@@ -3147,6 +3711,26 @@ export type SignIn = {
  * How a run was made from another.
  */
 export type SourceKind = 'retry' | 'fork' | 'rerun';
+
+/**
+ * SpendForecast
+ *
+ * Where the spending ends if it goes on as it did on average since the period began.
+ */
+export type SpendForecast = {
+    /**
+     * Exhausted At
+     */
+    exhausted_at: string | null;
+    /**
+     * Method
+     */
+    method: string;
+    /**
+     * Micros
+     */
+    micros: number;
+};
 
 /**
  * Step
@@ -3440,6 +4024,19 @@ export type StepStatus = 'pending' | 'ready' | 'running' | 'waiting' | 'uncertai
  * What a rule may be on: the moments at which the platform asks its policies.
  */
 export type Subject = 'run.create' | 'step.start' | 'llm.call' | 'tool.call' | 'output';
+
+/**
+ * Threshold
+ *
+ * What is done at so many percent of a limit.
+ */
+export type Threshold = {
+    action: Action;
+    /**
+     * Percent
+     */
+    percent: number;
+};
 
 /**
  * Ticket
@@ -4106,6 +4703,18 @@ export type SparkopsApiViewsPoliciesPolicyRef = {
      */
     version: number;
 };
+
+/**
+ * Scope
+ *
+ * Whom a budget is for.
+ */
+export type SparkopsDomainsBudgetsDefinitionScope = 'installation' | 'project' | 'workflow' | 'agent' | 'api_key' | 'user' | 'run';
+
+/**
+ * Scope
+ */
+export type SparkopsEngineHaltsScope = 'installation' | 'project' | 'workflow';
 
 export type ListAgentsData = {
     body?: never;
@@ -5091,6 +5700,421 @@ export type ListFlipsResponses = {
 
 export type ListFlipsResponse = ListFlipsResponses[keyof ListFlipsResponses];
 
+export type ListBudgetsData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * Project
+         *
+         * The project's slug.
+         */
+        project: string;
+        /**
+         * Archived
+         *
+         * Those that were given up.
+         */
+        archived?: boolean;
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/budgets';
+};
+
+export type ListBudgetsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListBudgetsError = ListBudgetsErrors[keyof ListBudgetsErrors];
+
+export type ListBudgetsResponses = {
+    /**
+     * Successful Response
+     */
+    200: BudgetList;
+};
+
+export type ListBudgetsResponse = ListBudgetsResponses[keyof ListBudgetsResponses];
+
+export type DefineBudgetData = {
+    body: NewBudgetBody;
+    path?: never;
+    query?: never;
+    url: '/api/v1/budgets';
+};
+
+export type DefineBudgetErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type DefineBudgetError = DefineBudgetErrors[keyof DefineBudgetErrors];
+
+export type DefineBudgetResponses = {
+    /**
+     * Successful Response
+     */
+    201: Budget;
+};
+
+export type DefineBudgetResponse = DefineBudgetResponses[keyof DefineBudgetResponses];
+
+export type GetRunForecastData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * Project
+         *
+         * The project's slug.
+         */
+        project: string;
+        /**
+         * Workflow
+         *
+         * The name of a workflow.
+         */
+        workflow: string;
+        /**
+         * Version
+         *
+         * None: the latest.
+         */
+        version?: number | null;
+    };
+    url: '/api/v1/budgets/forecast';
+};
+
+export type GetRunForecastErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type GetRunForecastError = GetRunForecastErrors[keyof GetRunForecastErrors];
+
+export type GetRunForecastResponses = {
+    /**
+     * Successful Response
+     */
+    200: RunForecast;
+};
+
+export type GetRunForecastResponse = GetRunForecastResponses[keyof GetRunForecastResponses];
+
+export type GetBudgetData = {
+    body?: never;
+    path: {
+        /**
+         * Budget Id
+         */
+        budget_id: string;
+    };
+    query?: never;
+    url: '/api/v1/budgets/{budget_id}';
+};
+
+export type GetBudgetErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type GetBudgetError = GetBudgetErrors[keyof GetBudgetErrors];
+
+export type GetBudgetResponses = {
+    /**
+     * Successful Response
+     */
+    200: Budget;
+};
+
+export type GetBudgetResponse = GetBudgetResponses[keyof GetBudgetResponses];
+
+export type ChangeBudgetData = {
+    body: BudgetTerms;
+    path: {
+        /**
+         * Budget Id
+         */
+        budget_id: string;
+    };
+    query?: never;
+    url: '/api/v1/budgets/{budget_id}';
+};
+
+export type ChangeBudgetErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ChangeBudgetError = ChangeBudgetErrors[keyof ChangeBudgetErrors];
+
+export type ChangeBudgetResponses = {
+    /**
+     * Successful Response
+     */
+    200: Budget;
+};
+
+export type ChangeBudgetResponse = ChangeBudgetResponses[keyof ChangeBudgetResponses];
+
+export type ArchiveBudgetData = {
+    body?: never;
+    path: {
+        /**
+         * Budget Id
+         */
+        budget_id: string;
+    };
+    query?: never;
+    url: '/api/v1/budgets/{budget_id}/archive';
+};
+
+export type ArchiveBudgetErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ArchiveBudgetError = ArchiveBudgetErrors[keyof ArchiveBudgetErrors];
+
+export type ArchiveBudgetResponses = {
+    /**
+     * Successful Response
+     */
+    200: Budget;
+};
+
+export type ArchiveBudgetResponse = ArchiveBudgetResponses[keyof ArchiveBudgetResponses];
+
+export type ListBudgetNoticesData = {
+    body?: never;
+    path: {
+        /**
+         * Budget Id
+         */
+        budget_id: string;
+    };
+    query?: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/budgets/{budget_id}/notices';
+};
+
+export type ListBudgetNoticesErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListBudgetNoticesError = ListBudgetNoticesErrors[keyof ListBudgetNoticesErrors];
+
+export type ListBudgetNoticesResponses = {
+    /**
+     * Successful Response
+     */
+    200: BudgetNoticeList;
+};
+
+export type ListBudgetNoticesResponse = ListBudgetNoticesResponses[keyof ListBudgetNoticesResponses];
+
+export type ListBudgetWindowsData = {
+    body?: never;
+    path: {
+        /**
+         * Budget Id
+         */
+        budget_id: string;
+    };
+    query?: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/budgets/{budget_id}/windows';
+};
+
+export type ListBudgetWindowsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListBudgetWindowsError = ListBudgetWindowsErrors[keyof ListBudgetWindowsErrors];
+
+export type ListBudgetWindowsResponses = {
+    /**
+     * Successful Response
+     */
+    200: BudgetWindowList;
+};
+
+export type ListBudgetWindowsResponse = ListBudgetWindowsResponses[keyof ListBudgetWindowsResponses];
+
+export type GetBudgetCourseData = {
+    body?: never;
+    path: {
+        /**
+         * Budget Id
+         */
+        budget_id: string;
+        /**
+         * Window Id
+         */
+        window_id: string;
+    };
+    query?: never;
+    url: '/api/v1/budgets/{budget_id}/windows/{window_id}';
+};
+
+export type GetBudgetCourseErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type GetBudgetCourseError = GetBudgetCourseErrors[keyof GetBudgetCourseErrors];
+
+export type GetBudgetCourseResponses = {
+    /**
+     * Successful Response
+     */
+    200: BudgetCourse;
+};
+
+export type GetBudgetCourseResponse = GetBudgetCourseResponses[keyof GetBudgetCourseResponses];
+
 export type ListDecisionsData = {
     body?: never;
     path?: never;
@@ -5226,6 +6250,44 @@ export type GetDecisionResponses = {
 };
 
 export type GetDecisionResponse = GetDecisionResponses[keyof GetDecisionResponses];
+
+export type JudgeDecisionTodayData = {
+    body?: never;
+    path: {
+        /**
+         * Decision Id
+         */
+        decision_id: string;
+    };
+    query?: never;
+    url: '/api/v1/decisions/{decision_id}/today';
+};
+
+export type JudgeDecisionTodayErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type JudgeDecisionTodayError = JudgeDecisionTodayErrors[keyof JudgeDecisionTodayErrors];
+
+export type JudgeDecisionTodayResponses = {
+    /**
+     * Successful Response
+     */
+    200: DecisionToday;
+};
+
+export type JudgeDecisionTodayResponse = JudgeDecisionTodayResponses[keyof JudgeDecisionTodayResponses];
 
 export type ListReceivedEventsData = {
     body?: never;
@@ -6727,6 +7789,44 @@ export type CancelRunResponses = {
 };
 
 export type CancelRunResponse = CancelRunResponses[keyof CancelRunResponses];
+
+export type GetRunCostsData = {
+    body?: never;
+    path: {
+        /**
+         * Run Id
+         */
+        run_id: string;
+    };
+    query?: never;
+    url: '/api/v1/runs/{run_id}/costs';
+};
+
+export type GetRunCostsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type GetRunCostsError = GetRunCostsErrors[keyof GetRunCostsErrors];
+
+export type GetRunCostsResponses = {
+    /**
+     * Successful Response
+     */
+    200: RunCosts;
+};
+
+export type GetRunCostsResponse = GetRunCostsResponses[keyof GetRunCostsResponses];
 
 export type ListEventsData = {
     body?: never;

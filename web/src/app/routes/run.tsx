@@ -62,6 +62,7 @@ export default function RunPage() {
               { to: to('messages'), label: 'Messages', count: messages },
               { to: to('calls'), label: 'Calls', count: calls.data && countOf(calls.data.length) },
               { to: to('policy'), label: 'Policy' },
+              { to: to('cost'), label: 'Cost' },
               { to: to('artifacts'), label: 'Artifacts', count: artifacts.data?.items.length },
               { to: to('io'), label: 'Input and output' },
               { to: to('events'), label: 'Events', count: run.data.last_seq.toLocaleString('en-US') },

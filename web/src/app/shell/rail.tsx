@@ -8,6 +8,7 @@ import {
   Power,
   Scale,
   ShieldAlert,
+  Wallet,
   Workflow,
   Wrench,
 } from 'lucide-react'
@@ -46,6 +47,7 @@ const GROUPS: ReadonlyArray<{ label: string; items: readonly Item[] }> = [
     items: [
       { label: 'Policies', icon: Scale, to: paths.policies },
       { label: 'Violations', icon: ShieldAlert, to: paths.violations },
+      { label: 'Budgets', icon: Wallet, to: paths.budgets },
       { label: 'Control', icon: Power, to: paths.control },
     ],
   },

@@ -125,12 +125,13 @@ export const publicationsQuery = (id: string) =>
       ),
   })
 
-export function useCreatePolicy(project: string) {
+/** Saves a new policy; `scope` null: for the whole installation. */
+export function useCreatePolicy(project: string, scope: string | null) {
   const queryClient = useQueryClient()
   return useMutation({
     mutationFn: (source: string) =>
       request<CreatePolicyData, CreatePolicyResponse>('POST', '/api/v1/policies', {
-        body: { project, source },
+        body: { project: scope, source },
       }),
     onSuccess: (saved) => {
       queryClient.setQueryData(policyKeys.policy(saved.policy.id), saved.policy)

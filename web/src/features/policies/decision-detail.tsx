@@ -16,7 +16,7 @@ import { shortId } from '@/lib/format'
 import { paths } from '@/lib/paths'
 import { addCase } from './add-case'
 import { policyQuery } from './api'
-import { type DecisionScope, decisionQuery } from './decisions-api'
+import { type DecisionScope, decisionQuery, todayQuery } from './decisions-api'
 import { decidedBy, OUTCOME_FACE } from './words'
 
 type DecisionDetailProps = { id: string; scope: DecisionScope; onClose: () => void }
@@ -89,6 +89,7 @@ function Detail({ decision, scope }: { decision: Decision; scope: DecisionScope 
             {one.reason ? `: ${one.reason}` : ''}
           </Fact>
         ))}
+        <Today id={decision.id} />
         {decision.facts_digest ? (
           <Fact name="Facts digest">
             <code className="font-mono break-all">{decision.facts_digest.slice(0, 16)}</code>
@@ -122,6 +123,24 @@ function Detail({ decision, scope }: { decision: Decision; scope: DecisionScope 
     </div>
   )
 }
+
+/** What would be decided now. */
+function Today({ id }: { id: string }) {
+  const today = useQuery(todayQuery(id))
+  if (!today.data) return null
+  const { outcome, same, lacking } = today.data
+  return (
+    <Fact name="Today">
+      {outcome === null
+        ? `cannot be told: ${lacking.join(', ')} was not recorded`
+        : same
+          ? `the same, ${outcomeBy(today.data.rule)}`
+          : `${OUTCOME_FACE[outcome].label.toLowerCase()}, ${outcomeBy(today.data.rule)}`}
+    </Fact>
+  )
+}
+
+const outcomeBy = (rule: string | null): string => (rule === null ? 'by default' : `by ${rule}`)
 
 function AddCase({ project, policyId, decision }: { project: string; policyId: string; decision: Decision }) {
   const navigate = useNavigate()

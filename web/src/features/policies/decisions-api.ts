@@ -8,6 +8,8 @@ import type {
   GetDecisionResponse,
   GetViolationData,
   GetViolationResponse,
+  JudgeDecisionTodayData,
+  JudgeDecisionTodayResponse,
   ListDecisionsData,
   ListDecisionsResponse,
   ListViolationsData,
@@ -59,6 +61,18 @@ export const decisionQuery = (id: string) =>
         signal,
       }),
     staleTime: Number.POSITIVE_INFINITY,
+  })
+
+/** What the rules of today say to it. */
+export const todayQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['decision', id, 'today'],
+    queryFn: ({ signal }) =>
+      request<JudgeDecisionTodayData, JudgeDecisionTodayResponse>(
+        'GET',
+        '/api/v1/decisions/{decision_id}/today',
+        { path: { decision_id: id }, signal },
+      ),
   })
 
 export type ViolationFilters = { status: readonly ViolationStatus[]; severity: readonly Severity[] }

@@ -1,8 +1,11 @@
 import { Save } from 'lucide-react'
+import { useState } from 'react'
+import { useSession } from '@/api/use-session'
 import { DraftBar } from '@/components/code/draft-bar'
 import { useDraft } from '@/components/code/use-draft'
 import { ProblemLine } from '@/components/problem-panel'
 import { Button } from '@/components/ui/button'
+import { Select } from '@/components/ui/input'
 import { toast } from '@/components/ui/toast'
 import { useCreatePolicy } from './api'
 import { isListed } from './policy-editor'
@@ -14,9 +17,13 @@ type NewPolicyProps = { project: string; onCreated: (id: string) => void }
 
 /** A policy that is not there yet, written from a text that already works. */
 export function NewPolicy({ project, onCreated }: NewPolicyProps) {
+  const session = useSession()
+  const admin = session.phase === 'in' && session.user.is_admin
+  const [everywhere, setEverywhere] = useState(false)
+  const scope = everywhere ? null : project
   const draft = useDraft(`new-policy:${project}`, { text: STARTER, base: null })
-  const create = useCreatePolicy(project)
-  const check = usePolicyCheck(project, draft, create)
+  const create = useCreatePolicy(project, scope)
+  const check = usePolicyCheck(scope, draft, create)
   const send = () => {
     if (create.isPending) return
     create.mutate(draft.text, {
@@ -35,6 +42,17 @@ export function NewPolicy({ project, onCreated }: NewPolicyProps) {
         latest={null}
         error={isListed(create.error) ? null : <ProblemLine error={create.error} />}
       >
+        {admin ? (
+          <Select
+            aria-label="Holds for"
+            className="w-44 text-body"
+            value={everywhere ? 'all' : 'project'}
+            onChange={(event) => setEverywhere(event.target.value === 'all')}
+          >
+            <option value="project">For this project</option>
+            <option value="all">For the whole installation</option>
+          </Select>
+        ) : null}
         <Button variant="primary" disabled={create.isPending} onClick={send}>
           <Save aria-hidden />
           {create.isPending ? 'Saving' : 'Save policy'}

@@ -5,6 +5,7 @@ import { Empty, SkeletonRows } from '@/components/states'
 import { DecisionsView } from '@/features/policies/decisions-view'
 import { ArtifactsView } from './artifacts-view'
 import { CallsView } from './calls-view'
+import { CostsView } from './costs-view'
 import { EventsView } from './events-view'
 import { IoView } from './io-view'
 import { Messages } from './messages'
@@ -60,6 +61,8 @@ export function RunTab({ tab, run, steps, calls, selection, onSelect, poll }: Ru
       )
     case 'messages':
       return <Messages calls={calls.data} />
+    case 'cost':
+      return <CostsView run={run} poll={poll} />
     case 'artifacts':
       return <ArtifactsView runId={run.id} />
     case 'io':

@@ -116,8 +116,10 @@ function Choice({ step, steps, onSelect }: StepKindProps) {
   )
 }
 
-function Wait({ step }: StepKindProps) {
+function Wait({ step, project }: StepKindProps) {
   const { waiting_for: wanted, wake_at: until } = step
+  if (step.status === 'waiting' && wanted?.kind === 'budget')
+    return <BudgetWait step={step} project={project} />
   if (step.status !== 'waiting' || (wanted?.kind !== 'timer' && wanted?.kind !== 'event')) return null
   return (
     <Part title="Waits">
@@ -134,6 +136,31 @@ function Wait({ step }: StepKindProps) {
       ) : (
         <p>Until {until ? <Moment at={until} exact /> : 'its time has come'}. No worker is held meanwhile.</p>
       )}
+    </Part>
+  )
+}
+
+function BudgetWait({ step, project }: Pick<StepKindProps, 'step' | 'project'>) {
+  const { waiting_for: wanted, wake_at: until } = step
+  const id = wanted?.budget_id
+  return (
+    <Part title="Waits">
+      <p>
+        For the budget{' '}
+        {typeof id === 'string' ? (
+          <Link to={paths.budget(project, id)} className="underline">
+            {String(wanted?.name)}
+          </Link>
+        ) : (
+          String(wanted?.name)
+        )}
+        {until ? (
+          <>
+            , which begins anew <Moment at={until} exact />
+          </>
+        ) : null}
+        . The step goes on when its limit is raised. No worker is held meanwhile.
+      </p>
     </Part>
   )
 }

@@ -29,10 +29,13 @@ export function frameWords({ type, frames }: Pick<Step, 'type' | 'frames'>): str
   return `${frames.ended.toLocaleString('en-US')} of ${total.toLocaleString('en-US')}${failed}`
 }
 
-/** What a `wait` step waits for; null: it does not wait now. */
+/** What a step waits for that is neither a person nor a part of it; null: it does not wait so now. */
 export function waitWords({ waiting_for, wake_at }: Pick<Step, 'waiting_for' | 'wake_at'>): string | null {
   if (waiting_for?.kind === 'event' && typeof waiting_for.event === 'string') {
     return `for ${waiting_for.event}`
+  }
+  if (waiting_for?.kind === 'budget' && typeof waiting_for.name === 'string') {
+    return `for ${waiting_for.name}`
   }
   return waiting_for?.kind === 'timer' && wake_at !== null ? `until ${formatClock(wake_at)}` : null
 }
@@ -50,7 +53,9 @@ export function stepAbout(step: Step): string {
     case 'wait':
       return [step.type, waitWords(step)].filter(Boolean).join(' ')
     default:
-      return step.name === null ? step.type : `${step.type} ${step.name}`
+      return [step.name === null ? step.type : `${step.type} ${step.name}`, waitWords(step)]
+        .filter(Boolean)
+        .join(', ')
   }
 }
 

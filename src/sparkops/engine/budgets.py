@@ -1,0 +1,195 @@
+"""T_BUDGET: budgets are defined, changed and given up, what waits for them goes on, and forecasts are compared."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+import structlog
+from pydantic import ValidationError
+
+from sparkops.core.db import LOST_CONNECTION
+from sparkops.core.errors import Conflict, Forbidden, Invalid, NotFound
+from sparkops.core.failpoints import failpoint
+from sparkops.core.ids import new_id
+from sparkops.core.money import format_usd
+from sparkops.core.principal import Principal
+from sparkops.domains.budgets.definition import NewBudget, Scope, Terms
+from sparkops.engine.context import Engine, call
+from sparkops.engine.errors import OverBudget
+from sparkops.engine.wake import wake_steps
+
+log = structlog.get_logger()
+
+ENOUGH_RUNS: Final = 5
+"""Fewer past runs say too little to refuse one for what they cost."""
+_OF_INSTALLATION: Final = frozenset({Scope.INSTALLATION, Scope.PROJECT, Scope.USER, Scope.RUN})
+_OF_PROJECT: Final = frozenset({Scope.PROJECT, Scope.WORKFLOW, Scope.AGENT, Scope.USER, Scope.RUN})
+
+_ZONE = "SELECT time_zone FROM projects WHERE id = $1"
+_TARGETS: Mapping[Scope, str] = {
+    Scope.WORKFLOW: "SELECT EXISTS (SELECT 1 FROM workflows WHERE id = $1 AND project_id = $2)",
+    Scope.AGENT: "SELECT EXISTS (SELECT 1 FROM agents WHERE id = $1 AND project_id = $2)",
+    Scope.USER: "SELECT EXISTS (SELECT 1 FROM memberships WHERE user_id = $1 AND (project_id = $2 OR $2 IS NULL))",
+}
+_FOUND = """
+SELECT d.id, d.project_id, d.archived_at, to_jsonb(d) AS definition FROM budget_definitions d
+ WHERE d.id = $1 AND (d.project_id IS NULL OR EXISTS (
+   SELECT 1 FROM memberships m WHERE m.project_id = d.project_id AND m.user_id = $2))
+"""
+_FORECAST = "SELECT runs, median, p95 FROM engine.run_forecast($1)"
+_ROOM = "SELECT * FROM engine.budget_room($1, $2, $3)"
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What the last runs of a workflow version have cost, with all below them. `runs`: how many tell so."""
+
+    runs: int
+    median_micros: int | None
+    p95_micros: int | None
+
+
+async def define_budget(engine: Engine, principal: Principal, project_id: UUID | None, stated: NewBudget) -> UUID:
+    """Define a budget of a project (the caller has checked that it is theirs) or, None, of the installation.
+
+    Raises:
+        Forbidden: only administrators define budgets of the installation.
+        Invalid: the scope does not fit there, or there is no such workflow, agent or member.
+        Conflict: there is a budget of this name.
+    """
+    if project_id is None and not principal.is_admin:
+        raise Forbidden("Only administrators define budgets of the installation.")
+    if stated.scope not in (_OF_INSTALLATION if project_id is None else _OF_PROJECT):
+        raise Invalid(
+            f"A budget of {'the installation' if project_id is None else 'a project'} has no scope {stated.scope}."
+        )
+    pool = engine.database.pool
+    if stated.target is not None and not await pool.fetchval(_TARGETS[stated.scope], stated.target, project_id):
+        raise Invalid(f"There is no such {stated.scope} here.")
+    zone = stated.time_zone or (await pool.fetchval(_ZONE, project_id) if project_id else None) or "UTC"
+    budget_id = new_id()
+    await _write(
+        engine,
+        principal,
+        budget_id,
+        {
+            **_terms(stated),
+            "project_id": str(project_id) if project_id else None,
+            "scope": stated.scope,
+            "scope_id": str(stated.target) if stated.target else None,
+            "period": stated.period,
+            "time_zone": zone,
+        },
+    )
+    return budget_id
+
+
+async def change_budget(engine: Engine, principal: Principal, budget_id: UUID, terms: Terms) -> None:
+    """Change how much a budget allows, from now on and for the period that is going on; what waits for it is woken.
+
+    Raises:
+        NotFound: no such budget of theirs.
+        Forbidden: only administrators change budgets of the installation.
+        Invalid: runs cannot be limited there.
+        Conflict: it was given up, or there is another one of this name.
+    """
+    found = await _find(engine, principal, budget_id)
+    before = found["definition"]
+    stated = {**terms.model_dump(), "scope": before["scope"], "period": before["period"], "target": before["scope_id"]}
+    try:
+        NewBudget.model_validate(stated)
+    except ValidationError as error:
+        raise Invalid(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+    if found["archived_at"] is not None:
+        raise Conflict("This budget was given up; define another one.")
+    await _write(engine, principal, budget_id, _terms(terms))
+
+
+async def archive_budget(engine: Engine, principal: Principal, budget_id: UUID) -> None:
+    """Give a budget up: nothing is counted on it any more, and what waits for it goes on. Twice changes nothing.
+
+    Raises:
+        NotFound: no such budget of theirs.
+        Forbidden: only administrators give up budgets of the installation.
+    """
+    found = await _find(engine, principal, budget_id)
+    if found["archived_at"] is None:
+        await _write(engine, principal, budget_id, {}, archive=True)
+
+
+async def forecast_of(on: "asyncpg.Pool[asyncpg.Record]", version_id: UUID) -> Forecast:
+    """Return what a run of this workflow version can be expected to cost."""
+    row = await on.fetchrow(_FORECAST, version_id)
+    return Forecast(row["runs"], row["median"], row["p95"])
+
+
+async def check_forecast(
+    pool: "asyncpg.Pool[asyncpg.Record]",
+    principal: Principal,
+    project_id: UUID,
+    workflow_id: UUID,
+    version_id: UUID,
+    *,
+    confirmed: bool,
+) -> None:
+    """Do nothing if what a run can be expected to cost fits the budgets that look at that, or too little is known.
+
+    Raises:
+        OverBudget: it does not; `confirmed` lets pass what a budget only asks about.
+    """
+    forecast = await forecast_of(pool, version_id)
+    if forecast.runs < ENOUGH_RUNS:
+        return
+    for row in await pool.fetch(_ROOM, project_id, workflow_id, principal.user_id):
+        expected = forecast.median_micros if row["admission_by"] == "median" else forecast.p95_micros
+        asks = row["admission"] == "ask"
+        if expected is None or expected <= row["room"] or (asks and confirmed):
+            continue
+        raise OverBudget(
+            f"The budget {row['name']} has {format_usd(max(row['room'], 0))} left, and such a run costs "
+            f"{format_usd(expected)} ({row['admission_by']} of the last {forecast.runs} runs of this version).",
+            budget_id=str(row["definition_id"]),
+            name=row["name"],
+            action="require_approval" if asks else "deny",
+            resets_at=row["ends_at"].isoformat() if row["ends_at"] else None,
+            room_micros=row["room"],
+            median_micros=forecast.median_micros,
+            p95_micros=forecast.p95_micros,
+            runs=forecast.runs,
+        )
+
+
+def _terms(terms: Terms) -> dict[str, Any]:
+    names: Sequence[str] = (*(f"limit_{kind}" for kind in ("micros", "tokens", "calls", "runs")), "name", "thresholds")
+    stated = terms.model_dump(mode="json")
+    return {name: stated[name] for name in (*names, "admission", "admission_by")}
+
+
+async def _find(engine: Engine, principal: Principal, budget_id: UUID) -> Mapping[str, Any]:
+    found = await engine.database.pool.fetchrow(_FOUND, budget_id, principal.user_id)
+    if found is None:
+        raise NotFound("There is no such budget here.")
+    if found["project_id"] is None and not principal.is_admin:
+        raise Forbidden("Only administrators change budgets of the installation.")
+    row: Mapping[str, Any] = found
+    return row
+
+
+async def _write(
+    engine: Engine, principal: Principal, budget_id: UUID, definition: Mapping[str, Any], *, archive: bool = False
+) -> None:
+    failpoint("before_budget")
+    answer = await call(
+        engine.database.pool,
+        "define_budget",
+        {"id": str(budget_id), "user_id": str(principal.user_id), "archive": archive, "definition": dict(definition)},
+    )
+    failpoint("after_budget")
+    if answer["result"] == "taken":
+        raise Conflict(f"There is a budget called {definition['name']} already.")
+    try:
+        await wake_steps(engine, [UUID(step) for step in answer["waiting"]], "budget")
+    except LOST_CONNECTION as error:  # the sweep wakes them
+        log.warning("wake.failed", error=str(error) or type(error).__name__)

@@ -1,0 +1,50 @@
+CREATE OR REPLACE FUNCTION engine.budgets_of(p_run uuid, p_agent text) RETURNS uuid[]
+LANGUAGE plpgsql AS $$
+-- The budgets that a call of this run counts against: its own and those of the runs above it, and of every definition
+-- in force the window of each member that the call belongs to. A workflow and the run at the top answer for all that is
+-- done below them. p_agent: the name of the agent that acts, if one does.
+-- A window that is counted on for the first time is made here, before any budget is locked; its definition is held
+-- meanwhile, so that whoever changes it finds the row.
+DECLARE
+  v_run record;
+  v_window record;
+  v_ids uuid[];
+BEGIN
+  SELECT r.id, r.project_id, r.created_by, r.lineage || r.id AS line INTO v_run FROM runs r WHERE r.id = p_run;
+  v_ids := ARRAY(SELECT id FROM budgets WHERE definition_id IS NULL AND scope_id = ANY (v_run.line));
+  FOR v_window IN
+    SELECT d.id AS definition_id, m.id AS member, w.*, b.id AS budget
+      FROM budget_definitions d
+      CROSS JOIN LATERAL (
+        SELECT '00000000-0000-0000-0000-000000000000'::uuid AS id WHERE d.scope = 'installation'
+        UNION ALL SELECT v_run.project_id WHERE d.scope = 'project'
+        UNION ALL SELECT DISTINCT r.workflow_id FROM runs r WHERE d.scope = 'workflow' AND r.id = ANY (v_run.line)
+        UNION ALL SELECT a.id FROM agents a
+                   WHERE d.scope = 'agent' AND a.project_id = v_run.project_id AND a.name = p_agent
+        UNION ALL SELECT v_run.created_by WHERE d.scope = 'user' AND v_run.created_by IS NOT NULL
+        UNION ALL SELECT v_run.line[1] WHERE d.scope = 'run') m
+      CROSS JOIN LATERAL engine.budget_window(d.period, d.time_zone, v_run.line[1]) w
+      LEFT JOIN budgets b ON b.definition_id = d.id AND b.scope_id = m.id AND b.window_key = w.key
+     WHERE d.archived_at IS NULL AND (d.project_id = v_run.project_id OR d.project_id IS NULL)
+       AND (d.scope_id IS NULL OR d.scope_id = m.id)
+     ORDER BY d.id, m.id
+  LOOP
+    IF v_window.budget IS NULL THEN
+      PERFORM 1 FROM budget_definitions WHERE id = v_window.definition_id FOR SHARE;
+      INSERT INTO budgets (id, project_id, definition_id, scope, scope_id, period, window_key, starts_at, ends_at,
+                           limit_micros, limit_tokens, limit_calls, limit_runs, thresholds,
+                           top_micros, top_tokens, top_calls, top_runs)
+      SELECT gen_random_uuid(), d.project_id, d.id, d.scope, v_window.member, d.period, v_window.key,
+             v_window.starts_at, v_window.ends_at, d.limit_micros, d.limit_tokens, d.limit_calls, d.limit_runs,
+             engine.budget_bars(d.thresholds), engine.budget_first_bar(d.limit_micros, d.thresholds),
+             engine.budget_first_bar(d.limit_tokens, d.thresholds), engine.budget_first_bar(d.limit_calls, d.thresholds),
+             engine.budget_first_bar(d.limit_runs, d.thresholds)
+        FROM budget_definitions d WHERE d.id = v_window.definition_id
+      ON CONFLICT (definition_id, scope_id, window_key) WHERE definition_id IS NOT NULL DO NOTHING;
+      SELECT id INTO v_window.budget FROM budgets
+        WHERE definition_id = v_window.definition_id AND scope_id = v_window.member AND window_key = v_window.key;
+    END IF;
+    v_ids := v_ids || v_window.budget;
+  END LOOP;
+  RETURN v_ids;
+END $$;
