@@ -13,6 +13,7 @@ from sparkops.domains.approvals.state import APPROVAL_MACHINE
 from sparkops.domains.budgets.state import RESERVATION_MACHINE
 from sparkops.domains.effects.state import CALL_MACHINE
 from sparkops.domains.runs.state import RUN_MACHINE, STEP_MACHINE
+from sparkops.engine.answer import answer_approval
 from tests.engine.acts import ONE_STEP, prepared, proposal, recorded, result, succeed
 from tests.engine.conftest import World
 
@@ -147,6 +148,6 @@ async def test_nothing_is_prepared_without_a_decision_that_allows_exactly_this(w
             assert await refusal(connection, insert, copy) == "SF004"
         prepare = "UPDATE calls SET status = 'prepared' WHERE seq = 2"
         assert await refusal(connection, prepare) == "SF004"
-        approve = "UPDATE approvals SET status = 'approved'"
-        assert await refusal(connection, approve) is None
+        question = await connection.fetchval("SELECT id FROM approvals")
+        await answer_approval(world.engine, world.ben, question, approve=True, comment=None)
         assert await refusal(connection, prepare) == "SF004", "an approval counts once it is used"

@@ -413,13 +413,48 @@ GUARDS: Sequence[Guard] = (
     _guard("accept: the same key", "accept", ("accept", "\n  ON CONFLICT (project_id, idem_key) DO NOTHING", "")),
     _guard(
         "answer: a member",
-        "wait",
-        ("answer", "JOIN memberships m ON m.project_id = a.project_id AND m.user_id = p_user ", ""),
+        "consent",
+        ("answer", "JOIN memberships m ON m.project_id = a.project_id AND m.user_id = v_user ", ""),
     ),
     _guard("answer: an open question", "wait", ("answer", "v_approval.status <> 'pending' OR ", "")),
     _guard("answer: in time", "wait", ("answer", " OR v_approval.expires_at <= clock_timestamp()", "")),
     _guard(
-        "answer: not who asked", "wait", ("answer", "ELSIF v_approval.requested_by = p_user THEN", "ELSIF false THEN")
+        "answer: not who asked", "wait", ("answer", "ELSIF v_approval.requested_by = v_user THEN", "ELSIF false THEN")
+    ),
+    _guard(
+        "answer: an approver",
+        "consent",
+        ("answer", "ELSIF engine.speaks_for(v_approval, v_user) IS NULL THEN", "ELSIF false THEN"),
+    ),
+    _guard(
+        "answer: what they were shown",
+        "consent",
+        (
+            "answer",
+            "ELSIF v_approves AND coalesce(p ->> 'request_hash', v_approval.request_hash) <> v_asked THEN",
+            "ELSIF false THEN",
+        ),
+    ),
+    _guard(
+        "answer: the rules allow a change",
+        "consent",
+        ("answer", "(v_approval.demands -> 'may_edit')::boolean AND ", ""),
+    ),
+    _guard("answer: a tool is changed", "consent", ("answer", " AND v_approval.tool_hash IS NOT NULL)", ")")),
+    _guard(
+        "answer: the tool that was asked about",
+        "consent",
+        ("answer", "ELSIF v_edit ->> 'tool_hash' <> v_approval.tool_hash THEN", "ELSIF false THEN"),
+    ),
+    _guard("answer: said before", "consent", ("answer", "IF NOT FOUND AND NOT v_changed THEN", "IF false THEN")),
+    _guard(
+        "answer: one no is enough", "consent", ("answer", "CASE WHEN NOT v_approves THEN 'rejected' WHEN", "CASE WHEN")
+    ),
+    _guard("answer: enough", "consent", ("answer", "WHEN (v_consent -> 'enough')::boolean THEN", "WHEN true THEN")),
+    _guard(
+        "answer: nothing goes on before it is settled",
+        "consent",
+        ("answer", "  IF v_status <> 'pending' THEN\n    v_events", "  IF true THEN\n    v_events"),
     ),
     _guard(
         "answer: the run is locked",
@@ -429,7 +464,79 @@ GUARDS: Sequence[Guard] = (
     _guard(
         "answer: looked at again under the lock",
         "wait",
-        ("answer", "  SELECT * INTO v_approval FROM approvals WHERE id = p_approval FOR UPDATE;\n", ""),
+        ("answer", "  SELECT * INTO v_approval FROM approvals WHERE id = v_approval.id FOR UPDATE;\n", ""),
+    ),
+    _guard("consent: the quorum", "consent", ("consent", "people >= (p_approval.demands ->> 'quorum')::int AND ", "")),
+    _guard("consent: each group", "consent", ("consent", " AND cardinality(missing) = 0", "")),
+    _guard(
+        "consent: to what is asked about now",
+        "consent",
+        ("consent", "\n       AND v.request_hash = coalesce(p_approval.edited_hash, p_approval.request_hash)", ""),
+    ),
+    _guard(
+        "consent: those who may still answer",
+        "consent",
+        ("consent", "FROM agreed WHERE groups IS NOT NULL", "FROM agreed"),
+    ),
+    _guard("speaks_for: not disabled", "consent", ("speaks_for", " AND u.disabled_at IS NULL", "")),
+    _guard(
+        "speaks_for: of a group",
+        "consent",
+        (
+            "speaks_for",
+            "CASE WHEN cardinality(named.groups) > 0 OR p_approval.demands -> 'approvers' = '[]' THEN named.groups END",
+            "named.groups",
+        ),
+    ),
+    _guard(
+        "speaks_for: others after an escalation only",
+        "consent",
+        ("speaks_for", "p_approval.escalated_at IS NOT NULL\n             AND ", ""),
+    ),
+    _guard("escalate: due", "consent", ("escalate_approvals", " AND escalate_at <= clock_timestamp()", "")),
+    _guard("escalate: once", "consent", ("escalate_approvals", " AND escalated_at IS NULL", "")),
+    _guard("escalate: nobody is waited for", "consent", ("escalate_approvals", " FOR UPDATE SKIP LOCKED", "")),
+    _guard(
+        "discuss: a member",
+        "consent",
+        (
+            "discuss",
+            "\n    JOIN memberships m ON m.project_id = a.project_id AND m.user_id = (p ->> 'user_id')::uuid",
+            "",
+        ),
+    ),
+    _guard(
+        "discuss: an open question",
+        "consent",
+        (
+            "discuss",
+            "ELSIF v_approval.status <> 'pending' OR v_approval.expires_at <= clock_timestamp() THEN",
+            "ELSIF false THEN",
+        ),
+    ),
+    _guard(
+        "prepare: what an approver has changed",
+        "consent",
+        ("prepare", "IF v_edits IS NOT NULL THEN", "IF false THEN"),
+    ),
+    _guard(
+        "resume: other demands",
+        "consent",
+        ("resume", " AND engine.demands(p_again) <> v_approval.demands;", " AND false;"),
+    ),
+    _guard(
+        "resume: the same demands",
+        "consent",
+        ("resume", " AND engine.demands(p_again) <> v_approval.demands;", ";"),
+    ),
+    _guard(
+        "resume: a yes to exactly this version of the agent",
+        "consent",
+        (
+            "resume",
+            "\n          AND v_approval.agent_version_id IS NOT DISTINCT FROM (p_again ->> 'agent_version_id')::uuid",
+            "",
+        ),
     ),
     _guard("cancel: a run that has ended", "cancel", ("cancel", "v_run.finished_at IS NOT NULL OR ", "")),
     _guard(

@@ -777,6 +777,40 @@ BROKEN: dict[str, tuple[str, str, list[Told]]] = {
             ("until\n    with", "steps[8].needs", "this must be a list", None),
         ],
     ),
+    "an approver who is nobody": (
+        "{title: OK?}",
+        "{title: OK?, approvers: [chief]}",
+        [
+            (
+                "chief",
+                "steps[3].with.approvers[0]",
+                "'chief' is neither a role (owner, member) nor an e-mail address",
+                None,
+            )
+        ],
+    ),
+    "more people than are named": (
+        "{title: OK?}",
+        "{title: OK?, approvers: [a@example.com], quorum: 2}",
+        [("{title: OK?, approvers", "steps[3].with", "only 1 may approve, and 2 must", None)],
+    ),
+    "an escalation to nobody": (
+        "{title: OK?}",
+        "{title: OK?, escalate_after: 1h}",
+        [
+            (
+                "{title: OK?, escalate_after",
+                "steps[3].with",
+                "escalate_after and escalate_to belong together: say both, when and to whom",
+                None,
+            )
+        ],
+    ),
+    "an escalation after the end": (
+        "{title: OK?}",
+        "{title: OK?, expires: 1h, escalate_after: 1h, escalate_to: [owner]}",
+        [("{title: OK?, expires", "steps[3].with", "the question expires before it is escalated", None)],
+    ),
     "a retry that is no map": (
         "retry: {attempts: 2, jitter: false, on: [timeout, rate-limited]}",
         "retry: 5",

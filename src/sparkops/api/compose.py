@@ -8,8 +8,9 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.api.deps import Door
+from sparkops.api.tokens import Signer
+from sparkops.api.views.approvals import Answer, Demands, SubjectKind, Vote
 from sparkops.api.views.approvals import Approval as ApprovalView
-from sparkops.api.views.approvals import SubjectKind
 from sparkops.api.views.base import Ref
 from sparkops.api.views.catalogue import StepOutline
 from sparkops.api.views.control import Halt as HaltView
@@ -29,8 +30,11 @@ from sparkops.api.views.runs import (
 from sparkops.api.views.runs import Decision as DecisionView
 from sparkops.api.views.runs import Run as RunView
 from sparkops.api.views.runs import Step as StepView
+from sparkops.core.clock import utc_now
 from sparkops.core.principal import Principal
-from sparkops.domains.approvals.models import Approval
+from sparkops.domains.approvals.models import Approval, ApprovalVote
+from sparkops.domains.approvals.queries import standings, votes
+from sparkops.domains.approvals.service import asked_hash, reminds
 from sparkops.domains.approvals.state import ApprovalStatus
 from sparkops.domains.control.models import Halt
 from sparkops.domains.effects.models import Call
@@ -316,17 +320,31 @@ def _call_view(call: Call, step_key: str, verdict: PolicyDecision | None) -> Cal
 
 
 async def approval_views(
-    session: AsyncSession, principal: Principal, approvals: Sequence[Approval]
+    session: AsyncSession, principal: Principal, signer: Signer, approvals: Sequence[Approval]
 ) -> list[ApprovalView]:
     """Return questions with the names of everything they touch."""
+    ids = {one.id for one in approvals}
+    standing = await standings(session, principal, approval_ids=ids)
+    said = await votes(session, approval_ids=ids)
+    decided = await decisions(
+        session, principal, decision_ids={one.decision_id for one in approvals if one.decision_id}
+    )
     runs = await runs_by_id(session, principal, run_ids={one.run_id for one in approvals})
     slugs = await slugs_of(session, principal, project_ids={one.project_id for one in approvals})
     versions = await version_names(session, version_ids={run.workflow_version_id for run in runs.values()})
     keys = await step_keys(session, step_ids={one.step_id for one in approvals})
     usage = await usage_of_runs(session, run_ids=runs.keys())
-    people = await names_of(session, user_ids=_people(approvals))
+    people = await names_of(session, user_ids=_people(approvals) | {vote.user_id for vote in said})
+
+    def vote_view(vote: ApprovalVote, one: Approval) -> Vote:
+        by = _named(vote.user_id, people) or Ref(id=vote.user_id, name="somebody")
+        current = vote.request_hash == asked_hash(one)
+        return Vote(by=by, vote=cast(Answer, vote.vote), comment=vote.comment, at=vote.at, current=current)
 
     def view(one: Approval) -> ApprovalView:
+        stands = standing[one.id]
+        groups: list[list[str]] = one.demands["approvers"]
+        decision = decided.get(one.decision_id) if one.decision_id else None
         return ApprovalView(
             id=one.id,
             project=slugs[one.project_id],
@@ -338,7 +356,22 @@ async def approval_views(
             title=one.title,
             reason=one.reason,
             rule=one.rule,
+            name=one.name,
             proposed_request=one.proposed_request,
+            request_hash=asked_hash(one),
+            edited_request=one.edited_request,
+            edited_by=_named(one.edited_by, people),
+            edited_at=one.edited_at,
+            demands=Demands.model_validate(one.demands, from_attributes=False),
+            votes=[vote_view(vote, one) for vote in said if vote.approval_id == one.id],
+            agreed=stands.agreed,
+            missing=[groups[place - 1] for place in stands.missing],
+            may_answer=stands.may_answer,
+            escalate_at=one.escalate_at,
+            escalated_at=one.escalated_at,
+            reminder=reminds(one, utc_now()),
+            at_stake_micros=decision.facts.get("call.bound_micros") if decision else None,
+            link=f"/a/{one.id}?s={signer.mark(one.id)}",
             status=ApprovalStatus(one.status),
             requested_by=_named(one.requested_by, people),
             requested_at=one.requested_at,
@@ -380,4 +413,4 @@ async def halt_views(session: AsyncSession, principal: Principal, halts: Sequenc
 
 
 def _people(approvals: Collection[Approval]) -> set[UUID]:
-    return {who for one in approvals for who in (one.requested_by, one.decided_by) if who}
+    return {who for one in approvals for who in (one.requested_by, one.decided_by, one.edited_by) if who}

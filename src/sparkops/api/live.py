@@ -21,7 +21,7 @@ from sparkops.api import problems
 from sparkops.api.tasks import stop
 from sparkops.core import json
 from sparkops.core.db import Database
-from sparkops.domains.approvals.queries import open_state
+from sparkops.domains.approvals.queries import OpenState, open_state
 from sparkops.domains.runs.queries import events_after
 from sparkops.messenger.bell import LIVE_CHANNEL, STREAM_CHANNEL
 
@@ -160,7 +160,7 @@ class ProjectFeed:
         self.rung = asyncio.Event()
         self._pool = database.pool
         self._heard = heard
-        self._approvals: tuple[int, str | None] | None = None
+        self._approvals: OpenState | None = None
 
     async def run(self) -> None:
         """Forward rings until cancelled; while Redis is away, assume a change now and then."""

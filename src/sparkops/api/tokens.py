@@ -1,5 +1,10 @@
-"""Access tokens: JWT, HS256 only, fifteen minutes. They name a session, which is looked up at every request."""
+"""Access tokens: JWT, HS256 only, fifteen minutes. They name a session, which is looked up at every request.
 
+With the same secret, but another key made of it, links to questions are marked.
+"""
+
+import base64
+import hmac
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -17,6 +22,8 @@ ISSUER = "sparkops"
 AUDIENCE = "sparkops-api"
 TYPE = "at+jwt"
 MIN_KEY_BYTES = 32
+LINKS = b"sparkops links to approvals"
+MARK_BYTES = 18
 CAPACITY = 1_000
 """So many tokens that were found valid are remembered until they run out: what they say never changes."""
 _REQUIRED = ["iss", "aud", "sub", "sid", "jti", "typ", "iat", "exp"]
@@ -68,6 +75,15 @@ class Signer:
         if len(self._read) > CAPACITY:
             self._read.popitem(last=False)
         return claims
+
+    def mark(self, approval_id: UUID) -> str:
+        """Return what the link to a question carries, so that nobody finds questions by trying ids."""
+        mark = hmac.digest(hmac.digest(self._key.encode(), LINKS, "sha256"), approval_id.bytes, "sha256")
+        return base64.urlsafe_b64encode(mark[:MARK_BYTES]).decode().rstrip("=")
+
+    def is_marked(self, approval_id: UUID, mark: str) -> bool:
+        """Say whether the link to this question was made by us."""
+        return hmac.compare_digest(self.mark(approval_id).encode(), mark.encode())
 
     def _decode(self, token: str) -> tuple[Claims, float]:
         """Return whom the token names, and until when in seconds of the system's clock."""

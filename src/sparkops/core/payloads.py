@@ -15,8 +15,9 @@ refers to, and writing again changes nothing.
 
 Nothing is deleted yet. What a later collector may take away is, of one project's objects, what no stored value refers
 to: `jsonb_path_query(value, '$.**."$blob".sha256')` over `runs.input`, `runs.output`, `steps.output`, `frames.value`,
-`frames.output`, `calls.request`, `calls.response` and `approvals.proposed_request`. It must leave alone what was
-written within the last day (a reference may be about to be committed), and `_WRITTEN_SECONDS` must stay far below that.
+`frames.output`, `calls.request`, `calls.response`, `approvals.proposed_request` and `approvals.edited_request`. It must
+leave alone what was written within the last day (a reference may be about to be committed), and `_WRITTEN_SECONDS` must
+stay far below that.
 """
 
 import re

@@ -9,6 +9,7 @@ from sparkops.core.document import Document, Mistake, Path
 from sparkops.core.durations import DURATION_PATTERN, parse_duration
 from sparkops.core.expression_text import suggest
 from sparkops.core.json import Json
+from sparkops.core.principal import Role
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -30,6 +31,20 @@ def _duration(text: str) -> str:
 
 Duration = Annotated[str, Field(pattern=DURATION_PATTERN), AfterValidator(_duration)]
 Text = Annotated[str, Field(min_length=1)]
+
+
+def _approver(text: str) -> str:
+    if "@" not in text and text not in set(Role):
+        raise ValueError(f"'{text}' is neither a role ({', '.join(Role)}) nor an e-mail address")
+    return text
+
+
+MAX_QUORUM: Final = 20
+Approvers = Annotated[
+    tuple[Annotated[str, Field(max_length=320), AfterValidator(_approver)], ...],
+    Field(strict=False, min_length=1, max_length=50),
+]
+"""Roles and e-mail addresses of those who may agree to something."""
 
 _KINDS = {
     "string_type": ("this must be a text", "put it in quotes"),

@@ -1,9 +1,14 @@
-"""T_APPROVE and T_DENY: a person answers, and the step that waits goes on."""
+"""T_APPROVE and T_DENY: people answer; when enough agree, or one does not, the step that waits goes on."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
 from uuid import UUID
 
-from sparkops.core.errors import Conflict, Forbidden, NotFound
+from sparkops.core.errors import Conflict, Forbidden, NotFound, SparkOpsError
 from sparkops.core.failpoints import failpoint
+from sparkops.core.ids import new_id
+from sparkops.core.json import Part
 from sparkops.core.principal import Principal
 from sparkops.engine.context import Engine, call
 
@@ -12,29 +17,112 @@ class OwnRequest(Forbidden):
     code, title = "own-request", "Nobody approves what they asked for"
 
 
+class NotAnApprover(Forbidden):
+    code, title = "not-an-approver", "The rules name others who may answer"
+
+
+class EditRefused(Forbidden):
+    code, title = "edit-refused", "Nobody may change this request"
+
+
 class ApprovalClosed(Conflict):
     code, title = "approval-closed", "This question has been answered"
 
 
+class ApprovalChanged(Conflict):
+    code, title = "approval-changed", "Something else is asked about now"
+
+
+class AlreadyAnswered(Conflict):
+    code, title = "already-answered", "You have said this before"
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """The request as an approver wants it: how its row keeps it, its digest, and the digest of the tool's definition
+    with which it was checked."""
+
+    request: Part
+    request_hash: str
+    tool_hash: str
+
+
 async def answer_approval(
-    engine: Engine, principal: Principal, approval_id: UUID, *, approve: bool, comment: str | None
+    engine: Engine,
+    principal: Principal,
+    approval_id: UUID,
+    *,
+    approve: bool,
+    comment: str | None,
+    shown: str | None = None,
+    edit: Edit | None = None,
 ) -> None:
-    """Record the answer of this person; the waiting step is ready again when this returns.
+    """Record the answer of this person; where it settles the question the waiting step is ready when this returns.
+
+    `shown` is the digest of the request that they were shown; None: of the request as it was proposed. With an `edit`
+    they agree to what they made of it.
 
     Raises:
         NotFound: there is no such question in a project of theirs.
         OwnRequest: they started the run that asks.
+        NotAnApprover: they are none of those who have to agree.
+        EditRefused: the rules do not allow a change, or it is no call of a tool.
         ApprovalClosed: it was answered, withdrawn, or has expired.
+        ApprovalChanged: an approver made something else of the request, or the tool is another one now.
+        AlreadyAnswered: they have said the same to the same request before.
     """
+    given = {
+        "approval_id": str(approval_id),
+        "user_id": str(principal.user_id),
+        "vote": "approve" if approve else "reject",
+        "comment": comment,
+        "request_hash": shown,
+        "edited": None
+        if edit is None
+        else {"request": edit.request, "request_hash": edit.request_hash, "tool_hash": edit.tool_hash},
+    }
     failpoint("before_answer")
-    answer = await call(engine.database.pool, "answer", approval_id, principal.user_id, approve, comment)
+    answer = await call(engine.database.pool, "answer", given)
     failpoint("after_answer")
-    match answer["result"]:
-        case "not_found":
-            raise NotFound("There is no such approval in your projects.")
-        case "own_request":
-            raise OwnRequest("You started this run, so somebody else has to answer.")
-        case "closed":
-            raise ApprovalClosed(f"It is {answer['status']} already.", status_now=answer["status"])
+    if answer["result"] != "ok":
+        raise _refusal(answer)
     engine.bell.log_grew(answer["rings"])
     engine.bell.work("run")
+
+
+async def discuss(engine: Engine, principal: Principal, approval_id: UUID, text: str) -> UUID:
+    """Add a message to an open question, and return its id.
+
+    Raises:
+        NotFound: there is no such question in a project of theirs.
+        ApprovalClosed: it was answered, withdrawn, or has expired.
+        Conflict: it has as many messages as it may have.
+    """
+    message_id = new_id()
+    given = {"id": str(message_id), "approval_id": str(approval_id), "user_id": str(principal.user_id), "text": text}
+    answer = await call(engine.database.pool, "discuss", given)
+    if answer["result"] != "ok":
+        raise _refusal(answer)
+    engine.bell.log_grew(answer["rings"])
+    return message_id
+
+
+def _closed(answer: Mapping[str, Any]) -> SparkOpsError:
+    return ApprovalClosed(f"It is {answer['status']} already.", status_now=answer["status"])
+
+
+_REFUSALS: Final[Mapping[str, Callable[[Mapping[str, Any]], SparkOpsError]]] = {
+    "not_found": lambda _: NotFound("There is no such approval in your projects."),
+    "own_request": lambda _: OwnRequest("You started this run, so somebody else has to answer."),
+    "not_an_approver": lambda _: NotAnApprover("The rule that asks names others, so one of them has to answer."),
+    "closed": _closed,
+    "changed": lambda _: ApprovalChanged("Another approver has changed the request; look at it again."),
+    "fixed": lambda _: EditRefused("This request can be approved or rejected, but not changed."),
+    "tool_changed": lambda _: ApprovalChanged("The tool has changed since it was asked about; reject this request."),
+    "answered": lambda _: AlreadyAnswered("You have answered this; others have to agree as well."),
+    "full": lambda _: Conflict("This question has as many messages as it may have."),
+}
+
+
+def _refusal(answer: Mapping[str, Any]) -> SparkOpsError:
+    return _REFUSALS[answer["result"]](answer)

@@ -17,6 +17,17 @@ class PolicyChanged(Exception):
         self.version = version
 
 
+class Edited(Exception):
+    """Approvers have changed requests of these calls: judge what they made of them.
+
+    Each edit has `seq` and the stored `request` with its `request_hash`; None: it is again as the step asks it.
+    """
+
+    def __init__(self, edits: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(f"{len(edits)} requests were edited")
+        self.edits = edits
+
+
 async def prepare(
     engine: Engine,
     lease: Lease,
@@ -33,7 +44,7 @@ async def prepare(
     the run had sent when the calls were judged; None: that did not count.
 
     Raises:
-        PolicyChanged: nothing was written.
+        PolicyChanged, Edited: nothing was written.
         Fenced, NonDeterministic, CancelRequested, Halted: nothing was written.
     """
     failpoint("before_prepare")
@@ -50,6 +61,8 @@ async def prepare(
     )
     if "policy_version" in answer:
         raise PolicyChanged(answer["policy_version"])
+    if "edits" in answer:
+        raise Edited(answer["edits"])
     failpoint("after_prepare")
     engine.bell.log_grew(answer["rings"])
     return list(answer["verdicts"])

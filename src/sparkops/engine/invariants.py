@@ -223,6 +223,21 @@ INVARIANTS: Sequence[Invariant] = (
         """,
     ),
     Invariant(
+        "consent-enough",
+        "As many people as it takes agreed to exactly what was approved, and nobody refused it.",
+        """
+        SELECT a.id AS subject, v.agreed, v.refused FROM approvals a
+          LEFT JOIN (SELECT v.approval_id, count(*) FILTER (WHERE v.vote = 'reject') AS refused,
+                            count(DISTINCT v.user_id) FILTER (
+                              WHERE v.vote = 'approve' AND v.request_hash = coalesce(b.edited_hash, b.request_hash)
+                                AND v.user_id IS DISTINCT FROM b.requested_by) AS agreed
+                       FROM approval_votes v JOIN approvals b ON b.id = v.approval_id GROUP BY v.approval_id) v
+            ON v.approval_id = a.id
+         WHERE a.status IN ('approved', 'consumed')
+           AND (coalesce(v.agreed, 0) < (a.demands ->> 'quorum')::int OR v.refused > 0)
+        """,
+    ),
+    Invariant(
         "question-open",
         "A question is open only while the step that asks it is.",
         """

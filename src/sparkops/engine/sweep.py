@@ -54,13 +54,15 @@ class Swept:
 
 
 async def sweep(engine: Engine, queues: tuple[str, ...]) -> Swept:
-    """Give back lapsed steps, repair what nobody finished, expire questions and steps, wake steps, ring for work."""
+    """Give back lapsed steps, repair what nobody finished, see to questions, expire and wake steps, ring for work."""
     failpoint("before_sweep")
     reaped = await reap(engine)
     await expire_steps(engine)
     expired = await call(engine.database.pool, "expire_approvals", APPROVAL_BATCH)
     failpoint("after_expire")
     engine.bell.log_grew(expired["rings"])
+    escalated = await call(engine.database.pool, "escalate_approvals", APPROVAL_BATCH)
+    engine.bell.log_grew(escalated["rings"])
     overdue = await cancel_overdue(engine, OVERDUE_BATCH) + await cancel_orphans(engine)
     woken = await wake_due(engine) + await wake_forgotten(engine) + await match_unmatched(engine)
     await hold_workflows(engine)

@@ -76,6 +76,10 @@ def tool_effect(
 ) -> Effect:
     """Return a tool call as an effect. The arguments must have passed the tool's schema."""
 
+    def edited(request: Json) -> Effect:
+        assert isinstance(request, dict), "an edit keeps the shape of a tool's request"
+        return tool_effect(tool, request["arguments"], context_for, facts)
+
     async def send(dispatch: Dispatch) -> Receipt:
         result = await tool.run(arguments, context_for(dispatch))
         return Receipt(storable(result.output), Micros(result.cost_micros + tool.price_micros), labels=result.labels)
@@ -96,6 +100,7 @@ def tool_effect(
             **(facts or {}),
         },
         local=tool.local,
+        edited=edited,
         labels=tool.labels,
     )
 

@@ -17,11 +17,20 @@ def said(answer: ModelAnswer) -> AssistantMessage:
 def told(call: ToolCall, outcome: Outcome) -> ToolMessage:
     """Return what the model is told of a tool call that went to the gate; a refusal and a failure are errors."""
     if outcome.status == "done":
-        return ToolMessage(call, _shortened(outcome.response), is_error=False)
+        return ToolMessage(call, _as_it_was_sent(_shortened(outcome.response), outcome), is_error=False)
     reason = outcome.error["message"] if outcome.error else "The call failed without a reason."
     if outcome.status == "denied":
         return refused(call, f"Refused by policy: {reason}")
-    return refused(call, reason)
+    return ToolMessage(call, _as_it_was_sent({"error": reason}, outcome), is_error=True)
+
+
+def _as_it_was_sent(output: Json, outcome: Outcome) -> Json:
+    """Return the result; where a person had changed the arguments the model is told, or it would believe its own."""
+    if outcome.edited is None:
+        return output
+    assert isinstance(outcome.edited, dict), "an edit keeps the shape of a tool's request"
+    arguments = _shortened(outcome.edited["arguments"])
+    return {"note": "A person changed the arguments before the call.", "arguments": arguments, "result": output}
 
 
 def refused(call: ToolCall, reason: str) -> ToolMessage:

@@ -97,6 +97,8 @@ class Effect:
     send: Send
     facts: Mapping[str, Json] = field(default_factory=dict)
     local: bool = False
+    edited: "Callable[[Json], Effect] | None" = None
+    """Returns the same effect with the request that an approver made of it; None: nobody may change it."""
     labels: frozenset[str] = frozenset()
     late_facts: Mapping[str, Callable[[], Json]] = field(default_factory=dict)
     bound_tokens: int = 0
@@ -116,6 +118,8 @@ class Outcome:
     error: ErrorInfo | None
     replayed: bool
     retryable: bool = False
+    edited: Json = None
+    """The request that was sent instead of the one that the step asked for, because an approver had changed it."""
     labels: frozenset[str] = frozenset()
     """Of the response, or of what a failure may tell."""
 

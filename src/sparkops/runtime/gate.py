@@ -7,7 +7,7 @@ outcome and its true cost are committed after. Nothing else in the platform call
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +21,7 @@ from sparkops.core.payloads import Stored, ValueTooLarge
 from sparkops.domains.effects.state import CallStatus, EffectClass
 from sparkops.engine.claim import Claim
 from sparkops.engine.context import Engine
-from sparkops.engine.effects import PolicyChanged, prepare, record
+from sparkops.engine.effects import Edited, PolicyChanged, prepare, record
 from sparkops.engine.errors import Fenced, NonDeterministic
 from sparkops.engine.facts import COUNTED, SENT, OfRun, read_facts
 from sparkops.runtime.effects import (
@@ -46,7 +46,7 @@ APPROVAL_SECONDS = 24 * 3600
 RESPONSE_TOO_LARGE = "output-too-large"
 """The same words as for a step's output: mostly the one is the other."""
 POLICY_RETRIES = 5
-"""Rules that change faster than a call can be judged are a mistake; the step then fails and is retried."""
+"""Rules and requests that change faster than a call can be judged are a mistake; the step then fails and is retried."""
 COUNT_RETRIES = 500
 """How often a call is judged again because other steps of the run have sent something: each time one of them has."""
 
@@ -73,6 +73,15 @@ class _Request:
 
     text: Part
     hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Edit:
+    """What an approver made of a request: the digest of the request, and the effect that it asks for."""
+
+    hash: str
+    request: Json
+    effect: Effect
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +144,13 @@ class RecordedGate:
             return noted
         if self.ahead:
             raise NotAhead
-        verdicts = await self._prepare(numbered)
+        verdicts, edits = await self._prepare(numbered)
         if any(verdict["verdict"] == "uncertain" for verdict in verdicts):
             raise Parked
         sent = await self._send_all(
             [
-                (effect, verdict)
-                for effect, verdict in zip(effects, verdicts, strict=True)
+                (edits[seq].effect if seq in edits else effect, verdict)
+                for (seq, effect), verdict in zip(numbered, verdicts, strict=True)
                 if verdict["verdict"] == "send"
             ]
         )
@@ -150,8 +159,8 @@ class RecordedGate:
         if waiting or budget:
             raise Parked(waiting, budget)
         return [
-            sent[verdict["seq"]] if verdict["verdict"] == "send" else await self._outcome(verdict)
-            for verdict in verdicts
+            _edited(sent[seq], edits.get(seq)) if verdict["verdict"] == "send" else await self._outcome(verdict)
+            for (seq, _), verdict in zip(numbered, verdicts, strict=True)
         ]
 
     async def _outcome(self, entry: Mapping[str, Any]) -> Outcome:
@@ -162,6 +171,7 @@ class RecordedGate:
             await self.engine.payloads.load(self.claim.project_id, entry.get("response")),
             entry.get("error"),
             replayed=bool(entry.get("replayed")),
+            edited=await self.engine.payloads.load(self.claim.project_id, entry.get("edited")),
             labels=frozenset(entry.get("labels") or ()),
         )
 
@@ -202,26 +212,48 @@ class RecordedGate:
         self.noted.append({**proposal, **sent.result, "seconds": time.monotonic() - begun})
         return [sent.outcome]
 
-    async def _prepare(self, numbered: Sequence[tuple[int, Effect]]) -> list[Mapping[str, Any]]:
-        """Judge the effects and have them written down; judge again if the rules changed meanwhile."""
+    async def _prepare(
+        self, numbered: Sequence[tuple[int, Effect]]
+    ) -> tuple[list[Mapping[str, Any]], Mapping[int, _Edit]]:
+        """Judge the effects and have them written down; judge again if the rules changed meanwhile.
+
+        What an approver has changed is judged and sent as they made it, under the number of what the step asked for.
+        """
         requests = [await self._stored_request(effect) for _, effect in numbered]
+        edits: dict[int, _Edit] = {}
         changes = recounts = 0
         while changes < POLICY_RETRIES and recounts < COUNT_RETRIES:
             rules = await self.policies.get(self.claim.project_id, self.claim.policy_stamp)
             turn = await self._turn(rules, numbered)
             calls = []
             for (seq, effect), request in zip(numbered, requests, strict=True):
-                decision = rules.decide(effect, turn.facts(effect))
-                calls.append(self._proposal(seq, effect, request, decision))
-                turn.count(effect, decision["outcome"])
+                edit = edits.get(seq)
+                judged = effect if edit is None else edit.effect
+                decision = rules.decide(judged, turn.facts(judged))
+                calls.append({**self._proposal(seq, effect, request, decision), **_changed(edit)})
+                turn.count(judged, decision["outcome"])
             try:
-                return await self._write_down(calls, rules.version, turn.sent_before)
+                return await self._write_down(calls, rules.version, turn.sent_before), edits
             except PolicyChanged as changed:
                 recounts += changed.version == rules.version
                 changes += changed.version != rules.version
                 if changed.version != rules.version:
                     self.policies.forget(self.claim.project_id)
+            except Edited as found:
+                changes += 1
+                await self._take_over(found.edits, dict(numbered), edits)
         raise CallFailed("policy-unstable", "The policy of the project kept changing.", retryable=True)
+
+    async def _take_over(
+        self, found: Sequence[Mapping[str, Any]], effects: Mapping[int, Effect], edits: dict[int, _Edit]
+    ) -> None:
+        """Let these edits hold for the calls that they are of."""
+        for each in found:
+            edits.pop(each["seq"], None)
+            effect = effects[each["seq"]]
+            if each["request_hash"] is not None and effect.edited is not None:
+                request = await self.engine.payloads.load(self.claim.project_id, each["request"])
+                edits[each["seq"]] = _Edit(each["request_hash"], request, effect.edited(request))
 
     def known(self) -> dict[str, Json]:
         """Return what is known now without asking anybody, whatever is judged."""
@@ -278,6 +310,7 @@ class RecordedGate:
             "agent": effect.facts.get("agent.name"),
             "approval_id": str(new_id()),
             "approval_seconds": APPROVAL_SECONDS,
+            "agent_version_id": self.claim.pins.get("agents", {}).get(effect.facts.get("agent.name")),
             "title": f"{effect.facts.get('agent.name') or self.claim.key} asks to use {effect.name}",
             **({"labels": sorted(effect.labels)} if effect.labels else {}),
             **decision,
@@ -341,6 +374,18 @@ class RecordedGate:
         except Exception as bug:  # nobody knows how far a bug came, so it counts as an answer that was lost
             log.exception("effect.bug", step_id=str(self.claim.lease.step_id), name=effect.name)
             raise OutcomeUnknown(f"{effect.name} broke down: {type(bug).__name__}") from bug
+
+
+def _changed(edit: _Edit | None) -> dict[str, Any]:
+    """Return what an edit changes of a proposal; the request and its digest stay those that the step asks for."""
+    if edit is None:
+        return {}
+    effect = edit.effect
+    return {"bound_micros": effect.bound_micros, "bound_tokens": effect.bound_tokens, "edited_hash": edit.hash}
+
+
+def _edited(outcome: Outcome, edit: _Edit | None) -> Outcome:
+    return outcome if edit is None else replace(outcome, edited=edit.request)
 
 
 _FINAL = frozenset({CallStatus.DONE, CallStatus.FAILED, CallStatus.DENIED, CallStatus.EXPIRED})

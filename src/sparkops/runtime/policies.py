@@ -162,12 +162,17 @@ def _demanded(demands: Demands) -> dict[str, Any]:
     after = demands.escalate_after
     approvers: Sequence[Sequence[str]] = demands.approvers
     return {
-        "approvers": [list(group) for group in approvers],
+        "approvers": [_lower(group) for group in approvers],
         "quorum": demands.quorum,
         "escalate_after_seconds": None if after is None else after.total_seconds(),
-        "escalate_to": list(demands.escalate_to),
+        "escalate_to": _lower(demands.escalate_to),
         "may_edit": demands.may_edit,
     }
+
+
+def _lower(people: Sequence[str]) -> list[str]:
+    """Return roles and e-mail addresses as the accounts have them."""
+    return [each.lower() for each in people]
 
 
 def _facts(effect: Effect, facts: Mapping[str, Json]) -> dict[str, Json]:

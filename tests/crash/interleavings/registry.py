@@ -13,7 +13,7 @@ from sparkops.core.json import digest
 from sparkops.domains.runs.state import StepStatus
 from sparkops.engine.accept import accept_run
 from sparkops.engine.advance import advance_run
-from sparkops.engine.answer import answer_approval
+from sparkops.engine.answer import answer_approval, discuss
 from sparkops.engine.cancel import cancel_run
 from sparkops.engine.claim import claim, heartbeat
 from sparkops.engine.complete import Ahead, Ended, complete, end_attempt
@@ -227,6 +227,23 @@ def _answered(*statuses: str) -> Callable[[Case, Any], Awaitable[str | None]]:
     return kept
 
 
+async def _escalate(engine: Engine, case: Case) -> None:
+    await call(engine.database.pool, "escalate_approvals", 100)
+
+
+async def _too_long(case: Case) -> None:
+    await case.sql("UPDATE approvals SET escalate_at = clock_timestamp() WHERE run_id = $1")
+
+
+async def _discuss(engine: Engine, case: Case) -> UUID:
+    return await discuss(engine, case.world.ben, case.questions["asks"], "Which one?")
+
+
+async def _was_said(case: Case, said: UUID) -> str | None:
+    found = await case.value("SELECT count(*) FROM approval_messages WHERE id = $1", said)
+    return None if found == 1 else "a message that was sent is gone"
+
+
 async def _cancel(engine: Engine, case: Case) -> None:
     await cancel_run(engine, case.world.ada, case.run_id)
 
@@ -269,6 +286,8 @@ TRANSACTIONS: Sequence[Transaction] = (
     Transaction("ADVANCE", _advance, repeats=True, ready=_miss_an_advance, kept=_heirs_know),
     Transaction("YES", _yes, repeats=True, kept=_answered("approved", "consumed", "expired")),
     Transaction("NO", _no, repeats=True, kept=_answered("rejected")),
+    Transaction("ESCALATE", _escalate, repeats=True, ready=_too_long),
+    Transaction("DISCUSS", _discuss, repeats=False, kept=_was_said),
     Transaction("CANCEL", _cancel, repeats=True, kept=_is_cancelled),
     Transaction("ACCEPT", _accept, repeats=True, kept=_is_that_run),
     *CONTROL,

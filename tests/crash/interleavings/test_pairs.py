@@ -1,6 +1,6 @@
 """Every ordered pair of transactions, B within or after A, A ending in each of four ways: what was promised holds.
 
-`make test` plays one case in 32, `make proof` all of them: 40 x 40 pairs x 2 orders x 4 endings are 12,800.
+`make test` plays one case in 32, `make proof` all of them: 43 x 43 pairs x 2 orders x 4 endings are 14,792.
 
 A fault in one case is told with its name, such as `REAP then COMPLETE within, cut after commit, unsafe`.
 """

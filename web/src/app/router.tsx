@@ -21,6 +21,7 @@ export const router = createBrowserRouter([
         children: [
           { index: true, lazy: page(() => import('./routes/home')) },
           { path: 'projects', lazy: page(() => import('./routes/projects')) },
+          { path: 'a/:approvalId', lazy: page(() => import('./routes/approval-link')) },
           {
             path: 'p/:project',
             lazy: page(() => import('./shell/shell')),

@@ -1,4 +1,14 @@
-import type { Approval, Call, Event, Problem, Run, Step, Tokens, Workflow } from '@/api/generated/types.gen'
+import type {
+  Approval,
+  Call,
+  Event,
+  Preview,
+  Problem,
+  Run,
+  Step,
+  Tokens,
+  Workflow,
+} from '@/api/generated/types.gen'
 
 // Whole objects of the API, of which a test names only what it is about.
 
@@ -115,7 +125,22 @@ export const anApproval = (given: Partial<Approval> = {}): Approval => ({
   title: 'Publish the report?',
   reason: null,
   rule: null,
+  name: null,
   proposed_request: { pages: 2 },
+  request_hash: 'hash-1',
+  edited_request: null,
+  edited_by: null,
+  edited_at: null,
+  demands: { approvers: [], quorum: 1, escalate_to: [], may_edit: false },
+  votes: [],
+  agreed: 0,
+  missing: [],
+  may_answer: true,
+  escalate_at: null,
+  escalated_at: null,
+  reminder: false,
+  at_stake_micros: null,
+  link: '/a/approval-1?s=mark',
   status: 'pending',
   requested_by: { id: 'user-1', name: 'Ada' },
   requested_at: AT,
@@ -124,6 +149,24 @@ export const anApproval = (given: Partial<Approval> = {}): Approval => ({
   decided_at: null,
   comment: null,
   money_micros: null,
+  ...given,
+})
+
+export const aPreview = (given: Partial<Preview> = {}): Preview => ({
+  kind: 'tool',
+  name: 'pay',
+  description: 'Pays.',
+  effect_class: 'unsafe',
+  idempotency_key: null,
+  request: {},
+  request_hash: 'hash-1',
+  parameters: { type: 'object', properties: { amount: { type: 'integer' }, to: { type: 'string' } } },
+  tool_changed: false,
+  policy: null,
+  severity: null,
+  facts: {},
+  last_approved: null,
+  earlier: [],
   ...given,
 })
 

@@ -1,7 +1,7 @@
 """Approvals: questions to people, each bound to the digest of one exact action."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, func, text
@@ -12,9 +12,16 @@ from sparkops.core.orm import Base
 
 _STATUSES = "'pending', 'approved', 'rejected', 'expired', 'withdrawn', 'consumed'"
 
+ANYBODY: Final = '{"approvers": [], "quorum": 1, "escalate_after_seconds": null, "escalate_to": [], "may_edit": false}'
+"""The demands of a question that no rule put: any one person who may approve at all."""
+
 
 class Approval(Base):
-    """One question. `requested_by` is the person on whose behalf the run acts, who may not answer it."""
+    """One question. `requested_by` is the person on whose behalf the run acts, who may not answer it.
+
+    A question is bound to the digests of the request and of the tool, to the agent's version, and to what the rules
+    demanded. At most one question about a thing is open; when the rules demand something else, another one is asked.
+    """
 
     __tablename__ = "approvals"
 
@@ -40,12 +47,82 @@ class Approval(Base):
     decided_at: Mapped[datetime | None]
     comment: Mapped[str | None]
     consumed_at: Mapped[datetime | None]
+    name: Mapped[str | None]
+    """The tool or the model; None where a workflow asks."""
+    agent_version_id: Mapped[UUID | None]
+    decision_id: Mapped[UUID | None]
+    """The decision that asked for it; None where a workflow asks."""
+    demands: Mapped[dict[str, Any]] = mapped_column(server_default=ANYBODY)
+    """What consent takes: {approvers: groups of roles and e-mail addresses, of each of which somebody has to agree,
+    quorum, escalate_after_seconds, escalate_to, may_edit}."""
+    edited_request: Mapped[Any | None]
+    """What an approver made of the request: this is what is asked about then, and what goes out."""
+    edited_hash: Mapped[str | None]
+    edited_by: Mapped[UUID | None]
+    edited_at: Mapped[datetime | None]
+    escalate_at: Mapped[datetime | None]
+    """When others are asked as well, if nobody has answered; None: never."""
+    escalated_at: Mapped[datetime | None]
+    revision: Mapped[int] = mapped_column(server_default="0")
+    """Counts what was said about the question while it was open."""
 
     __table_args__ = (
-        UniqueConstraint("subject_kind", "subject_id", "request_hash"),
         CheckConstraint(f"status IN ({_STATUSES})", name="status"),
         CheckConstraint("subject_kind IN ('run', 'step', 'call')", name="subject_kind"),
         CheckConstraint("(status = 'consumed') = (consumed_at IS NOT NULL)", name="consumed"),
+        CheckConstraint(
+            "num_nulls(edited_request, edited_hash, edited_by, edited_at) IN (0, 4)",
+            name="edited",
+        ),
         Index("ix_approvals_project_id_status_id", "project_id", "status", "id"),
+        Index(
+            "uq_approvals_open",
+            "subject_id",
+            "request_hash",
+            unique=True,
+            postgresql_where=text("status IN ('pending', 'approved')"),
+        ),
+        Index("ix_approvals_subject_id", "subject_id", "id"),
+        Index("ix_approvals_kind", "project_id", "name", "rule", "id", postgresql_where=text("name IS NOT NULL")),
+        Index(
+            "ix_approvals_escalation",
+            "escalate_at",
+            postgresql_where=text("status = 'pending' AND escalated_at IS NULL"),
+        ),
         Index("ix_approvals_expiry", "expires_at", postgresql_where=text("status IN ('pending', 'approved')")),
     )
+
+
+class ApprovalVote(Base):
+    """What one person said to one question. `request_hash` is that of the request they were shown. Never changed."""
+
+    __tablename__ = "approval_votes"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    approval_id: Mapped[UUID] = mapped_column(ForeignKey("approvals.id", ondelete="CASCADE"))
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
+    user_id: Mapped[UUID]
+    vote: Mapped[str]
+    request_hash: Mapped[str]
+    comment: Mapped[str | None]
+    at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+    __table_args__ = (
+        CheckConstraint("vote IN ('approve', 'reject')", name="vote"),
+        UniqueConstraint("approval_id", "user_id", "request_hash", "vote"),
+    )
+
+
+class ApprovalMessage(Base):
+    """What somebody asked or told about a question before it was answered. Never changed."""
+
+    __tablename__ = "approval_messages"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    approval_id: Mapped[UUID] = mapped_column(ForeignKey("approvals.id", ondelete="CASCADE"))
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
+    author_id: Mapped[UUID]
+    text: Mapped[str]
+    at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+    __table_args__ = (Index("ix_approval_messages_approval_id", "approval_id", "id"),)

@@ -1,17 +1,20 @@
 """Statements that read approvals. What changes them is the engine's."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import exists, select
+from sqlalchemy import Boolean, exists, or_, select, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import UUID as PgUUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.core.orm import refers_to
 from sparkops.core.paging import PageRequest
 from sparkops.core.principal import Principal
 from sparkops.core.tenancy import visible_to
-from sparkops.domains.approvals.models import Approval
+from sparkops.domains.approvals.models import Approval, ApprovalMessage, ApprovalVote
 from sparkops.domains.approvals.state import ApprovalStatus
 
 OPEN = frozenset({ApprovalStatus.PENDING})
@@ -45,17 +48,95 @@ async def approval(session: AsyncSession, principal: Principal, *, approval_id: 
     return found  # noqa: RET504 -- mypy reads a returned `scalar` as Any
 
 
-_OPEN_STATE = "SELECT count(*), max(id::text) FROM approvals WHERE project_id = $1 AND status = 'pending'"
+OpenState = tuple[int, str | None, int | None]
+_OPEN_STATE = """
+SELECT count(*), max(id::text), sum(revision)::bigint FROM approvals WHERE project_id = $1 AND status = 'pending'
+"""
 
 
-async def open_state(pool: "asyncpg.Pool[asyncpg.Record]", *, project_id: UUID) -> tuple[int, str | None]:
+async def open_state(pool: "asyncpg.Pool[asyncpg.Record]", *, project_id: UUID) -> OpenState:
     """Return a value that changes whenever the open questions of a project do."""
     row = await pool.fetchrow(_OPEN_STATE, project_id)
     assert row is not None, "an aggregate without GROUP BY always has one row"
-    return row[0], row[1]
+    return row[0], row[1], row[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a question is agreed to, and whether one person may answer it. `missing` are places of groups, from 1."""
+
+    agreed: int
+    missing: Sequence[int]
+    may_answer: bool
+
+
+async def standings(
+    session: AsyncSession, principal: Principal, *, approval_ids: Collection[UUID]
+) -> Mapping[UUID, Standing]:
+    """Return how these questions stand, for this person; the caller has checked that they may see them."""
+    rows = await session.execute(_STANDINGS, {"ids": list(approval_ids), "user_id": principal.user_id})
+    return {row.id: Standing(row.consent["agreed"], row.consent["missing"], row.may_answer) for row in rows}
+
+
+_STANDINGS = text(
+    "SELECT a.id, engine.consent(a) AS consent, a.status = 'pending' AND engine.speaks_for(a, :user_id) IS NOT NULL"
+    " AS may_answer FROM approvals a WHERE a.id = ANY (:ids)"
+).columns(id=PgUUID(as_uuid=True), consent=JSONB(), may_answer=Boolean())
+
+
+async def votes(session: AsyncSession, *, approval_ids: Collection[UUID]) -> Sequence[ApprovalVote]:
+    """Return what people have said to these questions, in order; the caller has checked that they may be seen."""
+    found = select(ApprovalVote).where(ApprovalVote.approval_id.in_(approval_ids)).order_by(ApprovalVote.at)
+    return (await session.scalars(found)).all()
+
+
+async def messages(session: AsyncSession, principal: Principal, *, approval_id: UUID) -> Sequence[ApprovalMessage]:
+    """Return what was asked and told about a question, in order; one has few."""
+    found = select(ApprovalMessage).where(
+        ApprovalMessage.approval_id == approval_id, visible_to(principal, ApprovalMessage.project_id)
+    )
+    return (await session.scalars(found.order_by(ApprovalMessage.id))).all()
+
+
+async def of_its_kind(session: AsyncSession, principal: Principal, *, like: Approval, limit: int) -> Sequence[Approval]:
+    """Return the newest questions that were answered before this one, about the same tool or model by the same rule."""
+    if like.name is None:
+        return []
+    found = select(Approval).where(
+        Approval.project_id == like.project_id,
+        Approval.name == like.name,
+        Approval.rule.is_not_distinct_from(like.rule),
+        Approval.id < like.id,
+        Approval.decided_by.is_not(None),
+        visible_to(principal, Approval.project_id),
+    )
+    return (await session.scalars(found.order_by(Approval.id.desc()).limit(limit))).all()
+
+
+async def last_approved(session: AsyncSession, principal: Principal, *, like: Approval) -> Approval | None:
+    """Return the newest question of that kind which was approved before this one was asked, or None."""
+    if like.name is None:
+        return None
+    found = await session.scalar(
+        select(Approval)
+        .where(
+            Approval.project_id == like.project_id,
+            Approval.name == like.name,
+            Approval.rule.is_not_distinct_from(like.rule),
+            Approval.id < like.id,
+            Approval.status.in_([ApprovalStatus.APPROVED, ApprovalStatus.CONSUMED]),
+            visible_to(principal, Approval.project_id),
+        )
+        .order_by(Approval.id.desc())
+        .limit(1)
+    )
+    return found  # noqa: RET504 -- mypy reads a returned `scalar` as Any
 
 
 async def approvals_refer_to(session: AsyncSession, *, run_id: UUID, sha256: str) -> bool:
     """Say whether a question of the run shows this large value; the caller has checked the run."""
-    found = select(Approval.id).where(Approval.run_id == run_id, refers_to(Approval.proposed_request, sha256))
+    found = select(Approval.id).where(
+        Approval.run_id == run_id,
+        or_(refers_to(Approval.proposed_request, sha256), refers_to(Approval.edited_request, sha256)),
+    )
     return bool(await session.scalar(select(exists(found))))

@@ -3,12 +3,11 @@
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from sparkops.core.durations import DURATION_HINT
 from sparkops.core.json import Json
-from sparkops.core.principal import Role
-from sparkops.core.shapes import Closed, Duration, Text
+from sparkops.core.shapes import MAX_QUORUM, Approvers, Closed, Duration, Text
 from sparkops.domains.policies.facts import Subject
 
 MAX_RULES = 1_000
@@ -43,20 +42,10 @@ class Mode(StrEnum):
     OFF = "off"
 
 
-def _approver(text: str) -> str:
-    if "@" not in text and text not in set(Role):
-        raise ValueError(f"'{text}' is neither a role ({', '.join(Role)}) nor an e-mail address")
-    return text
-
-
 NAMES_PATTERN: Final = r"^[^\s*]+\*?$"
 _Names = Annotated[
     tuple[Annotated[str, Field(pattern=NAMES_PATTERN, max_length=200)], ...],
     Field(strict=False, min_length=1, max_length=MAX_NAMES),
-]
-_Approvers = Annotated[
-    tuple[Annotated[str, Field(max_length=320), AfterValidator(_approver)], ...],
-    Field(strict=False, min_length=1, max_length=50),
 ]
 _Subject = Annotated[Subject, Field(strict=False)]
 _Effect = Annotated[RuleEffect, Field(strict=False)]
@@ -81,11 +70,11 @@ HINTS: Final = {
 class ApprovalFormat(Closed):
     """What the consent of people takes. Without `approvers` anybody may give it who may approve at all."""
 
-    approvers: _Approvers | None = None
-    quorum: int = Field(default=1, ge=1, le=20)
+    approvers: Approvers | None = None
+    quorum: int = Field(default=1, ge=1, le=MAX_QUORUM)
     expires: Duration | None = None
     escalate_after: Duration | None = None
-    escalate_to: _Approvers | None = None
+    escalate_to: Approvers | None = None
     may_edit: bool = False
 
 

@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -16,7 +16,7 @@ from sparkops.core.json import Json, pretty
 from sparkops.core.principal import Principal
 from sparkops.domains.policies import queries
 from sparkops.domains.policies.cases import CaseReport, run_cases
-from sparkops.domains.policies.document import Approval, Policy, PolicyInvalid, Rule, parse_policy, policy_of_rules
+from sparkops.domains.policies.document import Policy, PolicyInvalid, Rule, parse_policy, policy_of_rules
 from sparkops.domains.policies.facts import Subject
 from sparkops.domains.policies.format import RuleEffect
 from sparkops.domains.policies.models import INSTALLATION, PolicyVersion
@@ -270,8 +270,4 @@ def _refuse_what_is_not_kept(rules: Sequence[Rule]) -> None:
 
 def _not_kept(rule: Rule) -> list[tuple[str, str]]:
     unaskable = sorted(rule.on & UNASKABLE) if rule.effect is RuleEffect.REQUIRE_APPROVAL else []
-    plain = Approval() if rule.approval is None else replace(rule.approval, expires=None)
-    return [
-        *([("effect", f"nobody can be asked for consent on {', '.join(unaskable)}; use deny")] if unaskable else []),
-        *([("approval", "only expires is kept yet")] if plain != Approval() else []),
-    ]
+    return [("effect", f"nobody can be asked for consent on {', '.join(unaskable)}; use deny")] if unaskable else []

@@ -29,6 +29,14 @@ async def tool(session: AsyncSession, principal: Principal, *, tool_id: UUID) ->
     return found  # noqa: RET504 -- mypy reads a returned `scalar` as Any
 
 
+async def tool_named(session: AsyncSession, principal: Principal, *, project_id: UUID, name: str) -> Tool | None:
+    """Return the tool of a project under this name, or None."""
+    found = await session.scalar(
+        select(Tool).where(Tool.project_id == project_id, Tool.name == name, visible_to(principal, Tool.project_id))
+    )
+    return found  # noqa: RET504 -- mypy reads a returned `scalar` as Any
+
+
 async def tool_names(session: AsyncSession, *, project_id: UUID) -> frozenset[str]:
     """Return what the definitions of a project may name."""
     return frozenset(await session.scalars(select(Tool.name).where(Tool.project_id == project_id)))

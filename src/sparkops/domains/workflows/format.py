@@ -189,7 +189,7 @@ LITERAL_KEYS: Final[dict[str, frozenset[str]]] = {
     "llm": frozenset({"model", "script", "price", "max_output_tokens", "temperature", "output_schema"}),
     "tool": frozenset(),
     "transform": frozenset({"template"}),
-    "approval": frozenset({"expires"}),
+    "approval": frozenset({"expires", "approvers", "quorum", "escalate_after", "escalate_to"}),
     "branch": frozenset({"cases", "else"}),
     "map": frozenset({"concurrency", "on_item_error"}),
     "loop": frozenset({"max", "until", "at_max"}),

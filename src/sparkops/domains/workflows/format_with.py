@@ -4,8 +4,9 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from sparkops.core.durations import parse_duration
 from sparkops.core.model_spec import ModelSpec
-from sparkops.core.shapes import Closed, Duration, Text
+from sparkops.core.shapes import MAX_QUORUM, Approvers, Closed, Duration, Text
 from sparkops.domains.workflows.format_values import EventName, Ids
 
 DEFAULT_EXPIRES = "24h"
@@ -51,6 +52,21 @@ class ApprovalWith(Closed):
     show: Any = None
     vouch: Any = None
     expires: Duration = DEFAULT_EXPIRES
+    approvers: Approvers | None = None
+    quorum: int = Field(default=1, ge=1, le=MAX_QUORUM)
+    escalate_after: Duration | None = None
+    escalate_to: Approvers | None = None
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        people = set(self.approvers or ())
+        if people and all("@" in each for each in people) and self.quorum > len(people):
+            raise ValueError(f"only {len(people)} may approve, and {self.quorum} must")
+        if (self.escalate_after is None) != (self.escalate_to is None):
+            raise ValueError("escalate_after and escalate_to belong together: say both, when and to whom")
+        if self.escalate_after and parse_duration(self.escalate_after) >= parse_duration(self.expires):
+            raise ValueError("the question expires before it is escalated")
+        return self
 
 
 class Case(Closed):

@@ -1,7 +1,7 @@
 CREATE OR REPLACE FUNCTION engine.ask(p jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- The question of an `approval` step, asked once however often the step is attempted, and its answer, used once.
--- p: {step_id, attempt, token, approval_id, title, request, request_hash, seconds}.
+-- p: {step_id, attempt, token, approval_id, title, request, request_hash, seconds, demands}.
 -- Returns {approval_id, status: pending | approved | rejected | expired | withdrawn, decided_by, comment, rings}.
 -- Raises SF001, SF006.
 DECLARE
@@ -16,10 +16,11 @@ BEGIN
     FOR UPDATE;  -- one with a rule asks whether the step may start
   IF NOT FOUND THEN
     INSERT INTO approvals (id, project_id, run_id, step_id, subject_kind, subject_id, request_hash, title,
-                           proposed_request, status, requested_by, expires_at)
+                           proposed_request, status, demands, requested_by, expires_at, escalate_at)
     SELECT (p ->> 'approval_id')::uuid, v_step.project_id, v_step.run_id, v_step.id, 'step', v_step.id,
-           p ->> 'request_hash', p ->> 'title', p -> 'request', 'pending', r.created_by,
-           clock_timestamp() + make_interval(secs => (p ->> 'seconds')::float8)
+           p ->> 'request_hash', p ->> 'title', p -> 'request', 'pending', engine.demands(p), r.created_by,
+           clock_timestamp() + make_interval(secs => (p ->> 'seconds')::float8),
+           clock_timestamp() + make_interval(secs => (p #>> '{demands,escalate_after_seconds}')::float8)
       FROM runs r WHERE r.id = v_step.run_id
     RETURNING * INTO v_approval;
     v_events := jsonb_build_array(jsonb_build_object(

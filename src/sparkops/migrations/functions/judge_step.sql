@@ -11,6 +11,8 @@ DECLARE
   v_step steps := engine.hold_lease((p ->> 'step_id')::uuid, (p ->> 'attempt')::bigint, (p ->> 'token')::uuid);
   v_policy bigint := engine.policy_stamp(v_step.project_id);
   v_asked approvals;
+  v_demands jsonb := engine.demands(p);
+  v_decision uuid;
   v_status text := CASE p ->> 'outcome' WHEN 'allow' THEN 'allowed' WHEN 'deny' THEN 'denied' END;
   v_events jsonb := '[]';
 BEGIN
@@ -19,17 +21,29 @@ BEGIN
   ELSIF v_policy <> (p ->> 'policy_version')::bigint THEN
     RETURN jsonb_build_object('policy_version', v_policy);
   END IF;
-  PERFORM engine.decide(v_step.run_id, v_step.id, v_step.project_id, 'step', v_step.id, p ->> 'request_hash', v_policy, p);
+  v_decision := engine.decide(
+    v_step.run_id, v_step.id, v_step.project_id, 'step', v_step.id, p ->> 'request_hash', v_policy, p);
   SELECT * INTO v_asked FROM approvals
-    WHERE subject_kind = 'step' AND subject_id = v_step.id AND request_hash = p ->> 'request_hash' FOR UPDATE;
+    WHERE subject_kind = 'step' AND subject_id = v_step.id AND request_hash = p ->> 'request_hash'
+    ORDER BY id DESC LIMIT 1 FOR UPDATE;
+  IF v_status IS NULL AND v_asked.demands <> v_demands THEN
+    UPDATE approvals SET status = 'withdrawn'
+     WHERE id = v_asked.id AND status IN ('pending', 'approved') AND expires_at > clock_timestamp();
+    IF FOUND THEN
+      v_asked := NULL;
+    END IF;
+  END IF;
   IF v_status IS NOT NULL THEN
     UPDATE approvals SET status = 'withdrawn' WHERE id = v_asked.id AND status IN ('pending', 'approved');
   ELSIF v_asked.id IS NULL THEN
     INSERT INTO approvals (id, project_id, run_id, step_id, subject_kind, subject_id, request_hash, title,
-                           proposed_request, status, reason, rule, requested_by, expires_at)
+                           proposed_request, status, reason, rule, decision_id, demands, requested_by, expires_at,
+                           escalate_at)
     SELECT (p ->> 'approval_id')::uuid, v_step.project_id, v_step.run_id, v_step.id, 'step', v_step.id,
-           p ->> 'request_hash', p ->> 'title', p -> 'request', 'pending', p ->> 'reason', p ->> 'rule', r.created_by,
-           clock_timestamp() + make_interval(secs => (p ->> 'approval_seconds')::float8)
+           p ->> 'request_hash', p ->> 'title', p -> 'request', 'pending', p ->> 'reason', p ->> 'rule', v_decision,
+           v_demands, r.created_by,
+           clock_timestamp() + make_interval(secs => (p ->> 'approval_seconds')::float8),
+           clock_timestamp() + make_interval(secs => (v_demands ->> 'escalate_after_seconds')::float8)
       FROM runs r WHERE r.id = v_step.run_id
     RETURNING * INTO v_asked;
     v_status := 'pending';

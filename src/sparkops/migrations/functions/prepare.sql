@@ -3,10 +3,12 @@ LANGUAGE plpgsql AS $$
 -- T_PREPARE. Writes down what a step is about to do and under which decision; only what comes back with the verdict
 -- `send` may leave the process, and only after this has been committed.
 -- p: {step_id, attempt, token, policy_version, again: this attempt got no answer before, calls: [{id, seq, kind, name, tool_hash, request_hash, request,
---     effect_class, bound_micros, bound_tokens, agent, approval_id, approval_seconds, title, and what `decide` takes}],
+--     effect_class, bound_micros, bound_tokens, agent, approval_id, approval_seconds, title, demands, agent_version_id,
+--     edited_hash: of the request that was judged, where an approver has changed it, and what `decide` takes}],
 --     sent_before: what the run had sent beside these calls, if they were judged by that}.
--- Returns {verdicts, rings}; or {policy_version} when the rules have changed, or what was sent, where that counts: judge
--- again, then prepare again.
+-- Returns {verdicts, rings}; or {policy_version} when the rules have changed, or what was sent, where that counts, or
+-- {edits: [{seq, request, request_hash}]} when approvers have made other requests of these calls (null: none any more):
+-- judge again, then prepare again.
 -- Raises SF001 (not held any more), SF003 (not what was recorded), SF006 (the run was asked to stop), SF007 (a stop is
 -- in force).
 DECLARE
@@ -18,6 +20,7 @@ DECLARE
   v_open uuid[];
   v_budgets uuid[];
   v_one jsonb;
+  v_edits jsonb;
   v_verdicts jsonb := '[]';
   v_events jsonb := '[]';
 BEGIN
@@ -28,6 +31,18 @@ BEGIN
   v_policy := engine.policy_stamp(v_step.project_id);
   IF v_policy <> (p ->> 'policy_version')::bigint THEN
     RETURN jsonb_build_object('policy_version', v_policy);
+  END IF;
+  -- A step that is held for the first time has asked nobody yet. While it is held nobody's answer changes anything.
+  IF v_step.attempt > 1 THEN
+    SELECT jsonb_agg(jsonb_build_object('seq', c.seq, 'request', a.edited_request, 'request_hash', a.edited_hash))
+      INTO v_edits
+      FROM jsonb_array_elements(p -> 'calls') AS asked (one)
+      JOIN calls c ON c.run_id = v_step.run_id AND c.step_id = v_step.id AND c.seq = (asked.one ->> 'seq')::bigint
+                  AND c.status IN ('waiting_approval', 'prepared')
+      JOIN approvals a ON a.id = c.approval_id AND a.edited_hash IS DISTINCT FROM asked.one ->> 'edited_hash';
+    IF v_edits IS NOT NULL THEN
+      RETURN jsonb_build_object('edits', v_edits);
+    END IF;
   END IF;
   IF p -> 'sent_before' <> 'null' THEN
     -- Steps that are judged by what the run has sent go one by one. The statement after this one reads a new snapshot.
@@ -52,7 +67,7 @@ BEGIN
     SELECT * INTO v_known FROM calls
       WHERE run_id = v_step.run_id AND step_id = v_step.id AND seq = (v_asked ->> 'seq')::bigint FOR UPDATE;
     v_met := FOUND;
-    v_one := CASE WHEN v_met THEN engine.resume(v_step, v_known, v_asked, (p -> 'again')::boolean)
+    v_one := CASE WHEN v_met THEN engine.resume(v_step, v_known, v_asked, (p -> 'again')::boolean, v_policy)
                   ELSE engine.propose(v_step, v_asked, v_policy) END;
     v_verdicts := v_verdicts || jsonb_build_array(v_one -> 'verdict');
     v_events := v_events || (v_one -> 'events');

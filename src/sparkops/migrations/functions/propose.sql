@@ -9,6 +9,7 @@ DECLARE
   v_rule text := p_call ->> 'rule';
   v_reason text := p_call ->> 'reason';
   v_error jsonb;
+  v_asked jsonb;
   v_held jsonb := '{"events": []}';
 BEGIN
   v_call := jsonb_populate_record(NULL::calls, p_call);
@@ -51,12 +52,8 @@ BEGIN
   ELSE
     v_call.status := 'waiting_approval';
     v_call.approval_id := (p_call ->> 'approval_id')::uuid;
-    INSERT INTO approvals (id, project_id, run_id, step_id, subject_kind, subject_id, request_hash, tool_hash, title,
-                           proposed_request, status, reason, rule, requested_by, expires_at)
-    SELECT v_call.approval_id, p_step.project_id, p_step.run_id, p_step.id, 'call', v_call.id, v_call.request_hash,
-           v_call.tool_hash, p_call ->> 'title', v_call.request, 'pending', v_reason, v_rule, r.created_by,
-           clock_timestamp() + make_interval(secs => (p_call ->> 'approval_seconds')::float8)
-      FROM runs r WHERE r.id = p_step.run_id;
+    v_asked := engine.put_question(
+      p_step, v_call, p_call || jsonb_build_object('rule', v_rule, 'reason', v_reason), v_call.decision_id, NULL);
   END IF;
   INSERT INTO calls SELECT v_call.*;
 
@@ -67,8 +64,5 @@ BEGIN
       'verdict', CASE v_verdict WHEN 'allow' THEN 'send' WHEN 'deny' THEN 'recorded' ELSE 'waiting' END,
       'status', v_call.status),
     'events', (v_held -> 'events') || jsonb_build_array(engine.call_event(p_step, v_call))
-      || CASE WHEN v_call.approval_id IS NULL THEN '[]' ELSE jsonb_build_array(jsonb_build_object(
-           'run_id', p_step.run_id, 'kind', 'approval.requested', 'step_id', p_step.id,
-           'data', jsonb_build_object('approval_id', v_call.approval_id, 'key', p_step.node_key,
-                                      'title', p_call ->> 'title'))) END);
+      || CASE WHEN v_asked IS NULL THEN '[]' ELSE jsonb_build_array(v_asked) END);
 END $$;

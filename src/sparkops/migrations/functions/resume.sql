@@ -1,15 +1,19 @@
-CREATE OR REPLACE FUNCTION engine.resume(p_step steps, p_call calls, p_again jsonb, p_unanswered boolean) RETURNS jsonb
+CREATE OR REPLACE FUNCTION engine.resume(
+  p_step steps, p_call calls, p_again jsonb, p_unanswered boolean, p_policy_version bigint) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- A call that an earlier attempt has on record is met again. What is recorded counts: a finished call answers from
 -- the record; one that was sent and lost goes out again under the same id if its class allows, else nobody knows; one
--- that waited goes on if a person said yes to exactly this request and tool. Nothing is sent that the rules of today
--- deny, whatever was decided before. A call that a person approved is not asked about again by a budget, but may have to
--- wait for one. p_unanswered: this attempt has asked before and got no answer, so that what it
--- prepared itself has not been sent.
+-- that waited goes on if people said yes to exactly this request and tool, or to what one of them made of the request,
+-- and to no less than the rules of today demand; where those demand something else, the question is asked anew. Nothing
+-- is sent that the rules of today deny, whatever was decided before. A call that people approved is not asked about again
+-- by a budget, but may have to wait for one. p_unanswered: this attempt has asked before and got no answer, so that what
+-- it prepared itself has not been sent.
 -- Returns {verdict, events}. Raises SF003: the step asks for something else than what it asked for before.
 DECLARE
   v_call calls := p_call;
   v_approval approvals;
+  v_anew boolean := false;
+  v_decision uuid;
   v_verdict text := 'send';
   v_events jsonb := '[]';
   v_held jsonb := '{"verdict": "held", "events": []}';
@@ -52,15 +56,21 @@ BEGIN
 
   ELSIF v_call.status = 'waiting_approval' THEN
     SELECT * INTO v_approval FROM approvals WHERE id = v_call.approval_id FOR UPDATE;
+    v_anew := v_approval.status IN ('pending', 'approved') AND v_approval.expires_at > clock_timestamp()
+              AND p_again ->> 'outcome' = 'require_approval' AND engine.demands(p_again) <> v_approval.demands;
     IF v_denied IS NOT NULL THEN
       v_verdict := 'recorded';
       v_call.status := 'denied';
       v_call.error := v_denied;
+    ELSIF v_anew THEN
+      v_verdict := 'waiting';
+      v_call.approval_id := (p_again ->> 'approval_id')::uuid;
     ELSIF v_approval.status = 'pending' AND v_approval.expires_at > clock_timestamp() THEN
       v_verdict := 'waiting';
     ELSIF v_approval.status = 'approved' AND v_approval.expires_at > clock_timestamp()
           AND v_approval.request_hash = p_again ->> 'request_hash'
-          AND v_approval.tool_hash IS NOT DISTINCT FROM p_again ->> 'tool_hash' THEN
+          AND v_approval.tool_hash IS NOT DISTINCT FROM p_again ->> 'tool_hash'
+          AND v_approval.agent_version_id IS NOT DISTINCT FROM (p_again ->> 'agent_version_id')::uuid THEN
       v_call.sends := 1;
       v_held := engine.reserve(p_step, v_call.id, 1, p_again, true);
       IF v_held ->> 'verdict' = 'held' THEN
@@ -85,9 +95,19 @@ BEGIN
                         WHEN v_approval.status = 'approved' AND v_approval.expires_at > clock_timestamp() THEN 'the tool or the request changed after the approval'
                         ELSE 'nobody approved this in time' END);
     END IF;
-    IF v_call.status IN ('denied', 'expired') THEN
+    IF v_anew OR v_call.status IN ('denied', 'expired') THEN
       UPDATE approvals SET status = CASE WHEN expires_at <= clock_timestamp() THEN 'expired' ELSE 'withdrawn' END
        WHERE id = v_approval.id AND status IN ('pending', 'approved');
+    END IF;
+    -- What was decided here for another reason than the question's own is on record like any decision.
+    IF v_anew OR v_denied IS NOT NULL OR v_approval.edited_hash IS NOT NULL AND v_verdict = 'send' THEN
+      v_decision := engine.decide(
+        p_step.run_id, p_step.id, p_step.project_id, 'call', v_call.id,
+        coalesce(v_approval.edited_hash, v_call.request_hash), p_policy_version,
+        p_again || jsonb_build_object('subject', v_call.kind || '.call'));
+    END IF;
+    IF v_anew THEN
+      v_events := jsonb_build_array(engine.put_question(p_step, v_call, p_again, v_decision, v_approval));
     END IF;
   ELSE
     v_verdict := 'uncertain';
@@ -97,14 +117,18 @@ BEGIN
     UPDATE calls SET status = v_call.status, sends = v_call.sends, cost_micros = v_call.cost_micros,
                      error = v_call.error, prepared_at = v_call.prepared_at,
                      attempt = CASE v_verdict WHEN 'budget' THEN attempt ELSE p_step.attempt END,
-                     finished_at = CASE WHEN v_call.status = 'prepared' THEN NULL ELSE clock_timestamp() END
+                     approval_id = v_call.approval_id,
+                     finished_at = CASE WHEN v_call.status NOT IN ('prepared', 'waiting_approval')
+                                        THEN clock_timestamp() END
      WHERE run_id = v_call.run_id AND id = v_call.id;
-    v_events := jsonb_build_array(engine.call_event(p_step, v_call));
+    v_events := jsonb_build_array(engine.call_event(p_step, v_call)) || v_events;
   END IF;
   RETURN jsonb_build_object(
     'verdict', jsonb_build_object(
       'call_id', v_call.id, 'seq', v_call.seq, 'send_no', v_call.sends, 'verdict', v_verdict,
       'status', v_call.status, 'response', v_call.response, 'error', v_call.error, 'labels', v_call.labels,
-      'approval_id', v_call.approval_id, 'waits_for', v_held -> 'waits_for', 'replayed', true),
+      'approval_id', v_call.approval_id, 'waits_for', v_held -> 'waits_for', 'replayed', true,
+      'edited', CASE WHEN v_verdict = 'recorded' AND v_call.prepared_at IS NOT NULL AND v_call.approval_id IS NOT NULL THEN
+        (SELECT a.edited_request FROM approvals a WHERE a.id = v_call.approval_id) END),
     'events', (v_held -> 'events') || v_events);
 END $$;

@@ -1,6 +1,7 @@
 """Steps of type `approval`: a question to a person."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from sparkops.core.durations import parse_duration
@@ -33,6 +34,7 @@ async def run_approval(attempt: Attempt) -> Json:
             "request": {**request, "show": show.text},
             "request_hash": digest(request),
             "seconds": seconds,
+            "demands": _demands(attempt.params),
         },
     )
     match ApprovalStatus(answer["status"]):
@@ -46,6 +48,23 @@ async def run_approval(attempt: Attempt) -> Json:
             raise StepFailed("rejected", f"A person rejected this: {answer['comment'] or 'no reason given'}")
         case _:
             raise StepFailed("approval-expired", "Nobody answered in time.")
+
+
+def _demands(params: Mapping[str, Any]) -> dict[str, Json]:
+    """Return what consent takes; a workflow names one group at most, and what it shows cannot be changed."""
+    after = params.get("escalate_after")
+    return {
+        "approvers": [_lower(params["approvers"])] if params.get("approvers") else [],
+        "quorum": params.get("quorum", 1),
+        "escalate_after_seconds": parse_duration(after).total_seconds() if after else None,
+        "escalate_to": _lower(params.get("escalate_to") or ()),
+        "may_edit": False,
+    }
+
+
+def _lower(people: Sequence[str]) -> list[Json]:
+    """Return roles and e-mail addresses as the accounts have them."""
+    return [each.lower() for each in people]
 
 
 def _shown(params: Mapping[str, Json]) -> Json:

@@ -129,11 +129,11 @@ export type AnswerViolation = {
 };
 
 /**
- * Approval
+ * Answered
  *
- * One question, bound to the digest of one exact action.
+ * A question of the same kind that was answered before: about the same tool or model, held by the same rule.
  */
-export type Approval = {
+export type Answered = {
     /**
      * Comment
      */
@@ -144,6 +144,67 @@ export type Approval = {
     decided_at: string | null;
     decided_by: Ref | null;
     /**
+     * Edited
+     */
+    edited: boolean;
+    /**
+     * Id
+     */
+    id: string;
+    request: JsonValue;
+    /**
+     * Run Id
+     */
+    run_id: string;
+    status: ApprovalStatus;
+    /**
+     * Title
+     */
+    title: string;
+};
+
+/**
+ * Approval
+ *
+ * One question, bound to the digest of one exact action.
+ *
+ * `request_hash` is the digest of what is asked about now: the proposed request, or what an approver made of it.
+ * Whoever approves sends it back, so that nobody agrees to what they have not seen.
+ */
+export type Approval = {
+    /**
+     * Agreed
+     */
+    agreed: number;
+    /**
+     * At Stake Micros
+     */
+    at_stake_micros: number | null;
+    /**
+     * Comment
+     */
+    comment: string | null;
+    /**
+     * Decided At
+     */
+    decided_at: string | null;
+    decided_by: Ref | null;
+    demands: Demands;
+    /**
+     * Edited At
+     */
+    edited_at: string | null;
+    edited_by: Ref | null;
+    edited_request: JsonValue | null;
+    /**
+     * Escalate At
+     */
+    escalate_at: string | null;
+    /**
+     * Escalated At
+     */
+    escalated_at: string | null;
+    /**
      * Expires At
      */
     expires_at: string;
@@ -152,9 +213,25 @@ export type Approval = {
      */
     id: string;
     /**
+     * Link
+     */
+    link: string;
+    /**
+     * May Answer
+     */
+    may_answer: boolean;
+    /**
+     * Missing
+     */
+    missing: Array<Array<string>>;
+    /**
      * Money Micros
      */
     money_micros: number | null;
+    /**
+     * Name
+     */
+    name: string | null;
     /**
      * Project
      */
@@ -164,6 +241,14 @@ export type Approval = {
      * Reason
      */
     reason: string | null;
+    /**
+     * Reminder
+     */
+    reminder: boolean;
+    /**
+     * Request Hash
+     */
+    request_hash: string;
     /**
      * Requested At
      */
@@ -194,6 +279,10 @@ export type Approval = {
      * Title
      */
     title: string;
+    /**
+     * Votes
+     */
+    votes: Array<Vote>;
     workflow: WorkflowRef;
 };
 
@@ -224,6 +313,10 @@ export type Approve = {
      * Comment
      */
     comment?: string | null;
+    /**
+     * Request Hash
+     */
+    request_hash?: string | null;
 };
 
 /**
@@ -1168,7 +1261,7 @@ export type DecisionDetail = {
      */
     name: string | null;
     outcome: RuleEffect;
-    policy: PolicyRef | null;
+    policy: SparkopsApiViewsPoliciesPolicyRef | null;
     /**
      * Reason
      */
@@ -1214,7 +1307,7 @@ export type DecisionToday = {
      */
     lacking: Array<string>;
     outcome: RuleEffect | null;
-    policy: PolicyRef | null;
+    policy: SparkopsApiViewsPoliciesPolicyRef | null;
     /**
      * Reason
      */
@@ -1227,6 +1320,32 @@ export type DecisionToday = {
      * Same
      */
     same: boolean;
+};
+
+/**
+ * Demands
+ *
+ * What consent takes: of each group of `approvers` (roles and e-mail addresses) somebody, `quorum` people in all.
+ *
+ * No groups: any member who did not start the run. `escalate_to` may answer as well once it is escalated.
+ */
+export type Demands = {
+    /**
+     * Approvers
+     */
+    approvers: Array<Array<string>>;
+    /**
+     * Escalate To
+     */
+    escalate_to: Array<string>;
+    /**
+     * May Edit
+     */
+    may_edit: boolean;
+    /**
+     * Quorum
+     */
+    quorum: number;
 };
 
 /**
@@ -1272,6 +1391,26 @@ export type DoubtfulCall = {
      */
     why: string;
     worker: Worker | null;
+};
+
+/**
+ * EditAndApprove
+ */
+export type EditAndApprove = {
+    /**
+     * Arguments
+     */
+    arguments: {
+        [key: string]: JsonValue;
+    };
+    /**
+     * Comment
+     */
+    comment?: string | null;
+    /**
+     * Request Hash
+     */
+    request_hash?: string | null;
 };
 
 /**
@@ -1378,7 +1517,7 @@ export type Failure = {
  */
 export type Finding = {
     effect: RuleEffect;
-    policy: PolicyRef | null;
+    policy: SparkopsApiViewsPoliciesPolicyRef | null;
     /**
      * Reason
      */
@@ -1698,6 +1837,37 @@ export type MemberList = {
 };
 
 /**
+ * Message
+ *
+ * What somebody asked or told about a question.
+ */
+export type Message = {
+    /**
+     * At
+     */
+    at: string;
+    by: Ref;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Text
+     */
+    text: string;
+};
+
+/**
+ * MessageList
+ */
+export type MessageList = {
+    /**
+     * Items
+     */
+    items: Array<Message>;
+};
+
+/**
  * Mode
  *
  * Whether a rule decides, only tells what it would have decided, or is not asked.
@@ -1879,6 +2049,16 @@ export type NewMember = {
      */
     email: string;
     role?: Role;
+};
+
+/**
+ * NewMessage
+ */
+export type NewMessage = {
+    /**
+     * Text
+     */
+    text: string;
 };
 
 /**
@@ -2358,26 +2538,6 @@ export type PolicyList = {
 };
 
 /**
- * PolicyRef
- *
- * The version of a policy whose rule decided.
- */
-export type PolicyRef = {
-    /**
-     * Id
-     */
-    id: string;
-    /**
-     * Name
-     */
-    name: string;
-    /**
-     * Version
-     */
-    version: number;
-};
-
-/**
  * PolicySummary
  *
  * A policy as lists show it. What its text says is that of the version in force, or of the latest if none is.
@@ -2521,6 +2681,57 @@ export type PolicyVersionSummary = {
      * Version
      */
     version: number;
+};
+
+/**
+ * Preview
+ *
+ * What will go out if people agree, and what they need to decide. Nothing of it is sent before.
+ */
+export type Preview = {
+    /**
+     * Description
+     */
+    description: string | null;
+    /**
+     * Earlier
+     */
+    earlier: Array<Answered>;
+    effect_class: EffectClass | null;
+    /**
+     * Facts
+     */
+    facts: {
+        [key: string]: JsonValue;
+    };
+    /**
+     * Idempotency Key
+     */
+    idempotency_key: string | null;
+    /**
+     * Kind
+     */
+    kind: 'llm' | 'tool' | null;
+    last_approved: Answered | null;
+    /**
+     * Name
+     */
+    name: string | null;
+    parameters: JsonValue | null;
+    policy: SparkopsApiViewsApprovalsPolicyRef | null;
+    request: JsonValue;
+    /**
+     * Request Hash
+     */
+    request_hash: string;
+    /**
+     * Severity
+     */
+    severity: string | null;
+    /**
+     * Tool Changed
+     */
+    tool_changed: boolean;
 };
 
 /**
@@ -2803,7 +3014,7 @@ export type RecordedDecision = {
      */
     name: string | null;
     outcome: RuleEffect;
-    policy: PolicyRef | null;
+    policy: SparkopsApiViewsPoliciesPolicyRef | null;
     /**
      * Reason
      */
@@ -4062,7 +4273,7 @@ export type Violation = {
      * Name
      */
     name: string | null;
-    policy: PolicyRef | null;
+    policy: SparkopsApiViewsPoliciesPolicyRef | null;
     /**
      * Reason
      */
@@ -4121,7 +4332,7 @@ export type ViolationDetail = {
      * Notes
      */
     notes: Array<ViolationNote>;
-    policy: PolicyRef | null;
+    policy: SparkopsApiViewsPoliciesPolicyRef | null;
     /**
      * Reason
      */
@@ -4189,6 +4400,31 @@ export type ViolationNote = {
  * How far people have got with a violation.
  */
 export type ViolationStatus = 'open' | 'acknowledged' | 'resolved';
+
+/**
+ * Vote
+ *
+ * What one person said. `current`: to what is asked about now; an approver may have changed the request since.
+ */
+export type Vote = {
+    /**
+     * At
+     */
+    at: string;
+    by: Ref;
+    /**
+     * Comment
+     */
+    comment: string | null;
+    /**
+     * Current
+     */
+    current: boolean;
+    /**
+     * Vote
+     */
+    vote: 'approve' | 'reject';
+};
 
 /**
  * Why
@@ -4424,6 +4660,44 @@ export type WorkflowVersionSummary = {
      * Id
      */
     id: string;
+    /**
+     * Version
+     */
+    version: number;
+};
+
+/**
+ * PolicyRef
+ */
+export type SparkopsApiViewsApprovalsPolicyRef = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Version
+     */
+    version: number;
+};
+
+/**
+ * PolicyRef
+ *
+ * The version of a policy whose rule decided.
+ */
+export type SparkopsApiViewsPoliciesPolicyRef = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Name
+     */
+    name: string;
     /**
      * Version
      */
@@ -4797,6 +5071,219 @@ export type ApproveResponses = {
 };
 
 export type ApproveResponse = ApproveResponses[keyof ApproveResponses];
+
+export type EditAndApproveData = {
+    body: EditAndApprove;
+    path: {
+        /**
+         * Approval Id
+         */
+        approval_id: string;
+    };
+    query?: never;
+    url: '/api/v1/approvals/{approval_id}/edit';
+};
+
+export type EditAndApproveErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Request Entity Too Large
+     */
+    413: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type EditAndApproveError = EditAndApproveErrors[keyof EditAndApproveErrors];
+
+export type EditAndApproveResponses = {
+    /**
+     * Successful Response
+     */
+    200: Approval;
+};
+
+export type EditAndApproveResponse = EditAndApproveResponses[keyof EditAndApproveResponses];
+
+export type FollowApprovalLinkData = {
+    body?: never;
+    path: {
+        /**
+         * Approval Id
+         */
+        approval_id: string;
+    };
+    query: {
+        /**
+         * S
+         *
+         * The mark that the link carries.
+         */
+        s: string;
+    };
+    url: '/api/v1/approvals/{approval_id}/link';
+};
+
+export type FollowApprovalLinkErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type FollowApprovalLinkError = FollowApprovalLinkErrors[keyof FollowApprovalLinkErrors];
+
+export type FollowApprovalLinkResponses = {
+    /**
+     * Successful Response
+     */
+    200: Approval;
+};
+
+export type FollowApprovalLinkResponse = FollowApprovalLinkResponses[keyof FollowApprovalLinkResponses];
+
+export type ListApprovalMessagesData = {
+    body?: never;
+    path: {
+        /**
+         * Approval Id
+         */
+        approval_id: string;
+    };
+    query?: never;
+    url: '/api/v1/approvals/{approval_id}/messages';
+};
+
+export type ListApprovalMessagesErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListApprovalMessagesError = ListApprovalMessagesErrors[keyof ListApprovalMessagesErrors];
+
+export type ListApprovalMessagesResponses = {
+    /**
+     * Successful Response
+     */
+    200: MessageList;
+};
+
+export type ListApprovalMessagesResponse = ListApprovalMessagesResponses[keyof ListApprovalMessagesResponses];
+
+export type WriteApprovalMessageData = {
+    body: NewMessage;
+    path: {
+        /**
+         * Approval Id
+         */
+        approval_id: string;
+    };
+    query?: never;
+    url: '/api/v1/approvals/{approval_id}/messages';
+};
+
+export type WriteApprovalMessageErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type WriteApprovalMessageError = WriteApprovalMessageErrors[keyof WriteApprovalMessageErrors];
+
+export type WriteApprovalMessageResponses = {
+    /**
+     * Successful Response
+     */
+    201: Message;
+};
+
+export type WriteApprovalMessageResponse = WriteApprovalMessageResponses[keyof WriteApprovalMessageResponses];
+
+export type PreviewApprovalData = {
+    body?: never;
+    path: {
+        /**
+         * Approval Id
+         */
+        approval_id: string;
+    };
+    query?: never;
+    url: '/api/v1/approvals/{approval_id}/preview';
+};
+
+export type PreviewApprovalErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type PreviewApprovalError = PreviewApprovalErrors[keyof PreviewApprovalErrors];
+
+export type PreviewApprovalResponses = {
+    /**
+     * Successful Response
+     */
+    200: Preview;
+};
+
+export type PreviewApprovalResponse = PreviewApprovalResponses[keyof PreviewApprovalResponses];
 
 export type RejectData = {
     body: Reject;

@@ -25,7 +25,7 @@ export function SchemaFields({ schema, draft, errors, onChange, path = '' }: Sch
     return (
       <TextField
         schema={schema}
-        name="Input"
+        name={schema.title ?? 'Input'}
         path={path}
         required={false}
         draft={draft}

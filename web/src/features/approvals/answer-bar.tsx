@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
-import { Check, X } from 'lucide-react'
+import { Check, Pencil, X } from 'lucide-react'
 import { useRef, useState } from 'react'
 import type { Approval } from '@/api/generated/types.gen'
 import { APPROVAL_FACE } from '@/components/faces'
@@ -11,7 +11,8 @@ import { Input } from '@/components/ui/input'
 import { toast } from '@/components/ui/toast'
 import { useHotkeys } from '@/lib/hotkeys'
 import { useApprove } from './api'
-import { isOwn, namesOfAnswerers } from './inbox'
+import { EditDialog } from './edit-dialog'
+import { argumentsOf, askedRequest, hasAgreed, isOwn, missingInWords, namesOfAnswerers } from './inbox'
 import { answerersQuery } from './inbox-api'
 import { RejectDialog } from './reject-dialog'
 
@@ -25,6 +26,10 @@ export function AnswerBar({ approval, userId }: AnswerBarProps) {
         <Settled approval={approval} />
       ) : isOwn(approval, userId) ? (
         <Own approval={approval} />
+      ) : !approval.may_answer ? (
+        <NotNamed approval={approval} />
+      ) : hasAgreed(approval, userId) ? (
+        <Agreed approval={approval} />
       ) : (
         <Answer approval={approval} />
       )}
@@ -35,17 +40,23 @@ export function AnswerBar({ approval, userId }: AnswerBarProps) {
 function Answer({ approval }: { approval: Approval }) {
   const [comment, setComment] = useState('')
   const [rejecting, setRejecting] = useState(false)
+  const [editing, setEditing] = useState(false)
+  const editable = approval.demands.may_edit && argumentsOf(askedRequest(approval)) !== null
   const approveButton = useRef<HTMLButtonElement>(null)
   const approve = useApprove()
   const send = () =>
     approve.mutate(
-      { id: approval.id, comment: comment.trim() || null },
-      { onSuccess: () => toast('Approved') },
+      { id: approval.id, shown: approval.request_hash, comment: comment.trim() || null },
+      {
+        onSuccess: (answered) =>
+          toast(answered.status === 'approved' ? 'Approved' : 'Agreed; others have to as well'),
+      },
     )
   useHotkeys('This approval', [
     // Two keys for a yes: the first one only points at the button.
     { keys: 'a', label: 'Approve, then Enter to confirm', run: () => approveButton.current?.focus() },
-    { keys: 'r', label: 'Reject with a reason', run: () => setRejecting(true) },
+    ...(editable ? [{ keys: 'e', label: 'Edit and approve', run: () => setEditing(true) }] : []),
+    { keys: 'x', label: 'Reject with a reason', run: () => setRejecting(true) },
   ])
   return (
     <div className="flex flex-wrap items-center gap-2">
@@ -57,10 +68,16 @@ function Answer({ approval }: { approval: Approval }) {
         value={comment}
         onChange={(event) => setComment(event.target.value)}
       />
-      <Button aria-keyshortcuts="r" onClick={() => setRejecting(true)}>
+      <Button aria-keyshortcuts="x" onClick={() => setRejecting(true)}>
         <X aria-hidden />
         Reject
       </Button>
+      {editable ? (
+        <Button aria-keyshortcuts="e" onClick={() => setEditing(true)}>
+          <Pencil aria-hidden />
+          Edit and approve
+        </Button>
+      ) : null}
       <Button
         ref={approveButton}
         variant="spark"
@@ -75,6 +92,7 @@ function Answer({ approval }: { approval: Approval }) {
         <ProblemLine error={approve.error} />
       </div>
       <RejectDialog approval={approval} open={rejecting} onOpenChange={setRejecting} />
+      <EditDialog approval={approval} open={editing} onOpenChange={setEditing} />
     </div>
   )
 }
@@ -89,6 +107,22 @@ function Own({ approval }: { approval: Approval }) {
       {members.data && !names ? ' Nobody else is a member of this project yet.' : ''}
     </p>
   )
+}
+
+function NotNamed({ approval }: { approval: Approval }) {
+  const members = useQuery(answerersQuery(approval.project))
+  const names = namesOfAnswerers(approval, members.data?.items ?? [])
+  return (
+    <p>
+      The rule that asks names others, so one of them has to answer.
+      {names ? ` ${names} may.` : ''}
+      {members.data && !names ? ' Nobody whom it names is a member of this project.' : ''}
+    </p>
+  )
+}
+
+function Agreed({ approval }: { approval: Approval }) {
+  return <p>You have agreed. It still takes {missingInWords(approval)}.</p>
 }
 
 function Settled({ approval }: { approval: Approval }) {

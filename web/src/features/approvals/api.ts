@@ -4,10 +4,14 @@ import type {
   Approval,
   ApproveData,
   ApproveResponse,
+  EditAndApproveData,
+  EditAndApproveResponse,
   ListApprovalsData,
   ListApprovalsResponse,
   RejectData,
   RejectResponse,
+  WriteApprovalMessageData,
+  WriteApprovalMessageResponse,
 } from '@/api/generated/types.gen'
 
 const SHOWN = 200
@@ -35,18 +39,47 @@ function useAnswered() {
   }
 }
 
-export type Approving = { id: string; comment?: string | null }
+/** `shown`: the digest of the request that is shown, so that nobody agrees to what they have not seen. */
+export type Approving = { id: string; shown: string; comment?: string | null }
+export type Editing = Approving & { arguments: { [name: string]: unknown } }
 export type Rejecting = { id: string; reason: string }
 
 export function useApprove() {
   const answered = useAnswered()
   return useMutation({
-    mutationFn: ({ id, comment = null }: Approving) =>
+    mutationFn: ({ id, shown, comment = null }: Approving) =>
       request<ApproveData, ApproveResponse>('POST', '/api/v1/approvals/{approval_id}/approve', {
         path: { approval_id: id },
-        body: { comment },
+        body: { comment, request_hash: shown },
       }),
     onSuccess: answered,
+  })
+}
+
+/** Agrees to a call with other arguments than those that are shown. */
+export function useEditAndApprove() {
+  const answered = useAnswered()
+  return useMutation({
+    mutationFn: ({ id, shown, comment = null, arguments: wanted }: Editing) =>
+      request<EditAndApproveData, EditAndApproveResponse>('POST', '/api/v1/approvals/{approval_id}/edit', {
+        path: { approval_id: id },
+        body: { arguments: wanted as EditAndApproveData['body']['arguments'], comment, request_hash: shown },
+      }),
+    onSuccess: answered,
+  })
+}
+
+/** Asks or tells something about a question before it is answered. */
+export function useWriteMessage(approval: Approval) {
+  const queryClient = useQueryClient()
+  return useMutation({
+    mutationFn: (text: string) =>
+      request<WriteApprovalMessageData, WriteApprovalMessageResponse>(
+        'POST',
+        '/api/v1/approvals/{approval_id}/messages',
+        { path: { approval_id: approval.id }, body: { text } },
+      ),
+    onSuccess: () => queryClient.invalidateQueries({ queryKey: approvalKeys.of(approval.project) }),
   })
 }
 

@@ -26,7 +26,7 @@ test('approving sends the answer', async () => {
   show(<ApprovalBar approvals={[anApproval()]} userId={SOMEBODY} />)
   expect(screen.getByText('Publish the report?')).toBeVisible()
   await userEvent.click(button('Approve'))
-  await waitFor(() => expect(answered).toEqual([['approval-1', { comment: null }]]))
+  await waitFor(() => expect(answered).toEqual([['approval-1', { comment: null, request_hash: 'hash-1' }]]))
 })
 
 test('rejecting needs a reason', async () => {

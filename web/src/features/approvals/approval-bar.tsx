@@ -1,5 +1,6 @@
 import { Check, X } from 'lucide-react'
 import { useState } from 'react'
+import { Link } from 'react-router'
 import type { Approval } from '@/api/generated/types.gen'
 import { Glyph } from '@/components/glyph'
 import { JsonView } from '@/components/json-view'
@@ -7,7 +8,9 @@ import { Moment } from '@/components/moment'
 import { ProblemLine } from '@/components/problem-panel'
 import { Button } from '@/components/ui/button'
 import { toast } from '@/components/ui/toast'
+import { paths } from '@/lib/paths'
 import { useApprove } from './api'
+import { askedRequest, hasAgreed, isOwn, missingInWords } from './inbox'
 import { RejectDialog } from './reject-dialog'
 
 type ApprovalBarProps = {
@@ -26,7 +29,8 @@ export function ApprovalBar({ approvals, userId, onShowStep }: ApprovalBarProps)
       key={approval.id}
       approval={approval}
       others={approvals.length - 1}
-      own={approval.requested_by !== null && approval.requested_by.id === userId}
+      own={isOwn(approval, userId)}
+      agreed={hasAgreed(approval, userId)}
       onShowStep={onShowStep}
     />
   )
@@ -36,13 +40,21 @@ type QuestionProps = {
   approval: Approval
   others: number
   own: boolean
+  agreed: boolean
   onShowStep: ApprovalBarProps['onShowStep']
 }
 
-function Question({ approval, others, own, onShowStep }: QuestionProps) {
+function Question({ approval, others, own, agreed, onShowStep }: QuestionProps) {
   const [rejecting, setRejecting] = useState(false)
   const approve = useApprove()
-  const answer = () => approve.mutate({ id: approval.id }, { onSuccess: () => toast('Approved') })
+  const answer = () =>
+    approve.mutate(
+      { id: approval.id, shown: approval.request_hash },
+      {
+        onSuccess: ({ status }) =>
+          toast(status === 'approved' ? 'Approved' : 'Agreed; others have to as well'),
+      },
+    )
   return (
     <section
       aria-label="Needs approval"
@@ -62,6 +74,10 @@ function Question({ approval, others, own, onShowStep }: QuestionProps) {
         </div>
         {own ? (
           <p className="text-ink-2">You started this run, so somebody else has to answer.</p>
+        ) : !approval.may_answer ? (
+          <p className="text-ink-2">The rule that asks names others, so one of them has to answer.</p>
+        ) : agreed ? (
+          <p className="text-ink-2">You have agreed. It still takes {missingInWords(approval)}.</p>
         ) : (
           <div className="flex gap-2">
             <Button onClick={() => setRejecting(true)}>
@@ -78,8 +94,17 @@ function Question({ approval, others, own, onShowStep }: QuestionProps) {
       {approval.reason ? <p className="mt-0.5 text-ink-2">{approval.reason}</p> : null}
       <details className="mt-0.5">
         <summary className="text-ink-2">What is asked</summary>
-        <JsonView label="What is asked" value={approval.proposed_request} className="mt-1 max-w-3xl" />
+        <JsonView label="What is asked" value={askedRequest(approval)} className="mt-1 max-w-3xl" />
       </details>
+      <p className="mt-0.5">
+        <Link
+          to={`${paths.approvals(approval.project)}?state=open&item=${approval.id}`}
+          className="underline underline-offset-2 hover:text-ink-2"
+        >
+          Open in the inbox
+        </Link>
+        <span className="text-ink-2">, with what was asked back and what came before</span>
+      </p>
       <ProblemLine error={approve.error} />
       <RejectDialog approval={approval} open={rejecting} onOpenChange={setRejecting} />
     </section>

@@ -12,6 +12,8 @@ import { SkeletonRows } from '@/components/states'
 import { shortId } from '@/lib/format'
 import { paths } from '@/lib/paths'
 import { AnswerBar } from './answer-bar'
+import { Evidence } from './evidence'
+import { consentInWords } from './inbox'
 import { approvalQuery } from './inbox-api'
 import { ProposedRequest } from './proposed-request'
 
@@ -26,13 +28,22 @@ export function ApprovalDetail({ project, id, userId }: ApprovalDetailProps) {
   return (
     <article aria-label={approval.title} className="flex min-h-full flex-col">
       <header className="border-b border-line px-4 py-3">
-        <Status face={APPROVAL_FACE[approval.status]} className="text-dense" />
+        <div className="flex flex-wrap items-center gap-x-3 text-dense">
+          <Status face={APPROVAL_FACE[approval.status]} />
+          {approval.status === 'pending' && approval.escalated_at ? (
+            <span className="text-ink-2">
+              escalated <Moment at={approval.escalated_at} />
+            </span>
+          ) : null}
+          {approval.reminder ? <span className="text-tx-waiting">half of its time has passed</span> : null}
+        </div>
         <h2 className="text-section font-semibold">{approval.title}</h2>
       </header>
       <Facts approval={approval} />
       <div className="flex-1">
         <ValuesRun.Provider value={approval.run_id}>
           <ProposedRequest approval={approval} />
+          <Evidence approval={approval} />
         </ValuesRun.Provider>
       </div>
       <AnswerBar key={approval.id} approval={approval} userId={userId} />
@@ -44,6 +55,7 @@ const LINK = 'underline underline-offset-2 hover:text-ink-2'
 
 function Facts({ approval }: { approval: Approval }) {
   const run = paths.run(approval.project, approval.run_id)
+  const consent = consentInWords(approval)
   return (
     <dl className="grid grid-cols-[112px_minmax(0,1fr)] gap-x-3 gap-y-1 border-b border-line px-4 py-3">
       <Fact name="Why it waits">
@@ -72,10 +84,26 @@ function Facts({ approval }: { approval: Approval }) {
         <Moment at={approval.requested_at} />
         {approval.requested_by ? `, run started by ${approval.requested_by.name}` : ''}
       </Fact>
+      {consent ? (
+        <Fact name="Consent">
+          {consent}
+          <Votes approval={approval} />
+        </Fact>
+      ) : null}
       {approval.status === 'pending' ? (
         <Fact name="Deadline">
           <Moment at={approval.expires_at} />
           <span className="text-ink-2">, after that nobody can answer</span>
+          {approval.escalate_at && !approval.escalated_at ? (
+            <span className="text-ink-2">
+              ; others are asked <Moment at={approval.escalate_at} />
+            </span>
+          ) : null}
+        </Fact>
+      ) : null}
+      {approval.at_stake_micros ? (
+        <Fact name="At stake">
+          at most <Money micros={approval.at_stake_micros} />
         </Fact>
       ) : null}
       {approval.money_micros === null ? null : (
@@ -84,6 +112,21 @@ function Facts({ approval }: { approval: Approval }) {
         </Fact>
       )}
     </dl>
+  )
+}
+
+function Votes({ approval }: { approval: Approval }) {
+  if (approval.votes.length === 0) return null
+  return (
+    <ul aria-label="Votes" className="mt-1 grid gap-0.5">
+      {approval.votes.map((vote) => (
+        <li key={`${vote.by.id} ${vote.at}`} className={vote.current ? undefined : 'text-ink-3'}>
+          {vote.by.name} {vote.vote === 'approve' ? 'agreed' : 'said no'} <Moment at={vote.at} />
+          {vote.current ? '' : ', before the request was changed'}
+          {vote.comment ? <q className="ml-1 text-ink-2">{vote.comment}</q> : null}
+        </li>
+      ))}
+    </ul>
   )
 }
 

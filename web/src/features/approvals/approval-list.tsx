@@ -4,6 +4,7 @@ import { APPROVAL_FACE } from '@/components/faces'
 import { Glyph } from '@/components/glyph'
 import { Moment } from '@/components/moment'
 import { cn } from '@/lib/cn'
+import { formatMoney } from '@/lib/format'
 import { isOwn } from './inbox'
 
 type ApprovalListProps = {
@@ -37,6 +38,25 @@ export function ApprovalList({ approvals, selectedId, userId, hrefOf }: Approval
   )
 }
 
+/** What sets an open question apart: how far it is agreed to, whether it hurries, what it may cost. */
+function Marks({ approval }: { approval: Approval }) {
+  const marks = [
+    approval.demands.quorum > 1 ? `${approval.agreed} of ${approval.demands.quorum} agreed` : null,
+    approval.edited_by ? `changed by ${approval.edited_by.name}` : null,
+    approval.escalated_at ? 'escalated' : null,
+    approval.at_stake_micros ? `at most ${formatMoney(approval.at_stake_micros)}` : null,
+  ].filter((one) => one !== null)
+  if (marks.length === 0 && !approval.reminder) return null
+  return (
+    <span className="truncate text-dense text-ink-2">
+      {marks.join(', ')}
+      {approval.reminder ? (
+        <span className="text-tx-waiting">{marks.length > 0 ? ', ' : ''}half of its time has passed</span>
+      ) : null}
+    </span>
+  )
+}
+
 function Item({ approval, own }: { approval: Approval; own: boolean }) {
   const open = approval.status === 'pending'
   return (
@@ -44,12 +64,14 @@ function Item({ approval, own }: { approval: Approval; own: boolean }) {
       <span className="truncate font-medium">{approval.title}</span>
       <span className="truncate text-dense text-ink-2">
         {approval.workflow.name}, {approval.step_key}
+        {approval.rule ? `, rule ${approval.rule}` : ''}
         {own ? ', asked by you' : ''}
       </span>
+      {open ? <Marks approval={approval} /> : null}
       <span className="truncate text-dense text-ink-3">
         {open ? (
           <>
-            Asked <Moment at={approval.requested_at} />
+            Asked <Moment at={approval.requested_at} />, until <Moment at={approval.expires_at} />
           </>
         ) : (
           <>

@@ -3,10 +3,14 @@ import { request } from '@/api/client'
 import type {
   GetApprovalData,
   GetApprovalResponse,
+  ListApprovalMessagesData,
+  ListApprovalMessagesResponse,
   ListApprovalsData,
   ListApprovalsResponse,
   ListMembersData,
   ListMembersResponse,
+  PreviewApprovalData,
+  PreviewApprovalResponse,
 } from '@/api/generated/types.gen'
 import { approvalKeys } from './api'
 
@@ -32,6 +36,33 @@ export const approvalQuery = (project: string, id: string) =>
         path: { approval_id: id },
         signal,
       }),
+  })
+
+/** What will go out if people agree, and what helps them to decide; `revision` changes when the request does. */
+export const previewQuery = (project: string, id: string, revision: string) =>
+  queryOptions({
+    queryKey: [...approvalKeys.of(project), 'preview', id, revision],
+    queryFn: ({ signal }) =>
+      request<PreviewApprovalData, PreviewApprovalResponse>(
+        'GET',
+        '/api/v1/approvals/{approval_id}/preview',
+        {
+          path: { approval_id: id },
+          signal,
+        },
+      ),
+  })
+
+/** What was asked and told about a question. */
+export const messagesQuery = (project: string, id: string) =>
+  queryOptions({
+    queryKey: [...approvalKeys.of(project), 'messages', id],
+    queryFn: ({ signal }) =>
+      request<ListApprovalMessagesData, ListApprovalMessagesResponse>(
+        'GET',
+        '/api/v1/approvals/{approval_id}/messages',
+        { path: { approval_id: id }, signal },
+      ),
   })
 
 /** Who belongs to a project, and so may answer. */

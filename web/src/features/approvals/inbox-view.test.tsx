@@ -2,10 +2,10 @@ import { screen, waitFor, within } from '@testing-library/react'
 import userEvent from '@testing-library/user-event'
 import { HttpResponse, http } from 'msw'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Approval } from '@/api/generated/types.gen'
+import type { Approval, Message } from '@/api/generated/types.gen'
 import { closeSession, openSession } from '@/api/session'
 import { listenToHotkeys } from '@/lib/hotkeys'
-import { anApproval, aProblem, someTokens } from '@/test/factories'
+import { anApproval, aPreview, aProblem, someTokens } from '@/test/factories'
 import { show } from '@/test/render'
 import { api, server } from '@/test/server'
 import { InboxView } from './inbox-view'
@@ -16,11 +16,30 @@ const theirs = (given: Partial<Approval>) =>
 
 const FIRST = theirs({ id: 'a1', title: 'Publish 2013?', requested_at: '2026-11-22T09:00:00Z' })
 const SECOND = theirs({ id: 'a2', title: 'Publish 2015?', requested_at: '2026-11-22T10:00:00Z' })
+const PAYMENT = theirs({
+  id: 'a4',
+  title: 'Pay?',
+  subject_kind: 'call',
+  name: 'pay',
+  proposed_request: { tool: 'pay', arguments: { amount: 100, to: 'Ann' } },
+  demands: { approvers: [], quorum: 1, escalate_to: [], may_edit: true },
+})
+const PAYMENT_BEFORE = {
+  id: 'a0',
+  run_id: 'run-0',
+  title: 'Pay?',
+  edited: false,
+  status: 'consumed',
+  decided_by: { id: 'user-3', name: 'Cyd' },
+  decided_at: PAYMENT.requested_at,
+  comment: null,
+} as const
 const OWN = anApproval({ id: 'a3', title: 'Publish my own?', requested_by: { id: ME, name: 'Ada' } })
 
 /** The server's approvals: answering one moves it from open to done. Returns what was posted. */
 function serve(approvals: Approval[]): { posted: Array<{ url: string; body: unknown }> } {
   const posted: Array<{ url: string; body: unknown }> = []
+  const messages: Message[] = []
   const state = new Map(approvals.map((one) => [one.id, one]))
   const answer =
     (status: Approval['status']) =>
@@ -63,6 +82,16 @@ function serve(approvals: Approval[]): { posted: Array<{ url: string; body: unkn
         next_cursor: null,
       }),
     ),
+    http.get(api('/approvals/:id/preview'), () => HttpResponse.json(aPreview())),
+    http.get(api('/approvals/:id/messages'), () => HttpResponse.json({ items: messages })),
+    http.post(api('/approvals/:id/messages'), async ({ request }) => {
+      const { text } = (await request.json()) as { text: string }
+      const said = { id: 'm1', by: { id: ME, name: 'Ada' }, text, at: FIRST.requested_at }
+      messages.push(said)
+      return HttpResponse.json(said, { status: 201 })
+    }),
+    http.get(api('/runs/:id/steps'), () => HttpResponse.json({ items: [], next_cursor: null })),
+    http.post(api('/approvals/:id/edit'), answer('approved')),
     http.post(api('/approvals/:id/approve'), answer('approved')),
     http.post(api('/approvals/:id/reject'), answer('rejected')),
   )
@@ -100,7 +129,9 @@ describe('the inbox', () => {
     await userEvent.click(screen.getByRole('button', { name: 'Approve' }))
     expect(await screen.findByText('by Ada')).toBeInTheDocument()
     expect(screen.getByRole('article', { name: 'Publish 2013?' })).toBeInTheDocument()
-    expect(posted).toEqual([{ url: '/api/v1/approvals/a1/approve', body: { comment: 'Looks right' } }])
+    expect(posted).toEqual([
+      { url: '/api/v1/approvals/a1/approve', body: { comment: 'Looks right', request_hash: 'hash-1' } },
+    ])
     await waitFor(() => expect(within(list()).getAllByRole('link')).toHaveLength(1))
   })
 
@@ -157,6 +188,92 @@ describe('the inbox', () => {
     show(<InboxView project="weather" />)
     await userEvent.click(await screen.findByRole('button', { name: 'Approve' }))
     expect(await screen.findByRole('alert')).toHaveTextContent('It is rejected already.')
+  })
+
+  it('changes the arguments with E, shows what that changes, and sends them with what was shown', async () => {
+    const { posted } = serve([PAYMENT])
+    show(<InboxView project="weather" />)
+    await screen.findByRole('article', { name: 'Pay?' })
+    await userEvent.keyboard('e')
+    const dialog = await screen.findByRole('dialog', { name: 'Edit and approve' })
+    const amount = await within(dialog).findByRole('textbox', { name: /amount/ })
+    expect(within(dialog).getByRole('button', { name: 'Approve with changes' })).toBeDisabled()
+    await userEvent.clear(amount)
+    await userEvent.type(amount, '50')
+    expect(within(dialog).getByRole('region', { name: 'What you change' })).toHaveTextContent(
+      'Added: amount: 50',
+    )
+    await userEvent.click(within(dialog).getByRole('button', { name: 'Approve with changes' }))
+    await waitFor(() =>
+      expect(posted).toEqual([
+        {
+          url: '/api/v1/approvals/a4/edit',
+          body: { arguments: { amount: 50, to: 'Ann' }, comment: null, request_hash: 'hash-1' },
+        },
+      ]),
+    )
+  })
+
+  it('asks back with R, and rejects with X', async () => {
+    serve([FIRST])
+    show(<InboxView project="weather" />)
+    await screen.findByRole('article', { name: 'Publish 2013?' })
+    await userEvent.keyboard('r')
+    const box = screen.getByRole('textbox', { name: 'Message' })
+    expect(box).toHaveFocus()
+    await userEvent.type(box, 'Which report?')
+    await userEvent.click(screen.getByRole('button', { name: 'Send message' }))
+    expect(await screen.findByText('Which report?')).toBeInTheDocument()
+    await userEvent.click(document.body)
+    box.blur()
+    await userEvent.keyboard('x')
+    expect(await screen.findByRole('dialog', { name: 'Reject' })).toBeInTheDocument()
+  })
+
+  it('says who has to agree, who has, and what is still missing', async () => {
+    const vote = {
+      by: { id: ME, name: 'Ada' },
+      vote: 'approve',
+      comment: null,
+      at: FIRST.requested_at,
+    } as const
+    const demands = { ...FIRST.demands, approvers: [['owner', 'eve@example.org'], ['member']], quorum: 2 }
+    serve([
+      theirs({ ...FIRST, demands, votes: [{ ...vote, current: true }], agreed: 1, missing: [['member']] }),
+    ])
+    show(<InboxView project="weather" />, '/?state=open')
+    expect(
+      await screen.findByText(/2 people have to agree, among them an owner or eve@example.org and a member/),
+    ).toBeVisible()
+    expect(screen.getByText(/You have agreed. It still takes a member/)).toBeVisible()
+    expect(within(screen.getByRole('list', { name: 'Votes' })).getByText(/Ada agreed/)).toBeVisible()
+  })
+
+  it('is no place for those whom the rule does not name', async () => {
+    const demands = { ...FIRST.demands, approvers: [['owner']] }
+    serve([theirs({ ...FIRST, requested_by: { id: 'user-3', name: 'Cyd' }, demands, may_answer: false })])
+    show(<InboxView project="weather" />)
+    expect(await screen.findByRole('heading', { name: 'Nothing is waiting for you.' })).toBeInTheDocument()
+  })
+
+  it('shows what an approver changed, and what was approved before', async () => {
+    serve([
+      theirs({
+        ...PAYMENT,
+        edited_by: { id: 'user-3', name: 'Cyd' },
+        edited_at: FIRST.requested_at,
+        edited_request: { tool: 'pay', arguments: { amount: 60, to: 'Ann' } },
+      }),
+    ])
+    const last = { ...PAYMENT_BEFORE, request: { tool: 'pay', arguments: { amount: 10, to: 'Ann' } } }
+    server.use(
+      http.get(api('/approvals/:id/preview'), () => HttpResponse.json(aPreview({ last_approved: last }))),
+    )
+    show(<InboxView project="weather" />)
+    const changed = await screen.findByRole('region', { name: 'Changed by Cyd' })
+    expect(changed).toHaveTextContent('Removed: amount: 100')
+    const before = await screen.findByRole('region', { name: 'Difference from the last one approved' })
+    expect(before).toHaveTextContent('Removed: amount: 10')
   })
 
   it('says that nothing is waiting', async () => {

@@ -11,13 +11,21 @@ export const readState = (value: string | null): InboxState =>
 export const isOwn = (approval: Approval, userId: string | undefined): boolean =>
   approval.requested_by !== null && approval.requested_by.id === userId
 
+/** Whether a person has agreed to what is asked about now; others have to as well. */
+export const hasAgreed = (approval: Approval, userId: string | undefined): boolean =>
+  approval.votes.some((vote) => vote.by.id === userId && vote.current && vote.vote === 'approve')
+
+/** Whether a question waits for this person. */
+export const isFor = (approval: Approval, userId: string | undefined): boolean =>
+  approval.may_answer && !isOwn(approval, userId) && !hasAgreed(approval, userId)
+
 /** The questions of one state, given those that the server lists for it: whoever has waited longest comes first. */
 export function arrange(
   items: readonly Approval[],
   state: InboxState,
   userId: string | undefined,
 ): Approval[] {
-  const listed = items.filter((one) => state !== 'mine' || !isOwn(one, userId))
+  const listed = items.filter((one) => state !== 'mine' || isFor(one, userId))
   if (state === 'done') return listed
   return listed.sort((a, b) => a.requested_at.localeCompare(b.requested_at))
 }
@@ -28,10 +36,77 @@ export function neighbour(items: readonly Approval[], id: string | null, by: 1 |
   return at === -1 ? items[0] : items[at + by]
 }
 
+const OR = new Intl.ListFormat('en-GB', { type: 'disjunction' })
+const AND = new Intl.ListFormat('en-GB', { type: 'conjunction' })
+
 /** Who may answer, in words: `Ann`, `Ann or Bob`, `Ann, Bob or Eve`. */
 export function namesOfAnswerers(approval: Approval, members: readonly Member[]): string {
+  const { approvers, escalate_to } = approval.demands
+  const named = [...approvers.flat(), ...(approval.escalated_at ? escalate_to : [])]
   const names = members
     .filter((one) => one.user_id !== approval.requested_by?.id)
+    .filter((one) => approvers.length === 0 || named.includes(one.role) || named.includes(one.email))
     .map((one) => one.name || one.email)
-  return new Intl.ListFormat('en-GB', { type: 'disjunction' }).format(names)
+  return OR.format(names)
 }
+
+/** A role or an address, as people say it. */
+const nameOf = (who: string): string =>
+  who.includes('@') ? who : `an ${who}`.replace('an member', 'a member')
+
+/** Who has to agree, in words; null where one person is enough, whoever it is. */
+export function consentInWords({ demands, agreed }: Approval): string | null {
+  const groups = demands.approvers.map((group) => OR.format(group.map(nameOf)))
+  if (groups.length === 0 && demands.quorum === 1) return null
+  const [only] = groups
+  if (groups.length === 1 && demands.quorum === 1 && only) {
+    return `${only[0]?.toUpperCase()}${only.slice(1)} has to agree.`
+  }
+  const people = demands.quorum === 1 ? 'Somebody has to agree' : `${demands.quorum} people have to agree`
+  const among = groups.length === 0 ? '' : `, among them ${AND.format(groups)}`
+  return `${people}${among}. ${agreed} so far.`
+}
+
+/** What is still missing, in words: `1 more person`, `an owner`; empty where nothing is. */
+export function missingInWords({ demands, agreed, missing }: Approval): string {
+  const more = Math.max(0, demands.quorum - agreed)
+  const groups = missing.map((group) => OR.format(group.map(nameOf)))
+  if (groups.length > 0) return AND.format(groups)
+  return more === 0 ? '' : more === 1 ? '1 more person' : `${more} more people`
+}
+
+/**
+ * A request as text that can be compared line by line: names sorted, each value on a line of its own, a text of several
+ * lines as it is.
+ */
+export const orderly = (value: unknown): string => linesOf(value).join('\n')
+
+function linesOf(value: unknown): string[] {
+  if (typeof value === 'string' && value.includes('\n')) return ['|', ...value.split('\n').map(indented)]
+  if (typeof value !== 'object' || value === null || Object.keys(value).length === 0)
+    return [JSON.stringify(value) ?? 'nothing']
+  const entries = Array.isArray(value)
+    ? value.map((part: unknown, place) => [`${place + 1}`, part] as const)
+    : Object.entries(value).sort(([a], [b]) => a.localeCompare(b))
+  return entries.flatMap(([name, part]) => {
+    const [first = '', ...rest] = linesOf(part)
+    const branch = typeof part === 'object' && part !== null && Object.keys(part).length > 0
+    return branch ? [`${name}:`, ...[first, ...rest].map(indented)] : [`${name}: ${first}`, ...rest]
+  })
+}
+
+const indented = (line: string): string => `  ${line}`
+
+/** The arguments of a call of a tool; null for anything else, or where they are too large to be shown. */
+export function argumentsOf(request: unknown): { [name: string]: unknown } | null {
+  if (typeof request !== 'object' || request === null || !('tool' in request) || !('arguments' in request))
+    return null
+  const found = request.arguments
+  return typeof found === 'object' && found !== null && !('$blob' in found)
+    ? (found as { [name: string]: unknown })
+    : null
+}
+
+/** What is asked about now: the request as it was proposed, or as an approver wants it. */
+export const askedRequest = (approval: Approval): unknown =>
+  approval.edited_by === null ? approval.proposed_request : approval.edited_request

@@ -6,11 +6,13 @@ import { Markdown } from '@/components/markdown/markdown'
 import { looksLikeMarkdown } from '@/components/markdown/parse'
 import { Button } from '@/components/ui/button'
 import { ValueTree } from '@/components/value-tree'
+import { askedRequest } from './inbox'
 
 /** What a person is asked to look at: of a workflow's own question what it shows, of a held call the whole request. */
-export function shownOf({ subject_kind, proposed_request }: Approval): unknown {
-  const asked = subject_kind === 'step' && typeof proposed_request === 'object' ? proposed_request : null
-  return asked && 'show' in asked ? asked.show : proposed_request
+export function shownOf(approval: Approval): unknown {
+  const request = askedRequest(approval)
+  const asked = approval.subject_kind === 'step' && typeof request === 'object' ? request : null
+  return asked && 'show' in asked ? asked.show : request
 }
 
 /** The request that the answer is bound to, easy to read or exactly as it is. */
@@ -20,16 +22,18 @@ export function ProposedRequest({ approval }: { approval: Approval }) {
   return (
     <section aria-label="Proposed request" className="px-4 py-3">
       <div className="mb-2 flex h-6 items-center justify-between">
-        <h3 className="text-dense font-medium text-ink-2">Proposed request</h3>
+        <h3 className="text-dense font-medium text-ink-2">
+          {approval.edited_by ? `Request, as ${approval.edited_by.name} changed it` : 'Proposed request'}
+        </h3>
         <div className="flex gap-1">
           <Button size="sm" variant="ghost" aria-pressed={exact} onClick={() => setExact(!exact)}>
             {exact ? 'Show formatted' : 'Show exact text'}
           </Button>
-          <CopyButton label="Copy request" text={() => valueText(approval.proposed_request)} />
+          <CopyButton label="Copy request" text={() => valueText(askedRequest(approval))} />
         </div>
       </div>
       {exact ? (
-        <JsonView label="Exact request" value={approval.proposed_request} />
+        <JsonView label="Exact request" value={askedRequest(approval)} />
       ) : (
         <Formatted value={shown} />
       )}

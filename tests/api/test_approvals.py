@@ -1,0 +1,161 @@
+"""Questions over HTTP: who may answer, what an approver changes, what helps to decide, links, what is asked back."""
+
+from typing import Any
+from uuid import UUID
+
+from sparkops.api.deps import Door
+from sparkops.core.json import digest
+from tests.api.conftest import Person
+from tests.api.things import Things, make_things
+
+REQUEST = {"tool": "files.write", "arguments": {"name": "report.md", "content": "# Report"}}
+PATH = "/api/v1/approvals"
+
+
+async def question(ann: Person, door: Door, **demands: Any) -> tuple[Things, str]:
+    """A call of `files.write` that waits, as the gate would ask about it, and the path of the question."""
+    things = await make_things(ann, door)
+    await door.database.pool.execute(
+        "UPDATE approvals a SET name = 'files.write', tool_hash = t.digest, request_hash = $2, proposed_request = $3,"
+        " decision_id = c.decision_id, demands = a.demands || $4, escalate_at = clock_timestamp() + interval '1 hour'"
+        " FROM tools t, calls c WHERE a.id = $1 AND t.project_id = a.project_id AND t.name = 'files.write'"
+        " AND c.id = a.subject_id",
+        things.approval_id,
+        digest(REQUEST),
+        REQUEST,
+        demands,
+    )
+    return things, f"{PATH}/{things.approval_id}"
+
+
+async def test_a_question_says_what_consent_takes_and_how_far_it_is(ann: Person, bob: Person, door: Door) -> None:
+    _, path = await question(ann, door, quorum=2, approvers=[["owner", "member"]])
+    before = (await bob.client.get(path)).json()
+    assert before["demands"] == {
+        "approvers": [["owner", "member"]],
+        "quorum": 2,
+        "escalate_to": [],
+        "may_edit": False,
+    }
+    assert (before["may_answer"], before["missing"], before["reminder"]) == (True, [["owner", "member"]], False)
+    assert (await ann.client.get(path)).json()["may_answer"] is False
+    answer = await bob.client.post(f"{path}/approve", json={"comment": "Fine.", "request_hash": before["request_hash"]})
+    assert (answer.status_code, answer.json()["status"]) == (200, "pending")
+    after = answer.json()
+    assert (after["agreed"], after["missing"]) == (1, [])
+    (vote,) = after["votes"]
+    assert (vote["by"]["name"], vote["vote"], vote["comment"], vote["current"]) == ("bob", "approve", "Fine.", True)
+    again = await bob.client.post(f"{path}/approve", json={})
+    assert (again.status_code, again.json()["type"]) == (409, "urn:sparkops:problem:already-answered")
+
+
+async def test_who_is_not_named_is_told_that_others_have_to_answer(ann: Person, bob: Person, door: Door) -> None:
+    _, path = await question(ann, door, approvers=[["owner"]])
+    answer = await bob.client.post(f"{path}/approve", json={})
+    assert (answer.status_code, answer.json()["type"]) == (403, "urn:sparkops:problem:not-an-approver")
+
+
+async def test_an_approver_changes_the_arguments_and_the_record_keeps_both(
+    ann: Person, bob: Person, door: Door
+) -> None:
+    _, path = await question(ann, door, may_edit=True)
+    shown = (await bob.client.get(path)).json()["request_hash"]
+    wanted = {"name": "report.md", "content": "# Report, shorter"}
+    body = {"arguments": wanted, "comment": "Shorter.", "request_hash": shown}
+    answer = await bob.client.post(f"{path}/edit", json=body)
+    assert answer.status_code == 200, answer.text
+    said = answer.json()
+    assert (said["status"], said["proposed_request"]) == ("approved", REQUEST)
+    assert said["edited_request"] == {"tool": "files.write", "arguments": wanted}
+    assert (said["edited_by"]["name"], said["request_hash"] == shown) == ("bob", False)
+
+
+async def test_a_change_must_fit_the_tool_and_the_rules_and_be_of_what_was_shown(
+    ann: Person, bob: Person, door: Door
+) -> None:
+    _, path = await question(ann, door)
+    wanted = {"name": "report.md", "content": "x"}
+    wrong = await bob.client.post(f"{path}/edit", json={"arguments": {"name": 7}})
+    assert (wrong.status_code, {error["path"] for error in wrong.json()["errors"]}) == (422, {"arguments"})
+    fixed = await bob.client.post(f"{path}/edit", json={"arguments": wanted})
+    assert (fixed.status_code, fixed.json()["type"]) == (403, "urn:sparkops:problem:edit-refused")
+    stale = await bob.client.post(f"{path}/approve", json={"request_hash": "of something else"})
+    assert (stale.status_code, stale.json()["type"]) == (409, "urn:sparkops:problem:approval-changed")
+    await door.database.pool.execute("UPDATE approvals SET tool_hash = NULL")
+    no_tool = await bob.client.post(f"{path}/edit", json={"arguments": wanted})
+    assert no_tool.json()["type"] == "urn:sparkops:problem:edit-refused"
+
+
+async def test_a_preview_shows_what_goes_out_and_why_and_what_was_approved_before(
+    ann: Person, bob: Person, door: Door
+) -> None:
+    things, path = await question(ann, door)
+    preview = (await bob.client.get(f"{path}/preview")).json()
+    assert (preview["kind"], preview["name"], preview["effect_class"]) == ("tool", "files.write", "txn")
+    assert (preview["request"], preview["tool_changed"]) == (REQUEST, False)
+    assert "content" in preview["parameters"]["properties"]
+    assert (preview["last_approved"], preview["earlier"]) == (None, [])
+    await _answered_before(door, things.approval_id, "consumed", REQUEST | {"arguments": {"name": "old.md"}})
+    await _answered_before(door, things.approval_id, "rejected", REQUEST)
+    preview = (await bob.client.get(f"{path}/preview")).json()
+    assert preview["last_approved"]["request"]["arguments"] == {"name": "old.md"}
+    assert sorted(one["status"] for one in preview["earlier"]) == ["consumed", "rejected"]
+    await door.database.pool.execute("UPDATE tools SET digest = 'another' WHERE name = 'files.write'")
+    assert (await bob.client.get(f"{path}/preview")).json()["tool_changed"] is True
+
+
+async def _answered_before(door: Door, approval_id: UUID, status: str, request: dict[str, Any]) -> None:
+    """Add a question of the same kind, which was asked and answered earlier."""
+    await door.database.pool.execute(
+        "INSERT INTO approvals (id, project_id, run_id, step_id, subject_kind, subject_id, request_hash, title, name,"
+        " rule, proposed_request, status, expires_at, decided_by, decided_at, consumed_at)"
+        " SELECT ('00000000-0000-7000-8000-' || right(md5($2), 12))::uuid, project_id, run_id, step_id, subject_kind,"
+        " gen_random_uuid(), 'h', title, name, rule, $3, $2, expires_at, requested_by, clock_timestamp(),"
+        " CASE $2 WHEN 'consumed' THEN clock_timestamp() END FROM approvals WHERE id = $1",
+        approval_id,
+        status,
+        request,
+    )
+
+
+async def test_a_workflows_own_question_has_a_preview_too(ann: Person, bob: Person, door: Door) -> None:
+    things = await make_things(ann, door)
+    await door.database.pool.execute("UPDATE approvals SET subject_kind = 'step', subject_id = step_id")
+    preview = (await bob.client.get(f"{PATH}/{things.approval_id}/preview")).json()
+    assert (preview["kind"], preview["facts"], preview["earlier"]) == (None, {}, [])
+
+
+async def test_a_link_leads_members_to_the_question_and_a_wrong_one_nowhere(
+    ann: Person, bob: Person, eve: Person, door: Door
+) -> None:
+    _, path = await question(ann, door)
+    link = (await bob.client.get(path)).json()["link"]
+    mark = link.partition("?s=")[2]
+    assert link == f"/a/{path.rsplit('/', 1)[1]}?s={mark}"
+    found = await bob.client.get(f"{path}/link", params={"s": mark})
+    assert (found.status_code, found.json()["project"]) == (200, "weather")
+    nowhere = await bob.client.get(f"{path}/link", params={"s": "x" + mark[1:]})
+    missing = await bob.client.get(f"{PATH}/{UUID(int=1)}/link", params={"s": mark})
+    stranger = await eve.client.get(f"{path}/link", params={"s": mark})
+    assert [one.status_code for one in (nowhere, missing, stranger)] == [404, 404, 404]
+    assert nowhere.json()["detail"] == missing.json()["detail"] == stranger.json()["detail"]
+
+
+async def test_people_ask_back_until_it_is_answered(ann: Person, bob: Person, door: Door) -> None:
+    _, path = await question(ann, door)
+    asked = await bob.client.post(f"{path}/messages", json={"text": "Which report?"})
+    told = await ann.client.post(f"{path}/messages", json={"text": "The short one."})
+    assert (asked.status_code, told.status_code, told.json()["by"]["name"]) == (201, 201, "ann")
+    said = (await bob.client.get(f"{path}/messages")).json()["items"]
+    assert [(one["by"]["name"], one["text"]) for one in said] == [("bob", "Which report?"), ("ann", "The short one.")]
+    assert (await bob.client.post(f"{path}/messages", json={"text": " "})).status_code == 422
+    await bob.client.post(f"{path}/reject", json={"reason": "No."})
+    assert (await bob.client.post(f"{path}/messages", json={"text": "But"})).status_code == 409
+
+
+async def test_half_of_its_time_makes_a_reminder(ann: Person, bob: Person, door: Door) -> None:
+    _, path = await question(ann, door)
+    await door.database.pool.execute("UPDATE approvals SET requested_at = clock_timestamp() - interval '2 hours'")
+    assert (await bob.client.get(path)).json()["reminder"] is True
+    await bob.client.post(f"{path}/approve", json={"request_hash": digest(REQUEST)})
+    assert (await bob.client.get(path)).json()["reminder"] is False
