@@ -1,7 +1,7 @@
 """Budgets that people define, for scopes and periods, in money, tokens, calls and runs.
 
 Revision ID: 0011
-Revises: 0009
+Revises: 0010
 """
 
 import sqlalchemy as sa
