@@ -44,24 +44,33 @@ def roles(root: int) -> Mapping[str, Sequence[int]]:
 async def w3(bench: Bench) -> None:
     """Runs of three steps, submitted over four connections as fast as the API takes them, until all are done."""
     await bench.create(sequence("three", 3))
-    await _flood(bench, 50)
+    await flood(bench, "three", 50)
     for _ in range(ROUNDS):
-        before, cpu = await _counters(bench), _cpu(bench.root)
-        last = await bench.database.fetchval(_LAST)
-        sent = await _flood(bench, RUNS)
-        end = await bench.database.fetchrow(_END, last)
-        if end["bad"]:
-            raise RuntimeError(f"{end['bad']} runs did not succeed")
-        after, used = await _counters(bench), _cpu(bench.root)
-        took = end["at"].timestamp() - sent["begun"]
-        bench.report.line("W3", "throughput", RUNS / took, "runs/s", runs=RUNS, connections=CONNECTIONS)
-        bench.report.spread("W3", "submit", sent["latencies_ms"], "ms")
-        for role, seconds in used.items():
-            bench.report.line("W3", f"cpu_{role}", (seconds - cpu[role]) / RUNS * 1000, "ms/run")
-        total = sum(used.values()) - sum(cpu.values())
-        bench.report.line("W3", "cpu_all", total / RUNS * 1000, "ms/run")
-        bench.report.line("W3", "commits", (after["commits"] - before["commits"]) / RUNS, "/run")
-        bench.report.line("W3", "wal", (after["wal"] - before["wal"]) / RUNS / 1024, "kB/run")
+        await flooded(bench, "W3", "three", RUNS)
+
+
+async def flooded(bench: Bench, workload: str, workflow: str, runs: int, **about: Any) -> Mapping[str, float]:
+    """Report what so many runs of a workflow cost; return `cpu_all` in ms and `commits`, a run each."""
+    before, cpu = await _counters(bench), _cpu(bench.root)
+    last = await bench.database.fetchval(_LAST)
+    sent = await flood(bench, workflow, runs)
+    end = await bench.database.fetchrow(_END, last)
+    if end["bad"]:
+        raise RuntimeError(f"{end['bad']} runs did not succeed")
+    after, used = await _counters(bench), _cpu(bench.root)
+    took = end["at"].timestamp() - sent["begun"]
+    bench.report.line(workload, "throughput", runs / took, "runs/s", runs=runs, connections=CONNECTIONS, **about)
+    bench.report.spread(workload, "submit", sent["latencies_ms"], "ms", **about)
+    for role, seconds in used.items():
+        bench.report.line(workload, f"cpu_{role}", (seconds - cpu[role]) / runs * 1000, "ms/run", **about)
+    costs = {
+        "cpu_all": (sum(used.values()) - sum(cpu.values())) / runs * 1000,
+        "commits": (after["commits"] - before["commits"]) / runs,
+    }
+    bench.report.line(workload, "cpu_all", costs["cpu_all"], "ms/run", **about)
+    bench.report.line(workload, "commits", costs["commits"], "/run", **about)
+    bench.report.line(workload, "wal", (after["wal"] - before["wal"]) / runs / 1024, "kB/run", **about)
+    return costs
 
 
 def _cpu(root: int) -> dict[str, float]:
@@ -74,13 +83,13 @@ async def _counters(bench: Bench) -> Mapping[str, int]:
     return {"wal": int(row["wal"]), "commits": int(row["snapshot"].split(":")[1])}
 
 
-async def _flood(bench: Bench, runs: int) -> Mapping[str, Any]:
+async def flood(bench: Bench, workflow: str, runs: int) -> Mapping[str, Any]:
     """Submit this many runs and wait until every one has ended; return what the client says."""
     given = {
         "port": urlsplit(bench.client.url).port,
         "token": bench.client.token,
         "project": bench.project,
-        "workflow": "three",
+        "workflow": workflow,
         "runs": runs,
         "connections": CONNECTIONS,
     }
@@ -117,7 +126,7 @@ async def w5(bench: Bench) -> None:
     """The latest 50 runs, and one run with its steps, with few and with many runs stored."""
     if not (await bench.client.get("/runs", project=bench.project, workflow="three", limit="1"))["items"]:
         await bench.create(sequence("three", 3))
-        await _flood(bench, RUNS)
+        await flood(bench, "three", RUNS)
     for stored in (RUNS, STORED):
         if stored > RUNS:
             await bench.database.execute(_STORE, stored, timeout=300)
