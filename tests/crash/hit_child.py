@@ -26,9 +26,11 @@ from sparkops.core.config import Settings
 from sparkops.core.db import Database, open_database
 from sparkops.core.failpoints import arm, failpoint
 from sparkops.core.principal import Principal
+from sparkops.domains.budgets.definition import Action, NewBudget, Period, Scope, Terms, Threshold
 from sparkops.domains.effects.state import EffectClass
 from sparkops.engine.accept import RunRequest, accept_run
 from sparkops.engine.answer import answer_approval
+from sparkops.engine.budgets import change_budget
 from sparkops.engine.cancel import cancel_run
 from sparkops.engine.context import Engine
 from sparkops.engine.events import NewEvent, receive_event
@@ -50,6 +52,9 @@ CONTEXT = get_context("forkserver")
 CONTEXT.set_forkserver_preload([__name__])
 
 PAID = NewEvent("e-1", "paid", 7)
+_PAUSE = [Threshold(percent=100, action=Action.PAUSE)]
+ONE_CALL = NewBudget(name="calls", scope=Scope.PROJECT, period=Period.TOTAL, limit_calls=1, thresholds=_PAUSE)
+RAISED = Terms(name="calls", limit_calls=1_000, thresholds=_PAUSE)
 
 LEASE_SECONDS = 0.6
 LONG_LEASE_SECONDS = 3.0
@@ -150,6 +155,8 @@ async def _act(engine: Engine, given: Given) -> None:
         await accept_run(engine, person, RunRequest(given.project, "report", idem_key="same"))
     elif given.does == "cancel" and given.subject is not None:
         await cancel_run(engine, person, given.subject)
+    elif given.does == "budget" and given.subject is not None:
+        await change_budget(engine, person, given.subject, RAISED)
     elif given.does == "event":
         await receive_event(engine, person, given.project, PAID)
     elif given.subject is not None:

@@ -20,6 +20,7 @@ from sparkops.core.errors import SparkOpsError
 from sparkops.core.ids import new_id
 from sparkops.domains.effects.state import EffectClass
 from sparkops.engine.answer import answer_approval
+from sparkops.engine.budgets import change_budget, define_budget
 from sparkops.engine.cancel import cancel_run
 from sparkops.engine.events import receive_event
 from sparkops.engine.give_back import reap, release_session
@@ -27,7 +28,18 @@ from sparkops.worker.event_log import event_log
 from sparkops.worker.loop import WorkerLoop
 from sparkops.worker.relay import Relay
 from tests.conftest import Clone
-from tests.crash.hit_child import LEASE_SECONDS, LONG_LEASE_SECONDS, PAID, Given, begin, end, ended, killed
+from tests.crash.hit_child import (
+    LEASE_SECONDS,
+    LONG_LEASE_SECONDS,
+    ONE_CALL,
+    PAID,
+    RAISED,
+    Given,
+    begin,
+    end,
+    ended,
+    killed,
+)
 from tests.crash.test_kill_dynamic import BELOW
 from tests.crash.test_kill_dynamic import OUTPUT as DYNAMIC_OUTPUT
 from tests.crash.test_kill_dynamic import WHOLE as DYNAMIC
@@ -60,6 +72,7 @@ POINTS = {
     **dict.fromkeys(("before_accept", "after_accept"), "accept"),
     **dict.fromkeys(("before_answer", "after_answer"), "answer"),
     **dict.fromkeys(("before_cancel", "after_cancel"), "cancel"),
+    **dict.fromkeys(("before_budget", "after_budget"), "budget"),
 }
 """Each named point, and the scenario in which it is reached."""
 
@@ -174,7 +187,7 @@ class Scene:
             return await self._left()
         if scenario == "answer":
             return await self._asked()
-        if scenario in ("dynamic", "event", "relay"):
+        if scenario in ("dynamic", "event", "relay", "budget"):
             return await getattr(self, f"_{scenario}")()  # type: ignore[no-any-return]
         self.run_id = self.subject = await self.half_done()
         if scenario == "reap":
@@ -206,6 +219,14 @@ class Scene:
             return bool(await self.world.database.pool.fetchval("SELECT true FROM steps WHERE status = 'waiting'"))
 
         await self.world.work(waits)
+
+    async def _budget(self) -> str:
+        """A run that waits for a budget which has room for one call."""
+        world = self.world
+        self.subject = await define_budget(world.engine, world.ada, world.project_id, ONE_CALL)
+        self.run_id = await world.run(await world.workflow(REPORT))
+        await self._waits()
+        return "budget"
 
     async def _dynamic(self) -> str:
         """A run with a map, a loop, a timer, an event that has come, and a sub-workflow."""
@@ -282,6 +303,8 @@ class Scene:
             assert await world.database.pool.fetchval("SELECT count(*) FROM runs") == 1
         elif does == "cancel" and self.run_id is not None:
             await cancel_run(world.engine, world.ada, self.run_id)
+        elif does == "budget" and self.subject is not None:
+            await change_budget(world.engine, world.ada, self.subject, RAISED)
         elif does == "answer":
             await self.answer_all()
         elif does == "event":
