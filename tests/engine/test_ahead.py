@@ -16,6 +16,7 @@ from sparkops.engine.context import Worker
 from sparkops.engine.give_back import reap
 from sparkops.engine.halts import Kind, Scope
 from sparkops.engine.pause import pause_run, resume_run
+from sparkops.runtime import ahead
 from sparkops.runtime.ahead import run_ahead
 from sparkops.runtime.attempt import Runtime, execute
 from sparkops.runtime.trust import Trust
@@ -34,6 +35,12 @@ steps:
 """
 ALONE = {"a": "succeeded", "b": "ready", "c": "pending", "d": "pending"}
 WHOLE = dict.fromkeys("abcd", "succeeded")
+
+
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine takes longer over a chain than is allowed in life."""
+    monkeypatch.setattr(ahead, "SECONDS", 10.0)
 
 
 async def ran(world: World, run_id: UUID, runtime: Runtime | None = None) -> tuple[Worker, Ended]:
@@ -276,7 +283,8 @@ async def test_what_reads_more_than_the_first_step_was_given_is_claimed(world: W
     assert (await world.steps(run_id))["d"]["output"] == {"n": 7}
 
 
-async def test_a_slow_step_is_not_waited_for(world: World) -> None:
+async def test_a_slow_step_is_not_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ahead, "SECONDS", 0.02)
     slow = CHAIN.replace('{n: "${{ steps.b.output.n + steps.a.output.n }}"}', "{n: 3, delay_ms: 400}")
     run_id = await world.run(await world.workflow(slow))
     worker, ended = await ran(world, run_id)

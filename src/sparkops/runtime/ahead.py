@@ -22,7 +22,7 @@ from sparkops.runtime.attempt import execute_ahead
 from sparkops.runtime.steps.base import Runtime
 from sparkops.runtime.trust import Trust
 
-SECONDS: Final = 0.02
+SECONDS = 0.02
 """How long the record of a step may be kept back for those that follow it; what takes longer is claimed as usual."""
 MOST: Final = 40
 """How many steps may follow one: the ends of a whole worker share a transaction, which may not take seconds."""
