@@ -20,7 +20,7 @@ AGENT: Final[dict[str, Any]] = {
     "tools": ["noop"],
     "script": {
         "price": {"input_usd_per_million": 1, "output_usd_per_million": 2},
-        "turns": [{"calls": [{"tool": "noop", "arguments": {}}]}, {"text": "Done."}],
+        "turns": [{"tool_calls": [{"tool": "noop", "arguments": {}}]}, {"text": "Done."}],
     },
 }
 WORKFLOW: Final = """
