@@ -94,6 +94,16 @@ async def test_a_mistake_is_told_with_its_file_and_stops_there(
     assert not await client.every("/workflows", project="orchard")
 
 
+async def test_what_cannot_change_of_a_budget_is_refused_and_not_passed_over(
+    client: ApiClient, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write(tmp_path / "files", FILES)
+    await apply(client, folder, capsys)
+    write(folder, {"budgets/month.yaml": FILES["budgets/month.yaml"].replace("period: month", "period: day")})
+    with pytest.raises(ApiRefused, match=r"budgets/month\.yaml: period of the budget Month cannot change"):
+        await apply(client, folder, capsys)
+
+
 @pytest.mark.parametrize(
     ("files", "sentence"),
     [

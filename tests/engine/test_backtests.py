@@ -11,11 +11,13 @@ from uuid import UUID
 import pytest
 
 from sparkops.core.clock import utc_now
+from sparkops.core.db import Database
 from sparkops.core.ids import new_id
 from sparkops.domains.policies.document import policy_of_rules
 from sparkops.domains.policies.models import BacktestJob
 from sparkops.engine import backtests as jobs
 from sparkops.runtime import backtests as judging
+from sparkops.worker import backtests as looking
 from sparkops.worker.backtester import judge_all
 from sparkops.worker.backtests import Backtests
 from tests.engine.acts import DENY_NOOP, ONE_STEP, prepared, proposal, recorded, result
@@ -260,13 +262,26 @@ async def test_what_the_flips_would_have_meant_in_money_is_told_by_day(world: Wo
     assert (day["denials"], day["denials_then"], day["denied_micros"]) == (0, 2, 600)
 
 
-async def test_a_worker_starts_a_process_where_a_backtest_waits_and_only_there(world: World, tmp_path: Path) -> None:
+async def test_a_worker_starts_a_process_where_a_backtest_waits_and_only_there(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The process is a stand-in; what the real one judges is shown above, and that it is started by tests/e2e."""
     mark = tmp_path / "started"
     companion = Backtests(world.database, command=(sys.executable, "-c", f"open({str(mark)!r}, 'a').write('x')"))
     draining = asyncio.Event()
+    looked: list[bool] = []
+
+    async def look(database: Database) -> bool:
+        looked.append(await jobs.backtests_wait(database))
+        return looked[-1]
+
+    async def looked_twice() -> bool:
+        companion.wake()
+        return len(looked) > 1
+
+    monkeypatch.setattr(looking, "backtests_wait", look)
     running = asyncio.create_task(companion.run(draining))
-    await asyncio.sleep(0.2)
+    await world.reaches(looked_twice)  # what the first look had started would have ended before the second
     assert not mark.exists()
     await start(world, DENY_NOOP)
     companion.wake()

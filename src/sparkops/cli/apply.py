@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 FOLDERS = ("agents", "policies", "budgets", "workflows")
 """In the order in which they are applied: what a workflow names is there before it."""
-TERMS = ("name", "limit_micros", "limit_tokens", "limit_calls", "limit_runs", "thresholds", "admission", "admission_by")
-"""What may be changed of a budget; whom it is for, and for how long, makes it another one."""
+FIXED = ("scope", "target", "period", "time_zone")
+"""What makes a budget another one: whom it is for, and for how long."""
 MAX_BYTES = 1_048_576
 
 
@@ -185,13 +185,18 @@ async def _apply_policy(client: "ApiClient", project: str, file: File, known: Ma
 
 
 async def _apply_budget(client: "ApiClient", project: str, file: File, known: Mapping[str, Any], publish: bool) -> None:
+    from sparkops.core.client import ApiRefused
+
     name, stated = str(file.document.get("name")), dict(file.document)
     if name not in known:
         await client.post("/budgets", {"project": project, **stated})
         click.echo(f"created    budget {name}")
         return
-    terms = {key: value for key, value in stated.items() if key in TERMS}
+    terms = {key: value for key, value in stated.items() if key not in FIXED}
     before = known[name]
+    is_now = {**before, "target": before["target"] and before["target"]["id"]}
+    if fixed := [key for key in FIXED if stated.get(key, is_now[key]) != is_now[key]]:
+        raise ApiRefused(f"{', '.join(fixed)} of the budget {name} cannot change; give the file's budget another name.")
     after = await client.put(f"/budgets/{before['id']}", terms)
     same = all(after[part] == before[part] for part in ("limits", "thresholds", "admission", "admission_by"))
     click.echo(f"{'unchanged' if same else 'changed':<10} budget {name}")
