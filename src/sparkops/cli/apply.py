@@ -36,8 +36,8 @@ MAX_BYTES = 1_048_576
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--project", required=True, help="The short name of the project; it is created if there is none.")
 @click.option("--url", help="Where the API is; that of the running `sparkops up` if left out.")
-@click.option("--email", envvar="SPARKOPS_EMAIL", required=True, help="Who you are (SPARKOPS_EMAIL).")
-@click.option("--password-stdin", is_flag=True, help="Read the password from standard input, not SPARKOPS_PASSWORD.")
+@click.option("--email", envvar="SPARK_EMAIL", required=True, help="Who you are (SPARK_EMAIL).")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input, not SPARK_PASSWORD.")
 @click.option("--publish/--no-publish", default=True, help="Put policies in force, or only save them (put in force).")
 def apply(folder: Path, project: str, url: str | None, email: str, password_stdin: bool, publish: bool) -> None:
     """Bring a project up to the files of FOLDER; says what was created, changed or left. Safe to repeat.
@@ -233,7 +233,7 @@ def _say(kind: str, name: str, before: int | None, after: int, more: str = "") -
 
 
 def _password() -> str:
-    given = os.environ.get("SPARKOPS_PASSWORD")
+    given = os.environ.get("SPARK_PASSWORD")
     if given is not None:
         return given
     typed: str = click.prompt("Password", hide_input=True)
