@@ -202,6 +202,23 @@ async def test_many_questions_at_once_share_few_connections(readers: Readers) ->
     assert [answer["row_count"] for answer in found] == [1] * 30
 
 
+async def test_a_statement_whose_connection_is_cut_is_asked_again(readers: Readers) -> None:
+    role = await readers.role()
+    admin = await asyncpg.connect(readers.servers.url("postgres", readers.database))
+    waiting = "SELECT pid FROM pg_stat_activity WHERE usename = $1 AND wait_event_type = 'Lock'"
+    try:
+        await admin.execute("SELECT pg_advisory_lock(1)")
+        asked = asyncio.create_task(readers.query(role, "SELECT pg_advisory_xact_lock_shared(1), 1 AS one"))
+        async with asyncio.timeout(20):
+            while (pid := await admin.fetchval(waiting, role)) is None:
+                await asyncio.sleep(0.02)
+        await admin.execute("SELECT pg_terminate_backend($1)", pid)
+        await admin.execute("SELECT pg_advisory_unlock(1)")
+        assert (await asked)["row_count"] == 1
+    finally:
+        await admin.close()
+
+
 async def test_a_column_name_that_repeats_does_not_hide_the_first(readers: Readers) -> None:
     found = await readers.query(await readers.role(), "SELECT 1 AS n, 2 AS n, 3 AS n")
     assert found["rows"] == [{"n": 1, "n_2": 2, "n_3": 3}]
@@ -210,7 +227,7 @@ async def test_a_column_name_that_repeats_does_not_hide_the_first(readers: Reade
 async def test_unknown_and_unreachable_connections_are_said_without_secrets() -> None:
     secret = {"nowhere": {"url": "postgresql://reader:hunter2@127.0.0.1:9/db"}}
     settings = Settings.model_validate({"connections": secret})
-    tool = sql_query()
+    tool = sql_query(restart_seconds=0)
     with pytest.raises(CallFailed, match=r"no connection called weather \(there are: nowhere\)") as unknown:
         await tool.run({"connection": "weather", "sql": "SELECT 1"}, context(settings))
     assert unknown.value.code == "connection-unknown"

@@ -27,6 +27,10 @@ CONNECTIONS_PER_PROCESS = 8
 """To one database. A worker may hold a hundred steps; the database need not hold a hundred connections for it."""
 CHECK_LASTS_SECONDS = 60.0
 CONNECT_TIMEOUT_SECONDS = 5.0
+RESTART_SECONDS = 20.0
+"""How long a database that is away is asked again: one that was killed needs some seconds to recover."""
+_AWAY = frozenset({"connection-failed", "sql-connection-lost"})
+_PAUSE_SECONDS = 0.25
 _FETCH = 100
 _MAX_SQL_CHARS = 20_000
 _MAX_PARAMETERS = 100
@@ -47,7 +51,8 @@ class _Target:
 class SqlQuery:
     """What the tool keeps between calls: places for connections, and which roles have been checked."""
 
-    def __init__(self) -> None:
+    def __init__(self, restart_seconds: float) -> None:
+        self._restart_seconds = restart_seconds
         self._places: defaultdict[str, asyncio.Semaphore] = defaultdict(
             lambda: asyncio.Semaphore(CONNECTIONS_PER_PROCESS)
         )
@@ -56,17 +61,30 @@ class SqlQuery:
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         """Run the statement and return columns and rows, cut at the connection's limits, under its labels."""
         target = _target(arguments["connection"], context.settings)
-        limit = target.settings.statement_timeout_seconds + 2 * CONNECT_TIMEOUT_SECONDS
+        limit = target.settings.statement_timeout_seconds + 2 * CONNECT_TIMEOUT_SECONDS + self._restart_seconds
         until = time.monotonic() + limit if context.deadline is None else context.deadline
         try:
-            async with asyncio.timeout(until - time.monotonic()), self._places[target.name]:
-                found = await self._query(target, arguments["sql"], arguments.get("parameters") or [])
+            async with asyncio.timeout(until - time.monotonic()):
+                found = await self._query_patiently(target, arguments["sql"], arguments.get("parameters") or [])
                 return ToolResult(found, labels=frozenset(target.settings.labels))
         except CallFailed as failed:
             failed.labels = frozenset(target.settings.labels)  # the server's words may quote what it holds
             raise
         except TimeoutError as error:
             raise CallFailed("sql-timeout", _took_too_long(target), retryable=True) from error
+
+    async def _query_patiently(self, target: _Target, sql: str, parameters: Sequence[Json]) -> dict[str, Json]:
+        """Ask again while the database restarts: a statement that only reads may be repeated, and an agent that is
+        told of a restart can do nothing about it."""
+        give_up = time.monotonic() + self._restart_seconds
+        while True:
+            try:
+                async with self._places[target.name]:
+                    return await self._query(target, sql, parameters)
+            except CallFailed as failed:
+                if failed.code not in _AWAY or time.monotonic() >= give_up:
+                    raise
+            await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _query(self, target: _Target, sql: str, parameters: Sequence[Json]) -> dict[str, Json]:
         connection = await _connect(target)
@@ -78,7 +96,7 @@ class SqlQuery:
             return found
         except asyncpg.QueryCanceledError as error:
             raise CallFailed("sql-timeout", _took_too_long(target), retryable=False) from error
-        except asyncpg.PostgresConnectionError as error:
+        except (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError) as error:
             raise CallFailed("sql-connection-lost", f"The database {target.name} went away.", retryable=True) from error
         except asyncpg.PostgresError as error:
             raise CallFailed("sql-error", _server_words(error), retryable=False) from error
@@ -237,8 +255,8 @@ PARAMETERS: Mapping[str, Any] = {
 }
 
 
-def sql_query() -> Tool:
-    """Return the tool, with a memory of its own."""
+def sql_query(restart_seconds: float = RESTART_SECONDS) -> Tool:
+    """Return the tool, with a memory of its own. `restart_seconds`: how long a database that is away is waited for."""
     return Tool(
         name="sql.query",
         description="Reads a PostgreSQL database by one SQL statement. Returns columns, rows as objects, row_count, "
@@ -246,6 +264,6 @@ def sql_query() -> Tool:
         "number cannot hold are texts.",
         parameters=PARAMETERS,
         effect_class=EffectClass.PURE,
-        run=SqlQuery().run,
+        run=SqlQuery(restart_seconds).run,
         capability=Capability.READ,
     )
