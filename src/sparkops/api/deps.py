@@ -122,7 +122,7 @@ class _SignedIn(SecurityBase):
         permission = Permission(need)
         if permission in INSTALLATION:
             check_everywhere(principal, permission)
-        elif subject is not None:
+        elif subject is not None and _id_of(request.path_params[subject]) is not None:
             check(principal, permission, project_id, OWNERS[subject][1])
         principal = replace(principal, wants=permission)
         slug = request.path_params.get("slug") or request.query_params.get("project")
@@ -149,7 +149,7 @@ async def _who_and_where(request: Request, token: str, subject: str | None) -> t
 
 
 def _id_of(text: str) -> UUID | None:
-    """Read an id of a path; None for what is none, which the route refuses with a better word."""
+    """Read an id of a path; None for what is none, which no route takes (`check_routes` sees to that)."""
     try:
         return UUID(text)
     except ValueError:
