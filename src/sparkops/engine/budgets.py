@@ -31,7 +31,9 @@ _ZONE = "SELECT time_zone FROM projects WHERE id = $1"
 _TARGETS: Mapping[Scope, str] = {
     Scope.WORKFLOW: "SELECT EXISTS (SELECT 1 FROM workflows WHERE id = $1 AND project_id = $2)",
     Scope.AGENT: "SELECT EXISTS (SELECT 1 FROM agents WHERE id = $1 AND project_id = $2)",
-    Scope.API_KEY: "SELECT EXISTS (SELECT 1 FROM api_key_projects WHERE key_id = $1 AND ($2 IS NULL OR project_id = $2))",
+    Scope.API_KEY: (
+        "SELECT EXISTS (SELECT 1 FROM api_key_projects WHERE key_id = $1 AND (project_id = $2 OR $2 IS NULL))"
+    ),
     Scope.USER: "SELECT EXISTS (SELECT 1 FROM memberships WHERE user_id = $1 AND (project_id = $2 OR $2 IS NULL))",
 }
 _FOUND = """

@@ -8,7 +8,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from sparkops.core.ids import new_id
 from sparkops.core.orm import Base
-from sparkops.core.principal import Role
 
 
 class User(Base):
@@ -63,12 +62,13 @@ class Membership(Base):
 
     project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True)
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
-    role: Mapped[str] = mapped_column(default=Role.MEMBER)
+    role: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     source: Mapped[str] = mapped_column(default="manual", server_default="manual")
     """Who put it there: a person (`manual`), or a group of the OpenID provider (`oidc`), and only as long as that."""
 
     __table_args__ = (
-        Index("ix_memberships_user_id", "user_id"),
+        CheckConstraint("role IN ('owner', 'admin', 'developer', 'operator', 'viewer')", name="role"),
         CheckConstraint("source IN ('manual', 'oidc')", name="source"),
+        Index("ix_memberships_user_id", "user_id"),
     )
