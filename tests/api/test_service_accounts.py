@@ -50,7 +50,7 @@ async def admin(ann: Person, person: MakePerson, role: str = "admin") -> Person:
 
 async def test_an_account_acts_by_its_keys_in_its_role(app: FastAPI, ann: Person, door: Door) -> None:
     things = await make_things(ann, door)
-    account = await add(ann, role="viewer")
+    account = await add(ann, name="watcher", role="viewer")
     made = await key_for(ann.client, account)
     async with of_key(app, made) as machine:
         assert (await machine.get(f"/api/v1/runs/{things.run_id}")).status_code == 200
@@ -59,10 +59,13 @@ async def test_an_account_acts_by_its_keys_in_its_role(app: FastAPI, ann: Person
         run = await machine.post("/api/v1/runs", json=RUN)
         assert run.status_code == 201
         me = (await machine.get("/api/v1/me")).json()
-        assert (me["user"]["name"], me["user"]["is_admin"]) == ("deployer", False)
+        assert (me["user"]["name"], me["user"]["is_admin"]) == ("watcher", False)
         assert [one["slug"] for one in me["projects"]] == ["weather"]
     listed = (await ann.client.get(ACCOUNTS)).json()["items"]
-    assert [(one["name"], one["role"], one["disabled_at"]) for one in listed] == [("deployer", "developer", None)]
+    assert [(one["name"], one["role"], one["disabled_at"]) for one in listed] == [
+        ("watcher", "developer", None),
+        ("deployer", "developer", None),
+    ]
     keys = (await ann.client.get(f"{ACCOUNTS}/{account['id']}/keys")).json()["items"]
     assert [(one["id"], one["projects"]) for one in keys] == [(made["id"], ["weather"])]
 
