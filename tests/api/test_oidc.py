@@ -408,5 +408,5 @@ def test_the_settings_are_read_from_the_environment(tmp_path: Path) -> None:
     assert read.oidc is not None
     assert (read.oidc.client_secret.get_secret_value(), read.oidc.new_users) == ("shh", "in_groups")
     for wrong in ('{a = {p = "owner"}}', '{a = {p = "king"}}'):
-        with pytest.raises(ConfigError, match="SPARKOPS_OIDC|oidc"):
+        with pytest.raises(ConfigError, match=r"SPARKOPS_OIDC|oidc"):
             load_settings({"SPARKOPS_OIDC": f'{{issuer = "https://i", client_id = "x", groups = {wrong}}}'})
