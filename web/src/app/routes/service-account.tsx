@@ -20,7 +20,9 @@ export default function ServiceAccountPage() {
         <ProblemPanel error={accounts.error} onRetry={() => void accounts.refetch()} />
       ) : null}
       {accounts.data && !account ? <Empty title="There is no such service account here" /> : null}
-      {account ? <AccountView project={project} account={account} manages={manages(me.data, project)} /> : null}
+      {account ? (
+        <AccountView project={project} account={account} manages={manages(me.data, project)} />
+      ) : null}
     </Page>
   )
 }

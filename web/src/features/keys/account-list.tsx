@@ -34,7 +34,8 @@ export function AccountList({ project }: { project: string }) {
   if (accounts.data.items.length === 0) {
     return (
       <Empty title="No service accounts yet">
-        A service account acts in this project by its keys alone, in a role of its own. It stays when people leave.
+        A service account acts in this project by its keys alone, in a role of its own. It stays when people
+        leave.
       </Empty>
     )
   }

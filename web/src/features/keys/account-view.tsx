@@ -8,12 +8,7 @@ import { Button } from '@/components/ui/button'
 import { Dialog } from '@/components/ui/dialog'
 import { Select } from '@/components/ui/input'
 import { toast } from '@/components/ui/toast'
-import {
-  accountKeysQuery,
-  useChangeAccount,
-  useCreateAccountKey,
-  useRevokeAccountKey,
-} from './api'
+import { accountKeysQuery, useChangeAccount, useCreateAccountKey, useRevokeAccountKey } from './api'
 import { KeyForm } from './key-form'
 import { KeyList } from './key-list'
 import { ShownKey } from './shown-key'
@@ -53,7 +48,9 @@ export function AccountView({ project, account, manages }: AccountViewProps) {
       {found.isError && !found.data ? (
         <ProblemPanel error={found.error} onRetry={() => void found.refetch()} />
       ) : null}
-      {found.data && keys.length === 0 ? <Empty title="No keys yet">It can do nothing without one.</Empty> : null}
+      {found.data && keys.length === 0 ? (
+        <Empty title="No keys yet">It can do nothing without one.</Empty>
+      ) : null}
       {keys.length > 0 ? <KeyList keys={keys} revoking={manages ? revoking : null} oneProject /> : null}
       {found.hasNextPage ? (
         <Button className="m-3" onClick={() => void found.fetchNextPage()}>

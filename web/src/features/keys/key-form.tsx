@@ -32,10 +32,16 @@ type KeyFormProps = {
 export function KeyForm({ projects, role, saving, error, onClose, onSave }: KeyFormProps) {
   const [name, setName] = useState('')
   const [lasts, setLasts] = useState('90')
-  const [chosen, setChosen] = useState<readonly string[]>(projects?.length === 1 ? [projects[0]?.slug ?? ''] : [])
+  const [chosen, setChosen] = useState<readonly string[]>(
+    projects?.length === 1 ? [projects[0]?.slug ?? ''] : [],
+  )
   const [scopes, setScopes] = useState<readonly Permission[]>([])
   const [missing, setMissing] = useState<{ name?: string; projects?: string; scopes?: string }>({})
-  const roles = projects ? projects.filter((one) => chosen.includes(one.slug)).map((one) => one.role) : role ? [role] : []
+  const roles = projects
+    ? projects.filter((one) => chosen.includes(one.slug)).map((one) => one.role)
+    : role
+      ? [role]
+      : []
   const submit = (event: FormEvent) => {
     event.preventDefault()
     const found = {
@@ -58,7 +64,12 @@ export function KeyForm({ projects, role, saving, error, onClose, onSave }: KeyF
         <div className="grid grid-cols-2 items-start gap-3">
           <Field label="Name" error={missing.name} hint="Such as the machine that will use it.">
             {(wiring) => (
-              <Input {...wiring} maxLength={100} value={name} onChange={(event) => setName(event.target.value)} />
+              <Input
+                {...wiring}
+                maxLength={100}
+                value={name}
+                onChange={(event) => setName(event.target.value)}
+              />
             )}
           </Field>
           <Field label="Lasts" hint={lasts === 'never' ? 'Nobody will be reminded of it.' : undefined}>

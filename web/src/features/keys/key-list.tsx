@@ -8,7 +8,11 @@ import { Dialog, DialogActions, DialogBody } from '@/components/ui/dialog'
 import { toast } from '@/components/ui/toast'
 import { STATUSES } from './words'
 
-type Revoking = { mutate: (id: string, options: { onSuccess: () => void }) => void; isPending: boolean; error: Error | null }
+type Revoking = {
+  mutate: (id: string, options: { onSuccess: () => void }) => void
+  isPending: boolean
+  error: Error | null
+}
 type KeyListProps = {
   keys: readonly ApiKey[]
   /** How a key is revoked; null: whoever looks may not. */
@@ -21,7 +25,12 @@ type KeyListProps = {
 export function KeyList({ keys, revoking, oneProject = false }: KeyListProps) {
   const [asked, setAsked] = useState<ApiKey | null>(null)
   const columns: ReadonlyArray<Column<ApiKey>> = [
-    { id: 'name', header: 'Name', width: '18%', cell: (key) => <span className="font-medium">{key.name}</span> },
+    {
+      id: 'name',
+      header: 'Name',
+      width: '18%',
+      cell: (key) => <span className="font-medium">{key.name}</span>,
+    },
     {
       id: 'prefix',
       header: 'Begins with',
@@ -30,7 +39,14 @@ export function KeyList({ keys, revoking, oneProject = false }: KeyListProps) {
     },
     ...(oneProject
       ? []
-      : [{ id: 'projects', header: 'Projects', width: '14%', cell: (key: ApiKey) => key.projects.join(', ') }]),
+      : [
+          {
+            id: 'projects',
+            header: 'Projects',
+            width: '14%',
+            cell: (key: ApiKey) => key.projects.join(', '),
+          },
+        ]),
     {
       id: 'scopes',
       header: 'May',
@@ -46,7 +62,8 @@ export function KeyList({ keys, revoking, oneProject = false }: KeyListProps) {
       id: 'ends',
       header: 'Ends',
       width: '120px',
-      cell: (key) => (key.expires_at ? <Moment at={key.expires_at} /> : <span className="text-ink-3">Never</span>),
+      cell: (key) =>
+        key.expires_at ? <Moment at={key.expires_at} /> : <span className="text-ink-3">Never</span>,
     },
     {
       id: 'status',
@@ -93,11 +110,15 @@ function RevokeDialog({ asked, revoking, onClose }: RevokeDialogProps) {
     })
   }
   return (
-    <Dialog open={asked !== null} onOpenChange={(open) => (open ? undefined : onClose())} title="Revoke this key?">
+    <Dialog
+      open={asked !== null}
+      onOpenChange={(open) => (open ? undefined : onClose())}
+      title="Revoke this key?"
+    >
       <DialogBody>
         <p>
-          Whatever uses <span className="font-medium">{asked?.name}</span> is refused from its next request on.
-          This cannot be taken back; make another key instead.
+          Whatever uses <span className="font-medium">{asked?.name}</span> is refused from its next request
+          on. This cannot be taken back; make another key instead.
         </p>
         <ProblemLine error={revoking.error} />
       </DialogBody>

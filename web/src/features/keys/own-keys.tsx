@@ -35,8 +35,8 @@ export function OwnKeys() {
       ) : null}
       {found.data && keys.length === 0 ? (
         <Empty title="No keys yet" action={button}>
-          A key lets a program use the API in your name, in the projects and for the purposes that you choose. For
-          what shall go on when you leave, use a service account of the project.
+          A key lets a program use the API in your name, in the projects and for the purposes that you choose.
+          For what shall go on when you leave, use a service account of the project.
         </Empty>
       ) : null}
       {keys.length > 0 ? <KeyList keys={keys} revoking={revoking} /> : null}

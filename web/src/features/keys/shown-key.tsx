@@ -11,7 +11,9 @@ export function ShownKey({ text, onDone }: ShownKeyProps) {
   return (
     <>
       <DialogBody>
-        <p>Copy it now and keep it where secrets are kept. It is not stored here, and cannot be shown again.</p>
+        <p>
+          Copy it now and keep it where secrets are kept. It is not stored here, and cannot be shown again.
+        </p>
         <Line label="Copy key" text={text} />
         <p>Try it out:</p>
         <Line label="Copy command" text={command} />
