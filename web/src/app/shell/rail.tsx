@@ -4,6 +4,7 @@ import {
   Bot,
   CircleHelp,
   Inbox,
+  KeyRound,
   type LucideIcon,
   Power,
   Scale,
@@ -49,6 +50,7 @@ const GROUPS: ReadonlyArray<{ label: string; items: readonly Item[] }> = [
       { label: 'Violations', icon: ShieldAlert, to: paths.violations },
       { label: 'Budgets', icon: Wallet, to: paths.budgets },
       { label: 'Control', icon: Power, to: paths.control },
+      { label: 'Service accounts', icon: KeyRound, to: paths.accounts },
     ],
   },
 ]
