@@ -24,6 +24,7 @@ from sparkops.core.config import Settings
 from sparkops.core.db import Database
 from sparkops.core.errors import Forbidden, NotFound, Unauthenticated
 from sparkops.core.json import Json
+from sparkops.core.origin import acting_via
 from sparkops.core.paging import DEFAULT_LIMIT, MAX_LIMIT, PageRequest, page_request
 from sparkops.core.principal import Principal
 from sparkops.domains.audit.service import record
@@ -98,6 +99,7 @@ class _SignedIn(SecurityBase):
         if principal is None:
             raise Unauthenticated("The session has ended; sign in again.")
         request.state.principal = principal
+        acting_via(f"session:{claims.session_id}")
         return principal
 
 
@@ -203,23 +205,33 @@ class Audit:
 
     session: AsyncSession
     principal: Principal
-    request_id: str
 
-    async def __call__(self, action: str, subject: str, project_id: UUID | None, **detail: Json) -> None:
+    async def __call__(
+        self,
+        action: str,
+        subject: str,
+        project_id: UUID | None,
+        *,
+        before: dict[str, Json] | None = None,
+        after: dict[str, Json] | None = None,
+        **detail: Json,
+    ) -> None:
+        """Note what the caller did to a subject such as `policy:<id>`, and what of it was before and is after."""
         await record(
             self.session,
             self.principal,
             action=action,
             subject=subject,
             project_id=project_id,
-            request_id=self.request_id,
+            before=before,
+            after=after,
             **detail,
         )
 
 
-async def get_audit(request: Request, session: SessionDep, principal: PrincipalDep) -> Audit:
+async def get_audit(session: SessionDep, principal: PrincipalDep) -> Audit:
     """Return the way to note what the caller does."""
-    return Audit(session, principal, request.state.request_id)
+    return Audit(session, principal)
 
 
 AuditDep = Annotated[Audit, Depends(get_audit, scope="function")]
