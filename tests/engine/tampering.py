@@ -168,7 +168,9 @@ async def delete_seal(on: Connection, dice: Random) -> str:
     if dice.random() < 0.5:
         for seal in seals:
             if seal["number"] > gone["number"]:
-                await on.execute("UPDATE audit_seals SET number = $2 WHERE number = $1", seal["number"], seal["number"] - 1)
+                await on.execute(
+                    "UPDATE audit_seals SET number = $2 WHERE number = $1", seal["number"], seal["number"] - 1
+                )
     return f"deleted seal {gone['number']}"
 
 

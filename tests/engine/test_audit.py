@@ -70,7 +70,9 @@ async def test_a_line_knows_the_request_that_it_belongs_to_and_forgets_it_with_t
         run_id = await world.run(await world.workflow(ONE_STEP))
         await cancel_run(world.engine, world.ada, run_id)
     await world.run(await world.workflow(ONE_STEP.replace("name: one", "name: other")))
-    rows = await world.database.pool.fetch("SELECT action, request_id, address, via, before, after FROM audit ORDER BY id")
+    rows = await world.database.pool.fetch(
+        "SELECT action, request_id, address, via, before, after FROM audit ORDER BY id"
+    )
     assert [(row["action"], row["request_id"], row["address"], row["via"]) for row in rows] == [
         ("run.create", "request-1", "192.0.2.7", "session:s"),
         ("run.cancel", "request-1", "192.0.2.7", "session:s"),
@@ -96,7 +98,26 @@ async def test_runs_that_share_a_transaction_keep_their_own_requests(world: Worl
 async def test_the_hash_of_a_line_is_the_same_said_in_sql_and_in_python(world: World) -> None:
     """Whatever text can be stored: quotes, control characters, characters beyond the first plane, nested documents."""
     dice = Random(1)
-    letters = ['"', "\\", "/", "\n", "\r", "\t", "\b", "\f", "\x01", "\x1f", "\x7f", "é", "\u2028", "😀", "a", " ", "{", "null"]
+    letters = [
+        '"',
+        "\\",
+        "/",
+        "\n",
+        "\r",
+        "\t",
+        "\b",
+        "\f",
+        "\x01",
+        "\x1f",
+        "\x7f",
+        "é",
+        "\u2028",
+        "😀",
+        "a",
+        " ",
+        "{",
+        "null",
+    ]
 
     def word() -> str:
         return "".join(dice.choice(letters) for _ in range(dice.randrange(8)))

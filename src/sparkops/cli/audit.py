@@ -34,7 +34,9 @@ def audit() -> None:
     help="A file of roots that was kept elsewhere; without it, the one that the workers write.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of lines.")
-@click.option("--timeout", type=click.FloatRange(1, 86_400), default=600.0, help="Seconds that one look may take (600).")
+@click.option(
+    "--timeout", type=click.FloatRange(1, 86_400), default=600.0, help="Seconds that one look may take (600)."
+)
 @click.option("--data-dir", type=click.Path(path_type=Path), help="The data directory of the running `sparkops up`.")
 def verify(roots: Path | None, as_json: bool, timeout: float, data_dir: Path | None) -> None:
     """Check every line of the audit trail and every seal: nothing changed, deleted, added, moved or cut off.
@@ -135,9 +137,7 @@ def _document(report: "Report") -> dict[str, object]:
         "roots": report.anchors,
         "last": {"number": report.last.number, "at": report.last.at, "mac": report.last.mac} if report.last else None,
         "counts": dict(report.counts),
-        "findings": [
-            {"kind": one.kind, "subject": one.subject, "detail": one.detail} for one in report.findings
-        ],
+        "findings": [{"kind": one.kind, "subject": one.subject, "detail": one.detail} for one in report.findings],
     }
 
 

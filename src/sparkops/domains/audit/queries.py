@@ -102,9 +102,9 @@ async def chain_state(session: AsyncSession) -> ChainState:
     first = select(UnsealedLine.audit_id).order_by(UnsealedLine.audit_id).limit(WAITING_COUNTED).subquery()
     waiting, since = (
         await session.execute(
-            select(func.count(), func.min(AuditEntry.at)).select_from(first).join(
-                AuditEntry, AuditEntry.id == first.c.audit_id
-            )
+            select(func.count(), func.min(AuditEntry.at))
+            .select_from(first)
+            .join(AuditEntry, AuditEntry.id == first.c.audit_id)
         )
     ).one()
     return ChainState(last, waiting, since)

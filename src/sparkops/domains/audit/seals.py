@@ -68,9 +68,7 @@ class Anchor:
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Self:
         """Return what is kept of a row of `audit_seals`."""
-        return cls(
-            row["number"], row["at"], row["lines"], row["root"], row["previous"], row["mac"], row["key_id"]
-        )
+        return cls(row["number"], row["at"], row["lines"], row["root"], row["previous"], row["mac"], row["key_id"])
 
 
 class SealKeys:
