@@ -1,5 +1,7 @@
-"""What somebody may do to the audit trail who may write every row and does not have the key. Each act is random, changes
-something that was sealed, and is made as consistent as can be without the key."""
+"""What somebody may do to the audit trail who may write every row and does not have the key.
+
+Each act is random, changes something that was sealed, and is made as consistent as can be without the key.
+"""
 
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
@@ -148,10 +150,8 @@ async def change_seal(on: Connection, dice: Random) -> str:
         "hashes": "set_byte(hashes, 0, (get_byte(hashes, 0) + 1) % 256)",
         "ids": "ids[2:] || ids[1:1]",
     }
-    await on.execute(
-        f"UPDATE audit_seals SET {column} = {values.get(column, 'repeat(chr(97 + ascii(mac) % 6), 64)')} WHERE number = $1",
-        number,
-    )
+    value = values.get(column, "repeat(chr(97 + ascii(mac) % 6), 64)")
+    await on.execute(f"UPDATE audit_seals SET {column} = {value} WHERE number = $1", number)
     return f"{column} of seal {number}"
 
 

@@ -1,4 +1,4 @@
-"""The audit trail: written with the change, sealed once it is committed, and whatever is done to it afterwards is found."""
+"""The audit trail: written with the change, sealed once it is committed; what is done to it afterwards is found."""
 
 import asyncio
 import json

@@ -16,6 +16,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from sparkops import __version__
 from sparkops.api import problems, schema
 from sparkops.api.access import check_routes
+from sparkops.api.denials import Denials
 from sparkops.api.deps import Door, get_principal
 from sparkops.api.live import Hub
 from sparkops.api.middleware import REQUEST_ID, BodyMiddleware, RequestMiddleware
@@ -24,6 +25,7 @@ from sparkops.api.responses import problems as documented
 from sparkops.api.routes import (
     agents,
     approvals,
+    audit,
     auth,
     backtests,
     budgets,
@@ -111,6 +113,8 @@ def _add_routes(app: FastAPI, pages: Path) -> None:
         budgets.router,
         events.router,
         outbox.router,
+        audit.router,
+        audit.installation,
         halts.router,
         uncertain.router,
         live.router,
@@ -207,6 +211,7 @@ async def open_door(settings: Settings) -> AsyncIterator[Door]:
             signer=signer,
             throttle=SignInThrottle(redis),
             hub=hub,
+            denials=Denials(database),
         )
 
 

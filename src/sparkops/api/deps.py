@@ -26,6 +26,7 @@ from sparkops.api.access import (
     declared,
     subject_of,
 )
+from sparkops.api.denials import Denials
 from sparkops.api.errors import ForeignOrigin
 from sparkops.api.known import Known
 from sparkops.api.live import Hub
@@ -59,6 +60,7 @@ class Door:
     signer: Signer
     throttle: SignInThrottle
     hub: Hub
+    denials: Denials
     known: Known = field(default_factory=Known)
 
 

@@ -76,8 +76,10 @@ async def _verify(data_dir: Path | None, named: Path | None, seconds: float) -> 
     keys, anchors = _keys(settings), _kept(settings, named)
     async with open_target(settings) as database, database.pool.acquire() as connection:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            limits = f"SET LOCAL statement_timeout = {int(seconds * 1000)}; SET LOCAL idle_in_transaction_session_timeout = 0"
-            await connection.execute(f"{limits}; {PLANNED_FOR_MANY}")
+            await connection.execute(
+                f"SET LOCAL statement_timeout = {int(seconds * 1000)}; "
+                f"SET LOCAL idle_in_transaction_session_timeout = 0; {PLANNED_FOR_MANY}"
+            )
             return await verify(_Patient(connection, seconds), keys, anchors)
 
 

@@ -1,4 +1,4 @@
-"""What is done in the audit trail's words: each action once, with what it says. Pages and documentation take it from here."""
+"""The actions that the audit trail tells of, each with what it says; pages and documentation take them from here."""
 
 from collections.abc import Mapping
 from typing import Final

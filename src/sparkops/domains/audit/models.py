@@ -65,7 +65,11 @@ class AuditSeal(Base):
     mac: Mapped[str]
     key_id: Mapped[str]
 
-    __table_args__ = (Index("ix_audit_seals_at", "at"),)
+    __table_args__ = (
+        CheckConstraint("number >= 1", name="number"),
+        CheckConstraint("octet_length(hashes) = 32 * cardinality(ids)", name="hashes"),
+        Index("ix_audit_seals_at", "at"),
+    )
 
 
 class SecurityEvent(Base):

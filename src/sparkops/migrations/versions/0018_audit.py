@@ -24,8 +24,10 @@ encode(sha256(convert_to(jsonb_build_array(
 """The same is said in Python, in domains/audit/lines.py, for whoever does not trust the database."""
 
 FILL_HASH = f"""
-CREATE OR REPLACE FUNCTION fill_content_hash() RETURNS trigger LANGUAGE plpgsql AS $$
--- Nobody dates a line back, says nothing in two ways, or leaves out that the line is still to be sealed.
+CREATE OR REPLACE FUNCTION fill_content_hash() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+-- Nobody dates a line back, says nothing in two ways, or leaves out that the line is still to be sealed: whoever may
+-- write lines need not have a right to the list of these.
 BEGIN
   NEW.at := clock_timestamp();
   NEW.before := nullif(NEW.before, 'null');
@@ -37,7 +39,8 @@ END $$
 """
 
 FILL_HASH_BEFORE = """
-CREATE OR REPLACE FUNCTION fill_content_hash() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION fill_content_hash() RETURNS trigger
+LANGUAGE plpgsql SECURITY INVOKER AS $$
 BEGIN
   NEW.content_hash := encode(sha256(convert_to(jsonb_build_array(
     NEW.id, NEW.at, NEW.project_id, NEW.actor, NEW.action, NEW.object, NEW.detail, NEW.request_id)::text, 'UTF8')), 'hex');
@@ -99,12 +102,12 @@ def upgrade() -> None:
         "EXECUTE FUNCTION guard_final()"
     )
     op.execute("GRANT SELECT, INSERT ON audit_seals TO sparkops_app")
-    op.execute("GRANT SELECT, INSERT, DELETE ON audit_unsealed TO sparkops_app")
+    op.execute("GRANT SELECT, DELETE ON audit_unsealed TO sparkops_app")
 
 
 def rehash(expression: str) -> None:
     op.execute("ALTER TABLE audit DISABLE TRIGGER guard_final")
-    op.execute(f"UPDATE audit a SET content_hash = {expression}")  # noqa: S608 -- constants of this file
+    op.execute(f"UPDATE audit a SET content_hash = {expression}")
     op.execute("ALTER TABLE audit ENABLE TRIGGER guard_final")
 
 
