@@ -15,8 +15,10 @@ from sparkops.domains.audit.security import note
 log = structlog.get_logger(__name__)
 
 SERIES: Final = 5
-"""So many refusals within `SECONDS` are a series, and as many more are the next one."""
+"""So many refusals within `SECONDS` are a series; in the same time only one series of an actor is noted."""
 SECONDS: Final = 60.0
+CODES: Final = frozenset({"forbidden", "foreign-origin", "not-an-approver", "own-request"})
+"""The refusals that count: what the rules of a project deny is a decision, and has its own record."""
 ACTORS: Final = 10_000
 """Of how many actors a process remembers the refusals; those who were refused longest ago are forgotten first."""
 
@@ -27,9 +29,12 @@ class Denials:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._times: OrderedDict[str, deque[float]] = OrderedDict()
+        self._noted: dict[str, float] = {}
 
     async def seen(self, request: Request, error: SparkOpsError) -> None:
         """Count a refusal, and note a security event where it completes a series. Never raises."""
+        if error.code not in CODES:
+            return
         principal: Principal | None = getattr(request.state, "principal", None)
         address = request.client.host if request.client else None
         if not self._completes(f"user:{principal.user_id}" if principal else f"address:{address}"):
@@ -59,9 +64,10 @@ class Denials:
         times = self._times.setdefault(actor, deque(maxlen=SERIES))
         self._times.move_to_end(actor)
         if len(self._times) > ACTORS:
-            self._times.popitem(last=False)
+            forgotten, _ = self._times.popitem(last=False)
+            self._noted.pop(forgotten, None)
         times.append(now)
-        if len(times) < SERIES or now - times[0] > SECONDS:
+        if len(times) < SERIES or now - times[0] > SECONDS or now - self._noted.get(actor, -SECONDS) < SECONDS:
             return False
-        times.clear()
+        self._noted[actor] = now
         return True

@@ -38,6 +38,7 @@ ACTIONS: Final[Mapping[str, str]] = {
     "run.retry": "A run was made from another to do again what failed.",
     "step.resolve": "Somebody said what became of a call in doubt, and how they know.",
     "system.recover": "A new epoch began after the database was restored or promoted.",
+    "violation.note": "Somebody wrote something about a violation.",
     "violation.set": "A violation was acknowledged, resolved or opened again.",
     "workflow.create": "A workflow was created with its first version.",
     "workflow.limits": "How many runs of a workflow go on at once was changed.",
