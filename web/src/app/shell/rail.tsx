@@ -7,6 +7,7 @@ import {
   type LucideIcon,
   Power,
   Scale,
+  ScrollText,
   ShieldAlert,
   Wallet,
   Workflow,
@@ -49,6 +50,7 @@ const GROUPS: ReadonlyArray<{ label: string; items: readonly Item[] }> = [
       { label: 'Violations', icon: ShieldAlert, to: paths.violations },
       { label: 'Budgets', icon: Wallet, to: paths.budgets },
       { label: 'Control', icon: Power, to: paths.control },
+      { label: 'Audit log', icon: ScrollText, to: paths.audit },
     ],
   },
 ]
