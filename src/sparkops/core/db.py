@@ -15,8 +15,17 @@ from sparkops.core.errors import ConfigError
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
+    from sparkops.core.tenancy import Walled
+
 APP_ROLE = "sparkops_app"
-"""May read and write rows, owns nothing: row-level security can be switched on for it."""
+"""May read and write rows of every project, owns nothing: the engine and the workers."""
+
+API_ROLE = "sparkops_api"
+"""May do what `APP_ROLE` may, but only with rows of the projects that `SIGHT_SETTING` lists: sessions that act for one
+person (`migrations/walls.py`)."""
+
+SIGHT_SETTING = "sparkops.projects"
+"""The setting of a connection that lists what it may see: `core/tenancy.py` says how."""
 
 PLANNED_ONCE = {
     "plan_cache_mode": "force_generic_plan",
@@ -73,7 +82,7 @@ class Login:
 
 @dataclass(frozen=True)
 class Database:
-    """One process's way to PostgreSQL. Both pools connect under the application role.
+    """One process's way to PostgreSQL. All pools but `walled` connect under the application role.
 
     SQLAlchemy is imported when a session is first wanted: workers do without it, and start sooner and smaller.
     """
@@ -103,10 +112,19 @@ class Database:
 
         return make_sessions(self.engine.execution_options(isolation_level="AUTOCOMMIT"))
 
+    @cached_property
+    def walled(self) -> "Walled":
+        """Sessions that see the rows of some projects only, whatever their statements say."""
+        from sparkops.core.tenancy import Walled  # noqa: PLC0415 -- see above
+
+        return Walled(self.login)
+
     async def close(self) -> None:
         """Close both pools; running statements are given five seconds."""
         if "engine" in vars(self):
             await self.engine.dispose()
+        if "walled" in vars(self):
+            await self.walled.close()
         try:
             await asyncio.wait_for(self.pool.close(), timeout=5)
         except TimeoutError:

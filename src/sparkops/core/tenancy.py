@@ -1,20 +1,93 @@
-"""The wall between projects: the condition that every query on project-owned rows carries.
+"""The two walls between projects: the condition that every query on project-owned rows carries, and sessions to which
+the database shows no other rows, should a query ever lack it (ADR 18)."""
 
-Domains may not import each other, so the table of memberships is named here by its columns only.
-"""
-
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from typing import Final, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, column, exists, table
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import ARRAY, ColumnElement, Connection, any_, event, func, literal, select
+from sqlalchemy.dialects.postgresql import UUID as PgUUID
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+from sqlalchemy.orm import InstrumentedAttribute, Session, SessionTransaction
 
+from sparkops.core.db import API_ROLE, SIGHT_SETTING, Login
+from sparkops.core.orm import make_engine
 from sparkops.core.principal import Principal
 
-_memberships = table("memberships", column("project_id"), column("user_id"))
+INSTALLATION: Final = UUID(int=0)
+"""Stands for what belongs to no project, in the sight of administrators."""
+_SIGHT: Final = "sight"
+_SHOW: Final = f"SELECT set_config('{SIGHT_SETTING}', $1, $2)"
 
 
 def visible_to(
     principal: Principal, project_id: InstrumentedAttribute[UUID] | InstrumentedAttribute[UUID | None]
 ) -> ColumnElement[bool]:
-    """Return the condition that the principal is a member of the row's project; put it into the same statement."""
-    return exists().where(_memberships.c.project_id == project_id, _memberships.c.user_id == principal.user_id)
+    """Return the condition that the principal may see the row's project; put it into the same statement."""
+    return project_id == any_(literal(list(principal.places), ARRAY(PgUUID(as_uuid=True))))
+
+
+def sight_of(principal: Principal | None) -> str:
+    """Return what a session of this principal may see, as the setting says it; None: nobody has signed in."""
+    if principal is None:
+        return _sight(())
+    return _sight((*principal.places, *([INSTALLATION] if principal.is_admin else [])))
+
+
+def _sight(projects: Collection[UUID]) -> str:
+    return "{" + ",".join(sorted(str(one) for one in projects)) + "}"
+
+
+class Walled:
+    """Sessions over a pool of their own, under the role of the API. Each is shown what one principal may see."""
+
+    def __init__(self, login: Login) -> None:
+        self._engine = make_engine(login.url, {**login.server_settings, "role": API_ROLE}, login.pool_size)
+        self._writing = _sessions(self._engine)
+        self._reading = _sessions(self._engine.execution_options(isolation_level="AUTOCOMMIT"))
+
+    @asynccontextmanager
+    async def begin(self, sight: str, mode: Literal["write", "read"]) -> AsyncIterator[AsyncSession]:
+        """Open a session: one transaction to `write`, or, to `read`, none around the statements."""
+        make = self._writing if mode == "write" else self._reading
+        async with make(info={_SIGHT: sight}) as session, session.begin():
+            yield session
+
+    async def close(self) -> None:
+        """Close the pool."""
+        await self._engine.dispose()
+
+
+async def show_also(session: AsyncSession, project_id: UUID) -> None:
+    """Let a session see a project that is being made in its transaction, until its end."""
+    seen = session.info.get(_SIGHT, _sight(())).strip("{}")
+    session.info[_SIGHT] = _sight({*(UUID(one) for one in seen.split(",") if one), project_id})
+    await session.execute(select(func.set_config(SIGHT_SETTING, session.info[_SIGHT], True)))
+
+
+class _WalledSession(Session):
+    """A session whose `info` says what may be seen."""
+
+
+def _sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
+    return async_sessionmaker(engine, expire_on_commit=False, sync_session_class=_WalledSession)
+
+
+@event.listens_for(_WalledSession, "after_begin")
+def _show(session: Session, _: SessionTransaction, connection: Connection) -> None:
+    """Tell a connection what may be seen over it, unless it knows.
+
+    A transaction is told for itself alone, so that its end takes that back, whatever becomes of it. Outside of one it
+    lasts, and is remembered: mostly the next request over a connection is of somebody who may see the same. It is
+    forgotten first: of a statement that was given up nobody knows whether it was executed.
+    """
+    sight = session.info[_SIGHT]
+    if connection.info.get(_SIGHT) == sight:
+        return
+    lasts = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+    if lasts:
+        connection.info.pop(_SIGHT, None)
+    connection.exec_driver_sql(_SHOW, (sight, not lasts)).close()
+    if lasts:
+        connection.info[_SIGHT] = sight
