@@ -34,6 +34,7 @@ from sparkops.api.routes import (
     live,
     me,
     outbox,
+    permissions,
     policies,
     projects,
     reruns,
@@ -41,6 +42,7 @@ from sparkops.api.routes import (
     runs,
     tools,
     uncertain,
+    users,
     workflows,
 )
 from sparkops.api.tasks import stop
@@ -114,6 +116,8 @@ def _add_routes(app: FastAPI, pages: Path) -> None:
         halts.router,
         uncertain.router,
         live.router,
+        permissions.router,
+        users.router,
     ):
         app.include_router(
             router, prefix=PREFIX, dependencies=[Depends(get_principal)], responses=documented(401, 403, 422)

@@ -10,6 +10,7 @@ import asyncpg
 from sparkops.api.run_rows import Pool
 from sparkops.core.paging import PageRequest
 from sparkops.core.principal import Principal
+from sparkops.core.tenancy import seen_by
 
 WINDOWS_SHOWN = 10
 POINTS = 60
@@ -30,12 +31,12 @@ _WINDOW = f"""
        clock_timestamp() AS now, {_MEMBER}
 """
 _SEEN = """
-   (d.project_id IS NOT NULL OR b.scope = 'installation' OR $2 OR b.scope_id = $1
-    OR b.scope = 'project' AND EXISTS (SELECT 1 FROM memberships m WHERE m.project_id = b.scope_id AND m.user_id = $1)
-    OR b.scope = 'run' AND EXISTS (SELECT 1 FROM runs r JOIN memberships m ON m.project_id = r.project_id
-                                    WHERE r.id = b.scope_id AND m.user_id = $1))
+   (d.project_id IS NOT NULL OR b.scope = 'installation' OR '00000000-0000-0000-0000-000000000000' = ANY ($2)
+    OR b.scope_id = $1 OR b.scope = 'project' AND b.scope_id = ANY ($2)
+    OR b.scope = 'run' AND EXISTS (SELECT 1 FROM runs r WHERE r.id = b.scope_id AND r.project_id = ANY ($2)))
 """
-"""Of the installation's budgets a member sees what is theirs; administrators see all. $1: the user, $2: whether so."""
+"""Of the installation's budgets a member sees what is theirs; administrators see all. $1: the user, $2: what they may
+see (`core/tenancy.py`)."""
 _DEFINED = f"""
 SELECT d.*, p.slug AS project,
        CASE d.scope
@@ -57,7 +58,7 @@ SELECT d.*, p.slug AS project,
               FROM budgets b
              WHERE b.definition_id = d.id AND (b.ends_at > clock_timestamp() OR b.ends_at IS NULL) AND {_SEEN}) w) g
 """
-_OWN = "EXISTS (SELECT 1 FROM memberships m WHERE m.project_id = d.project_id AND m.user_id = $1)"
+_OWN = "d.project_id = ANY ($2)"
 
 
 async def budget_rows(
@@ -71,7 +72,7 @@ async def budget_rows(
            AND ($5::uuid IS NULL OR d.id < $5)
          ORDER BY d.id DESC LIMIT $6""",
         principal.user_id,
-        principal.is_admin,
+        seen_by(principal),
         project_id,
         archived,
         page.after,
@@ -85,7 +86,7 @@ async def budget_row(pool: Pool, principal: Principal, *, budget_id: UUID) -> as
     return await pool.fetchrow(
         f"{_DEFINED} WHERE d.id = $3 AND (d.project_id IS NULL OR {_OWN})",
         principal.user_id,
-        principal.is_admin,
+        seen_by(principal),
         budget_id,
     )
 
@@ -101,7 +102,7 @@ async def window_rows(
                     OR (b.created_at, b.id) < (SELECT c.created_at, c.id FROM budgets c WHERE c.id = $4))
              ORDER BY b.created_at DESC, b.id DESC LIMIT $5""",
         principal.user_id,
-        principal.is_admin,
+        seen_by(principal),
         budget_id,
         page.after,
         page.limit + 1,
@@ -115,7 +116,7 @@ async def window_row(pool: Pool, principal: Principal, *, budget_id: UUID, windo
         f"""SELECT {_WINDOW} FROM budgets b JOIN budget_definitions d ON d.id = b.definition_id
              WHERE d.id = $3 AND b.id = $4 AND {_SEEN}""",
         principal.user_id,
-        principal.is_admin,
+        seen_by(principal),
         budget_id,
         window_id,
     )
@@ -148,15 +149,14 @@ async def notice_rows(
     """Return what was reached in windows that the principal may see, the latest first, one more than the page holds."""
     found: Sequence[asyncpg.Record] = await pool.fetch(
         f"""SELECT n.*, b.scope, b.scope_id, {_MEMBER}, CASE WHEN EXISTS (
-                     SELECT 1 FROM runs r JOIN memberships m ON m.project_id = r.project_id AND m.user_id = $1
-                      WHERE r.id = n.run_id) THEN n.run_id END AS run
+                     SELECT 1 FROM runs r WHERE r.id = n.run_id AND r.project_id = ANY ($2)) THEN n.run_id END AS run
               FROM budget_notices n JOIN budgets b ON b.id = n.budget_id
               JOIN budget_definitions d ON d.id = n.definition_id
              WHERE d.id = $3 AND {_SEEN}
                AND ($4::uuid IS NULL OR (n.at, n.id) < (SELECT o.at, o.id FROM budget_notices o WHERE o.id = $4))
              ORDER BY n.at DESC, n.id DESC LIMIT $5""",
         principal.user_id,
-        principal.is_admin,
+        seen_by(principal),
         budget_id,
         page.after,
         page.limit + 1,
@@ -234,7 +234,7 @@ async def run_budgets(pool: Pool, principal: Principal, *, run_id: UUID) -> Sequ
                AND (d.id IS NULL OR {_SEEN})
              ORDER BY d.id IS NOT NULL, b.created_at LIMIT 100""",
         principal.user_id,
-        principal.is_admin,
+        seen_by(principal),
         run_id,
     )
     return found

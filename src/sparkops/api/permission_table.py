@@ -23,7 +23,8 @@ routes declares; a test holds this page equal to both. `GET /api/v1/permissions`
 
 A **role** is what somebody is in one project; in other projects the same person is something else, or nothing, and then
 the project does not exist for them: what they ask about is not found. Each role allows what the next one to the right
-does, and more. **Administrators of the installation** need a role in a project like everybody else to see what is in it.
+does, and more. **Administrators of the installation** need a role in a project like everybody else to see what is in
+it.
 
 An **API key** never reaches further than its owner: it is narrowed to projects and to scopes, which are permissions of
 this table, and both are looked up with each request. A change of a role acts with the next request, too.
@@ -84,9 +85,7 @@ def page(app: FastAPI) -> str:
             ),
         ),
         "\n## In the installation\n\nFor its administrators.\n",
-        *_lines(
-            ("permission", "what it allows"), ((f"`{row.permission}`", row.description) for row in everywhere)
-        ),
+        *_lines(("permission", "what it allows"), ((f"`{row.permission}`", row.description) for row in everywhere)),
         "\n## What each operation needs\n",
         *_lines(
             ("needs", "operations"),

@@ -28,11 +28,14 @@ def visible_to(
     return project_id == any_(literal(list(principal.places), ARRAY(PgUUID(as_uuid=True))))
 
 
+def seen_by(principal: Principal) -> list[UUID]:
+    """Return the projects that the principal may see, for an administrator with what is the installation's."""
+    return [*principal.places, *([INSTALLATION] if principal.is_admin else [])]
+
+
 def sight_of(principal: Principal | None) -> str:
     """Return what a session of this principal may see, as the setting says it; None: nobody has signed in."""
-    if principal is None:
-        return _sight(())
-    return _sight((*principal.places, *([INSTALLATION] if principal.is_admin else [])))
+    return _sight(() if principal is None else seen_by(principal))
 
 
 def _sight(projects: Collection[UUID]) -> str:

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from sparkops.api import budget_rows as rows
-from sparkops.api.access import allowed, needs
+from sparkops.api.access import NIL, allowed, check_in_body, needs
 from sparkops.api.deps import Door, DoorDep, PageDep, PrincipalDep
 from sparkops.api.responses import problems
 from sparkops.api.routes.runs import find_run
@@ -48,6 +48,8 @@ async def list_budgets(
 )
 async def define_budget(body: views.NewBudgetBody, principal: PrincipalDep, door: DoorDep) -> views.Budget:
     """Define a budget; from now on calls are held against it. Those of the installation are for administrators."""
+    if body.project is None:
+        check_in_body(principal, NIL, "installation")
     project_id = None if body.project is None else allowed(principal, body.project).id
     return await _read(door, principal, await budgets.define_budget(door.engine, principal, project_id, body))
 

@@ -9,10 +9,11 @@ from uuid import UUID
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from sparkops.core.errors import Conflict, Forbidden, NotFound
+from sparkops.core.errors import Conflict, Forbidden, Invalid, NotFound
 from sparkops.core.paging import PageRequest
 from sparkops.core.permissions import Role
 from sparkops.core.principal import Principal
+from sparkops.domains.identity import queries
 from sparkops.domains.identity.models import Membership, User
 
 
@@ -25,6 +26,21 @@ class OwnersOnly(Forbidden):
 
 
 _NOBODY: Final = "There is no such member here."
+
+
+async def find_user(session: AsyncSession, *, email: str) -> User:
+    """Return the user with this address.
+
+    Raises:
+        Invalid: nobody has it.
+    """
+    user = await queries.user_by_email(session, email=email)
+    if user is None:
+        raise Invalid(
+            f"Nobody has the address {email.strip().lower()}; an administrator adds people with `sparkops users add`.",
+            errors=[{"path": "email", "message": "nobody has this address"}],
+        )
+    return user
 
 
 async def put_role(
