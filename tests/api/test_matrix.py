@@ -258,7 +258,7 @@ NESTED_IN_BODIES: dict[tuple[str, str], tuple[str, int, dict[str, Any]]] = {
     ),
     ("resolveStep", "call_id"): ("call_id", 409, {"answer": "fail", "evidence": "asked"}),
 }
-"""By operation and field: which thing of another project is named there, what the answer is, and the rest of the body."""
+"""By operation and field: which thing of another project is named there, the answer, and the rest of the body."""
 
 
 def id_fields(app: FastAPI, where: str) -> set[tuple[str, str]]:
@@ -279,8 +279,7 @@ def id_fields(app: FastAPI, where: str) -> set[tuple[str, str]]:
 
 
 def fields_of(app: FastAPI, schema: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for field, below in resolved(app, schema).get("properties", {}).items():
-        yield field, below
+    yield from resolved(app, schema).get("properties", {}).items()
 
 
 def resolved(app: FastAPI, schema: Mapping[str, Any]) -> Mapping[str, Any]:

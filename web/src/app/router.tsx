@@ -21,6 +21,7 @@ export const router = createBrowserRouter([
         children: [
           { index: true, lazy: page(() => import('./routes/home')) },
           { path: 'projects', lazy: page(() => import('./routes/projects')) },
+          { path: 'admin/users', lazy: page(() => import('./routes/users')) },
           { path: 'a/:approvalId', lazy: page(() => import('./routes/approval-link')) },
           {
             path: 'p/:project',
@@ -57,6 +58,7 @@ export const router = createBrowserRouter([
                   { path: 'agents/:agentId/:tab', lazy: page(() => import('./routes/agent')) },
                   { path: 'tools', lazy: page(() => import('./routes/tools')) },
                   { path: 'tools/:toolId', lazy: page(() => import('./routes/tool')) },
+                  { path: 'members', lazy: page(() => import('./routes/members')) },
                   { path: '*', lazy: page(() => import('./routes/not-found')) },
                 ],
               },

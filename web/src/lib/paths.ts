@@ -5,6 +5,8 @@ const segment = encodeURIComponent
 export const paths = {
   login: (next?: string) => (next ? `/login?next=${segment(next)}` : '/login'),
   projects: () => '/projects',
+  users: () => '/admin/users',
+  members: (project: string) => `/p/${segment(project)}/members`,
   runs: (project: string) => `/p/${segment(project)}/runs`,
   run: (project: string, id: string, tab = 'timeline') => `/p/${segment(project)}/runs/${segment(id)}/${tab}`,
   again: (project: string, id: string, kind: 'retry' | 'fork' | 'rerun', from?: string) =>

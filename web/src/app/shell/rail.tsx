@@ -8,6 +8,7 @@ import {
   Power,
   Scale,
   ShieldAlert,
+  Users,
   Wallet,
   Workflow,
   Wrench,
@@ -50,6 +51,10 @@ const GROUPS: ReadonlyArray<{ label: string; items: readonly Item[] }> = [
       { label: 'Budgets', icon: Wallet, to: paths.budgets },
       { label: 'Control', icon: Power, to: paths.control },
     ],
+  },
+  {
+    label: 'Admin',
+    items: [{ label: 'Users and roles', icon: Users, to: paths.members }],
   },
 ]
 

@@ -1,6 +1,7 @@
-import { type ComponentProps, useId } from 'react'
+import { type ComponentProps, type ReactNode, useId } from 'react'
+import { Link } from 'react-router'
 import type { Permission } from '@/api/generated/types.gen'
-import { Button, type ButtonLook } from '@/components/ui/button'
+import { Button, type ButtonLook, buttonClass } from '@/components/ui/button'
 import { useRefusal } from './may'
 
 type PermittedButtonProps = ComponentProps<'button'> & ButtonLook & { permission: Permission; project?: string }
@@ -25,5 +26,24 @@ export function PermittedButton({ permission, project, onClick, ...rest }: Permi
         {refused}
       </span>
     </>
+  )
+}
+
+type PermittedLinkProps = { permission: Permission; to: string; children: ReactNode } & ButtonLook
+
+/** A link that looks like a button, to where a role may change something; without the permission it leads nowhere. */
+export function PermittedLink({ permission, to, children, ...look }: PermittedLinkProps) {
+  const refused = useRefusal()(permission)
+  if (refused === null) {
+    return (
+      <Link to={to} className={buttonClass(look)}>
+        {children}
+      </Link>
+    )
+  }
+  return (
+    <PermittedButton permission={permission} {...look}>
+      {children}
+    </PermittedButton>
   )
 }
