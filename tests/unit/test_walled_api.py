@@ -21,3 +21,8 @@ def test_no_route_opens_a_session_that_sees_every_project() -> None:
         if any(way in path.read_text(encoding="utf-8") for way in ("database.sessions", "database.reads"))
     }
     assert found == set(AROUND_IT)
+
+
+def test_no_route_reads_over_connections_that_see_every_project() -> None:
+    routes = Path(sparkops.api.__file__).parent / "routes"
+    assert not {path.name for path in routes.glob("*.py") if "database.pool" in path.read_text(encoding="utf-8")}

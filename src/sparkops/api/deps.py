@@ -40,7 +40,7 @@ from sparkops.core.json import Json
 from sparkops.core.paging import DEFAULT_LIMIT, MAX_LIMIT, PageRequest, page_request
 from sparkops.core.permissions import INSTALLATION, Permission
 from sparkops.core.principal import Principal
-from sparkops.core.tenancy import sight_of
+from sparkops.core.tenancy import Rows, sight_of
 from sparkops.domains.audit.service import record
 from sparkops.domains.identity.queries import principal_and_owner
 from sparkops.domains.projects.models import Project
@@ -69,6 +69,10 @@ class Door:
     def reads(self, principal: Principal) -> AbstractAsyncContextManager[AsyncSession]:
         """Open a session for reading, without a transaction, that is shown as much."""
         return self.database.walled.begin(sight_of(principal), "read")
+
+    def rows(self, principal: Principal) -> Rows:
+        """Return what executes single statements, that is shown as much."""
+        return self.database.walled.rows(sight_of(principal))
 
 
 def door_of(connection: HTTPConnection) -> Door:

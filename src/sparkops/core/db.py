@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import asyncpg
 import orjson
@@ -71,6 +71,16 @@ SILENCE_SECONDS = 10.0
 nothing else would tell a worker whose heartbeat goes over another one."""
 
 
+class Statements(Protocol):
+    """What executes statements: a connection within a transaction, a pool, or what sees the rows of some projects."""
+
+    async def fetchval(self, query: str, *args: object) -> Any: ...
+
+    async def fetchrow(self, query: str, *args: object) -> Any: ...
+
+    async def fetch(self, query: str, *args: object) -> list[Any]: ...
+
+
 @dataclass(frozen=True)
 class Login:
     """How to open another connection like those of the pool."""
@@ -125,10 +135,15 @@ class Database:
             await self.engine.dispose()
         if "walled" in vars(self):
             await self.walled.close()
-        try:
-            await asyncio.wait_for(self.pool.close(), timeout=5)
-        except TimeoutError:
-            self.pool.terminate()
+        await close_pool(self.pool)
+
+
+async def close_pool(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    """Close a pool; running statements are given five seconds."""
+    try:
+        await asyncio.wait_for(pool.close(), timeout=5)
+    except TimeoutError:
+        pool.terminate()
 
 
 async def check_durable(url: str) -> None:
@@ -184,6 +199,27 @@ async def _keep(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     """
 
 
+async def open_pool(
+    login: Login, connection_class: "type[asyncpg.Connection[asyncpg.Record]]" = asyncpg.Connection
+) -> "asyncpg.Pool[asyncpg.Record]":
+    """Open a pool whose connections are logged in like this.
+
+    Raises:
+        OSError, asyncpg.PostgresError: the server cannot be reached or refuses the login.
+    """
+    return await asyncpg.create_pool(
+        login.url,
+        min_size=1,
+        max_size=login.pool_size,
+        timeout=5,
+        command_timeout=SILENCE_SECONDS,
+        server_settings=dict(login.server_settings),
+        init=_set_codecs,
+        reset=_keep,
+        connection_class=connection_class,
+    )
+
+
 @asynccontextmanager
 async def open_database(
     url: str, *, role: str | None = None, name: str = "sparkops", pool_size: int = 8
@@ -196,17 +232,7 @@ async def open_database(
         OSError, asyncpg.PostgresError: the server cannot be reached or refuses the login.
     """
     login = Login(url, _server_settings(role=role, name=name) | PLANNED_ONCE, pool_size)
-    pool = await asyncpg.create_pool(
-        url,
-        min_size=1,
-        max_size=pool_size,
-        timeout=5,
-        command_timeout=SILENCE_SECONDS,
-        server_settings=dict(login.server_settings),
-        init=_set_codecs,
-        reset=_keep,
-    )
-    database = Database(pool, login)
+    database = Database(await open_pool(login), login)
     try:
         yield database
     finally:

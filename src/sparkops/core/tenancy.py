@@ -1,17 +1,19 @@
 """The two walls between projects: the condition that every query on project-owned rows carries, and sessions to which
 the database shows no other rows, should a query ever lack it (ADR 18)."""
 
+import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy import ARRAY, ColumnElement, Connection, any_, event, func, literal, select
 from sqlalchemy.dialects.postgresql import UUID as PgUUID
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import InstrumentedAttribute, Session, SessionTransaction
 
-from sparkops.core.db import API_ROLE, SIGHT_SETTING, Login
+from sparkops.core.db import API_ROLE, SIGHT_SETTING, Login, close_pool, open_pool
 from sparkops.core.orm import make_engine
 from sparkops.core.principal import Principal
 
@@ -42,11 +44,58 @@ def _sight(projects: Collection[UUID]) -> str:
     return "{" + ",".join(sorted(str(one) for one in projects)) + "}"
 
 
+class _Shown(asyncpg.Connection[asyncpg.Record] if TYPE_CHECKING else asyncpg.Connection):
+    """A connection that remembers what it may see."""
+
+    _sight: str | None = None
+
+    async def show(self, sight: str) -> None:
+        """Tell the server what may be seen over this connection, unless it knows (`_show` says how that is safe)."""
+        if self._sight != sight:
+            self._sight = None
+            await self.execute(_SHOW, sight, False)
+            self._sight = sight
+
+
+class Rows:
+    """Statements over connections of the API's role, one each, shown what one principal may see."""
+
+    def __init__(self, walled: "Walled", sight: str) -> None:
+        self._walled = walled
+        self._sight = sight
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator["asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"]:
+        async with (await self._walled.pool()).acquire() as connection:
+            await connection.show(self._sight)
+            yield connection
+
+    async def fetchval(self, query: str, *args: object) -> Any:
+        """Return the first value of the first row, None where there is none."""
+        async with self._connection() as connection:
+            return await connection.fetchval(query, *args)
+
+    async def fetchrow(self, query: str, *args: object) -> Any:
+        """Return the first row, None where there is none."""
+        async with self._connection() as connection:
+            return await connection.fetchrow(query, *args)
+
+    async def fetch(self, query: str, *args: object) -> list[Any]:
+        """Return all rows."""
+        async with self._connection() as connection:
+            rows: list[Any] = await connection.fetch(query, *args)
+            return rows
+
+
 class Walled:
-    """Sessions over a pool of their own, under the role of the API. Each is shown what one principal may see."""
+    """Sessions and statements over pools of their own, under the role of the API. Each is shown what one principal
+    may see."""
 
     def __init__(self, login: Login) -> None:
-        self._engine = make_engine(login.url, {**login.server_settings, "role": API_ROLE}, login.pool_size)
+        self._login = Login(login.url, {**login.server_settings, "role": API_ROLE}, login.pool_size)
+        self._engine = make_engine(self._login.url, self._login.server_settings, login.pool_size)
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._opening = asyncio.Lock()
         self._writing = _sessions(self._engine)
         self._reading = _sessions(self._engine.execution_options(isolation_level="AUTOCOMMIT"))
 
@@ -57,9 +106,22 @@ class Walled:
         async with make(info={_SIGHT: sight}) as session, session.begin():
             yield session
 
+    def rows(self, sight: str) -> Rows:
+        """Return what executes single statements, without SQLAlchemy's share of the time."""
+        return Rows(self, sight)
+
+    async def pool(self) -> "asyncpg.Pool[asyncpg.Record]":
+        """Return the pool of `rows`, opened when it is first asked for."""
+        async with self._opening:
+            if self._pool is None:
+                self._pool = await open_pool(self._login, _Shown)
+            return self._pool
+
     async def close(self) -> None:
-        """Close the pool."""
+        """Close the pools."""
         await self._engine.dispose()
+        if self._pool is not None:
+            await close_pool(self._pool)
 
 
 async def show_also(session: AsyncSession, project_id: UUID) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
+from sparkops.core.db import Statements
 from sparkops.core.orm import refers_to
 from sparkops.core.paging import PageRequest
 from sparkops.core.principal import Principal
@@ -23,9 +24,9 @@ _NO_OUTPUT = defer(Step.output, raiseload=True)
 _OWN_RUN = "SELECT project_id FROM runs WHERE id = $1 AND project_id = ANY ($2)"
 
 
-async def project_of_run(pool: "asyncpg.Pool[asyncpg.Record]", principal: Principal, *, run_id: UUID) -> UUID | None:
+async def project_of_run(on: Statements, principal: Principal, *, run_id: UUID) -> UUID | None:
     """Return the project of a run of the principal's, or None."""
-    found: UUID | None = await pool.fetchval(_OWN_RUN, run_id, list(principal.places))
+    found: UUID | None = await on.fetchval(_OWN_RUN, run_id, list(principal.places))
     return found
 
 
