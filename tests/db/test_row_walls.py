@@ -96,13 +96,13 @@ class Whose:
             return {"project_id": _quoted(project), "id": f"'{self.policies[project]}'"}
         return {"project_id": _quoted(project)}
 
-    async def insert(self, on: Connection, table: str, project: UUID | None) -> str:
+    async def insert(self, on: Connection, table: str, project: UUID | None) -> None:
         values = self.values(table, project)
         for column in await self.root.fetch(_COLUMNS, table):
             made = _ANY_VALUE["uuid"] if column["type"] == "uuid" else _ANY_VALUE.get(column["type"], "'{}'")
             values.setdefault(column["name"], made)
         names, marks = ", ".join(f'"{name}"' for name in values), ", ".join(values.values())
-        return await on.execute(f'INSERT INTO "{table}" ({names}) VALUES ({marks})')
+        await on.execute(f'INSERT INTO "{table}" ({names}) VALUES ({marks})')
 
     def condition(self, table: str, project: UUID | None) -> str:
         """What finds the rows of a project in this table."""

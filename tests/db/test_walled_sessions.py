@@ -48,7 +48,7 @@ async def test_each_session_over_one_connection_sees_its_own(narrow: Database, p
             (f"{{{first},{second}}}", ["first", "second"]),
             (only(first), ["first"]),
         ):
-            async with narrow.walled.begin(sight, mode) as session:  # type: ignore[arg-type]
+            async with narrow.walled.begin(sight, mode) as session:
                 assert await slugs(session) == expected
 
 
@@ -96,7 +96,7 @@ async def test_what_may_be_seen_is_told_to_a_connection_once(narrow: Database, p
     async with narrow.walled.begin(only(first), "read") as session:
         pid = await session.scalar(select(func.pg_backend_pid()))
     for mode in ("read", "write", "read"):
-        async with narrow.walled.begin(only(first), mode) as session:  # type: ignore[arg-type]
+        async with narrow.walled.begin(only(first), mode) as session:
             raw = (await (await session.connection()).get_raw_connection()).driver_connection
             assert raw is not None
             assert await session.scalar(select(func.pg_backend_pid())) == pid

@@ -138,7 +138,7 @@ def allowed(principal: Principal, slug: str) -> Place:
     """
     place = principal.place(slug)
     if principal.wants is not None:
-        check(principal, principal.wants, place and place.id, "project")
+        check(principal, principal.wants, place.id if place else None, "project")
     if place is None:
         raise NotFound("There is no such project here.")
     return place

@@ -150,8 +150,8 @@ async def notice_rows(
 ) -> Sequence[asyncpg.Record]:
     """Return what was reached in windows that the principal may see, the latest first, one more than the page holds."""
     found: Sequence[asyncpg.Record] = await on.fetch(
-        f"""SELECT n.*, b.scope, b.scope_id, {_MEMBER}, CASE WHEN EXISTS (
-                     SELECT 1 FROM runs r WHERE r.id = n.run_id AND r.project_id = ANY ($2::uuid[])) THEN n.run_id END AS run
+        f"""SELECT n.*, b.scope, b.scope_id, {_MEMBER},
+                   (SELECT r.id FROM runs r WHERE r.id = n.run_id AND r.project_id = ANY ($2::uuid[])) AS run
               FROM budget_notices n JOIN budgets b ON b.id = n.budget_id
               JOIN budget_definitions d ON d.id = n.definition_id
              WHERE d.id = $3 AND {_SEEN}

@@ -19,6 +19,11 @@ from sparkops.core.principal import Principal
 
 INSTALLATION: Final = UUID(int=0)
 """Stands for what belongs to no project, in the sight of administrators."""
+if TYPE_CHECKING:
+    _Connection = asyncpg.Connection[asyncpg.Record]
+else:
+    _Connection = asyncpg.Connection
+
 _SIGHT: Final = "sight"
 _SHOW: Final = f"SELECT set_config('{SIGHT_SETTING}', $1, $2)"
 
@@ -44,7 +49,7 @@ def _sight(projects: Collection[UUID]) -> str:
     return "{" + ",".join(sorted(str(one) for one in projects)) + "}"
 
 
-class _Shown(asyncpg.Connection[asyncpg.Record] if TYPE_CHECKING else asyncpg.Connection):
+class _Shown(_Connection):
     """A connection that remembers what it may see."""
 
     _sight: str | None = None
