@@ -4,7 +4,7 @@ the database shows no other rows, should a query ever lack it (ADR 18)."""
 import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import asyncpg
@@ -19,11 +19,6 @@ from sparkops.core.principal import Principal
 
 INSTALLATION: Final = UUID(int=0)
 """Stands for what belongs to no project, in the sight of administrators."""
-if TYPE_CHECKING:
-    _Connection = asyncpg.Connection[asyncpg.Record]
-else:
-    _Connection = asyncpg.Connection
-
 _SIGHT: Final = "sight"
 _SHOW: Final = f"SELECT set_config('{SIGHT_SETTING}', $1, $2)"
 
@@ -49,7 +44,7 @@ def _sight(projects: Collection[UUID]) -> str:
     return "{" + ",".join(sorted(str(one) for one in projects)) + "}"
 
 
-class _Shown(_Connection):
+class _Shown(asyncpg.Connection):  # type: ignore[type-arg]  # generic for type checkers only
     """A connection that remembers what it may see."""
 
     _sight: str | None = None
