@@ -44,7 +44,7 @@ def _sight(projects: Collection[UUID]) -> str:
     return "{" + ",".join(sorted(str(one) for one in projects)) + "}"
 
 
-class _Shown(asyncpg.Connection):  # type: ignore[type-arg]  # generic for type checkers only
+class _Shown(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no types of its own
     """A connection that remembers what it may see."""
 
     _sight: str | None = None
