@@ -15,6 +15,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from sparkops import __version__
 from sparkops.api import problems, schema
+from sparkops.api.access import check_routes
 from sparkops.api.deps import Door, get_principal
 from sparkops.api.live import Hub
 from sparkops.api.middleware import REQUEST_ID, BodyMiddleware, RequestMiddleware
@@ -79,6 +80,7 @@ def create_app(settings: Settings, *, pages: Path = PAGES) -> FastAPI:
         generate_unique_id_function=operation_id,
     )
     _add_routes(app, pages)
+    check_routes(app)
     problems.install(app)
     _add_middleware(app, settings)
     schema.install(app)
@@ -113,7 +115,9 @@ def _add_routes(app: FastAPI, pages: Path) -> None:
         uncertain.router,
         live.router,
     ):
-        app.include_router(router, prefix=PREFIX, dependencies=[Depends(get_principal)], responses=documented(401, 422))
+        app.include_router(
+            router, prefix=PREFIX, dependencies=[Depends(get_principal)], responses=documented(401, 403, 422)
+        )
     app.include_router(auth.public, prefix=PREFIX, responses=documented(422))
     app.include_router(live.sockets, prefix=PREFIX)
     app.include_router(health.router)
