@@ -13,7 +13,7 @@ from tests.api.things import AGENT, POLICY, make_things
 
 OPEN = {"signIn", "refresh", "live", "ready"}
 """Routes that nobody needs to be signed in for."""
-FOR_ADMINISTRATORS = {"listOutbox", "redriveOutboxEntry"}
+FOR_ADMINISTRATORS = {"listInstallationSecrets", "listOutbox", "redriveOutboxEntry"}
 WITH_A_MARK = {"followApprovalLink"}
 """Routes that lead nowhere without something that only this server makes."""
 OF_NO_PROJECT = {
@@ -62,6 +62,8 @@ BODIES: dict[str, dict[str, Any]] = {
         "limit_micros": 5_000_000,
     },
     "changeBudget": {"name": "spending", "limit_micros": 6_000_000},
+    "createSecret": {"project": "weather", "name": "spying", "value": "of-a-spy-0123"},
+    "createSecretVersion": {"value": "of-a-spy-0123"},
     "planRerunWithInput": {"kind": "fork", "from": "first"},
 }
 NO_VALUE = "0" * 64
@@ -101,7 +103,7 @@ async def test_every_route_but_the_open_ones_refuses_an_unauthenticated_caller(
         }
         values |= {name: str(uuid4()) for name in ("policy_id", "decision_id", "violation_id", "backtest_id")}
         values |= {"tool_id": str(uuid4()), "workflow_id": str(uuid4()), "slug": "weather", "version": "1"}
-        values |= {"sha256": NO_VALUE, "budget_id": str(uuid4()), "window_id": str(uuid4())}
+        values |= {"sha256": NO_VALUE, "secret_id": str(uuid4()), "budget_id": str(uuid4()), "window_id": str(uuid4())}
         answer = await send(anonymous, (method, path, operation), values)
         if operation["operationId"] in OPEN:
             continue

@@ -36,6 +36,7 @@ class Things:
     violation_id: UUID
     backtest_id: UUID
     budget_id: UUID
+    secret_id: UUID
     window_id: UUID
     sha256: str
     """Of a large value that the run refers to."""
@@ -73,6 +74,7 @@ async def make_things(ann: Person, door: Door) -> Things:
         **await make_policy(ann),
         halt_id=await make_halt(ann),
         budget_id=budget_id,
+        secret_id=await make_secret(ann),
         window_id=await make_window(door, budget_id, run_id),
         sha256=await add_value(ann, door, run_id, UUID(steps.json()["items"][0]["id"])),
     )
@@ -113,6 +115,13 @@ async def add_value(ann: Person, door: Door, run_id: UUID, step_id: UUID) -> str
 async def make_budget(ann: Person) -> UUID:
     budget = {"project": "weather", "name": "calls", "scope": "project", "period": "month", "limit_calls": 1_000}
     made = await ann.client.post("/api/v1/budgets", json=budget)
+    assert made.status_code == 201, made.text
+    return UUID(made.json()["id"])
+
+
+async def make_secret(ann: Person) -> UUID:
+    secret = {"project": "weather", "name": "stripe-key", "value": "sk-0123456789"}
+    made = await ann.client.post("/api/v1/secrets", json=secret)
     assert made.status_code == 201, made.text
     return UUID(made.json()["id"])
 

@@ -39,6 +39,7 @@ from sparkops.api.routes import (
     reruns,
     run_parts,
     runs,
+    secrets,
     tools,
     uncertain,
     workflows,
@@ -55,6 +56,7 @@ from sparkops.engine.context import Engine
 from sparkops.messenger.app import make_app
 from sparkops.messenger.bell import RedisBell
 from sparkops.runtime.policies import PolicyCache
+from sparkops.runtime.secrets.sources import keys_of
 
 GZIP_BYTES = 1_024
 REDIS_CONNECTIONS = 32
@@ -109,6 +111,7 @@ def _add_routes(app: FastAPI, pages: Path) -> None:
         decisions.violations,
         backtests.router,
         budgets.router,
+        secrets.router,
         events.router,
         outbox.router,
         halts.router,
@@ -207,6 +210,7 @@ async def open_door(settings: Settings) -> AsyncIterator[Door]:
             signer=signer,
             throttle=SignInThrottle(redis),
             hub=hub,
+            keys=keys_of(settings),
         )
 
 

@@ -34,6 +34,7 @@ from sparkops.api.tokens import Signer
 from sparkops.core.blobs import Blobs
 from sparkops.core.config import Settings
 from sparkops.core.db import Database
+from sparkops.core.envelope import Keys
 from sparkops.core.errors import Forbidden, NotFound, Unauthenticated
 from sparkops.core.json import Json
 from sparkops.core.paging import DEFAULT_LIMIT, MAX_LIMIT, PageRequest, page_request
@@ -58,6 +59,8 @@ class Door:
     signer: Signer
     throttle: SignInThrottle
     hub: Hub
+    keys: Keys
+    """Under which secrets are encrypted."""
     known: Known = field(default_factory=Known)
 
 

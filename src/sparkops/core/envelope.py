@@ -106,11 +106,6 @@ def key_id(key: bytes) -> str:
     return sha256(b"sparkops key id\0" + key).hexdigest()[:16]
 
 
-def new_key() -> str:
-    """Return a new KEK as the settings take it."""
-    return os.urandom(KEY_BYTES).hex()
-
-
 def parse_keys(text: str) -> Sequence[bytes]:
     """Return the keys of a setting: 64 hexadecimal digits each, separated by space or commas, the first in use.
 
@@ -124,6 +119,44 @@ def parse_keys(text: str) -> Sequence[bytes]:
             "by space, the one in use first."
         )
     return [bytes.fromhex(word) for word in words]
+
+
+def put_new_key(file: Path) -> Keyring:
+    """Put a new key before those of a file, which is replaced whole or not at all, and return all of them.
+
+    Raises:
+        ConfigError: the file cannot be read or written, or holds something else.
+    """
+    keys = [os.urandom(KEY_BYTES), *_read_file(file)]
+    _write(file, keys)
+    return Keyring(keys)
+
+
+def keep_only_first(file: Path) -> int:
+    """Remove all keys of a file but the first, and return how many those were. Raises ConfigError as `put_new_key`."""
+    first, *others = _read_file(file)
+    _write(file, [first])
+    return len(others)
+
+
+def _read_file(file: Path) -> Sequence[bytes]:
+    try:
+        return parse_keys(file.read_text(encoding="ascii"))
+    except (OSError, UnicodeDecodeError):
+        raise ConfigError(f"The keys of secrets in {file} cannot be read.") from None
+
+
+def _write(file: Path, keys: Sequence[bytes]) -> None:
+    fresh = file.with_name(file.name + ".new")
+    try:
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as opened:
+            opened.write("".join(key.hex() + "\n" for key in keys))
+            opened.flush()
+            os.fsync(opened.fileno())
+        fresh.replace(file)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise ConfigError(f"The keys of secrets in {file} cannot be written: {error.strerror}.") from None
 
 
 class Keys:
@@ -151,12 +184,12 @@ class Keys:
     def _read(self, file: Path) -> None:
         try:
             about = file.stat()
-            stamp = about.st_ino, about.st_mtime_ns, about.st_size
-            if stamp != self._stamp:
-                self._ring = Keyring(parse_keys(file.read_text(encoding="ascii")))
-                self._stamp = stamp
-        except (OSError, UnicodeDecodeError):
-            raise ConfigError(f"SPARKOPS_SECRETS_KEY_FILE names {file}, which cannot be read.") from None
+        except OSError:
+            raise ConfigError(f"The keys of secrets in {file} cannot be read.") from None
+        stamp = about.st_ino, about.st_mtime_ns, about.st_size
+        if stamp != self._stamp:
+            self._ring = Keyring(_read_file(file))
+            self._stamp = stamp
 
 
 def _encrypt(cipher: AESGCM, data: bytes, bound: bytes) -> bytes:

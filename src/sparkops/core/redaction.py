@@ -1,10 +1,10 @@
 """Keeps the values of secrets out of whatever this process stores, shows or logs.
 
 A secret that was resolved is *learned* with the forms in which it may come back: as it is, in base64 at any place
-within a longer text, in hex, as part of a URL, and as JSON, HTML or Python write it. A *filter* replaces each of them by
-`[secret:name]`. What is stored passes the filter of its project, which knows the secrets of that project and of the
-installation: otherwise one project could guess at another's values by having its own guesses struck out. Log lines pass
-the filter that knows all.
+within a longer text, in hex, as part of a URL, and as JSON, HTML or Python write it. A *filter* replaces each of them
+by `[secret:name]`. What is stored passes the filter of its project, which knows the secrets of that project and of the
+installation: otherwise one project could guess at another's values by having its own guesses struck out. Log lines
+pass the filter that knows all.
 
 What is learned dies with the process, and only the values that it has met are known to it.
 """
@@ -135,9 +135,6 @@ class Filter:
         return self.text(number) if self.spans(number) else value
 
 
-NOTHING: Final = Filter()
-
-
 class Stream:
     """A filter for text that comes in pieces: what may be the beginning of a form is held back until it is known."""
 
@@ -217,10 +214,6 @@ class Redactor:
                 for form in known:
                     forms.setdefault(form.text, form)
         return Filter(list(forms.values())) if forms else NOTHING
-
-
-SEEN: Final = Redactor()
-"""What this process has met. There is one, because logs, whoever writes them, must not depend on what was passed on."""
 
 
 def parts_of(value: str) -> Iterator[str]:
@@ -329,3 +322,8 @@ def _replaced(text: str, spans: Sequence[Span]) -> str:
     for (_, end, name), (after, _, _) in pairwise([*spans, (len(text), len(text), "")]):
         pieces += [f"[secret:{name}]", text[end:after]]
     return "".join(pieces)
+
+
+NOTHING: Final = Filter()
+SEEN: Final = Redactor()
+"""What this process has met. There is one, because logs, whoever writes them, must not depend on what was passed on."""

@@ -209,8 +209,8 @@ class Supervisor:
     def _secrets_key_file(self) -> Path | None:
         """Return where the key of secrets lies; it is made at the first start, unless the settings have one."""
         if self.settings.secrets_key is None and self.settings.secrets_key_file is None:
-            self.data.secret(SECRETS_KEY)
-            return self.data.root / "secrets" / SECRETS_KEY
+            self.data.secret(SECRETS_KEY.name)
+            return self.data.root / SECRETS_KEY
         return self.settings.secrets_key_file
 
     def _api_plan(self) -> ChildPlan:

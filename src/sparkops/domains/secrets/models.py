@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, UniqueConstraint, func
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from sparkops.core.ids import new_id
@@ -76,4 +76,5 @@ class SecretUse(Base):
         CheckConstraint("scope IN ('project', 'installation')", name="scope"),
         CheckConstraint("source IN ('database', 'vault', 'files')", name="source"),
         Index("ix_secret_uses_project_id_name_id", "project_id", "name", "id"),
+        Index("ix_secret_uses_installation", "name", "id", postgresql_where=text("scope = 'installation'")),
     )

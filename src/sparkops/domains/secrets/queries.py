@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select, true, update
+from sqlalchemy import ColumnElement, and_, false, func, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from sparkops.core.envelope import Place, Sealed
 from sparkops.core.ids import new_id
@@ -27,21 +28,21 @@ class VersionFacts:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Uses:
-    """How often a secret was given to a call, and when last."""
-
-    count: int
-    last_at: datetime
+def _theirs(
+    principal: Principal, project_id: InstrumentedAttribute[UUID] | InstrumentedAttribute[UUID | None]
+) -> ColumnElement[bool]:
+    """Return the condition that a row is of one of the principal's projects, or, for administrators, of none."""
+    mine = visible_to(principal, project_id)
+    return or_(mine, project_id.is_(None)) if principal.is_admin else mine
 
 
 async def secrets(
-    session: AsyncSession, principal: Principal, *, project_id: UUID, archived: bool, page: PageRequest
+    session: AsyncSession, principal: Principal, *, project_id: UUID | None, archived: bool, page: PageRequest
 ) -> Sequence[Secret]:
-    """Return the secrets of a project, newest first, one more than the page holds."""
+    """Return the secrets of a project or of the installation, newest first, one more than the page holds."""
     statement = select(Secret).where(
-        Secret.project_id == project_id,
-        visible_to(principal, Secret.project_id),
+        Secret.project_id.is_not_distinct_from(project_id),
+        _theirs(principal, Secret.project_id),
         Secret.archived_at.is_not(None) if archived else Secret.archived_at.is_(None),
     )
     if page.after is not None:
@@ -50,8 +51,8 @@ async def secrets(
 
 
 async def secret(session: AsyncSession, principal: Principal, *, secret_id: UUID, lock: bool = False) -> Secret | None:
-    """Return a secret of one of the principal's projects, or None; `lock` until the transaction ends."""
-    statement = select(Secret).where(Secret.id == secret_id, visible_to(principal, Secret.project_id))
+    """Return a secret that the principal may reach, or None; `lock` until the transaction ends."""
+    statement = select(Secret).where(Secret.id == secret_id, _theirs(principal, Secret.project_id))
     found = await session.scalar(statement.with_for_update() if lock else statement)
     return found  # noqa: RET504 -- mypy reads a returned `scalar` as Any
 
@@ -80,40 +81,41 @@ async def versions(
         SecretVersion.kek_id,
         SecretVersion.created_by,
         SecretVersion.created_at,
-    ).where(SecretVersion.secret_id == secret_id, visible_to(principal, SecretVersion.project_id))
+    ).where(SecretVersion.secret_id == secret_id, _theirs(principal, SecretVersion.project_id))
     if page.after is not None:
         statement = statement.where(SecretVersion.id < page.after)
     rows = await session.execute(statement.order_by(SecretVersion.id.desc()).limit(page.limit + 1))
     return [(row[0], VersionFacts(*row[1:])) for row in rows.tuples()]
 
 
-async def uses(
-    session: AsyncSession, principal: Principal, *, project_id: UUID, name: str, page: PageRequest
-) -> Sequence[SecretUse]:
-    """Return the uses of a secret of a project, newest first, one more than the page holds."""
-    statement = select(SecretUse).where(
+def _uses_of(principal: Principal, project_id: UUID | None) -> ColumnElement[bool]:
+    """Return the condition that a use is of a secret of this project, or, for administrators, of the installation."""
+    if project_id is None:
+        return and_(SecretUse.scope == "installation", true() if principal.is_admin else false())
+    return and_(
         SecretUse.project_id == project_id,
         SecretUse.scope == "project",
-        SecretUse.name == name,
         visible_to(principal, SecretUse.project_id),
     )
+
+
+async def uses(
+    session: AsyncSession, principal: Principal, *, project_id: UUID | None, name: str, page: PageRequest
+) -> Sequence[SecretUse]:
+    """Return the uses of a secret of a project or of the installation, newest first, one more than the page holds."""
+    statement = select(SecretUse).where(_uses_of(principal, project_id), SecretUse.name == name)
     if page.after is not None:
         statement = statement.where(SecretUse.id < page.after)
     return (await session.scalars(statement.order_by(SecretUse.id.desc()).limit(page.limit + 1))).all()
 
 
 async def last_uses(
-    session: AsyncSession, principal: Principal, *, project_id: UUID, names: Collection[str]
+    session: AsyncSession, principal: Principal, *, project_id: UUID | None, names: Collection[str]
 ) -> Mapping[str, datetime]:
-    """Return when each of these secrets of a project was last given to a call, for those that were."""
+    """Return when each of these secrets was last given to a call, for those that were."""
     rows = await session.execute(
         select(SecretUse.name, func.max(SecretUse.at))
-        .where(
-            SecretUse.project_id == project_id,
-            SecretUse.scope == "project",
-            SecretUse.name.in_(names),
-            visible_to(principal, SecretUse.project_id),
-        )
+        .where(_uses_of(principal, project_id), SecretUse.name.in_(names))
         .group_by(SecretUse.name)
     )
     return dict(rows.tuples().all())

@@ -72,8 +72,8 @@ async def create_secret(
     )
     if made is None:
         raise Conflict(
-            f"There is a secret called {name} already; put a new version of it, restore it if it is archived, or choose "
-            "another name."
+            f"There is a secret called {name} already; put a new version of it, restore it if it is archived, or "
+            "choose another name."
         )
     await put_version(session, keyring, made, value=value, created_by=created_by)
     return made

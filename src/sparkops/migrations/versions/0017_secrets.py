@@ -1,14 +1,14 @@
 """Secrets, their encrypted versions, and the record of every use.
 
 Revision ID: 0017
-Revises: 0013
+Revises: 0014
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0017"
-down_revision = "0013"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 
@@ -87,6 +87,12 @@ def uses() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_secret_uses"),
     )
     op.create_index("ix_secret_uses_project_id_name_id", "secret_uses", ["project_id", "name", "id"])
+    op.create_index(
+        "ix_secret_uses_installation",
+        "secret_uses",
+        ["name", "id"],
+        postgresql_where=sa.text("scope = 'installation'"),
+    )
 
 
 def downgrade() -> None:

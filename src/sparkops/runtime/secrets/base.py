@@ -119,8 +119,8 @@ def _unknown(scope: Scope, reference: Reference) -> str:
     version = f" in version {reference.version}" if reference.version else ""
     if scope == "installation":
         return (
-            f"The installation has no secret {reference.name}{version}, to which its settings refer. An operator adds it "
-            f"by `sparkops secrets put {reference.name}`."
+            f"The installation has no secret {reference.name}{version}, to which its settings refer. An operator adds "
+            f"it by `sparkops secrets put {reference.name}`."
         )
     return f"The project has no secret {reference.name}{version}, or it is archived. Add it on the page Secrets."
 
@@ -134,8 +134,8 @@ def _check(reference: Reference, value: str) -> None:
     if len(value) < MIN_CHARS or storable_text(value) != value:
         raise CallFailed(
             "secret-unfit",
-            f"The value of {reference} is not a text of at least {MIN_CHARS} characters, so it could not be kept out of "
-            "logs and records; nothing was sent.",
+            f"The value of {reference} is not a text of at least {MIN_CHARS} characters, so it could not be kept out "
+            "of logs and records; nothing was sent.",
             retryable=False,
         )
 

@@ -36,10 +36,11 @@ class OfDatabase:
     keys: Keys
 
     async def read(self, use: Use, scope: Scope, reference: Reference) -> str | None:
-        """See `Source`. The keys are looked at first: what cannot be opened is not handed out."""
-        keyring = self.keys.ring()
+        """See `Source`. Without keys nothing is handed out; and as the data key may just have been wrapped anew, they
+        are looked at again afterwards: a key is there before anything is under it."""
+        self.keys.ring()
         kept = await use_secret(self.database, use, scope, reference)
-        return None if kept is None else keyring.open(kept.place, kept.sealed)
+        return None if kept is None else self.keys.ring().open(kept.place, kept.sealed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,9 +185,7 @@ def _checked_vault(settings: Settings) -> Vault:
     """
     vault = settings.vault
     if vault is None:
-        raise ConfigError(
-            "SPARKOPS_SECRETS_SOURCE is vault, so the table vault in the settings has to say where it is."
-        )
+        raise ConfigError("SPARKOPS_SECRETS_SOURCE is vault; the table vault in the settings has to say where it is.")
     if (vault.token is None) == (vault.token_file is None):
         raise ConfigError("The table vault in the settings needs a token or a token_file, and not both.")
     try:

@@ -4,6 +4,7 @@ import {
   Bot,
   CircleHelp,
   Inbox,
+  KeyRound,
   type LucideIcon,
   Power,
   Scale,
@@ -50,6 +51,10 @@ const GROUPS: ReadonlyArray<{ label: string; items: readonly Item[] }> = [
       { label: 'Budgets', icon: Wallet, to: paths.budgets },
       { label: 'Control', icon: Power, to: paths.control },
     ],
+  },
+  {
+    label: 'Admin',
+    items: [{ label: 'Secrets', icon: KeyRound, to: paths.secrets }],
   },
 ]
 
