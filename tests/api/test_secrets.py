@@ -68,7 +68,6 @@ async def secrets_of(person: Person, archived: str = "false") -> Response:
     [
         ({"value": "seven--"}, "at least 8 characters"),
         ({"value": "x" * 40_000}, "at most 32,768 bytes"),
-        ({"value": "with a \0 in it"}, "A secret is a text"),
         ({"value": 12345678901}, "value"),
         ({"value": {"deep": "of-a-secret-in-it"}}, "value"),
         ({"value": None}, "value"),

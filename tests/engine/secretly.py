@@ -98,7 +98,8 @@ class Talker:
     refuses: bool = False
 
     def models(self, api_key: str) -> tuple[Settings, Models]:
-        endpoint = {"base_url": self.url, "model": "talker", "api_key": api_key, "unknown_price": "free"}
+        endpoint: dict[str, Any] = {"base_url": self.url, "model": "talker", "api_key": api_key}
+        endpoint |= {"unknown_price": "free"}
         settings = Settings.model_validate({"models": {"talker": endpoint}})
         return settings, Models(settings)
 

@@ -46,7 +46,7 @@ VALUE = "sk+live/of it=0123456789"
 
 async def pay(world: World, shop: Shop, **inputs: Any) -> UUID:
     name = await world.workflow(PAYS)
-    run_id = await world.run(name, inputs={"to": "bob", "how": "", **inputs})
+    run_id = await world.run(name, input={"to": "bob", "how": "", **inputs})
     await world.work_until(run_id, runtime=secretly(world, shop.tool))
     return run_id
 
@@ -180,7 +180,7 @@ async def test_a_new_version_holds_from_the_next_call_on(world: World) -> None:
     runtime = secretly(world, shop.tool)
     name = await world.workflow(PAYS)
     for version in (1, 2):
-        run_id = await world.run(name, inputs={"to": "bob", "how": ""})
+        run_id = await world.run(name, input={"to": "bob", "how": ""})
         await world.work_until(run_id, runtime=runtime)
         await put(world, "stripe-key", f"value-number-{version + 1}")
     assert [paid["key"] for paid in shop.paid] == [f"Bearer {VALUE}", "Bearer value-number-2"]
@@ -190,13 +190,17 @@ async def test_what_an_approver_sees_and_changes_holds_no_value(world: World) ->
     await put(world, "stripe-key", VALUE)
     await world.rules({**HOLD_NOOP, "effect": "require_approval"})
     name = await world.workflow(PAYS)
-    run_id = await world.run(name, inputs={"to": "bob", "how": ""})
+    run_id = await world.run(name, input={"to": "bob", "how": ""})
     shop = Shop()
     runtime = secretly(world, shop.tool)
-    await world.work_until(run_id, "waiting", runtime=runtime)
+
+    async def is_asked() -> bool:
+        return bool(await world.database.pool.fetchval("SELECT count(*) FROM approvals"))
+
+    await world.work(is_asked, runtime=runtime)
     asked = await world.database.pool.fetchrow("SELECT * FROM approvals")
     assert asked["proposed_request"]["arguments"]["key"] == "Bearer secret://stripe-key"
-    await answer_approval(world.engine, world.ben, asked["id"], approve=True)
+    await answer_approval(world.engine, world.ben, asked["id"], approve=True, comment=None)
     await world.work_until(run_id, runtime=runtime)
     assert shop.paid[0]["key"] == f"Bearer {VALUE}"
     assert traces(VALUE, await everything_stored(world)) == []
@@ -319,7 +323,7 @@ async def test_a_read_and_its_record_are_one(world: World) -> None:
 # Models
 
 
-ASKS = "version: 1\nname: asks\nsteps:\n  - {id: only, type: llm, with: {model: talker, prompt: who are you?}}\n"
+ASKS = "version: 1\nname: asks\nsteps:\n  - {id: only, type: llm, with: {model: talker, prompt: who, max_output_tokens: 99}}\n"
 
 
 @pytest.fixture

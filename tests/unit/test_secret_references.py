@@ -1,5 +1,7 @@
 """Only what the author of a definition wrote refers to a secret."""
 
+from typing import Any
+
 import pytest
 
 from sparkops.domains.secrets.reference import MixedReference, Reference, pieces, whole, written_in
@@ -28,7 +30,7 @@ def test_references_stand_within_a_text() -> None:
 
 
 def test_references_of_a_definition_are_found_with_their_places() -> None:
-    parameters = {
+    parameters: dict[str, Any] = {
         "headers": {"Authorization": "Bearer secret://token", "X": "${{ input.x }}"},
         "list": ["plain", "secret://second"],
         "secret://as-a-key": 1,

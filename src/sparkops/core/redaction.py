@@ -324,6 +324,6 @@ def _replaced(text: str, spans: Sequence[Span]) -> str:
     return "".join(pieces)
 
 
-NOTHING: Final = Filter()
+NOTHING: Final[Filter] = Filter()
 SEEN: Final = Redactor()
 """What this process has met. There is one, because logs, whoever writes them, must not depend on what was passed on."""

@@ -63,7 +63,7 @@ def secrets() -> None:
         ),
         sa.ForeignKeyConstraint(["secret_id"], ["secrets.id"], name="fk_secret_versions_secret_id", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name="pk_secret_versions"),
-        sa.UniqueConstraint("secret_id", "version", name="uq_secret_versions_secret_id"),
+        sa.UniqueConstraint("secret_id", "version", name="uq_secret_versions_secret_id_version"),
     )
     op.create_index("ix_secret_versions_kek_id_id", "secret_versions", ["kek_id", "id"])
 

@@ -154,6 +154,6 @@ def _with(value: Any, path: Path, text: str) -> Any:
     """Return a copy of a value with this text at an existing place."""
     if not path:
         return text
-    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy: Any = dict(value) if isinstance(value, dict) else list(value)
     copy[path[0]] = _with(value[path[0]], path[1:], text)
     return copy

@@ -2151,6 +2151,38 @@ export type NewRun = {
 };
 
 /**
+ * NewSecret
+ */
+export type NewSecret = {
+    /**
+     * Description
+     */
+    description?: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Project
+     *
+     * None: of the installation; for its administrators.
+     */
+    project: string | null;
+};
+
+/**
+ * NewSecretVersion
+ */
+export type NewSecretVersion = {
+    /**
+     * Value
+     *
+     * At least 8 characters, at most 32,768 bytes. Never shown again.
+     */
+    value: string;
+};
+
+/**
  * NewWorkflow
  *
  * The definition as YAML or JSON text; the name comes from it.
@@ -3683,6 +3715,215 @@ export type SavedPolicy = {
 };
 
 /**
+ * Secret
+ *
+ * A secret, without what it holds. `project` of None: the installation's, to which its settings may refer.
+ */
+export type Secret = {
+    /**
+     * Archived At
+     */
+    archived_at: string | null;
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Description
+     */
+    description: string;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Last Used At
+     */
+    last_used_at: string | null;
+    /**
+     * Latest Version
+     */
+    latest_version: number;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Project
+     */
+    project: string | null;
+    /**
+     * Reference
+     */
+    reference: string;
+};
+
+/**
+ * SecretDetail
+ *
+ * A secret with the workflows that refer to it, at most a hundred.
+ */
+export type SecretDetail = {
+    /**
+     * Archived At
+     */
+    archived_at: string | null;
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Description
+     */
+    description: string;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Last Used At
+     */
+    last_used_at: string | null;
+    /**
+     * Latest Version
+     */
+    latest_version: number;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Project
+     */
+    project: string | null;
+    /**
+     * Reference
+     */
+    reference: string;
+    /**
+     * Workflows
+     */
+    workflows: Array<SecretReader>;
+};
+
+/**
+ * SecretList
+ */
+export type SecretList = {
+    /**
+     * Items
+     */
+    items: Array<Secret>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+    /**
+     * Source
+     */
+    source: 'database' | 'vault' | 'files';
+};
+
+/**
+ * SecretReader
+ *
+ * A workflow whose latest version refers to the secret.
+ */
+export type SecretReader = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Version
+     */
+    version: number;
+};
+
+/**
+ * SecretUse
+ *
+ * A call was given the value.
+ */
+export type SecretUse = {
+    /**
+     * At
+     */
+    at: string;
+    /**
+     * Call Id
+     */
+    call_id: string;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Run Id
+     */
+    run_id: string;
+    /**
+     * Step Id
+     */
+    step_id: string;
+    /**
+     * Version
+     */
+    version: number | null;
+};
+
+/**
+ * SecretUseList
+ */
+export type SecretUseList = {
+    /**
+     * Items
+     */
+    items: Array<SecretUse>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
+ * SecretVersion
+ */
+export type SecretVersion = {
+    /**
+     * Created At
+     */
+    created_at: string;
+    created_by: Ref | null;
+    /**
+     * Kek Id
+     */
+    kek_id: string;
+    /**
+     * Version
+     */
+    version: number;
+};
+
+/**
+ * SecretVersionList
+ */
+export type SecretVersionList = {
+    /**
+     * Items
+     */
+    items: Array<SecretVersion>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
  * Severity
  *
  * How bad it is to break a rule.
@@ -4715,6 +4956,32 @@ export type SparkopsDomainsBudgetsDefinitionScope = 'installation' | 'project' |
  * Scope
  */
 export type SparkopsEngineHaltsScope = 'installation' | 'project' | 'workflow';
+
+/**
+ * NewSecret
+ */
+export type NewSecretWritable = {
+    /**
+     * Description
+     */
+    description?: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Project
+     *
+     * None: of the installation; for its administrators.
+     */
+    project: string | null;
+    /**
+     * Value
+     *
+     * At least 8 characters, at most 32,768 bytes. Never shown again.
+     */
+    value: string;
+};
 
 export type ListAgentsData = {
     body?: never;
@@ -8879,6 +9146,435 @@ export type GetWorkflowSchemaResponses = {
 };
 
 export type GetWorkflowSchemaResponse = GetWorkflowSchemaResponses[keyof GetWorkflowSchemaResponses];
+
+export type ListSecretsData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * Archived
+         *
+         * Those that nothing can refer to any more.
+         */
+        archived?: boolean;
+        /**
+         * Project
+         *
+         * The project's slug.
+         */
+        project: string;
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/secrets';
+};
+
+export type ListSecretsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListSecretsError = ListSecretsErrors[keyof ListSecretsErrors];
+
+export type ListSecretsResponses = {
+    /**
+     * Successful Response
+     */
+    200: SecretList;
+};
+
+export type ListSecretsResponse = ListSecretsResponses[keyof ListSecretsResponses];
+
+export type CreateSecretData = {
+    body: NewSecretWritable;
+    path?: never;
+    query?: never;
+    url: '/api/v1/secrets';
+};
+
+export type CreateSecretErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type CreateSecretError = CreateSecretErrors[keyof CreateSecretErrors];
+
+export type CreateSecretResponses = {
+    /**
+     * Successful Response
+     */
+    201: Secret;
+};
+
+export type CreateSecretResponse = CreateSecretResponses[keyof CreateSecretResponses];
+
+export type ListInstallationSecretsData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Archived
+         *
+         * Those that nothing can refer to any more.
+         */
+        archived?: boolean;
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/secrets/of-installation';
+};
+
+export type ListInstallationSecretsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListInstallationSecretsError = ListInstallationSecretsErrors[keyof ListInstallationSecretsErrors];
+
+export type ListInstallationSecretsResponses = {
+    /**
+     * Successful Response
+     */
+    200: SecretList;
+};
+
+export type ListInstallationSecretsResponse = ListInstallationSecretsResponses[keyof ListInstallationSecretsResponses];
+
+export type GetSecretData = {
+    body?: never;
+    path: {
+        /**
+         * Secret Id
+         */
+        secret_id: string;
+    };
+    query?: never;
+    url: '/api/v1/secrets/{secret_id}';
+};
+
+export type GetSecretErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type GetSecretError = GetSecretErrors[keyof GetSecretErrors];
+
+export type GetSecretResponses = {
+    /**
+     * Successful Response
+     */
+    200: SecretDetail;
+};
+
+export type GetSecretResponse = GetSecretResponses[keyof GetSecretResponses];
+
+export type ArchiveSecretData = {
+    body?: never;
+    path: {
+        /**
+         * Secret Id
+         */
+        secret_id: string;
+    };
+    query?: never;
+    url: '/api/v1/secrets/{secret_id}/archive';
+};
+
+export type ArchiveSecretErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ArchiveSecretError = ArchiveSecretErrors[keyof ArchiveSecretErrors];
+
+export type ArchiveSecretResponses = {
+    /**
+     * Successful Response
+     */
+    200: Secret;
+};
+
+export type ArchiveSecretResponse = ArchiveSecretResponses[keyof ArchiveSecretResponses];
+
+export type RestoreSecretData = {
+    body?: never;
+    path: {
+        /**
+         * Secret Id
+         */
+        secret_id: string;
+    };
+    query?: never;
+    url: '/api/v1/secrets/{secret_id}/restore';
+};
+
+export type RestoreSecretErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type RestoreSecretError = RestoreSecretErrors[keyof RestoreSecretErrors];
+
+export type RestoreSecretResponses = {
+    /**
+     * Successful Response
+     */
+    200: Secret;
+};
+
+export type RestoreSecretResponse = RestoreSecretResponses[keyof RestoreSecretResponses];
+
+export type ListSecretUsesData = {
+    body?: never;
+    path: {
+        /**
+         * Secret Id
+         */
+        secret_id: string;
+    };
+    query?: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/secrets/{secret_id}/uses';
+};
+
+export type ListSecretUsesErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListSecretUsesError = ListSecretUsesErrors[keyof ListSecretUsesErrors];
+
+export type ListSecretUsesResponses = {
+    /**
+     * Successful Response
+     */
+    200: SecretUseList;
+};
+
+export type ListSecretUsesResponse = ListSecretUsesResponses[keyof ListSecretUsesResponses];
+
+export type ListSecretVersionsData = {
+    body?: never;
+    path: {
+        /**
+         * Secret Id
+         */
+        secret_id: string;
+    };
+    query?: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/secrets/{secret_id}/versions';
+};
+
+export type ListSecretVersionsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListSecretVersionsError = ListSecretVersionsErrors[keyof ListSecretVersionsErrors];
+
+export type ListSecretVersionsResponses = {
+    /**
+     * Successful Response
+     */
+    200: SecretVersionList;
+};
+
+export type ListSecretVersionsResponse = ListSecretVersionsResponses[keyof ListSecretVersionsResponses];
+
+export type CreateSecretVersionData = {
+    body: NewSecretVersion;
+    path: {
+        /**
+         * Secret Id
+         */
+        secret_id: string;
+    };
+    query?: never;
+    url: '/api/v1/secrets/{secret_id}/versions';
+};
+
+export type CreateSecretVersionErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type CreateSecretVersionError = CreateSecretVersionErrors[keyof CreateSecretVersionErrors];
+
+export type CreateSecretVersionResponses = {
+    /**
+     * Successful Response
+     */
+    201: Secret;
+};
+
+export type CreateSecretVersionResponse = CreateSecretVersionResponses[keyof CreateSecretVersionResponses];
 
 export type ListToolsData = {
     body?: never;
