@@ -323,7 +323,12 @@ async def test_a_read_and_its_record_are_one(world: World) -> None:
 # Models
 
 
-ASKS = "version: 1\nname: asks\nsteps:\n  - {id: only, type: llm, with: {model: talker, prompt: who, max_output_tokens: 99}}\n"
+ASKS = """
+version: 1
+name: asks
+steps:
+  - {id: only, type: llm, with: {model: talker, prompt: who, max_output_tokens: 99}}
+"""
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Secrets: written, rotated and archived here, and never read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -137,10 +137,7 @@ async def list_secret_versions(
     names = await names_of(session, user_ids={one.created_by for _, one in rows if one.created_by})
     items = [
         views.SecretVersion(
-            version=one.version,
-            kek_id=one.kek_id,
-            created_by=Ref(id=one.created_by, name=names[one.created_by]) if one.created_by in names else None,
-            created_at=one.created_at,
+            version=one.version, kek_id=one.kek_id, created_by=_person(one.created_by, names), created_at=one.created_at
         )
         for _, one in rows[: page.limit]
     ]
@@ -214,6 +211,10 @@ async def _whole(session: AsyncSession, principal: Principal, found: Secret) -> 
     used = await queries.last_uses(session, principal, project_id=found.project_id, names=[found.name])
     slugs = await slugs_of(session, principal, project_ids=[found.project_id]) if found.project_id else {}
     return _view(found, slugs[found.project_id] if found.project_id else None, used.get(found.name))
+
+
+def _person(user_id: UUID | None, names: Mapping[UUID, str]) -> Ref | None:
+    return Ref(id=user_id, name=names[user_id]) if user_id is not None and user_id in names else None
 
 
 def _view(found: Secret, project: str | None, last_used_at: datetime | None = None) -> views.Secret:
