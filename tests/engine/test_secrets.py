@@ -4,7 +4,7 @@ import asyncio
 import io
 import logging
 import secrets as chance
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +28,7 @@ from sparkops.engine.secrets import Use, use_secret
 from sparkops.messenger.app import make_app
 from sparkops.messenger.bell import RedisBell
 from tests.engine.acts import HOLD_NOOP
-from tests.engine.conftest import World
+from tests.engine.conftest import LIMIT_SECONDS, World
 from tests.engine.secretly import KEYS, Shop, everything_stored, put, secretly, talking, traces
 
 PAYS = """
@@ -355,23 +355,28 @@ class Listener:
         self.heard: list[str] = []
 
     @asynccontextmanager
-    async def listening(self):  # type: ignore[no-untyped-def]
+    async def listening(self) -> AsyncIterator["Redis"]:
         async with Redis.from_url(self._url) as redis:
             ready = asyncio.Event()
 
             async def listen() -> None:
                 async with redis.monitor() as monitor:
                     ready.set()
-                    async for command in monitor.listen():
-                        self.heard.append(str(command["command"]))
+                    while True:
+                        self.heard.append(str(await monitor.connection.read_response(timeout=LIMIT_SECONDS)))
 
             task = asyncio.create_task(listen())
             await ready.wait()
             try:
                 yield redis
             finally:
+                await redis.publish("the", "end")
+                async with asyncio.timeout(LIMIT_SECONDS):
+                    while not any('"the" "end"' in each for each in self.heard):
+                        assert not task.done(), task.result()
+                        await asyncio.sleep(0.01)
                 task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+                await asyncio.wait([task])
 
 
 @pytest.mark.parametrize("api_key", ["secret://talker-key", "sk-plain-in-the-settings-0123"])
@@ -412,7 +417,7 @@ async def test_everything_that_goes_through_redis_is_clean(world: World, redis_u
             await world.work_until(run_id, runtime=runtime)
         await bell.close()
     said = "\n".join(listener.heard)
-    assert "PUBLISH sparkops:stream:" in said
+    assert '"PUBLISH" "sparkops:stream:' in said
     assert traces(value, said) == []
 
 
