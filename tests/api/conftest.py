@@ -58,6 +58,7 @@ def settings(app_url: str, redis_url: str, tmp_path: Path) -> Settings:
         app_database_url=SecretStr(app_url),
         redis_url=SecretStr(redis_url),
         secret_key=SecretStr("k" * 32),
+        secrets_key=SecretStr("0f" * 32),
         cors_origins=("https://ops.example.com",),
     )
 

@@ -45,6 +45,7 @@ from sparkops.api.routes import (
     reruns,
     run_parts,
     runs,
+    secrets,
     tools,
     uncertain,
     users,
@@ -62,6 +63,7 @@ from sparkops.engine.context import Engine
 from sparkops.messenger.app import make_app
 from sparkops.messenger.bell import RedisBell
 from sparkops.runtime.policies import PolicyCache
+from sparkops.runtime.secrets.sources import keys_of
 
 GZIP_BYTES = 1_024
 REDIS_CONNECTIONS = 32
@@ -116,6 +118,7 @@ def _add_routes(app: FastAPI, pages: Path) -> None:
         decisions.violations,
         backtests.router,
         budgets.router,
+        secrets.router,
         events.router,
         outbox.router,
         audit.router,
@@ -227,6 +230,7 @@ async def open_door(settings: Settings) -> AsyncIterator[Door]:
             hub=hub,
             oidc=provider,
             denials=Denials(database),
+            keys=keys_of(settings),
         )
 
 

@@ -38,6 +38,7 @@ from sparkops.api.tokens import Signer
 from sparkops.core.blobs import Blobs
 from sparkops.core.config import Settings
 from sparkops.core.db import Database
+from sparkops.core.envelope import Keys
 from sparkops.core.errors import Forbidden, NotFound, Unauthenticated
 from sparkops.core.json import Json
 from sparkops.core.origin import acting_via
@@ -66,6 +67,8 @@ class Door:
     throttle: SignInThrottle
     hub: Hub
     denials: Denials
+    keys: Keys
+    """Under which secrets are encrypted."""
     oidc: OidcDoor | None = None
     known: Known = field(default_factory=Known)
 

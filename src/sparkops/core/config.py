@@ -88,6 +88,21 @@ class Oidc(_Closed):
         return self
 
 
+class Vault(_Closed):
+    """HashiCorp Vault, or what speaks its KV version 2. Secrets lie at `<mount>/<prefix>/<project>/<name>`."""
+
+    address: str
+    mount: str = "secret"
+    prefix: str = "sparkops"
+    field: str = "value"
+    """Under which key of an entry the secret lies."""
+    token: SecretStr | None = None
+    token_file: Path | None = None
+    """Read at each use: an agent of Vault renews it."""
+    namespace: str | None = None
+    timeout_seconds: float = Field(default=5.0, gt=0, le=60)
+
+
 def _postgres_url(value: SecretStr | None) -> SecretStr | None:
     if value is not None and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
         raise ValueError("must look like postgresql://user:password@host:5432/database")
@@ -129,6 +144,16 @@ class Settings(_Closed):
     audit_roots: Path | None = None
     """A file to which workers add the root of every seal; best on another disk, or one that is read elsewhere. With
     `sparkops up` it is `audit-roots.jsonl` in the data directory."""
+
+    secrets_key: SecretStr | None = None
+    """Under which secrets are encrypted: keys of 64 hexadecimal digits, separated by space; the first one is in use,
+    the others still open what they encrypted."""
+    secrets_key_file: Path | None = None
+    """A file with these keys, read again when it changes. `sparkops up` makes one in the data directory."""
+    secrets_source: Literal["database", "vault", "files"] = "database"
+    """Where secrets lie: in the platform's database, in `vault`, or in files below `secrets_dir`."""
+    secrets_dir: Path = Path("/run/secrets")
+    vault: Vault | None = None
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
@@ -209,7 +234,16 @@ _MODEL_SHORTHAND = {
     "model_cached_input_usd_per_million": "cached_input_usd_per_million",
     "model_unknown_price": "unknown_price",
 }
-_STRUCTURED = ("models", "tool_prices", "connections", "object_storage_options", "cors_origins", "egress_allow", "oidc")
+_STRUCTURED = (
+    "vault",
+    "models",
+    "tool_prices",
+    "connections",
+    "object_storage_options",
+    "cors_origins",
+    "egress_allow",
+    "oidc",
+)
 
 
 def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
@@ -245,6 +279,8 @@ def _file_values(path: str | None) -> dict[str, Any]:
         raise ConfigError(f"{path} is not valid TOML: {error}.") from None
 
 
+_NAMES_OF_FILES = frozenset({"secrets_key_file"})
+"""Settings that are the names of files, not what is in them."""
 _NOT_SETTINGS = frozenset({CONFIG_FILE, "SPARKOPS_FAILPOINTS"})
 
 
@@ -254,7 +290,7 @@ def _env_values(env: Mapping[str, str]) -> dict[str, Any]:
         if not key.startswith(PREFIX) or key in _NOT_SETTINGS:
             continue
         name = key.removeprefix(PREFIX).lower()
-        if name.endswith("_file"):
+        if name.endswith("_file") and name not in _NAMES_OF_FILES:
             try:
                 values[name.removesuffix("_file")] = Path(text).read_text(encoding="utf-8").strip()
             except OSError as error:

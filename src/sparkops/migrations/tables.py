@@ -14,12 +14,13 @@ from sparkops.domains.identity import models as identity
 from sparkops.domains.policies import models as policies
 from sparkops.domains.projects import models as projects
 from sparkops.domains.runs import models as runs
+from sparkops.domains.secrets import models as secrets
 from sparkops.domains.tools import models as tools
 from sparkops.domains.workflows import models as workflows
 
 MODULES = (
     agents, approvals, artifacts, audit, budgets, bus, control, effects,
-    identity, keys, policies, projects, runs, tools, workflows,
+    identity, keys, policies, projects, runs, secrets, tools, workflows,
 )  # fmt: skip
 
 metadata = Base.metadata
