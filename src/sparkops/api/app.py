@@ -17,8 +17,9 @@ from sparkops import __version__
 from sparkops.api import problems, schema
 from sparkops.api.deps import Door, get_principal
 from sparkops.api.live import Hub
-from sparkops.api.middleware import REQUEST_ID, BodyMiddleware, RequestMiddleware
+from sparkops.api.middleware import REQUEST_ID, BodyMiddleware, GateMiddleware, RequestMiddleware
 from sparkops.api.pages import PAGES, pages_router
+from sparkops.api.rates import Rates
 from sparkops.api.responses import problems as documented
 from sparkops.api.routes import (
     agents,
@@ -75,6 +76,7 @@ def create_app(settings: Settings, *, pages: Path = PAGES) -> FastAPI:
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         lifespan=_lifespan(settings),
         generate_unique_id_function=operation_id,
     )
@@ -124,14 +126,15 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """The last one added is the outermost."""
     app.add_middleware(BodyMiddleware)
     app.add_middleware(GZipMiddleware, minimum_size=GZIP_BYTES)
+    app.add_middleware(GateMiddleware, hosts=settings.allowed_hosts)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST", "PUT"],
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", REQUEST_ID],
             allow_credentials=True,
-            expose_headers=[REQUEST_ID, "Retry-After"],
+            expose_headers=[REQUEST_ID, "Retry-After", "RateLimit", "RateLimit-Policy", REPLAYED],
         )
     app.add_middleware(RequestMiddleware, hsts=settings.secure_cookies)
 
@@ -185,8 +188,9 @@ async def open_door(settings: Settings) -> AsyncIterator[Door]:
         bell = RedisBell(make_app(settings.broker_url), redis)
         stack.push_async_callback(bell.close)
         hub = Hub(database, redis)
-        listening = asyncio.create_task(hub.listen())
-        stack.push_async_callback(stop, [listening])
+        rates = Rates(settings.rate_limits, redis)
+        standing = [asyncio.create_task(hub.listen()), asyncio.create_task(rates.run())]
+        stack.push_async_callback(stop, standing)
         yield Door(
             settings=settings,
             database=database,
@@ -202,6 +206,7 @@ async def open_door(settings: Settings) -> AsyncIterator[Door]:
             blobs=blobs,
             signer=signer,
             throttle=SignInThrottle(redis),
+            rates=rates,
             hub=hub,
         )
 

@@ -1,10 +1,8 @@
 """What routes are given: the transaction, the caller, the project, a page, and the way to the engine."""
 
-import ipaddress
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Annotated, cast
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from fastapi import Depends, Header, Query, Request
@@ -14,9 +12,11 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import HTTPConnection
 
+from sparkops.api.addresses import address_of
 from sparkops.api.errors import ForeignOrigin
 from sparkops.api.known import Known
 from sparkops.api.live import Hub
+from sparkops.api.rates import Rates, class_of
 from sparkops.api.throttle import SignInThrottle
 from sparkops.api.tokens import Signer
 from sparkops.core.blobs import Blobs
@@ -44,6 +44,7 @@ class Door:
     blobs: Blobs
     signer: Signer
     throttle: SignInThrottle
+    rates: Rates
     hub: Hub
     known: Known = field(default_factory=Known)
 
@@ -98,7 +99,19 @@ class _SignedIn(SecurityBase):
         if principal is None:
             raise Unauthenticated("The session has ended; sign in again.")
         request.state.principal = principal
+        limit_caller(request, door, principal)
         return principal
+
+
+def limit_caller(request: Request, door: Door, principal: Principal) -> None:
+    """Count a request of somebody who is known by now; the answer's headers tell of this limit then.
+
+    Raises:
+        TooMany: it is one too many.
+    """
+    standing = door.rates.take_caller(str(principal.user_id), class_of(request.scope))
+    request.state.standing = standing
+    standing.check()
 
 
 get_principal = _SignedIn()
@@ -168,12 +181,7 @@ NamedProject = Annotated[Project, Depends(get_project_of_path, scope="function")
 
 def client_address(request: Request) -> str:
     """Return where a request comes from, an IPv6 address cut to the network that one customer gets."""
-    host = request.client.host if request.client else "unknown"
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host
-    return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else host
+    return address_of(request.scope)
 
 
 def check_origin(origin: str | None, host: str | None, settings: Settings) -> None:
@@ -184,7 +192,8 @@ def check_origin(origin: str | None, host: str | None, settings: Settings) -> No
     """
     if origin is None or origin in settings.cors_origins:
         return
-    if urlsplit(origin).netloc != host:
+    scheme, _, netloc = origin.partition("://")
+    if netloc != host or (settings.secure_cookies and scheme != "https"):
         raise ForeignOrigin()
 
 
