@@ -103,7 +103,7 @@ async def test_an_event_between_looking_and_joining_is_not_lost(
     """Arranged: the event is committed, and its ring heard, after the subscriber has read how far the log goes."""
     monkeypatch.setattr(door.hub, "_poll", 3600)
 
-    async def then_something_happens(pool: object, principal: Principal, *, run_id: UUID) -> tuple[int, bool] | None:
+    async def then_something_happens(pool: object, principal: Principal, *, run_id: UUID) -> tuple[UUID, int, bool] | None:
         found = await watched_run(door.database.pool, principal, run_id=run_id)
         await append(door.database, run_id)
         await ring(door.redis, run_id)
@@ -350,7 +350,6 @@ async def test_a_page_of_another_origin_cannot_open_a_socket(address: str, ann: 
 async def test_a_socket_does_not_outlive_its_session(
     address: str, ann: Person, door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subscriber, "CHECK_SECONDS", 0.1)
     async with watching(address, ann) as watcher:
         await watcher.send(sub="project:weather")
         await watcher.receive()

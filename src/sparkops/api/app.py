@@ -15,8 +15,9 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from sparkops import __version__
 from sparkops.api import problems, schema
+from sparkops.api.access import check_routes
 from sparkops.api.deps import Door, get_principal
-from sparkops.api.live import Hub
+from sparkops.api.live import Hub, complain
 from sparkops.api.middleware import REQUEST_ID, BodyMiddleware, GateMiddleware, RequestMiddleware
 from sparkops.api.pages import PAGES, pages_router
 from sparkops.api.rates import Rates
@@ -81,6 +82,7 @@ def create_app(settings: Settings, *, pages: Path = PAGES) -> FastAPI:
         generate_unique_id_function=operation_id,
     )
     _add_routes(app, pages)
+    check_routes(app)
     problems.install(app)
     _add_middleware(app, settings)
     schema.install(app)
@@ -115,7 +117,9 @@ def _add_routes(app: FastAPI, pages: Path) -> None:
         uncertain.router,
         live.router,
     ):
-        app.include_router(router, prefix=PREFIX, dependencies=[Depends(get_principal)], responses=documented(401, 422))
+        app.include_router(
+            router, prefix=PREFIX, dependencies=[Depends(get_principal)], responses=documented(401, 403, 422)
+        )
     app.include_router(auth.public, prefix=PREFIX, responses=documented(422))
     app.include_router(live.sockets, prefix=PREFIX)
     app.include_router(health.router)
@@ -189,8 +193,10 @@ async def open_door(settings: Settings) -> AsyncIterator[Door]:
         stack.push_async_callback(bell.close)
         hub = Hub(database, redis)
         rates = Rates(settings.rate_limits, redis)
-        standing = [asyncio.create_task(hub.listen()), asyncio.create_task(rates.run())]
-        stack.push_async_callback(stop, standing)
+        tasks = [asyncio.create_task(job) for job in (hub.listen(), hub.look_after(), rates.run())]
+        for task in tasks:
+            task.add_done_callback(complain)
+        stack.push_async_callback(stop, tasks)
         yield Door(
             settings=settings,
             database=database,

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Cookie, Depends, Request, Response
 
+from sparkops.api.access import open_to_all, people_only
 from sparkops.api.deps import Door, DoorDep, PrincipalDep, SessionDep, client_address, same_origin
 from sparkops.api.responses import problems
 from sparkops.api.tokens import LIFETIME
@@ -19,7 +20,7 @@ COOKIE = "sparkops_refresh"
 COOKIE_PATH = "/api/v1/auth"
 
 
-@public.post("/sign-in", responses=problems(401, 415, 429))
+@public.post("/sign-in", responses=problems(401, 415, 429), openapi_extra=open_to_all())
 async def sign_in(body: views.SignIn, request: Request, response: Response, door: DoorDep) -> views.Tokens:
     """Exchange e-mail and password for an access token, and a refresh token in a cookie."""
     address = client_address(request)
@@ -35,7 +36,7 @@ async def sign_in(body: views.SignIn, request: Request, response: Response, door
     return _tokens(door, response, signed_in)
 
 
-@public.post("/refresh", responses=problems(401, 403), dependencies=[Depends(same_origin)])
+@public.post("/refresh", responses=problems(401, 403), dependencies=[Depends(same_origin)], openapi_extra=open_to_all())
 async def refresh(
     response: Response, door: DoorDep, sparkops_refresh: Annotated[str | None, Cookie(include_in_schema=False)] = None
 ) -> views.Tokens:
@@ -52,7 +53,13 @@ async def refresh(
     return _tokens(door, response, signed_in)
 
 
-@router.post("/sign-out", status_code=204, responses=problems(403), dependencies=[Depends(same_origin)])
+@router.post(
+    "/sign-out",
+    status_code=204,
+    responses=problems(403),
+    dependencies=[Depends(same_origin)],
+    openapi_extra=people_only(),
+)
 async def sign_out(response: Response, principal: PrincipalDep, session: SessionDep, door: DoorDep) -> None:
     """End the session: its access and refresh tokens stop working at once."""
     await service.sign_out(session, principal, now=utc_now())

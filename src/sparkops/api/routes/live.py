@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, WebSocket
 
+from sparkops.api.access import people_only
 from sparkops.api.deps import Door, DoorDep, PrincipalDep, check_origin, door_of
 from sparkops.api.responses import problems
 from sparkops.api.subscriber import serve
@@ -19,7 +20,7 @@ sockets = APIRouter()
 POLICY_VIOLATION = 1008
 
 
-@router.post("/tickets", status_code=201, responses=problems(403, 503))
+@router.post("/tickets", status_code=201, responses=problems(503), openapi_extra=people_only())
 async def create_live_ticket(
     principal: PrincipalDep, door: DoorDep, origin: Annotated[str | None, Header(include_in_schema=False)] = None
 ) -> Ticket:

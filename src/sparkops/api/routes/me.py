@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter
 
+from sparkops.api.access import signed_in
 from sparkops.api.deps import PrincipalDep, SessionDep
 from sparkops.api.routes.projects import project_view
 from sparkops.api.views import identity as views
@@ -11,7 +12,7 @@ from sparkops.domains.projects.queries import all_projects_of
 router = APIRouter(tags=["auth"])
 
 
-@router.get("/me")
+@router.get("/me", openapi_extra=signed_in())
 async def get_me(principal: PrincipalDep, session: SessionDep) -> views.Me:
     """Return who is signed in, and all projects of this person."""
     roles = await roles_of(session, principal)

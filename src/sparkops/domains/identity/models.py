@@ -8,7 +8,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from sparkops.core.ids import new_id
 from sparkops.core.orm import Base
-from sparkops.core.principal import Role
 
 
 class User(Base):
@@ -50,7 +49,10 @@ class Membership(Base):
 
     project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True)
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
-    role: Mapped[str] = mapped_column(default=Role.MEMBER)
+    role: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
-    __table_args__ = (Index("ix_memberships_user_id", "user_id"),)
+    __table_args__ = (
+        CheckConstraint("role IN ('owner', 'admin', 'developer', 'operator', 'viewer')", name="role"),
+        Index("ix_memberships_user_id", "user_id"),
+    )

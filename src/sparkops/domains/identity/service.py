@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.core.errors import Conflict, Invalid
 from sparkops.core.ids import new_id
-from sparkops.core.principal import Principal, Role
+from sparkops.core.permissions import Role
+from sparkops.core.principal import Principal
 from sparkops.domains.identity import queries
 from sparkops.domains.identity.models import User
 from sparkops.domains.identity.passwords import (
