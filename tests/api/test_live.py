@@ -103,7 +103,9 @@ async def test_an_event_between_looking_and_joining_is_not_lost(
     """Arranged: the event is committed, and its ring heard, after the subscriber has read how far the log goes."""
     monkeypatch.setattr(door.hub, "_poll", 3600)
 
-    async def then_something_happens(pool: object, principal: Principal, *, run_id: UUID) -> tuple[UUID, int, bool] | None:
+    async def then_something_happens(
+        pool: object, principal: Principal, *, run_id: UUID
+    ) -> tuple[UUID, int, bool] | None:
         found = await watched_run(door.database.pool, principal, run_id=run_id)
         await append(door.database, run_id)
         await ring(door.redis, run_id)

@@ -19,6 +19,7 @@ from sparkops.api.access import check_routes
 from sparkops.api.deps import Door, get_principal
 from sparkops.api.live import Hub, complain
 from sparkops.api.middleware import REQUEST_ID, BodyMiddleware, GateMiddleware, RequestMiddleware
+from sparkops.api.once import REPLAYED, guard
 from sparkops.api.pages import PAGES, pages_router
 from sparkops.api.rates import Rates
 from sparkops.api.responses import problems as documented
@@ -117,6 +118,7 @@ def _add_routes(app: FastAPI, pages: Path) -> None:
         uncertain.router,
         live.router,
     ):
+        guard(router)
         app.include_router(
             router, prefix=PREFIX, dependencies=[Depends(get_principal)], responses=documented(401, 403, 422)
         )

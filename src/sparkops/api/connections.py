@@ -27,9 +27,7 @@ STALL_SECONDS: Final = 20.0
 MIN_BYTES_PER_STALL: Final = 20 * 1024
 """Who takes less than this in `STALL_SECONDS` of what waits to be sent is cut off."""
 
-_TOO_LARGE: Final = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-)
+_TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
 class Crowd:

@@ -83,6 +83,7 @@ async def get_session(request: Request) -> AsyncIterator[AsyncSession]:
     database = door_of(request).database
     sessions = database.reads if request.method == "GET" else database.sessions
     async with sessions.begin() as session:
+        request.state.session = session
         yield session
 
 

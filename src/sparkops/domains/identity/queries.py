@@ -30,7 +30,7 @@ _PRINCIPALS = f"""
     SELECT s.id AS session_id, u.id, u.email, u.name, u.is_admin, {_PLACES}
       FROM sessions s JOIN users u ON u.id = s.user_id
      WHERE s.id = ANY($1) AND s.revoked_at IS NULL AND s.expires_at > now() AND u.disabled_at IS NULL
-"""
+"""  # noqa: S608 -- the part is above
 _OWNER = "(SELECT coalesce(o.project_id, '00000000-0000-0000-0000-000000000000') FROM {table} o WHERE o.id = $3)"
 
 
