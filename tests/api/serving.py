@@ -3,9 +3,10 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import uvicorn
+from fastapi import FastAPI
 
 from sparkops.api.__main__ import server_config
 from sparkops.core.config import Settings
@@ -13,7 +14,7 @@ from sparkops.core.config import Settings
 
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[tuple[str, uvicorn.Server]]:
-    """Serve, and give `host:port` and the server."""
+    """Serve, and give `host:port` and the server. `app_of` has what it serves."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         server = uvicorn.Server(server_config(settings))
@@ -25,6 +26,11 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[str, uvicorn.Server
         yield "{}:{}".format(*bound.getsockname()), server
         server.should_exit = True
         await task
+
+
+def app_of(server: uvicorn.Server) -> FastAPI:
+    assert isinstance(server.config.app, FastAPI)
+    return server.config.app
 
 
 class Wire:
@@ -65,7 +71,5 @@ async def wire(address: str) -> AsyncIterator[Wire]:
         yield Wire(reader, writer)
     finally:
         writer.close()
-        try:
+        with suppress(ConnectionError):
             await writer.wait_closed()
-        except ConnectionError:
-            pass

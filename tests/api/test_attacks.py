@@ -52,7 +52,7 @@ async def test_a_cookie_alone_opens_nothing_but_its_own_two_routes(
     for path, methods in document(app)["paths"].items():
         for method, operation in methods.items():
             address = path.replace("{", "").replace("}", "")
-            body = {} if method == "get" else {"json": {}}
+            body: dict[str, Any] = {} if method == "get" else {"json": {}}
             answer = await anonymous.request(method, address, headers=cookie, **body)
             if operation.get("security"):
                 assert answer.status_code == 401, operation["operationId"]
@@ -104,7 +104,8 @@ async def test_no_page_can_be_put_into_a_frame(anonymous: AsyncClient, path: str
 
 
 REDIRECTS = [
-    "//evil.example.com", "//evil.example.com/", "/%2f%2fevil.example.com", "/\\evil.example.com", "/%5cevil.example.com",
+    "//evil.example.com", "//evil.example.com/", "/%2f%2fevil.example.com", "/\\evil.example.com",
+    "/%5cevil.example.com",
     "/login?next=https://evil.example.com", "/login?next=//evil.example.com", "/?url=https://evil.example.com",
     "/api/v1/runs/", "/api/v1/me/", "/api/v1/auth/sign-in/", "/health/live/", "/https:/evil.example.com",
     "/.//evil.example.com", "/%0d%0aLocation:%20https://evil.example.com", "/a/..//evil.example.com/%2e%2e",
@@ -189,7 +190,8 @@ async def test_no_name_of_a_file_gets_out_of_its_header(ann: Person, door: Door,
 
 PATHS = [
     "/../../etc/passwd", "/..%2f..%2f..%2fetc%2fpasswd", "/%2e%2e/%2e%2e/etc/passwd", "/assets/../../../etc/passwd",
-    "/assets/..%5c..%5cetc%5cpasswd", "/....//....//etc/passwd", "/%252e%252e/etc/passwd", "/assets/%c0%ae%c0%ae/etc/passwd",
+    "/assets/..%5c..%5cetc%5cpasswd", "/....//....//etc/passwd", "/%252e%252e/etc/passwd",
+    "/assets/%c0%ae%c0%ae/etc/passwd",
     "/.env", "/.git/config", "/etc/passwd", "//etc/passwd", "/file:///etc/passwd", "/assets/app.py", "/api/../.env",
     "/api/v1/artifacts/..%2f..%2fetc%2fpasswd/content", "/api/v1/runs/../../../etc/passwd",
     "/api/v1/projects/..%2f..%2fadmin", "/index.html/../../secret",

@@ -9,7 +9,7 @@ import uvicorn
 
 from sparkops.api import connections
 from sparkops.core.config import Settings
-from tests.api.serving import Wire, serving, wire
+from tests.api.serving import Wire, app_of, serving, wire
 
 GET = "GET /health/live HTTP/1.1\r\nHost: testserver\r\n\r\n"
 POST = "POST /api/v1/auth/sign-in HTTP/1.1\r\nHost: testserver\r\nContent-Type: application/json\r\n"
@@ -215,5 +215,4 @@ async def test_only_a_trusted_proxy_says_where_a_request_comes_from(settings: Se
         async with serving(changed) as (address, server), wire(address) as one:
             await one.say(lie)
             await one.head()
-            app = server.config.app
-            assert list(app.state.door.rates._counts) == [f"read:address:{expected}"]
+            assert list(app_of(server).state.door.rates._counts) == [f"read:address:{expected}"]

@@ -33,7 +33,7 @@ away = pytest.mark.parametrize(
 
 
 async def statuses(client: AsyncClient, times: int, method: str = "GET", path: str = "/api/v1/me") -> list[int]:
-    body = {"json": {"slug": "No"}} if method == "POST" else {}
+    body: dict[str, Any] = {"json": {"slug": "No"}} if method == "POST" else {}
     return [(await client.request(method, path, **body)).status_code for _ in range(times)]
 
 
@@ -125,8 +125,9 @@ HOSTS_TAKEN = [
     "10.1.2.3",
 ]
 HOSTS_REFUSED = [
-    "evil.example.com", "testserver.evil.example.com", "eviltestserver", "testserver@evil.example.com", "testserver:80:80",
-    "testserver/", "127.0.0.1.nip.io", "0x7f.1", "", "testserver:x", "localhost.evil.com", "tеstserver",
+    "evil.example.com", "testserver.evil.example.com", "eviltestserver", "testserver@evil.example.com",
+    "testserver:80:80",
+    "testserver/", "127.0.0.1.nip.io", "0x7f.1", "", "testserver:x", "localhost.evil.com", "t\u0435stserver",
 ]  # fmt: skip
 
 

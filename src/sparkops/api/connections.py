@@ -21,6 +21,8 @@ log = structlog.get_logger(__name__)
 HEAD_SECONDS: Final = 10.0
 """For the whole head of a request, from the connection or from its first byte on."""
 MAX_HEAD_BYTES: Final = 32 * 1024
+FIELD_BYTES: Final = 32
+"""What a field costs us besides its text, so that many empty ones are not for nothing."""
 DISCARD_SECONDS: Final = 2.0
 """How long the rest of a body is taken, and thrown away, after the answer: who still sends can read the answer then."""
 STALL_SECONDS: Final = 20.0
@@ -115,7 +117,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._wind(HEAD_SECONDS)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._field_bytes += len(name) + len(value)
+        self._field_bytes += len(name) + len(value) + FIELD_BYTES
         if self._field_bytes > MAX_HEAD_BYTES:
             raise ValueError("the head is too large")  # which the parser turns into a bad request
         super().on_header(name, value)

@@ -53,7 +53,7 @@ _taken = count(1)
 def creates(route: APIRoute) -> bool:
     """Say whether a route creates something and leaves keys to this module."""
     own = any(field.alias.lower() == HEADER.lower() for field in route.dependant.header_params)
-    return "POST" in route.methods and route.status_code == _CREATED and not own
+    return "POST" in (route.methods or ()) and route.status_code == _CREATED and not own
 
 
 def guard(router: APIRouter) -> None:

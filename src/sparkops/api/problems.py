@@ -110,7 +110,7 @@ def _headers(error: SparkOpsError) -> dict[str, str]:
         return {"WWW-Authenticate": "Bearer"}
     if isinstance(error, TooMany | KeyInUse):
         return {"Retry-After": str(error.members.get("retry_after_seconds", 1))}
-    if isinstance(error, TooSlow):
+    if isinstance(error, TooSlow | Malformed):
         return {"Connection": "close"}
     if isinstance(error, UnsupportedMediaType):
         return {"Accept-Encoding": "identity", "Accept-Post": "application/json"}

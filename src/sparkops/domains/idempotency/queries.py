@@ -1,4 +1,4 @@
-"""Statements on idempotency keys. Taking one and giving it back commit by themselves; answers are kept with the work."""
+"""Statements on idempotency keys. Taking and giving back commit by themselves; answers are kept with the work."""
 
 from dataclasses import dataclass
 from datetime import timedelta
