@@ -109,7 +109,7 @@ class Run(Base):
         ),
         Index("ix_runs_project_id_id", "project_id", text("id DESC")),
         Index("ix_runs_project_id_status_id", "project_id", "status", text("id DESC")),
-        Index("ix_runs_project_id_workflow_id_id", "project_id", "workflow_id", text("id DESC")),
+        Index("ix_runs_project_id_workflow_id_status_id", "project_id", "workflow_id", "status", text("id DESC")),
         Index(
             "ix_runs_deadline",
             "deadline_at",
