@@ -4,7 +4,9 @@ They come from `SPARKOPS_*` variables, or from one TOML file named by `SPARKOPS_
 Secrets may also be read from a file: `SPARKOPS_SECRET_KEY_FILE` fills `SPARKOPS_SECRET_KEY`.
 """
 
+import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from datetime import timedelta
@@ -115,6 +117,43 @@ def _redis_url(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
+class RateLimits(_Closed):
+    """How many requests are answered in a second, on average over ten of them; beyond that they are refused."""
+
+    reads: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    writes: Annotated[int, Field(ge=1, le=1_000_000)] = 50
+    runs: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    """Runs started, and events sent from outside."""
+    sign_ins: Annotated[int, Field(ge=1, le=1_000_000)] = 3
+    """From one address: each costs a quarter second of a processor."""
+    address_factor: Annotated[int, Field(ge=1, le=1_000)] = 4
+    """So many times what one caller may, all callers of one address may together."""
+
+
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?")
+_HOST_NAME = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*")
+
+
+def _origin(value: str) -> str:
+    if not _ORIGIN.fullmatch(value):
+        raise ValueError("must be an exact origin as browsers send it, such as https://ops.example.com")
+    return value
+
+
+def _host_name(value: str) -> str:
+    if not _HOST_NAME.fullmatch(value):
+        raise ValueError("must be a name in lower case without port or wildcard, such as ops.example.com")
+    return value
+
+
+def _network(value: str) -> str:
+    ipaddress.ip_network(value)
+    return value
+
+
+Origin = Annotated[str, AfterValidator(_origin)]
+HostName = Annotated[str, AfterValidator(_host_name)]
+Network = Annotated[str, AfterValidator(_network)]
 PostgresUrl = Annotated[SecretStr | None, AfterValidator(_postgres_url)]
 RedisUrl = Annotated[SecretStr | None, AfterValidator(_redis_url)]
 
@@ -163,9 +202,19 @@ class Settings(_Closed):
     """Steps that one worker process may hold at once."""
     drain_seconds: float = Field(default=5.0, ge=0, le=600)
     lease_seconds: float = Field(default=15.0, ge=1, le=600)
-    cors_origins: tuple[str, ...] = ()
+    cors_origins: tuple[Origin, ...] = ()
+    """Pages of these origins may use the API too. There is no wildcard."""
     secure_cookies: bool = False
     """Set when the pages are served over HTTPS."""
+    allowed_hosts: tuple[HostName, ...] = ()
+    """Names under which the server is reached. It answers to its addresses and `localhost` too, to nothing else."""
+    trusted_proxies: tuple[Network, ...] = ()
+    """Addresses or networks of reverse proxies; only what these say of where a request comes from is believed."""
+    rate_limits: RateLimits = RateLimits()
+    max_connections: int = Field(default=4_000, ge=10, le=100_000)
+    """Of one API process; beyond it requests are answered 503."""
+    max_connections_per_address: int = Field(default=500, ge=1, le=100_000)
+    """Trusted proxies may have more."""
     egress_allow: tuple[str, ...] = ()
     """`host:port` pairs that may be reached although their address is private or loopback."""
 
@@ -243,6 +292,9 @@ _STRUCTURED = (
     "cors_origins",
     "egress_allow",
     "oidc",
+    "allowed_hosts",
+    "trusted_proxies",
+    "rate_limits",
 )
 
 
