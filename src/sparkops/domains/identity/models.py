@@ -19,7 +19,8 @@ class User(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     email: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
-    password_hash: Mapped[str]
+    password_hash: Mapped[str | None]
+    """None: this person has no password (yet), and signs in by another way or not at all."""
     is_admin: Mapped[bool] = mapped_column(default=False, server_default="false")
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     disabled_at: Mapped[datetime | None]
@@ -28,7 +29,7 @@ class User(Base):
 
 
 class Session(Base):
-    """One signed-in browser or client. Its refresh token rotates; only hashes of tokens are stored."""
+    """One signed-in browser or client. Its refresh token rotates; see `refresh.py` for what is kept of it."""
 
     __tablename__ = "sessions"
 
@@ -37,10 +38,21 @@ class Session(Base):
     token_hash: Mapped[str] = mapped_column(unique=True)
     previous_hash: Mapped[str | None] = mapped_column(unique=True)
     """The token before; seeing it again after the grace means that it was copied."""
+    family_key: Mapped[bytes]
+    """By which a token is known that this session gave out at any time."""
+    successor: Mapped[bytes | None]
+    """The newest token's secret, sealed with the token before."""
     rotated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    """When it was last refreshed: the newest thing that is known of its use, to a quarter of an hour."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
+    revoked_because: Mapped[str | None]
+    """`signed-out`, `ended`, `password`, `disabled`, `reused`, `replaced`; None if it was not."""
+    device: Mapped[str | None]
+    """What the browser says of itself, as it said it last."""
+    address: Mapped[str | None]
+    """Where it was last refreshed from; of IPv6 the network."""
 
 
 class Membership(Base):
@@ -54,3 +66,42 @@ class Membership(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
     __table_args__ = (Index("ix_memberships_user_id", "user_id"),)
+
+
+class AccountLink(Base):
+    """A link that works once: to choose a password (`reset`, `invite`), or to become the first administrator (`setup`).
+
+    Only the hash of its token is stored.
+    """
+
+    __tablename__ = "account_links"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    purpose: Mapped[str]
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    """Whose; None for the set-up of an installation without people."""
+    token_hash: Mapped[str] = mapped_column(unique=True)
+    created_by: Mapped[UUID | None]
+    """Which administrator made it; None: its owner asked for it, or the command line did."""
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+    replaced_at: Mapped[datetime | None]
+    """A newer one, or another way to the same end, made it void."""
+
+    __table_args__ = (
+        CheckConstraint("purpose IN ('reset', 'invite', 'setup')", name="purpose"),
+        CheckConstraint("(purpose = 'setup') = (user_id IS NULL)", name="of_a_user"),
+    )
+
+
+class Attempts(Base):
+    """How often something was tried that only its owner should know; see `attempts.py`."""
+
+    __tablename__ = "attempts"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    used: Mapped[int]
+    forget_at: Mapped[datetime] = mapped_column(index=True)
+    blocked_until: Mapped[datetime | None]
+    refused: Mapped[int] = mapped_column(default=0, server_default="0")
