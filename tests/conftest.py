@@ -4,8 +4,11 @@ A machine without the server programs fails these tests; nothing is skipped.
 """
 
 import os
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import asyncpg
@@ -21,6 +24,8 @@ from tests.lent import ENV as LENT
 from tests.lent import LentServers
 
 TEMPLATE = "template_sparkops"
+IN_MEMORY_BYTES = 4 << 30
+"""More than two servers ever need, with what they write ahead."""
 
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")  # a busy machine is no fault of what is tested
@@ -40,8 +45,17 @@ async def postgres_server(anyio_backend: str) -> AsyncIterator[EmbeddedServers |
     if LENT in os.environ:
         yield LentServers.from_json(os.environ[LENT])
         return
-    async with EmbeddedServers(durable=False) as servers:
-        yield servers
+    with TemporaryDirectory(prefix="sparkops-", dir=_in_memory()) as kept:
+        async with EmbeddedServers(Path(kept) / "data", durable=False) as servers:
+            yield servers
+
+
+def _in_memory() -> Path | None:
+    """Return a directory that lies in memory and has room: on a disk every clone of a database takes longer than the
+    one before. None: there is none, and the system's own will do."""
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free >= IN_MEMORY_BYTES
+    return memory if roomy else None
 
 
 @pytest.fixture(scope="session")

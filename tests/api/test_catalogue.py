@@ -28,7 +28,7 @@ async def test_a_taken_project_name_conflicts_also_for_who_cannot_see_it(ann: Pe
 
 
 async def test_a_member_is_added_by_address_and_the_role_can_change(ann: Person, eve: Person) -> None:
-    for role in ("member", "owner"):
+    for role in ("operator", "owner"):
         body = {"email": eve.email.upper(), "role": role}
         answer = await ann.client.post("/api/v1/projects/weather/members", json=body)
         assert (answer.status_code, answer.json()["role"]) == (201, role)

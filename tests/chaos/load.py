@@ -87,7 +87,7 @@ class Clients:
 
     async def install(self, approver_email: str) -> None:
         await self.owner.post("/projects", {"slug": PROJECT, "name": "Chaos"})
-        await self.owner.post(f"/projects/{PROJECT}/members", {"email": approver_email, "role": "member"})
+        await self.owner.post(f"/projects/{PROJECT}/members", {"email": approver_email, "role": "operator"})
         await self.owner.post("/agents", {"project": PROJECT, "name": "scout", "definition": AGENT})
         for source in WORKFLOWS.values():
             await self.owner.post("/workflows", {"project": PROJECT, "source": source})

@@ -18,7 +18,7 @@ RUNS = 20_000
 PAGE = PageRequest(50)
 JOIN = """
     WITH u AS (INSERT INTO users (id, email, name, password_hash) VALUES ($1, 'a@example.com', 'Ann', '') RETURNING id)
-    INSERT INTO memberships (project_id, user_id, role) SELECT $2, id, 'member' FROM u
+    INSERT INTO memberships (project_id, user_id, role) SELECT $2, id, 'operator' FROM u
 """
 
 FILL = """

@@ -35,7 +35,7 @@ RULE = {
     "reason": "A letter is read before it is written.",
     "severity": "high",
     "approval": {
-        "approvers": ["member"],
+        "approvers": ["operator"],
         "may_edit": True,
         "expires": "2h",
         "escalate_after": "1h",

@@ -302,7 +302,9 @@ async def world(database: Database, tmp_path: Path) -> AsyncIterator[World]:
                 insert(User).values(id=person.user_id, email=person.email, name=person.name, password_hash="-")
             )
         for person in people[:2]:
-            await session.execute(insert(Membership).values(project_id=project_id, user_id=person.user_id))
+            await session.execute(
+                insert(Membership).values(project_id=project_id, user_id=person.user_id, role="operator")
+            )
         await session.execute(insert(PolicyStamp).values(scope_id=project_id, version=1))
     settings = Settings(data_dir=tmp_path)
     async with Models(settings) as models:

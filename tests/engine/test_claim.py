@@ -37,7 +37,9 @@ async def second_project(world: World) -> World:
     project_id = new_id()
     async with world.database.sessions.begin() as session:
         await session.execute(insert(Project).values(id=project_id, slug="other", name="Other"))
-        await session.execute(insert(Membership).values(project_id=project_id, user_id=world.ada.user_id))
+        await session.execute(
+            insert(Membership).values(project_id=project_id, user_id=world.ada.user_id, role="operator")
+        )
     return replace(world, project_id=project_id)
 
 

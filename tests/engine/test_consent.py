@@ -64,7 +64,7 @@ SCOUT = {
 }
 
 
-async def person(world: World, name: str, role: str = "member") -> Principal:
+async def person(world: World, name: str, role: str = "operator") -> Principal:
     """Somebody new in the project."""
     made = Principal(new_id(), f"{name}@example.com", name, is_admin=False)
     async with world.database.sessions.begin() as session:
@@ -221,7 +221,7 @@ async def test_a_workflow_may_ask_several_people_too(world: World) -> None:
 
 
 async def test_one_person_may_speak_for_several_groups(world: World) -> None:
-    _, question = await held_call(world, approvers=[["member"], ["ben@example.com"]])
+    _, question = await held_call(world, approvers=[["operator"], ["ben@example.com"]])
     await yes(world, world.ben, question)
     assert await status(world, question) == "approved"
 
@@ -262,7 +262,7 @@ async def test_who_agreed_may_still_say_no(world: World) -> None:
     [
         "DELETE FROM memberships WHERE user_id = $1",
         "UPDATE users SET disabled_at = clock_timestamp() WHERE id = $1",
-        "UPDATE memberships SET role = 'member' WHERE user_id = $1",
+        "UPDATE memberships SET role = 'operator' WHERE user_id = $1",
     ],
     ids=["left", "disabled", "another role"],
 )
@@ -623,8 +623,8 @@ async def test_a_question_takes_so_many_messages(world: World) -> None:
 # Any number of people
 
 PEOPLE = range(6)
-ROLES = st.lists(st.sampled_from(["owner", "member"]), min_size=6, max_size=6)
-NAMED = st.one_of(st.just("owner"), st.just("member"), st.sampled_from([f"p{n}@example.com" for n in PEOPLE]))
+ROLES = st.lists(st.sampled_from(["owner", "operator"]), min_size=6, max_size=6)
+NAMED = st.one_of(st.just("owner"), st.just("operator"), st.sampled_from([f"p{n}@example.com" for n in PEOPLE]))
 GROUPS = st.lists(st.lists(NAMED, min_size=1, max_size=3), max_size=3)
 VOTES = st.permutations(list(PEOPLE))
 

@@ -69,7 +69,7 @@ async def test_every_fact_is_there_where_a_rule_asks_for_it(world: World, subjec
     expected = {
         "principal.id": str(world.ada.user_id),
         "principal.email": "ada@example.com",
-        "principal.role": "member",
+        "principal.role": "operator",
         "principal.kind": "user",
         "project": "lab",
         "trigger": "api",

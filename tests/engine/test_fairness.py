@@ -43,7 +43,9 @@ async def another_project(world: World) -> World:
     project_id = new_id()
     async with world.database.sessions.begin() as session:
         await session.execute(insert(Project).values(id=project_id, slug="other", name="Other"))
-        await session.execute(insert(Membership).values(project_id=project_id, user_id=world.ada.user_id))
+        await session.execute(
+            insert(Membership).values(project_id=project_id, user_id=world.ada.user_id, role="operator")
+        )
         await session.execute(insert(PolicyStamp).values(scope_id=project_id, version=1))
     return replace(world, project_id=project_id)
 

@@ -784,7 +784,7 @@ BROKEN: dict[str, tuple[str, str, list[Told]]] = {
             (
                 "chief",
                 "steps[3].with.approvers[0]",
-                "'chief' is neither a role (owner, member) nor an e-mail address",
+                "'chief' is neither a role (owner, admin, developer, operator, viewer) nor an e-mail address",
                 None,
             )
         ],

@@ -51,7 +51,7 @@ def test_a_flip_names_both_rules() -> None:
 
 
 def test_what_depends_on_a_fact_that_was_not_recorded_is_undecidable() -> None:
-    policies = draft({"effect": "deny", "when": "tool.name == 'mail' && principal.role == 'member'"})
+    policies = draft({"effect": "deny", "when": "tool.name == 'mail' && principal.role == 'operator'"})
     rows = [past(tool__name="mail"), past(), past(tool__name="mail", principal__role="owner")]
     found = backtest(rows, policies)
     assert found.counts == {Change.UNDECIDABLE: 1, Change.STAYS: 2}

@@ -70,7 +70,7 @@ def test_a_rule_speaks_only_of_what_it_is_on() -> None:
         ('agent.name == "" && run.turns == 0 && on == "tool.call"', {}, True),
         ('workflow.name.startsWith("pay") || step.key == "send"', {"step.key": "send"}, True),
         ("labels.exists(l, l.startsWith('untrusted:'))", {"labels": ["untrusted:web"]}, True),
-        ('principal.role != "owner" && time.hour < 6', {"principal.role": "member", "time.hour": 5}, True),
+        ('principal.role != "owner" && time.hour < 6', {"principal.role": "operator", "time.hour": 5}, True),
     ],
 )
 def test_conditions_see_the_facts(when: str, facts: dict[str, Json], matches: bool) -> None:

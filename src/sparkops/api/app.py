@@ -15,7 +15,9 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from sparkops import __version__
 from sparkops.api import problems, schema
+from sparkops.api.access import check_routes
 from sparkops.api.deps import Door, get_principal
+from sparkops.api.errands import Errands
 from sparkops.api.live import Hub
 from sparkops.api.middleware import REQUEST_ID, BodyMiddleware, RequestMiddleware
 from sparkops.api.pages import PAGES, pages_router
@@ -33,6 +35,7 @@ from sparkops.api.routes import (
     live,
     me,
     outbox,
+    people,
     policies,
     projects,
     reruns,
@@ -49,6 +52,7 @@ from sparkops.core.blobs import open_blobs
 from sparkops.core.config import Settings
 from sparkops.core.db import open_database
 from sparkops.core.errors import ConfigError
+from sparkops.core.mail import Mailer
 from sparkops.core.payloads import Payloads
 from sparkops.engine.context import Engine
 from sparkops.messenger.app import make_app
@@ -79,6 +83,7 @@ def create_app(settings: Settings, *, pages: Path = PAGES) -> FastAPI:
         generate_unique_id_function=operation_id,
     )
     _add_routes(app, pages)
+    check_routes(app)
     problems.install(app)
     _add_middleware(app, settings)
     schema.install(app)
@@ -93,6 +98,7 @@ def _add_routes(app: FastAPI, pages: Path) -> None:
         run_parts.router,
         auth.router,
         me.router,
+        people.router,
         projects.router,
         agents.router,
         tools.router,
@@ -113,7 +119,9 @@ def _add_routes(app: FastAPI, pages: Path) -> None:
         uncertain.router,
         live.router,
     ):
-        app.include_router(router, prefix=PREFIX, dependencies=[Depends(get_principal)], responses=documented(401, 422))
+        app.include_router(
+            router, prefix=PREFIX, dependencies=[Depends(get_principal)], responses=documented(401, 403, 422)
+        )
     app.include_router(auth.public, prefix=PREFIX, responses=documented(422))
     app.include_router(live.sockets, prefix=PREFIX)
     app.include_router(health.router)
@@ -165,6 +173,11 @@ def check_settings(settings: Settings) -> None:
     """
     Signer(key_of(settings))
     _ = settings.app_login, settings.broker_url
+    if settings.smtp_url is None:
+        return
+    if settings.mail_from is None or settings.public_url is None:
+        raise ConfigError("SPARKOPS_SMTP_URL also needs SPARKOPS_MAIL_FROM and, for links, SPARKOPS_PUBLIC_URL.")
+    Mailer.of(settings.smtp_url.get_secret_value(), settings.mail_from)
 
 
 @asynccontextmanager
@@ -187,6 +200,8 @@ async def open_door(settings: Settings) -> AsyncIterator[Door]:
         hub = Hub(database, redis)
         listening = asyncio.create_task(hub.listen())
         stack.push_async_callback(stop, [listening])
+        errands = Errands()
+        stack.push_async_callback(errands.close)
         yield Door(
             settings=settings,
             database=database,
@@ -201,7 +216,8 @@ async def open_door(settings: Settings) -> AsyncIterator[Door]:
             redis=redis,
             blobs=blobs,
             signer=signer,
-            throttle=SignInThrottle(redis),
+            throttle=SignInThrottle(database, signer),
+            errands=errands,
             hub=hub,
         )
 

@@ -2,18 +2,31 @@
 
 import ipaddress
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, cast
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from fastapi import Depends, Header, Query, Request
 from fastapi.openapi.models import HTTPBearer
+from fastapi.routing import APIRoute
 from fastapi.security.base import SecurityBase
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import HTTPConnection
 
+from sparkops.api.access import (
+    OPEN,
+    OWNERS,
+    PERSON,
+    SIGNED_IN,
+    allowed,
+    check,
+    check_everywhere,
+    declared,
+    subject_of,
+)
+from sparkops.api.errands import Errands
 from sparkops.api.errors import ForeignOrigin
 from sparkops.api.known import Known
 from sparkops.api.live import Hub
@@ -25,11 +38,12 @@ from sparkops.core.db import Database
 from sparkops.core.errors import Forbidden, NotFound, Unauthenticated
 from sparkops.core.json import Json
 from sparkops.core.paging import DEFAULT_LIMIT, MAX_LIMIT, PageRequest, page_request
+from sparkops.core.permissions import INSTALLATION, Permission
 from sparkops.core.principal import Principal
 from sparkops.domains.audit.service import record
-from sparkops.domains.identity.queries import principal_of
+from sparkops.domains.identity.queries import principal_and_owner
 from sparkops.domains.projects.models import Project
-from sparkops.domains.projects.queries import project_by_slug, watched_project
+from sparkops.domains.projects.queries import project_by_slug
 from sparkops.engine.context import Engine
 
 
@@ -44,6 +58,7 @@ class Door:
     blobs: Blobs
     signer: Signer
     throttle: SignInThrottle
+    errands: Errands
     hub: Hub
     known: Known = field(default_factory=Known)
 
@@ -77,42 +92,74 @@ SessionDep = Annotated[AsyncSession, Depends(get_session, scope="function")]
 
 
 class _SignedIn(SecurityBase):
-    """Finds out who asks, by the access token. It needs no other dependency: every one costs each request its part."""
+    """Finds out who asks, by the access token, and whether they may. It needs no other dependency: every one costs
+    each request its part."""
 
     def __init__(self) -> None:
         self.model = HTTPBearer(description="The access token of signIn or refresh.")
         self.scheme_name = "HTTPBearer"
 
     async def __call__(self, request: Request) -> Principal:
-        """Return who asks. The session is looked up each time: signing out and disabling act at once.
+        """Return who asks, if they may do what the route needs.
+
+        The session is looked up each time: signing out, disabling and other roles act at once.
 
         Raises:
             Unauthenticated: there is no token, it is not valid, or its session has ended.
+            NotFound: what the request is about does not exist, or belongs to a project of others.
+            Forbidden: their role does not allow it.
         """
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unauthenticated("This needs an access token: sign in first.")
-        door = door_of(request)
-        claims = door.signer.read(token.strip())
-        principal = await principal_of(door.database.pool, session_id=claims.session_id, user_id=claims.user_id)
-        if principal is None:
-            raise Unauthenticated("The session has ended; sign in again.")
+        route: APIRoute = request.scope["route"]
+        subject = subject_of(route)
+        principal, project_id = await _who_and_where(request, token.strip(), subject)
+        request.state.principal = principal
+        need = declared(route)
+        if need == PERSON and principal.session_id is None:
+            raise Forbidden("This is for people who have signed in; no key may do it.")
+        if need is None or need in (OPEN, SIGNED_IN, PERSON):
+            return principal
+        permission = Permission(need)
+        if permission in INSTALLATION:
+            check_everywhere(principal, permission)
+        elif subject is not None:
+            check(principal, permission, project_id, OWNERS[subject][1])
+        principal = replace(principal, wants=permission)
+        slug = request.path_params.get("slug") or request.query_params.get("project")
+        if slug is not None and permission not in INSTALLATION:
+            allowed(principal, slug)
         request.state.principal = principal
         return principal
 
 
+async def _who_and_where(request: Request, token: str, subject: str | None) -> tuple[Principal, UUID | None]:
+    """Return who asks, and the project of what the request is about, in one statement."""
+    door = door_of(request)
+    claims = door.signer.read(token)
+    principal, project_id = await principal_and_owner(
+        door.database.pool,
+        session_id=claims.session_id,
+        user_id=claims.user_id,
+        table=OWNERS[subject][0] if subject else None,
+        subject=_id_of(request.path_params[subject]) if subject else None,
+    )
+    if principal is None:
+        raise Unauthenticated("The session has ended; sign in again.")
+    return principal, project_id
+
+
+def _id_of(text: str) -> UUID | None:
+    """Read an id of a path; None for what is none, which the route refuses with a better word."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
 get_principal = _SignedIn()
 PrincipalDep = Annotated[Principal, Depends(get_principal)]
-
-
-async def administrators_only(principal: PrincipalDep) -> None:
-    """Guard what concerns the whole installation.
-
-    Raises:
-        Forbidden: the caller is no administrator of it.
-    """
-    if not principal.is_admin:
-        raise Forbidden("Only administrators of the installation may do this.")
 
 
 async def get_page(
@@ -127,11 +174,13 @@ PageDep = Annotated[PageRequest, Depends(get_page)]
 
 
 async def find_project(session: AsyncSession, principal: Principal, slug: str) -> Project:
-    """Return a project of which the principal is a member.
+    """Return a project in which the principal may do what the request needs.
 
     Raises:
         NotFound: there is none, or it is somebody else's.
+        Forbidden: their role in it does not allow this.
     """
+    allowed(principal, slug)
     project = await project_by_slug(session, principal, slug=slug)
     if project is None:
         raise NotFound("There is no such project here.")
@@ -143,18 +192,6 @@ async def get_project_of_query(
 ) -> Project:
     """Return the project that a list is asked for."""
     return await find_project(session, principal, project)
-
-
-async def find_project_id(door: Door, principal: Principal, slug: str) -> UUID:
-    """Return the id of a project of which the principal is a member.
-
-    Raises:
-        NotFound: there is none, or it is somebody else's.
-    """
-    project_id = await watched_project(door.database.pool, principal, slug=slug)
-    if project_id is None:
-        raise NotFound("There is no such project here.")
-    return project_id
 
 
 async def get_project_of_path(session: SessionDep, principal: PrincipalDep, slug: str) -> Project:

@@ -62,9 +62,7 @@ class SignInThrottle:
                 counted_by=rule.name,
                 seconds=verdict.seconds,
             )
-        raise TooMany(
-            f"Too many attempts. Try again in {_told(verdict.seconds)}.", retry_after_seconds=verdict.seconds
-        )
+        raise TooMany(f"Too many attempts. Try again in {_told(verdict.seconds)}.", retry_after_seconds=verdict.seconds)
 
     async def give_back(self, *, email: str, caller: Caller) -> None:
         """Forget the attempts on the account, and this one from the address: the password was right."""

@@ -5,7 +5,6 @@ pages fall back to asking.
 """
 
 import secrets
-from dataclasses import asdict
 from uuid import UUID
 
 from redis.asyncio import Redis
@@ -13,6 +12,7 @@ from redis.exceptions import RedisError
 
 from sparkops.core import json
 from sparkops.core.errors import Unauthenticated, Unavailable
+from sparkops.core.json import Json
 from sparkops.core.principal import Principal
 
 LIFETIME_SECONDS = 30
@@ -30,10 +30,20 @@ async def issue(redis: Redis, principal: Principal) -> str:
     """
     ticket = secrets.token_urlsafe(32)
     try:
-        await redis.set(_key(ticket), json.dumps(asdict(principal)), ex=LIFETIME_SECONDS)
+        await redis.set(_key(ticket), json.dumps(_kept(principal)), ex=LIFETIME_SECONDS)
     except (RedisError, OSError):
         raise Unavailable("Live updates need Redis, which does not answer; the pages still work.") from None
     return ticket
+
+
+def _kept(principal: Principal) -> dict[str, Json]:
+    return {
+        "user_id": str(principal.user_id),
+        "email": principal.email,
+        "name": principal.name,
+        "is_admin": principal.is_admin,
+        "session_id": str(principal.session_id),
+    }
 
 
 async def redeem(redis: Redis, ticket: str) -> Principal:

@@ -5,6 +5,7 @@ Secrets may also be read from a file: `SPARKOPS_SECRET_KEY_FILE` fills `SPARKOPS
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from datetime import timedelta
@@ -71,6 +72,16 @@ def _redis_url(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
+def _public_url(value: str | None) -> str | None:
+    if value is None:
+        return None
+    if not _PUBLIC_URL.fullmatch(value):
+        raise ValueError("must look like https://ops.example.com")
+    return value.rstrip("/")
+
+
+_PUBLIC_URL = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+/?")
+PublicUrl = Annotated[str | None, AfterValidator(_public_url)]
 PostgresUrl = Annotated[SecretStr | None, AfterValidator(_postgres_url)]
 RedisUrl = Annotated[SecretStr | None, AfterValidator(_redis_url)]
 
@@ -106,11 +117,18 @@ class Settings(_Closed):
     cors_origins: tuple[str, ...] = ()
     secure_cookies: bool = False
     """Set when the pages are served over HTTPS."""
+    public_url: PublicUrl = None
+    """Under which address people reach the pages, such as `https://ops.example.com`: for links in mails."""
+    smtp_url: SecretStr | None = None
+    """The mail server: `smtp://user:password@host:587` (STARTTLS) or `smtps://…:465`; None: no mails."""
+    mail_from: str | None = Field(default=None, pattern=r"^[^@\s,;<>]+@[^@\s,;<>]+$")
+    """The sender of mails."""
     egress_allow: tuple[str, ...] = ()
     """`host:port` pairs that may be reached although their address is private or loopback."""
 
     admin_email: str = "admin@example.com"
     admin_password: SecretStr | None = None
+    """With it the first administrator is made at the first start; without, `sparkops up` prints a link to do so."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: LogFormat = "json"
     event_log: Literal["off", "file", "stdout"] = "off"

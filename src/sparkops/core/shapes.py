@@ -9,7 +9,7 @@ from sparkops.core.document import Document, Mistake, Path
 from sparkops.core.durations import DURATION_PATTERN, parse_duration
 from sparkops.core.expression_text import suggest
 from sparkops.core.json import Json
-from sparkops.core.principal import Role
+from sparkops.core.permissions import Role
 
 M = TypeVar("M", bound=BaseModel)
 

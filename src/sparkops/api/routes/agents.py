@@ -5,11 +5,13 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from sparkops.api.access import needs
 from sparkops.api.deps import AuditDep, Door, DoorDep, PageDep, PrincipalDep, QueriedProject, SessionDep, find_project
 from sparkops.api.responses import problems
 from sparkops.api.views import catalogue as views
 from sparkops.core.errors import NotFound
 from sparkops.core.paging import page_of
+from sparkops.core.permissions import Permission
 from sparkops.core.principal import Principal
 from sparkops.domains.agents import queries, service
 from sparkops.domains.agents.models import Agent, AgentVersion
@@ -35,7 +37,7 @@ async def _agent(session: AsyncSession, principal: Principal, agent_id: UUID) ->
     return found
 
 
-@router.get("", responses=problems(404))
+@router.get("", responses=problems(404), openapi_extra=needs(Permission.AGENT_READ))
 async def list_agents(
     project: QueriedProject, principal: PrincipalDep, session: SessionDep, page: PageDep
 ) -> views.AgentList:
@@ -47,7 +49,7 @@ async def list_agents(
     return views.AgentList(items=items, next_cursor=found.next_cursor)
 
 
-@router.post("", status_code=201, responses=problems(404, 409))
+@router.post("", status_code=201, responses=problems(404, 409), openapi_extra=needs(Permission.AGENT_WRITE))
 async def create_agent(
     body: views.NewAgent, principal: PrincipalDep, session: SessionDep, door: DoorDep, audit: AuditDep
 ) -> views.Agent:
@@ -61,7 +63,7 @@ async def create_agent(
     return _view(agent, version, project.slug)
 
 
-@router.get("/{agent_id}", responses=problems(404))
+@router.get("/{agent_id}", responses=problems(404), openapi_extra=needs(Permission.AGENT_READ))
 async def get_agent(agent_id: UUID, principal: PrincipalDep, session: SessionDep) -> views.Agent:
     """Return an agent with its latest version."""
     agent, latest = await _agent(session, principal, agent_id)
@@ -69,7 +71,7 @@ async def get_agent(agent_id: UUID, principal: PrincipalDep, session: SessionDep
     return _view(agent, latest, slugs[agent.project_id])
 
 
-@router.get("/{agent_id}/versions", responses=problems(404))
+@router.get("/{agent_id}/versions", responses=problems(404), openapi_extra=needs(Permission.AGENT_READ))
 async def list_agent_versions(
     agent_id: UUID, principal: PrincipalDep, session: SessionDep, page: PageDep
 ) -> views.AgentVersionList:
@@ -80,7 +82,12 @@ async def list_agent_versions(
     return views.AgentVersionList(items=items, next_cursor=found.next_cursor)
 
 
-@router.post("/{agent_id}/versions", status_code=201, responses={200: {"model": views.AgentVersion}, **problems(404)})
+@router.post(
+    "/{agent_id}/versions",
+    status_code=201,
+    responses={200: {"model": views.AgentVersion}, **problems(404)},
+    openapi_extra=needs(Permission.AGENT_WRITE),
+)
 async def create_agent_version(
     agent_id: UUID,
     body: views.NewAgentVersion,

@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, status
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from sparkops.api.access import needs
 from sparkops.api.compose import approval_views
 from sparkops.api.deps import Door, DoorDep, PageDep, PrincipalDep, QueriedProject, SessionDep
 from sparkops.api.preview import preview_of
@@ -15,6 +16,7 @@ from sparkops.api.views.base import Ref
 from sparkops.core.errors import Invalid, NotFound
 from sparkops.core.json import Json, digest
 from sparkops.core.paging import page_of
+from sparkops.core.permissions import Permission
 from sparkops.core.principal import Principal
 from sparkops.core.schemas import compile_schema, schema_errors
 from sparkops.core.storable import storable
@@ -31,7 +33,7 @@ _STATES = {"open": queries.OPEN, "done": queries.DONE, None: frozenset(ApprovalS
 _NOWHERE = "There is no such approval here."
 
 
-@router.get("", responses=problems(404))
+@router.get("", responses=problems(404), openapi_extra=needs(Permission.APPROVAL_READ))
 async def list_approvals(
     project: QueriedProject,
     principal: PrincipalDep,
@@ -47,13 +49,13 @@ async def list_approvals(
     return views.ApprovalList(items=items, next_cursor=found.next_cursor)
 
 
-@router.get("/{approval_id}", responses=problems(404))
+@router.get("/{approval_id}", responses=problems(404), openapi_extra=needs(Permission.APPROVAL_READ))
 async def get_approval(approval_id: UUID, principal: PrincipalDep, door: DoorDep) -> views.Approval:
     """Return one question."""
     return await _read(door, principal, approval_id)
 
 
-@router.get("/{approval_id}/link", responses=problems(404))
+@router.get("/{approval_id}/link", responses=problems(404), openapi_extra=needs(Permission.APPROVAL_READ))
 async def follow_approval_link(
     approval_id: UUID,
     s: Annotated[str, Query(max_length=100, description="The mark that the link carries.")],
@@ -66,13 +68,15 @@ async def follow_approval_link(
     return await _read(door, principal, approval_id)
 
 
-@router.get("/{approval_id}/preview", responses=problems(404))
+@router.get("/{approval_id}/preview", responses=problems(404), openapi_extra=needs(Permission.APPROVAL_READ))
 async def preview_approval(approval_id: UUID, principal: PrincipalDep, session: SessionDep) -> views.Preview:
     """Return the request as it will go out if people agree, and what they need to decide. Nothing is executed."""
     return await preview_of(session, principal, await _find(session, principal, approval_id))
 
 
-@router.post("/{approval_id}/approve", responses=problems(403, 404, 409))
+@router.post(
+    "/{approval_id}/approve", responses=problems(403, 404, 409), openapi_extra=needs(Permission.APPROVAL_ANSWER)
+)
 async def approve(approval_id: UUID, body: views.Approve, principal: PrincipalDep, door: DoorDep) -> views.Approval:
     """Allow the one action that the question shows. Who started the run may not."""
     await answer_approval(
@@ -81,7 +85,9 @@ async def approve(approval_id: UUID, body: views.Approve, principal: PrincipalDe
     return await _read(door, principal, approval_id)
 
 
-@router.post("/{approval_id}/edit", responses=problems(403, 404, 409, 413, 422))
+@router.post(
+    "/{approval_id}/edit", responses=problems(403, 404, 409, 413, 422), openapi_extra=needs(Permission.APPROVAL_ANSWER)
+)
 async def edit_and_approve(
     approval_id: UUID, body: views.EditAndApprove, principal: PrincipalDep, door: DoorDep
 ) -> views.Approval:
@@ -98,14 +104,16 @@ async def edit_and_approve(
     return await _read(door, principal, approval_id)
 
 
-@router.post("/{approval_id}/reject", responses=problems(403, 404, 409))
+@router.post(
+    "/{approval_id}/reject", responses=problems(403, 404, 409), openapi_extra=needs(Permission.APPROVAL_ANSWER)
+)
 async def reject(approval_id: UUID, body: views.Reject, principal: PrincipalDep, door: DoorDep) -> views.Approval:
     """Refuse the action that the question shows. Who started the run may not."""
     await answer_approval(door.engine, principal, approval_id, approve=False, comment=body.reason)
     return await _read(door, principal, approval_id)
 
 
-@router.get("/{approval_id}/messages", responses=problems(404))
+@router.get("/{approval_id}/messages", responses=problems(404), openapi_extra=needs(Permission.APPROVAL_READ))
 async def list_approval_messages(approval_id: UUID, principal: PrincipalDep, session: SessionDep) -> views.MessageList:
     """List what was asked and told about a question, oldest first; at most 200 belong to one."""
     await _find(session, principal, approval_id)
@@ -124,7 +132,12 @@ async def list_approval_messages(approval_id: UUID, principal: PrincipalDep, ses
     )
 
 
-@router.post("/{approval_id}/messages", status_code=status.HTTP_201_CREATED, responses=problems(404, 409))
+@router.post(
+    "/{approval_id}/messages",
+    status_code=status.HTTP_201_CREATED,
+    responses=problems(404, 409),
+    openapi_extra=needs(Permission.APPROVAL_DISCUSS),
+)
 async def write_approval_message(
     approval_id: UUID, body: views.NewMessage, principal: PrincipalDep, door: DoorDep
 ) -> views.Message:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.api import policy_views
+from sparkops.api.access import needs
 from sparkops.api.deps import Door, DoorDep, PageDep, PrincipalDep, QueriedProject, SessionDep, find_project
 from sparkops.api.responses import problems
 from sparkops.api.routes.policies import aside, find_policy, find_text
@@ -16,6 +17,7 @@ from sparkops.core.clock import utc_now
 from sparkops.core.errors import Conflict, Invalid, NotFound
 from sparkops.core.ids import new_id
 from sparkops.core.paging import page_of
+from sparkops.core.permissions import Permission
 from sparkops.core.principal import Principal
 from sparkops.domains.policies import backtest_queries as queries
 from sparkops.domains.policies import service
@@ -33,7 +35,7 @@ MAX_OPEN: Final = 20
 """Of one project: each takes a processor for up to a minute."""
 
 
-@router.get("", responses=problems(404))
+@router.get("", responses=problems(404), openapi_extra=needs(Permission.POLICY_READ))
 async def list_backtests(
     project: QueriedProject,
     principal: PrincipalDep,
@@ -48,7 +50,7 @@ async def list_backtests(
     return views.BacktestList(items=items, next_cursor=found.next_cursor)
 
 
-@router.post("", status_code=201, responses=problems(404, 409))
+@router.post("", status_code=201, responses=problems(404, 409), openapi_extra=needs(Permission.POLICY_WRITE))
 async def start_backtest(body: views.NewBacktest, principal: PrincipalDep, door: DoorDep) -> views.Backtest:
     """Ask what a draft would have said to the decisions of the past. Nothing else happens by it.
 
@@ -117,13 +119,13 @@ def _beside(of: Policy | None, name: str, active: Any) -> list[dict[str, Any] | 
     return [each for _, _, each in sorted(others, key=lambda one: one[:2])]
 
 
-@router.get("/{backtest_id}", responses=problems(404))
+@router.get("/{backtest_id}", responses=problems(404), openapi_extra=needs(Permission.POLICY_READ))
 async def get_backtest(backtest_id: UUID, principal: PrincipalDep, door: DoorDep) -> views.Backtest:
     """Return a backtest: how far it has got, and what it has found so far."""
     return await _read(door, principal, backtest_id)
 
 
-@router.get("/{backtest_id}/flips", responses=problems(404))
+@router.get("/{backtest_id}/flips", responses=problems(404), openapi_extra=needs(Permission.POLICY_READ))
 async def list_flips(
     backtest_id: UUID,
     principal: PrincipalDep,
@@ -139,7 +141,7 @@ async def list_flips(
     return views.FlipList(items=[policy_views.flip_view(one) for one in found.items], next_cursor=found.next_cursor)
 
 
-@router.post("/{backtest_id}/cancel", responses=problems(404))
+@router.post("/{backtest_id}/cancel", responses=problems(404), openapi_extra=needs(Permission.POLICY_WRITE))
 async def cancel_backtest(backtest_id: UUID, principal: PrincipalDep, door: DoorDep) -> views.Backtest:
     """End a backtest; one that is being judged ends within a second. What it has found stays."""
     async with door.database.sessions.begin() as session:

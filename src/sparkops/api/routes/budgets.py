@@ -8,13 +8,15 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from sparkops.api import budget_rows as rows
-from sparkops.api.deps import Door, DoorDep, PageDep, PrincipalDep, find_project_id
+from sparkops.api.access import allowed, needs
+from sparkops.api.deps import Door, DoorDep, PageDep, PrincipalDep
 from sparkops.api.responses import problems
 from sparkops.api.routes.runs import find_run
 from sparkops.api.views import budgets as views
 from sparkops.api.views.base import Ref
 from sparkops.core.errors import NotFound
 from sparkops.core.paging import next_cursor
+from sparkops.core.permissions import Permission
 from sparkops.core.principal import Principal
 from sparkops.engine import budgets
 
@@ -26,7 +28,7 @@ AVERAGE: Final = "average since the period began, carried on to its end"
 PAST_RUNS: Final = "median and 95th percentile of the last runs of this version, at most 50, which took over nothing"
 
 
-@router.get("/budgets", responses=problems(404))
+@router.get("/budgets", responses=problems(404), openapi_extra=needs(Permission.BUDGET_READ))
 async def list_budgets(
     principal: PrincipalDep,
     door: DoorDep,
@@ -35,20 +37,22 @@ async def list_budgets(
     archived: Annotated[bool, Query(description="Those that were given up.")] = False,
 ) -> views.BudgetList:
     """List the budgets of a project, and those of the installation that hold for it, newest first."""
-    project_id = await find_project_id(door, principal, project)
+    project_id = allowed(principal, project).id
     found = await rows.budget_rows(door.database.pool, principal, project_id=project_id, archived=archived, page=page)
     items = [_budget(row, principal) for row in found[: page.limit]]
     return views.BudgetList(items=items, next_cursor=next_cursor([row["id"] for row in found], page))
 
 
-@router.post("/budgets", status_code=201, responses=problems(403, 404, 409))
+@router.post(
+    "/budgets", status_code=201, responses=problems(403, 404, 409), openapi_extra=needs(Permission.BUDGET_MANAGE)
+)
 async def define_budget(body: views.NewBudgetBody, principal: PrincipalDep, door: DoorDep) -> views.Budget:
     """Define a budget; from now on calls are held against it. Those of the installation are for administrators."""
-    project_id = None if body.project is None else await find_project_id(door, principal, body.project)
+    project_id = None if body.project is None else allowed(principal, body.project).id
     return await _read(door, principal, await budgets.define_budget(door.engine, principal, project_id, body))
 
 
-@router.get("/budgets/forecast", responses=problems(404))
+@router.get("/budgets/forecast", responses=problems(404), openapi_extra=needs(Permission.BUDGET_READ))
 async def get_run_forecast(
     principal: PrincipalDep,
     door: DoorDep,
@@ -57,7 +61,7 @@ async def get_run_forecast(
     version: Annotated[int | None, Query(ge=1, description="None: the latest.")] = None,
 ) -> views.RunForecast:
     """Say what a run of a workflow can be expected to cost."""
-    project_id = await find_project_id(door, principal, project)
+    project_id = allowed(principal, project).id
     pool = door.database.pool
     found = await rows.version_row(pool, project_id=project_id, workflow=workflow, version=version)
     if found is None:
@@ -73,13 +77,13 @@ async def get_run_forecast(
     )
 
 
-@router.get("/budgets/{budget_id}", responses=problems(404))
+@router.get("/budgets/{budget_id}", responses=problems(404), openapi_extra=needs(Permission.BUDGET_READ))
 async def get_budget(budget_id: UUID, principal: PrincipalDep, door: DoorDep) -> views.Budget:
     """Return one budget."""
     return await _read(door, principal, budget_id)
 
 
-@router.put("/budgets/{budget_id}", responses=problems(403, 404, 409))
+@router.put("/budgets/{budget_id}", responses=problems(403, 404, 409), openapi_extra=needs(Permission.BUDGET_MANAGE))
 async def change_budget(
     budget_id: UUID, body: views.BudgetTerms, principal: PrincipalDep, door: DoorDep
 ) -> views.Budget:
@@ -88,14 +92,16 @@ async def change_budget(
     return await _read(door, principal, budget_id)
 
 
-@router.post("/budgets/{budget_id}/archive", responses=problems(403, 404))
+@router.post(
+    "/budgets/{budget_id}/archive", responses=problems(403, 404), openapi_extra=needs(Permission.BUDGET_MANAGE)
+)
 async def archive_budget(budget_id: UUID, principal: PrincipalDep, door: DoorDep) -> views.Budget:
     """Give a budget up: nothing counts against it any more, its history stays. Again changes nothing."""
     await budgets.archive_budget(door.engine, principal, budget_id)
     return await _read(door, principal, budget_id)
 
 
-@router.get("/budgets/{budget_id}/windows", responses=problems(404))
+@router.get("/budgets/{budget_id}/windows", responses=problems(404), openapi_extra=needs(Permission.BUDGET_READ))
 async def list_budget_windows(
     budget_id: UUID, principal: PrincipalDep, door: DoorDep, page: PageDep
 ) -> views.BudgetWindowList:
@@ -107,7 +113,9 @@ async def list_budget_windows(
     )
 
 
-@router.get("/budgets/{budget_id}/windows/{window_id}", responses=problems(404))
+@router.get(
+    "/budgets/{budget_id}/windows/{window_id}", responses=problems(404), openapi_extra=needs(Permission.BUDGET_READ)
+)
 async def get_budget_course(
     budget_id: UUID, window_id: UUID, principal: PrincipalDep, door: DoorDep
 ) -> views.BudgetCourse:
@@ -121,7 +129,7 @@ async def get_budget_course(
     return views.BudgetCourse(window=_window(window), points=points)
 
 
-@router.get("/budgets/{budget_id}/notices", responses=problems(404))
+@router.get("/budgets/{budget_id}/notices", responses=problems(404), openapi_extra=needs(Permission.BUDGET_READ))
 async def list_budget_notices(
     budget_id: UUID, principal: PrincipalDep, door: DoorDep, page: PageDep
 ) -> views.BudgetNoticeList:
@@ -144,7 +152,7 @@ async def list_budget_notices(
     return views.BudgetNoticeList(items=items, next_cursor=next_cursor([row["id"] for row in found], page))
 
 
-@router.get("/runs/{run_id}/costs", responses=problems(404))
+@router.get("/runs/{run_id}/costs", responses=problems(404), openapi_extra=needs(Permission.BUDGET_READ))
 async def get_run_costs(run_id: UUID, principal: PrincipalDep, door: DoorDep) -> views.RunCosts:
     """Say what a run has cost, on which models and tools, and what it counts against."""
     await find_run(door, principal, run_id)

@@ -9,12 +9,14 @@ from pydantic import AwareDatetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.api import policy_views
+from sparkops.api.access import needs
 from sparkops.api.deps import AuditDep, DoorDep, PageDep, PrincipalDep, QueriedProject, SessionDep
 from sparkops.api.responses import problems
 from sparkops.api.views import policies as views
 from sparkops.core.errors import NotFound
 from sparkops.core.json import Json
 from sparkops.core.paging import page_of
+from sparkops.core.permissions import Permission
 from sparkops.core.principal import Principal
 from sparkops.domains.effects.queries import call
 from sparkops.domains.policies import decision_queries as queries
@@ -40,7 +42,7 @@ Monitored = Annotated[
 ]
 
 
-@router.get("", responses=problems(404))
+@router.get("", responses=problems(404), openapi_extra=needs(Permission.POLICY_READ))
 async def list_decisions(
     project: QueriedProject,
     principal: PrincipalDep,
@@ -74,7 +76,7 @@ async def list_decisions(
     return views.RecordedDecisionList(items=items, next_cursor=found.next_cursor)
 
 
-@router.get("/{decision_id}", responses=problems(404))
+@router.get("/{decision_id}", responses=problems(404), openapi_extra=needs(Permission.POLICY_READ))
 async def get_decision(decision_id: UUID, principal: PrincipalDep, session: SessionDep) -> views.DecisionDetail:
     """Return a decision with the facts that it was taken on, and as a test to put into a policy."""
     found = await queries.recorded_decision(session, principal, decision_id=decision_id)
@@ -84,7 +86,7 @@ async def get_decision(decision_id: UUID, principal: PrincipalDep, session: Sess
     return await policy_views.decision_detail(session, found, facts)
 
 
-@router.get("/{decision_id}/today", responses=problems(404))
+@router.get("/{decision_id}/today", responses=problems(404), openapi_extra=needs(Permission.POLICY_READ))
 async def judge_decision_today(
     decision_id: UUID, principal: PrincipalDep, session: SessionDep, door: DoorDep
 ) -> views.DecisionToday:
@@ -114,7 +116,7 @@ async def _subject_of(session: AsyncSession, principal: Principal, row: PolicyDe
     return {"input": run.input} if row.subject == Subject.RUN_CREATE else {"output": run.output}
 
 
-@violations.get("", responses=problems(404))
+@violations.get("", responses=problems(404), openapi_extra=needs(Permission.POLICY_READ))
 async def list_violations(
     project: QueriedProject,
     principal: PrincipalDep,
@@ -142,7 +144,7 @@ async def list_violations(
     return views.ViolationList(items=items, next_cursor=found.next_cursor)
 
 
-@violations.get("/{violation_id}", responses=problems(404))
+@violations.get("/{violation_id}", responses=problems(404), openapi_extra=needs(Permission.POLICY_READ))
 async def get_violation(violation_id: UUID, principal: PrincipalDep, session: SessionDep) -> views.ViolationDetail:
     """Return a violation with what people said about it."""
     found = await queries.violation(session, principal, violation_id=violation_id)
@@ -152,7 +154,9 @@ async def get_violation(violation_id: UUID, principal: PrincipalDep, session: Se
     return await policy_views.violation_detail(session, found, notes)
 
 
-@violations.post("/{violation_id}/notes", responses=problems(404, 409))
+@violations.post(
+    "/{violation_id}/notes", responses=problems(404, 409), openapi_extra=needs(Permission.VIOLATION_ANSWER)
+)
 async def answer_violation(
     violation_id: UUID, body: views.AnswerViolation, principal: PrincipalDep, session: SessionDep, audit: AuditDep
 ) -> views.ViolationDetail:

@@ -4,12 +4,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from sparkops.api.access import needs
 from sparkops.api.deps import DoorDep, PageDep, PrincipalDep, QueriedProject, SessionDep, find_project
 from sparkops.api.responses import problems
 from sparkops.api.views import events as views
 from sparkops.core.errors import TooLarge
 from sparkops.core.json import dumps
 from sparkops.core.paging import page_of
+from sparkops.core.permissions import Permission
 from sparkops.domains.bus import received as queries
 from sparkops.domains.bus.models import ReceivedEvent
 from sparkops.engine.events import NewEvent, receive_event
@@ -20,7 +22,12 @@ MAX_DATA_BYTES = 256 * 1024
 """Every step that waits for the event reads it."""
 
 
-@router.post("", status_code=201, responses={200: {"model": views.ReceivedEvent}, **problems(404, 409, 413)})
+@router.post(
+    "",
+    status_code=201,
+    responses={200: {"model": views.ReceivedEvent}, **problems(404, 409, 413)},
+    openapi_extra=needs(Permission.EVENT_SEND),
+)
 async def send_event(
     body: views.NewEvent, response: Response, principal: PrincipalDep, door: DoorDep
 ) -> views.ReceivedEvent:
@@ -38,7 +45,7 @@ async def send_event(
     )
 
 
-@router.get("", responses=problems(404))
+@router.get("", responses=problems(404), openapi_extra=needs(Permission.EVENT_READ))
 async def list_received_events(
     project: QueriedProject,
     principal: PrincipalDep,

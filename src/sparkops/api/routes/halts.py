@@ -5,12 +5,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
+from sparkops.api.access import needs
 from sparkops.api.compose import halt_views
 from sparkops.api.deps import Door, DoorDep, PageDep, PrincipalDep, QueriedProject, SessionDep, find_project
 from sparkops.api.responses import problems
 from sparkops.api.views import control as views
 from sparkops.core.errors import NotFound
 from sparkops.core.paging import page_of
+from sparkops.core.permissions import Permission
 from sparkops.core.principal import Principal
 from sparkops.domains.control import queries
 from sparkops.engine import halts
@@ -18,7 +20,7 @@ from sparkops.engine import halts
 router = APIRouter(prefix="/halts", tags=["halts"])
 
 
-@router.get("", responses=problems(404))
+@router.get("", responses=problems(404), openapi_extra=needs(Permission.HALT_READ))
 async def list_halts(
     project: QueriedProject,
     principal: PrincipalDep,
@@ -32,7 +34,12 @@ async def list_halts(
     return views.HaltList(items=await halt_views(session, principal, found.items), next_cursor=found.next_cursor)
 
 
-@router.post("", status_code=201, responses={200: {"model": views.Halt}, **problems(403, 404, 503)})
+@router.post(
+    "",
+    status_code=201,
+    responses={200: {"model": views.Halt}, **problems(403, 404, 503)},
+    openapi_extra=needs(Permission.HALT_ORDER),
+)
 async def order_halt(body: views.NewHalt, response: Response, principal: PrincipalDep, door: DoorDep) -> views.Halt:
     """Halt a workflow, a project, or (administrators) the installation; where it is halted so already, answer 200.
 
@@ -49,7 +56,7 @@ async def order_halt(body: views.NewHalt, response: Response, principal: Princip
     return await _read(door, principal, ordered.halt_id)
 
 
-@router.post("/{halt_id}/release", responses=problems(403, 404))
+@router.post("/{halt_id}/release", responses=problems(403, 404), openapi_extra=needs(Permission.HALT_ORDER))
 async def release_halt(halt_id: UUID, principal: PrincipalDep, door: DoorDep) -> views.Halt:
     """End a halt: what it held back goes on. Releasing it again changes nothing."""
     await halts.release_halt(door.engine, principal, halt_id)

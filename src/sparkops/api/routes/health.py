@@ -8,6 +8,7 @@ from fastapi import APIRouter, Response
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
+from sparkops.api.access import open_to_all
 from sparkops.api.deps import Door, DoorDep
 from sparkops.api.views.health import Liveness, Part, Parts, Readiness
 from sparkops.domains.runs.queries import workers_seen
@@ -23,13 +24,13 @@ ANSWER_SECONDS = 2.0
 OK = Part(status="ok")
 
 
-@router.get("/live")
+@router.get("/live", openapi_extra=open_to_all())
 async def live() -> Liveness:
     """Say that this process answers."""
     return Liveness(status="ok")
 
 
-@router.get("/ready", responses={503: {"model": Readiness}})
+@router.get("/ready", responses={503: {"model": Readiness}}, openapi_extra=open_to_all())
 async def ready(response: Response, door: DoorDep) -> Readiness:
     """Ask every part. Without the database or workers nothing can be done (503); without Redis it is only slower."""
     (database, workers), redis = await asyncio.gather(_database_and_workers(door), _redis(door))

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, WebSocket
 
+from sparkops.api.access import people_only
 from sparkops.api.deps import DoorDep, PrincipalDep, check_origin, door_of
 from sparkops.api.responses import problems
 from sparkops.api.subscriber import serve
@@ -17,7 +18,7 @@ sockets = APIRouter()
 POLICY_VIOLATION = 1008
 
 
-@router.post("/tickets", status_code=201, responses=problems(503))
+@router.post("/tickets", status_code=201, responses=problems(503), openapi_extra=people_only())
 async def create_live_ticket(principal: PrincipalDep, door: DoorDep) -> Ticket:
     """Return a ticket that opens one WebSocket at `/api/v1/ws?ticket=`."""
     return Ticket(ticket=await issue(door.redis, principal), expires_in=LIFETIME_SECONDS)

@@ -3,22 +3,22 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 
-from sparkops.api.deps import DoorDep, PageDep, PrincipalDep, SessionDep, administrators_only
+from sparkops.api.access import needs
+from sparkops.api.deps import DoorDep, PageDep, PrincipalDep, SessionDep
 from sparkops.api.responses import problems
 from sparkops.api.views import outbox as views
 from sparkops.core.errors import NotFound
 from sparkops.core.paging import page_of
+from sparkops.core.permissions import Permission
 from sparkops.domains.bus import queries
 from sparkops.engine.outbox import redrive
 
-router = APIRouter(
-    prefix="/outbox", tags=["outbox"], dependencies=[Depends(administrators_only)], responses=problems(403)
-)
+router = APIRouter(prefix="/outbox", tags=["outbox"])
 
 
-@router.get("")
+@router.get("", openapi_extra=needs(Permission.INSTALLATION_MANAGE))
 async def list_outbox(
     session: SessionDep,
     page: PageDep,
@@ -30,7 +30,7 @@ async def list_outbox(
     return views.OutboxList(items=items, next_cursor=found.next_cursor)
 
 
-@router.post("/{entry_id}/redrive", responses=problems(404, 409))
+@router.post("/{entry_id}/redrive", responses=problems(404, 409), openapi_extra=needs(Permission.INSTALLATION_MANAGE))
 async def redrive_outbox_entry(entry_id: UUID, principal: PrincipalDep, door: DoorDep) -> views.OutboxEntry:
     """Send an event again that was given up, with all its tries."""
     await redrive(door.engine, principal, entry_id)

@@ -21,9 +21,7 @@ router = APIRouter(prefix="/users", tags=["users"])
 
 
 @router.post("", status_code=201, responses=problems(409), openapi_extra=needs(Permission.USER_MANAGE))
-async def invite_user(
-    body: forms.NewUser, request: Request, principal: PrincipalDep, door: DoorDep
-) -> forms.UserLink:
+async def invite_user(body: forms.NewUser, request: Request, principal: PrincipalDep, door: DoorDep) -> forms.UserLink:
     """Add a person without a password, who chooses one through a link: mailed, or shown here once to be handed on."""
     async with door.database.sessions.begin() as session:
         user = await service.create_user(
@@ -40,9 +38,7 @@ async def invite_user(
 @router.post(
     "/{user_id}/link", status_code=201, responses=problems(404, 409), openapi_extra=needs(Permission.USER_MANAGE)
 )
-async def make_user_link(
-    user_id: UUID, request: Request, principal: PrincipalDep, door: DoorDep
-) -> forms.UserLink:
+async def make_user_link(user_id: UUID, request: Request, principal: PrincipalDep, door: DoorDep) -> forms.UserLink:
     """Make a link by which a person chooses a password, the first one or another; earlier links work no more.
 
     The password that there is works until another is chosen.
@@ -78,9 +74,7 @@ def _handed_over(door: Door, user: User, link: Link, *, who: str) -> forms.UserL
 
 
 @router.post("/{user_id}/disable", responses=problems(404, 409), openapi_extra=needs(Permission.USER_MANAGE))
-async def disable_user(
-    user_id: UUID, principal: PrincipalDep, session: SessionDep, audit: AuditDep
-) -> views.User:
+async def disable_user(user_id: UUID, principal: PrincipalDep, session: SessionDep, audit: AuditDep) -> views.User:
     """Keep a person out from now on: all sessions and links end at once. What this person started goes on."""
     user, changed = await service.change_standing(session, principal, user_id=user_id, to="disabled", now=utc_now())
     if changed:

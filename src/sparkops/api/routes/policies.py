@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.api import policy_views
+from sparkops.api.access import needs, signed_in
 from sparkops.api.deps import AuditDep, Door, DoorDep, PageDep, PrincipalDep, QueriedProject, SessionDep, find_project
 from sparkops.api.responses import problems
 from sparkops.api.views import policies as views
@@ -19,6 +20,7 @@ from sparkops.api.views.catalogue import JsonObject, VersionNumber
 from sparkops.core.clock import utc_now
 from sparkops.core.errors import NotFound
 from sparkops.core.paging import DEFAULT_LIMIT, MAX_LIMIT, page_of
+from sparkops.core.permissions import Permission
 from sparkops.core.principal import Principal
 from sparkops.domains.policies import queries, service
 from sparkops.domains.policies.changes import Change, changes
@@ -103,7 +105,7 @@ async def _detail(session: AsyncSession, principal: Principal, policy: Policy) -
     )
 
 
-@router.get("", responses=problems(404))
+@router.get("", responses=problems(404), openapi_extra=needs(Permission.POLICY_READ))
 async def list_policies(
     project: QueriedProject, principal: PrincipalDep, session: SessionDep, page: PageDep
 ) -> views.PolicyList:
@@ -114,7 +116,7 @@ async def list_policies(
     return views.PolicyList(items=items, next_cursor=found.next_cursor)
 
 
-@router.post("", status_code=201, responses=problems(403, 404, 409))
+@router.post("", status_code=201, responses=problems(403, 404, 409), openapi_extra=needs(Permission.POLICY_WRITE))
 async def create_policy(
     body: views.NewPolicyText, principal: PrincipalDep, session: SessionDep, door: DoorDep, audit: AuditDep
 ) -> views.SavedPolicy:
@@ -138,7 +140,7 @@ async def _saved(
     )
 
 
-@router.post("/validate", responses=problems(404))
+@router.post("/validate", responses=problems(404), openapi_extra=needs(Permission.POLICY_WRITE))
 async def validate_policy(body: views.NewPolicyText, principal: PrincipalDep, door: DoorDep) -> views.PolicyVerdict:
     """Say whether a text would be accepted, everything that is wrong with it, or what its tests say.
 
@@ -153,13 +155,13 @@ async def validate_policy(body: views.NewPolicyText, principal: PrincipalDep, do
     return views.PolicyVerdict(valid=True, errors=[], tests=policy_views.case_report(checked.report))
 
 
-@router.get("/{policy_id}", responses=problems(404))
+@router.get("/{policy_id}", responses=problems(404), openapi_extra=needs(Permission.POLICY_READ))
 async def get_policy_document(policy_id: UUID, principal: PrincipalDep, session: SessionDep) -> views.PolicyDetail:
     """Return a policy with its latest version."""
     return await _detail(session, principal, await find_policy(session, principal, policy_id))
 
 
-@router.get("/{policy_id}/versions", responses=problems(404))
+@router.get("/{policy_id}/versions", responses=problems(404), openapi_extra=needs(Permission.POLICY_READ))
 async def list_policy_versions(
     policy_id: UUID,
     principal: PrincipalDep,
@@ -175,7 +177,10 @@ async def list_policy_versions(
 
 
 @router.post(
-    "/{policy_id}/versions", status_code=201, responses={200: {"model": views.SavedPolicy}, **problems(403, 404)}
+    "/{policy_id}/versions",
+    status_code=201,
+    responses={200: {"model": views.SavedPolicy}, **problems(403, 404)},
+    openapi_extra=needs(Permission.POLICY_WRITE),
 )
 async def create_policy_version(
     policy_id: UUID,
@@ -204,7 +209,7 @@ async def create_policy_version(
     return await _saved(session, principal, changed, version, checked)
 
 
-@router.get("/{policy_id}/versions/{version}", responses=problems(404))
+@router.get("/{policy_id}/versions/{version}", responses=problems(404), openapi_extra=needs(Permission.POLICY_READ))
 async def get_policy_version(
     policy_id: UUID, version: VersionNumber, principal: PrincipalDep, session: SessionDep
 ) -> views.PolicyVersion:
@@ -212,7 +217,9 @@ async def get_policy_version(
     return await policy_views.policy_version(session, await find_text(session, principal, policy_id, version))
 
 
-@router.get("/{policy_id}/versions/{version}/changes", responses=problems(404))
+@router.get(
+    "/{policy_id}/versions/{version}/changes", responses=problems(404), openapi_extra=needs(Permission.POLICY_READ)
+)
 async def get_policy_changes(
     policy_id: UUID,
     version: VersionNumber,
@@ -238,7 +245,7 @@ def _change(one: Change) -> views.RuleChange:
     return views.RuleChange(rule=one.name, kind=one.kind, keys=list(one.keys))
 
 
-@router.get("/{policy_id}/publications", responses=problems(404))
+@router.get("/{policy_id}/publications", responses=problems(404), openapi_extra=needs(Permission.POLICY_READ))
 async def list_publications(
     policy_id: UUID, principal: PrincipalDep, session: SessionDep, page: PageDep
 ) -> views.PublicationList:
@@ -249,7 +256,7 @@ async def list_publications(
     return views.PublicationList(items=items, next_cursor=found.next_cursor)
 
 
-@router.post("/{policy_id}/publish", responses=problems(403, 404, 409))
+@router.post("/{policy_id}/publish", responses=problems(403, 404, 409), openapi_extra=needs(Permission.POLICY_PUBLISH))
 async def publish_policy(
     policy_id: UUID,
     body: views.Publish,
@@ -280,7 +287,7 @@ async def publish_policy(
     return await _detail(session, principal, changed)
 
 
-@router.post("/{policy_id}/withdraw", responses=problems(403, 404))
+@router.post("/{policy_id}/withdraw", responses=problems(403, 404), openapi_extra=needs(Permission.POLICY_PUBLISH))
 async def withdraw_policy(
     policy_id: UUID, body: views.Withdraw, principal: PrincipalDep, session: SessionDep, audit: AuditDep
 ) -> views.PolicyDetail:
@@ -290,13 +297,13 @@ async def withdraw_policy(
     return await _detail(session, principal, changed)
 
 
-@schemas.get("/policy")
+@schemas.get("/policy", openapi_extra=signed_in())
 async def get_policy_schema() -> JsonObject:
     """Return the JSON Schema of policies, for editors."""
     return policy_schema()
 
 
-@schemas.get("/policy-facts")
+@schemas.get("/policy-facts", openapi_extra=signed_in())
 async def get_policy_facts() -> views.PolicyFacts:
     """Return what the conditions of rules may ask for, for editors."""
     return policy_views.policy_facts()

@@ -6,12 +6,13 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
+from sparkops.api.access import needs, people_only, signed_in
 from sparkops.api.deps import AuditDep, NamedProject, PageDep, PrincipalDep, SessionDep
 from sparkops.api.responses import problems
 from sparkops.api.views import catalogue
 from sparkops.api.views import identity as views
 from sparkops.core.paging import page_of
-from sparkops.core.principal import Role
+from sparkops.core.permissions import Permission, Role
 from sparkops.domains.identity import queries as identity
 from sparkops.domains.identity.service import add_member as add_member_to
 from sparkops.domains.policies.queries import rules_changed
@@ -39,7 +40,7 @@ def project_view(project: Project, roles: Mapping[UUID, Role]) -> views.Project:
     )
 
 
-@router.get("")
+@router.get("", openapi_extra=signed_in())
 async def list_projects(principal: PrincipalDep, session: SessionDep, page: PageDep) -> views.ProjectList:
     """List the projects of the caller, newest first."""
     found = page_of(await projects_of(session, principal, page=page), page)
@@ -47,7 +48,7 @@ async def list_projects(principal: PrincipalDep, session: SessionDep, page: Page
     return views.ProjectList(items=[project_view(one, roles) for one in found.items], next_cursor=found.next_cursor)
 
 
-@router.post("", status_code=201, responses=problems(409))
+@router.post("", status_code=201, responses=problems(409), openapi_extra=people_only())
 async def create_project(
     body: views.NewProject, principal: PrincipalDep, session: SessionDep, audit: AuditDep
 ) -> views.Project:
@@ -60,13 +61,13 @@ async def create_project(
     return project_view(project, {project.id: Role.OWNER})
 
 
-@router.get("/{slug}", responses=problems(404))
+@router.get("/{slug}", responses=problems(404), openapi_extra=needs(Permission.PROJECT_READ))
 async def get_project(project: NamedProject, principal: PrincipalDep, session: SessionDep) -> views.Project:
     """Return one project."""
     return project_view(project, await identity.roles_of(session, principal))
 
 
-@router.patch("/{slug}", responses=problems(404))
+@router.patch("/{slug}", responses=problems(404), openapi_extra=needs(Permission.PROJECT_UPDATE))
 async def update_project(
     body: views.ProjectSettings, project: NamedProject, principal: PrincipalDep, session: SessionDep, audit: AuditDep
 ) -> views.Project:
@@ -87,14 +88,14 @@ async def update_project(
     return project_view(project, await identity.roles_of(session, principal))
 
 
-@router.get("/{slug}/members", responses=problems(404))
+@router.get("/{slug}/members", responses=problems(404), openapi_extra=needs(Permission.MEMBER_READ))
 async def list_members(project: NamedProject, principal: PrincipalDep, session: SessionDep) -> views.MemberList:
     """List all members of a project by name."""
     found = await identity.members(session, principal, project_id=project.id)
     return views.MemberList(items=[views.Member.model_validate(one) for one in found], next_cursor=None)
 
 
-@router.post("/{slug}/members", status_code=201, responses=problems(404))
+@router.post("/{slug}/members", status_code=201, responses=problems(404), openapi_extra=needs(Permission.MEMBER_MANAGE))
 async def add_member(
     body: views.NewMember, project: NamedProject, principal: PrincipalDep, session: SessionDep, audit: AuditDep
 ) -> views.Member:
@@ -105,13 +106,13 @@ async def add_member(
     return next(views.Member.model_validate(one) for one in members if one.user_id == user.id)
 
 
-@router.get("/{slug}/policy", responses=problems(404))
+@router.get("/{slug}/policy", responses=problems(404), openapi_extra=needs(Permission.POLICY_READ))
 async def get_policy(project: NamedProject, principal: PrincipalDep, session: SessionDep) -> catalogue.Policy:
     """Return the rules of a project."""
     return catalogue.Policy.model_validate(await project_rules(session, principal, project_id=project.id))
 
 
-@router.put("/{slug}/policy", responses=problems(404))
+@router.put("/{slug}/policy", responses=problems(404), openapi_extra=needs(Permission.POLICY_PUBLISH))
 async def put_policy(
     body: catalogue.NewPolicy, project: NamedProject, principal: PrincipalDep, session: SessionDep, audit: AuditDep
 ) -> catalogue.Policy:

@@ -5,11 +5,13 @@ from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Response
 
+from sparkops.api.access import needs
 from sparkops.api.deps import Door, DoorDep, PrincipalDep
 from sparkops.api.responses import problems
 from sparkops.api.routes.runs import read_run
 from sparkops.api.views import reruns as views
 from sparkops.api.views.runs import Run, TokenCount
+from sparkops.core.permissions import Permission
 from sparkops.core.principal import Principal
 from sparkops.domains.runs.state import SourceKind
 from sparkops.engine.draft import Rerun
@@ -25,7 +27,7 @@ _REFUSALS = problems(403, 404, 409, 413, 503)
 IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=200)]
 
 
-@router.get("/rerun-plan", responses=problems(404, 409))
+@router.get("/rerun-plan", responses=problems(404, 409), openapi_extra=needs(Permission.RUN_READ))
 async def get_rerun_plan(
     run_id: UUID,
     principal: PrincipalDep,
@@ -47,7 +49,7 @@ async def get_rerun_plan(
     return await _plan(door, principal, run_id, Rerun(kind, start, version, keep_calls=keep_calls))
 
 
-@router.post("/rerun-plan", responses=problems(404, 409, 413))
+@router.post("/rerun-plan", responses=problems(404, 409, 413), openapi_extra=needs(Permission.RUN_READ))
 async def plan_rerun_with_input(
     run_id: UUID, principal: PrincipalDep, door: DoorDep, body: views.PlanQuestion
 ) -> views.RerunPlan:
@@ -78,7 +80,9 @@ async def _plan(door: Door, principal: Principal, run_id: UUID, request: Rerun) 
     )
 
 
-@router.post("/retry", status_code=201, responses={200: {"model": Run}, **_REFUSALS})
+@router.post(
+    "/retry", status_code=201, responses={200: {"model": Run}, **_REFUSALS}, openapi_extra=needs(Permission.RUN_CREATE)
+)
 async def retry_run(
     run_id: UUID,
     response: Response,
@@ -103,7 +107,9 @@ async def retry_run(
     return await _start(door, principal, run_id, request, response)
 
 
-@router.post("/fork", status_code=201, responses={200: {"model": Run}, **_REFUSALS})
+@router.post(
+    "/fork", status_code=201, responses={200: {"model": Run}, **_REFUSALS}, openapi_extra=needs(Permission.RUN_CREATE)
+)
 async def fork_run(
     run_id: UUID,
     response: Response,
@@ -121,7 +127,9 @@ async def fork_run(
     return await _start(door, principal, run_id, _request(SourceKind.FORK, body, body.start, idempotency_key), response)
 
 
-@router.post("/rerun", status_code=201, responses={200: {"model": Run}, **_REFUSALS})
+@router.post(
+    "/rerun", status_code=201, responses={200: {"model": Run}, **_REFUSALS}, openapi_extra=needs(Permission.RUN_CREATE)
+)
 async def rerun(
     run_id: UUID,
     response: Response,

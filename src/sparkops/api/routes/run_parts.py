@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import StreamingResponse
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from sparkops.api.access import needs
 from sparkops.api.compose import call_views, failure, step_views, steps_shown
 from sparkops.api.deps import Door, DoorDep, PageDep, PrincipalDep, SessionDep
 from sparkops.api.responses import problems
@@ -17,6 +18,7 @@ from sparkops.api.views import runs as views
 from sparkops.core.errors import NotFound
 from sparkops.core.paging import PageRequest, next_cursor, page_of, page_request
 from sparkops.core.payloads import MAX_BYTES
+from sparkops.core.permissions import Permission
 from sparkops.core.principal import Principal
 from sparkops.domains.approvals.queries import approvals_refer_to
 from sparkops.domains.artifacts import queries as artifacts
@@ -36,7 +38,7 @@ MAX_FRAMES_A_PAGE = 200
 MAX_DOWNLOAD_BYTES = 100 << 20
 
 
-@router.get("/steps", responses=problems(404))
+@router.get("/steps", responses=problems(404), openapi_extra=needs(Permission.RUN_READ))
 async def list_steps(
     run_id: UUID,
     principal: PrincipalDep,
@@ -59,7 +61,7 @@ async def list_steps(
     return views.StepList(items=items, next_cursor=next_cursor([row["id"] for row in rows], page))
 
 
-@router.get("/steps/{step_id}/frames", responses=problems(404))
+@router.get("/steps/{step_id}/frames", responses=problems(404), openapi_extra=needs(Permission.RUN_READ))
 async def list_frames(
     run_id: UUID,
     step_id: UUID,
@@ -86,7 +88,7 @@ async def list_frames(
     return views.FrameList(items=items, next_cursor=str(items[-1].no) if len(found) > limit else None)
 
 
-@router.get("/steps/{step_id}", responses=problems(404))
+@router.get("/steps/{step_id}", responses=problems(404), openapi_extra=needs(Permission.RUN_READ))
 async def get_step(
     run_id: UUID, step_id: UUID, principal: PrincipalDep, session: SessionDep, door: DoorDep
 ) -> views.StepDetail:
@@ -128,7 +130,7 @@ def _attempt(attempt: StepAttempt, worker: WorkerSession | None) -> views.Attemp
     )
 
 
-@router.get("/calls", responses=problems(404))
+@router.get("/calls", responses=problems(404), openapi_extra=needs(Permission.RUN_READ))
 async def list_calls(
     run_id: UUID,
     principal: PrincipalDep,
@@ -143,7 +145,7 @@ async def list_calls(
     return views.CallList(items=await call_views(session, principal, found.items), next_cursor=found.next_cursor)
 
 
-@router.get("/events", responses=problems(404))
+@router.get("/events", responses=problems(404), openapi_extra=needs(Permission.RUN_READ))
 async def list_events(
     run_id: UUID,
     principal: PrincipalDep,
@@ -159,7 +161,7 @@ async def list_events(
     return views.EventList(items=items, next_cursor=str(items[-1].seq) if len(found) > limit else None)
 
 
-@router.get("/artifacts", responses=problems(404))
+@router.get("/artifacts", responses=problems(404), openapi_extra=needs(Permission.RUN_READ))
 async def list_artifacts(
     run_id: UUID, principal: PrincipalDep, session: SessionDep, door: DoorDep, page: PageDep
 ) -> views.ArtifactList:
@@ -174,7 +176,10 @@ _WHOLE_VALUE: dict[str, Any] = {"content": {"application/json": {"schema": {}}}}
 
 
 @router.get(
-    "/values/{sha256}", response_class=StreamingResponse, responses={200: _WHOLE_VALUE, **problems(404, 413, 503)}
+    "/values/{sha256}",
+    response_class=StreamingResponse,
+    responses={200: _WHOLE_VALUE, **problems(404, 413, 503)},
+    openapi_extra=needs(Permission.RUN_READ),
 )
 async def get_value(
     run_id: UUID,
@@ -210,7 +215,12 @@ def _as_download(name: str, sha256: str) -> dict[str, str]:
 _BYTES = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
 
 
-@files.get("/{artifact_id}/content", response_class=Response, responses={200: _BYTES, **problems(404, 413)})
+@files.get(
+    "/{artifact_id}/content",
+    response_class=Response,
+    responses={200: _BYTES, **problems(404, 413)},
+    openapi_extra=needs(Permission.RUN_READ),
+)
 async def get_artifact_content(
     artifact_id: UUID, principal: PrincipalDep, session: SessionDep, door: DoorDep
 ) -> Response:

@@ -7,13 +7,15 @@ from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Response
 
+from sparkops.api.access import allowed, needs
 from sparkops.api.compose import begun_run, run_summaries, run_whole
-from sparkops.api.deps import Door, DoorDep, PageDep, PrincipalDep, find_project_id
+from sparkops.api.deps import Door, DoorDep, PageDep, PrincipalDep
 from sparkops.api.responses import problems
 from sparkops.api.run_rows import run_row, run_rows
 from sparkops.api.views import runs as views
 from sparkops.core.errors import NotFound
 from sparkops.core.paging import next_cursor
+from sparkops.core.permissions import Permission
 from sparkops.core.principal import Principal
 from sparkops.domains.runs import queries
 from sparkops.domains.runs.pages import RunFilter
@@ -59,7 +61,12 @@ async def read_run(door: Door, principal: Principal, run_id: UUID) -> views.Run:
     return await run_whole(door, found)
 
 
-@router.post("", status_code=201, responses={200: {"model": views.Run}, **problems(403, 404, 409, 413, 503)})
+@router.post(
+    "",
+    status_code=201,
+    responses={200: {"model": views.Run}, **problems(403, 404, 409, 413, 503)},
+    openapi_extra=needs(Permission.RUN_CREATE),
+)
 async def create_run(
     body: views.NewRun,
     response: Response,
@@ -68,6 +75,7 @@ async def create_run(
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
 ) -> views.Run:
     """Start a run. With the same `Idempotency-Key` the same request answers 200 with the first run, however often."""
+    allowed(principal, body.project)
     request = RunRequest(
         project=body.project,
         workflow=body.workflow,
@@ -79,11 +87,7 @@ async def create_run(
         labels=frozenset(body.labels),
         confirm_budget=body.confirm_budget,
     )
-    try:
-        accepted = await accept_run(door.engine, principal, request)
-    except NotFound:
-        await find_project_id(door, principal, body.project)  # where that is what is missing, say so
-        raise
+    accepted = await accept_run(door.engine, principal, request)
     if not accepted.created:
         response.status_code = 200
     if accepted.begun is None:
@@ -91,7 +95,7 @@ async def create_run(
     return await begun_run(door, principal, body.project, accepted.run_id, accepted.begun)
 
 
-@router.get("", responses=problems(404))
+@router.get("", responses=problems(404), openapi_extra=needs(Permission.RUN_READ))
 async def list_runs(
     *,
     principal: PrincipalDep,
@@ -109,10 +113,8 @@ async def list_runs(
     if _ID_PREFIX.fullmatch(text):
         where, text = _with_prefix(where, text), ""
     if workflow or text:
-        where = await _of_workflows(door, await find_project_id(door, principal, project), where, workflow, text)
+        where = await _of_workflows(door, allowed(principal, project).id, where, workflow, text)
     rows = await run_rows(door.database.pool, principal, slug=project, where=where, page=page)
-    if not rows:
-        await find_project_id(door, principal, project)
     items = await run_summaries(door, rows[: page.limit])
     return views.RunList(items=items, next_cursor=next_cursor([row["id"] for row in rows], page))
 
@@ -132,27 +134,27 @@ async def _of_workflows(door: Door, project_id: UUID, where: RunFilter, name: st
     return replace(where, workflow_ids=set(found[0]).intersection(*found[1:]))
 
 
-@router.get("/{run_id}", responses=problems(404))
+@router.get("/{run_id}", responses=problems(404), openapi_extra=needs(Permission.RUN_READ))
 async def get_run(run_id: UUID, principal: PrincipalDep, door: DoorDep) -> views.Run:
     """Return one run."""
     return await read_run(door, principal, run_id)
 
 
-@router.post("/{run_id}/cancel", status_code=202, responses=problems(404))
+@router.post("/{run_id}/cancel", status_code=202, responses=problems(404), openapi_extra=needs(Permission.RUN_CONTROL))
 async def cancel_run(run_id: UUID, principal: PrincipalDep, door: DoorDep) -> views.Run:
     """Ask a run to stop; asking again, or asking a run that has ended, changes nothing."""
     await ask_to_stop(door.engine, principal, run_id)
     return await read_run(door, principal, run_id)
 
 
-@router.post("/{run_id}/pause", responses=problems(404, 409))
+@router.post("/{run_id}/pause", responses=problems(404, 409), openapi_extra=needs(Permission.RUN_CONTROL))
 async def pause_run(run_id: UUID, principal: PrincipalDep, door: DoorDep) -> views.Run:
     """Let nothing more of a run start; what runs goes on to its end. Pausing it again changes nothing."""
     await pause.pause_run(door.engine, principal, run_id)
     return await read_run(door, principal, run_id)
 
 
-@router.post("/{run_id}/resume", responses=problems(404, 409))
+@router.post("/{run_id}/resume", responses=problems(404, 409), openapi_extra=needs(Permission.RUN_CONTROL))
 async def resume_run(run_id: UUID, principal: PrincipalDep, door: DoorDep) -> views.Run:
     """Let a paused run go on, or queue where a limit leaves no room. A run that is not paused stays as it is."""
     await pause.resume_run(door.engine, principal, run_id)

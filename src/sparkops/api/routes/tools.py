@@ -4,11 +4,13 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
+from sparkops.api.access import needs
 from sparkops.api.deps import PageDep, PrincipalDep, QueriedProject, SessionDep
 from sparkops.api.responses import problems
 from sparkops.api.views import catalogue as views
 from sparkops.core.errors import NotFound
 from sparkops.core.paging import page_of
+from sparkops.core.permissions import Permission
 from sparkops.domains.effects.state import EffectClass
 from sparkops.domains.projects.queries import slugs_of
 from sparkops.domains.tools import queries
@@ -30,7 +32,7 @@ def _view(tool: Tool, project: str) -> views.Tool:
     )
 
 
-@router.get("", responses=problems(404))
+@router.get("", responses=problems(404), openapi_extra=needs(Permission.TOOL_READ))
 async def list_tools(
     project: QueriedProject, principal: PrincipalDep, session: SessionDep, page: PageDep
 ) -> views.ToolList:
@@ -39,7 +41,7 @@ async def list_tools(
     return views.ToolList(items=[_view(one, project.slug) for one in found.items], next_cursor=found.next_cursor)
 
 
-@router.get("/{tool_id}", responses=problems(404))
+@router.get("/{tool_id}", responses=problems(404), openapi_extra=needs(Permission.TOOL_READ))
 async def get_tool(tool_id: UUID, principal: PrincipalDep, session: SessionDep) -> views.Tool:
     """Return one tool."""
     found = await queries.tool(session, principal, tool_id=tool_id)

@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from sparkops.api.access import needs
 from sparkops.api.compose import workflow_ref
 from sparkops.api.deps import DoorDep, PageDep, PrincipalDep, QueriedProject, SessionDep
 from sparkops.api.responses import problems
@@ -13,6 +14,7 @@ from sparkops.api.routes.run_parts import step_detail
 from sparkops.api.views import uncertain as views
 from sparkops.api.views.runs import StepDetail, Worker
 from sparkops.core.paging import page_of
+from sparkops.core.permissions import Permission
 from sparkops.core.principal import Principal
 from sparkops.domains.effects.models import Call
 from sparkops.domains.effects.queries import calls_in_doubt
@@ -30,7 +32,7 @@ router = APIRouter(tags=["runs"])
 Attempts = Mapping[tuple[UUID, int], tuple[StepAttempt, WorkerSession | None]]
 
 
-@router.get("/uncertain", responses=problems(404))
+@router.get("/uncertain", responses=problems(404), openapi_extra=needs(Permission.RUN_READ))
 async def list_uncertain(
     project: QueriedProject, principal: PrincipalDep, session: SessionDep, page: PageDep
 ) -> views.UncertainList:
@@ -40,7 +42,11 @@ async def list_uncertain(
     return views.UncertainList(items=items, next_cursor=found.next_cursor)
 
 
-@router.post("/runs/{run_id}/steps/{step_id}/resolve", responses=problems(404, 409, 413))
+@router.post(
+    "/runs/{run_id}/steps/{step_id}/resolve",
+    responses=problems(404, 409, 413),
+    openapi_extra=needs(Permission.RUN_RESOLVE),
+)
 async def resolve_step(
     run_id: UUID, step_id: UUID, body: views.Resolve, principal: PrincipalDep, door: DoorDep
 ) -> StepDetail:

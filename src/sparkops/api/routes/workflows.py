@@ -9,6 +9,7 @@ import anyio.to_thread
 from fastapi import APIRouter, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from sparkops.api.access import needs, signed_in
 from sparkops.api.compose import outline
 from sparkops.api.deps import AuditDep, Door, DoorDep, PageDep, PrincipalDep, QueriedProject, SessionDep, find_project
 from sparkops.api.responses import problems
@@ -17,6 +18,7 @@ from sparkops.api.views.base import ProblemError
 from sparkops.api.views.control import Limits
 from sparkops.core.errors import NotFound
 from sparkops.core.paging import page_of
+from sparkops.core.permissions import Permission
 from sparkops.core.principal import Principal
 from sparkops.domains.agents.queries import agent_names
 from sparkops.domains.projects.models import Project
@@ -94,7 +96,7 @@ async def _workflow(session: AsyncSession, principal: Principal, workflow_id: UU
     return found
 
 
-@router.get("", responses=problems(404))
+@router.get("", responses=problems(404), openapi_extra=needs(Permission.WORKFLOW_READ))
 async def list_workflows(
     project: QueriedProject, principal: PrincipalDep, session: SessionDep, page: PageDep
 ) -> views.WorkflowList:
@@ -106,7 +108,7 @@ async def list_workflows(
     return views.WorkflowList(items=items, next_cursor=found.next_cursor)
 
 
-@router.post("", status_code=201, responses=problems(404, 409))
+@router.post("", status_code=201, responses=problems(404, 409), openapi_extra=needs(Permission.WORKFLOW_WRITE))
 async def create_workflow(
     body: views.NewWorkflow, principal: PrincipalDep, session: SessionDep, door: DoorDep, audit: AuditDep
 ) -> views.Workflow:
@@ -120,7 +122,7 @@ async def create_workflow(
     return _whole(workflow, version, project.slug)
 
 
-@router.post("/validate", responses=problems(404))
+@router.post("/validate", responses=problems(404), openapi_extra=needs(Permission.WORKFLOW_WRITE))
 async def validate_workflow(body: views.NewWorkflow, principal: PrincipalDep, door: DoorDep) -> views.Verdict:
     """Say whether a definition would be accepted, and everything that is wrong with it. Nothing is stored."""
     _, known = await _known_in(door, principal, body.project)
@@ -128,7 +130,7 @@ async def validate_workflow(body: views.NewWorkflow, principal: PrincipalDep, do
     return views.Verdict(valid=not errors, errors=[ProblemError.model_validate(one) for one in errors])
 
 
-@router.get("/{workflow_id}", responses=problems(404))
+@router.get("/{workflow_id}", responses=problems(404), openapi_extra=needs(Permission.WORKFLOW_READ))
 async def get_workflow(workflow_id: UUID, principal: PrincipalDep, session: SessionDep) -> views.Workflow:
     """Return a workflow with its latest version."""
     workflow, latest = await _workflow(session, principal, workflow_id)
@@ -136,7 +138,7 @@ async def get_workflow(workflow_id: UUID, principal: PrincipalDep, session: Sess
     return _whole(workflow, latest, slugs[workflow.project_id])
 
 
-@router.patch("/{workflow_id}", responses=problems(404))
+@router.patch("/{workflow_id}", responses=problems(404), openapi_extra=needs(Permission.WORKFLOW_WRITE))
 async def update_workflow(
     workflow_id: UUID, body: Limits, principal: PrincipalDep, session: SessionDep, audit: AuditDep
 ) -> views.Workflow:
@@ -150,7 +152,7 @@ async def update_workflow(
     return _whole(workflow, latest, slugs[workflow.project_id])
 
 
-@router.get("/{workflow_id}/versions", responses=problems(404))
+@router.get("/{workflow_id}/versions", responses=problems(404), openapi_extra=needs(Permission.WORKFLOW_READ))
 async def list_workflow_versions(
     workflow_id: UUID, principal: PrincipalDep, session: SessionDep, page: PageDep
 ) -> views.WorkflowVersionList:
@@ -161,7 +163,7 @@ async def list_workflow_versions(
     return views.WorkflowVersionList(items=items, next_cursor=found.next_cursor)
 
 
-@router.get("/{workflow_id}/versions/{version}", responses=problems(404))
+@router.get("/{workflow_id}/versions/{version}", responses=problems(404), openapi_extra=needs(Permission.WORKFLOW_READ))
 async def get_workflow_version(
     workflow_id: UUID, version: views.VersionNumber, principal: PrincipalDep, session: SessionDep
 ) -> views.WorkflowVersion:
@@ -173,7 +175,10 @@ async def get_workflow_version(
 
 
 @router.post(
-    "/{workflow_id}/versions", status_code=201, responses={200: {"model": views.WorkflowVersion}, **problems(404)}
+    "/{workflow_id}/versions",
+    status_code=201,
+    responses={200: {"model": views.WorkflowVersion}, **problems(404)},
+    openapi_extra=needs(Permission.WORKFLOW_WRITE),
 )
 async def create_workflow_version(
     workflow_id: UUID,
@@ -199,7 +204,7 @@ async def create_workflow_version(
     return _version(version)
 
 
-@schemas.get("/workflow")
+@schemas.get("/workflow", openapi_extra=signed_in())
 async def get_workflow_schema() -> views.JsonObject:
     """Return the JSON Schema of workflow definitions, for editors."""
     return workflow_schema()

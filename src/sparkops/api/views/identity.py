@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from sparkops.api.views.base import Body, Slug, View
 from sparkops.api.views.control import MaxRunningRuns
-from sparkops.core.principal import Role
+from sparkops.core.permissions import Role
 
 DefaultEffect = Literal["allow", "deny"]
 
@@ -113,7 +113,7 @@ class MemberList(View):
 
 class NewMember(Body):
     email: Annotated[str, Field(min_length=3, max_length=320)]
-    role: Role = Role.MEMBER
+    role: Role = Role.DEVELOPER
 
 
 class Ticket(View):

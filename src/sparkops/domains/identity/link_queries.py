@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from sparkops.domains.identity.models import AccountLink
+from sparkops.domains.identity.link_models import AccountLink
 
 
 async def add_link(session: AsyncSession, *, row: AccountLink) -> None:

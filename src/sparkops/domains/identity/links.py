@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.core.errors import Conflict, NotFound
 from sparkops.domains.identity import link_queries, queries
-from sparkops.domains.identity.models import AccountLink, User
+from sparkops.domains.identity.link_models import AccountLink
+from sparkops.domains.identity.models import User
 from sparkops.domains.identity.passwords import check_acceptable, hashed
 from sparkops.domains.identity.service import give_password
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from uuid import UUID
 
 import asyncpg
@@ -11,26 +12,52 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.core.ids import new_id
-from sparkops.core.principal import Principal, Role
+from sparkops.core.permissions import Role
+from sparkops.core.principal import Place, Principal
 from sparkops.core.tenancy import visible_to
 from sparkops.domains.identity.models import Membership, User
 
-_PRINCIPAL = """
-    SELECT u.id, u.email, u.name, u.is_admin
+_PLACES = """
+    (SELECT jsonb_agg(jsonb_build_array(p.id, p.slug, m.role))
+       FROM memberships m JOIN projects p ON p.id = m.project_id WHERE m.user_id = u.id) AS places
+"""
+_PRINCIPAL = f"""
+    SELECT u.id, u.email, u.name, u.is_admin, {_PLACES}, {{subject}} AS subject
       FROM sessions s JOIN users u ON u.id = s.user_id
      WHERE s.id = $1 AND u.id = $2 AND s.revoked_at IS NULL AND s.expires_at > now() AND u.disabled_at IS NULL
-"""
+"""  # noqa: S608 -- the parts are below
+_OWNER = "(SELECT coalesce(o.project_id, '00000000-0000-0000-0000-000000000000') FROM {table} o WHERE o.id = $3)"
+
+
+@cache
+def _principal_and(table: str | None) -> str:
+    return _PRINCIPAL.format(subject="NULL::uuid" if table is None else _OWNER.format(table=table))
 
 
 async def principal_of(pool: "asyncpg.Pool[asyncpg.Record]", *, session_id: UUID, user_id: UUID) -> Principal | None:
-    """Return who holds this session, or None if it was revoked or has run out, or the user is disabled.
+    """Return who holds this session, or None if it was revoked or has run out, or the user is disabled."""
+    principal, _ = await principal_and_owner(pool, session_id=session_id, user_id=user_id)
+    return principal
 
-    Every request asks this, so it goes over the bare pool: one round trip and no transaction kept open.
+
+async def principal_and_owner(
+    pool: "asyncpg.Pool[asyncpg.Record]",
+    *,
+    session_id: UUID,
+    user_id: UUID,
+    table: str | None = None,
+    subject: UUID | None = None,
+) -> tuple[Principal | None, UUID | None]:
+    """Return who holds this session, and the project of a row of a table (nil: it is of the installation).
+
+    None for the first: the session was revoked or has run out, or the user is disabled. None for the second: there is
+    no such row. Every request asks this, so it goes over the bare pool: one round trip and no transaction kept open.
     """
-    row = await pool.fetchrow(_PRINCIPAL, session_id, user_id)
+    row = await pool.fetchrow(_principal_and(table), session_id, user_id, *([subject] if table else []))
     if row is None:
-        return None
-    return Principal(row["id"], row["email"], row["name"], row["is_admin"], session_id)
+        return None, None
+    places = {UUID(id_): Place(UUID(id_), slug, Role(role)) for id_, slug, role in row["places"] or ()}
+    return Principal(row["id"], row["email"], row["name"], row["is_admin"], session_id, places=places), row["subject"]
 
 
 async def user_by_email(session: AsyncSession, *, email: str) -> User | None:

@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.core.errors import Conflict, Forbidden, Invalid, NotFound
 from sparkops.core.ids import new_id
-from sparkops.core.principal import Principal, Role
+from sparkops.core.permissions import Role
+from sparkops.core.principal import Principal
 from sparkops.domains.identity import link_queries, queries, session_queries
 from sparkops.domains.identity.models import Session, User
 from sparkops.domains.identity.passwords import check_acceptable, generate_password, hashed, verified
@@ -23,8 +24,10 @@ REUSE_GRACE = timedelta(seconds=10)
 """How long the token before the current one still works: two tabs may refresh at once, or an answer get lost."""
 MAX_SESSIONS = 200
 """So many are listed of one person."""
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 MAX_DEVICE = 400
+"""Of what a browser says of itself, so many characters are kept."""
+_EMAIL = re.compile(r"[^@\s,;:<>()\[\]\"\\\x00-\x1f]+@[^@\s,;:<>()\[\]\"\\\x00-\x1f]+")
+"""One address and nothing that a mail server could read as two."""
 
 
 async def create_user(session: AsyncSession, *, email: str, name: str, password: str | None, is_admin: bool) -> User:
@@ -273,13 +276,20 @@ async def change_standing(
         raise NotFound("There is no such user.")
     if user_id == principal.user_id:
         raise Conflict("Nobody can do this to themselves; ask another administrator.")
-    changed = (user.disabled_at is None) == (to == "disabled")
-    if changed:
-        await queries.set_disabled(session, user_id=user_id, at=now if to == "disabled" else None)
+    if (user.disabled_at is not None) == (to == "disabled"):
+        return user, False
     if to == "disabled":
-        await session_queries.revoke_all(session, user_id=user_id, now=now, because="disabled")
-        await link_queries.replace_links(session, user_id=user_id, now=now)
-    return user, changed
+        await disable(session, user=user, now=now)
+    else:
+        await queries.set_disabled(session, user_id=user_id, at=None)
+    return user, True
+
+
+async def disable(session: AsyncSession, *, user: User, now: datetime) -> None:
+    """Keep a user out: all sessions and links end at once."""
+    await queries.set_disabled(session, user_id=user.id, at=now)
+    await session_queries.revoke_all(session, user_id=user.id, now=now, because="disabled")
+    await link_queries.replace_links(session, user_id=user.id, now=now)
 
 
 async def add_member(session: AsyncSession, *, project_id: UUID, email: str, role: Role) -> User:

@@ -61,7 +61,7 @@ _LISTED: Final = (
     Fact("on", _S, "what is judged: run.create, step.start, llm.call, tool.call or output", _ALL),
     Fact("principal.id", _S, "the id of whom the run is for", _ALL),
     Fact("principal.email", _S, "their e-mail address; empty for what is no person", _ALL),
-    Fact("principal.role", _S, "what they are in the project: owner, member, …", _ALL),
+    Fact("principal.role", _S, "what they are in the project: owner, admin, developer, operator, viewer", _ALL),
     Fact("principal.kind", _S, "user, key or service", _ALL),
     Fact("project", _S, "the short name of the project", _ALL),
     Fact("trigger", _S, "what started the run: api, schedule, webhook, event, …", _ALL),

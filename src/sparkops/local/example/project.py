@@ -46,7 +46,7 @@ async def install(owner: ApiClient, *, approver: str, model_configured: bool, re
             return
     else:
         await owner.post("/projects", {"slug": PROJECT, "name": "Weather"})
-    await owner.post(f"/projects/{PROJECT}/members", {"email": approver, "role": "member"})
+    await owner.post(f"/projects/{PROJECT}/members", {"email": approver, "role": "operator"})
     await owner.put(f"/projects/{PROJECT}/policy", _yaml("policy.yaml"))
     await _put(
         owner, "agents", AGENT, {"definition": agent_definition(model_configured=model_configured)}, {"name": AGENT}

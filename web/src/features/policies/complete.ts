@@ -28,8 +28,8 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   expect: EFFECTS,
   severity: ['info', 'low', 'medium', 'high', 'critical'],
   mode: ['enforce', 'monitor', '"off"'],
-  approvers: ['owner', 'member'],
-  escalate_to: ['owner', 'member'],
+  approvers: ['owner', 'operator'],
+  escalate_to: ['owner', 'operator'],
   may_edit: ['true', 'false'],
 }
 const FUNCTIONS = [

@@ -1,0 +1,151 @@
+"""What each route needs: declared with the route, enforced before it runs, shown in the document as `x-permission`.
+
+A route that declares nothing keeps the application from starting. The project that a request is about is found by the
+first id in its path, or by the project's slug in path or query; what only a body names is looked up by `allowed`.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+from uuid import UUID
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute, iter_route_contexts
+
+from sparkops.core.errors import Forbidden, NotFound
+from sparkops.core.permissions import INSTALLATION, ROLES, Permission
+from sparkops.core.principal import Place, Principal
+
+FIELD: Final = "x-permission"
+OPEN: Final = "open"
+SIGNED_IN: Final = "signed-in"
+PERSON: Final = "person"
+
+NIL: Final = UUID(int=0)
+"""Stands for the installation where a row belongs to no project."""
+OWNERS: Final[Mapping[str, tuple[str, str]]] = {
+    "run_id": ("runs", "run"),
+    "approval_id": ("approvals", "approval"),
+    "agent_id": ("agents", "agent"),
+    "workflow_id": ("workflows", "workflow"),
+    "tool_id": ("tools", "tool"),
+    "artifact_id": ("artifacts", "file"),
+    "policy_id": ("policies", "policy"),
+    "decision_id": ("policy_decisions", "decision"),
+    "violation_id": ("violations", "violation"),
+    "backtest_id": ("backtests", "backtest"),
+    "budget_id": ("budget_definitions", "budget"),
+    "halt_id": ("halts", "halt"),
+}
+"""By the name of an id in a path: the table whose row says to which project it belongs, and the word for it."""
+
+
+def needs(permission: Permission) -> dict[str, Any]:
+    """Declare that a route needs this permission in the project that it is about, or in the installation."""
+    return {FIELD: permission.value}
+
+
+def signed_in() -> dict[str, Any]:
+    """Declare that a route is for everybody who is signed in, with a session or a key."""
+    return {FIELD: SIGNED_IN}
+
+
+def people_only() -> dict[str, Any]:
+    """Declare that a route is for people with a session; no key, whatever its scopes, may use it."""
+    return {FIELD: PERSON}
+
+
+def open_to_all() -> dict[str, Any]:
+    """Declare that a route is for everybody, signed in or not."""
+    return {FIELD: OPEN}
+
+
+def declared(route: APIRoute) -> str | None:
+    """Return what a route needs; None if it does not say."""
+    value = (route.openapi_extra or {}).get(FIELD)
+    return str(value) if value is not None else None
+
+
+def subject_of(route: APIRoute) -> str | None:
+    """Return the id in the route's path by which its project is found; None if there is none."""
+    return next((name for name in route.param_convertors if name in OWNERS), None)
+
+
+def check_routes(app: FastAPI) -> None:
+    """Do nothing if every route says what it needs, and its project can be found.
+
+    Raises:
+        RuntimeError: one does not; the sentence names it.
+    """
+    for route in _routes_of(app):
+        need = declared(route)
+        if need is None:
+            raise RuntimeError(f"{route.name} does not say which permission it needs; see sparkops/api/access.py.")
+        if need in {OPEN, SIGNED_IN, PERSON} or need in INSTALLATION:
+            continue
+        unknown = [name for name in route.param_convertors if name.endswith("_id") and name not in OWNERS]
+        if unknown and subject_of(route) is None and "slug" not in route.param_convertors:
+            raise RuntimeError(f"{route.name} is about {unknown[0]}, whose project nobody can find; add it to OWNERS.")
+
+
+def _routes_of(app: FastAPI) -> Iterable[APIRoute]:
+    """Return every route that serves data, shown in the document or not; the pages are files."""
+    for context in iter_route_contexts(app.routes):
+        route = context.original_route
+        if isinstance(route, APIRoute) and (route.include_in_schema or (context.path or "").startswith("/api")):
+            yield route
+
+
+def check(principal: Principal, permission: Permission, project_id: UUID | None, what: str) -> None:
+    """Do nothing if the principal may do this in a project (None: one that does not exist, `NIL`: the installation).
+
+    Raises:
+        NotFound: the project is not theirs, which looks like one that does not exist.
+        Forbidden: it is, and their role or their key does not allow this.
+    """
+    if project_id == NIL:
+        _check_installation(principal, permission)
+        return
+    place = None if project_id is None else principal.places.get(project_id)
+    if place is None:
+        raise NotFound(f"There is no such {what} here.")
+    if not principal.may(permission, place.id):
+        raise Forbidden(_refusal(principal, permission, place))
+
+
+def _check_installation(principal: Principal, permission: Permission) -> None:
+    """What belongs to the installation is read by all who may read its kind, and changed by administrators."""
+    if principal.scopes is not None and permission not in principal.scopes:
+        raise Forbidden(f"This key was not given {permission}.")
+    if not permission.value.endswith(":read") and not principal.is_admin:
+        raise Forbidden("Only administrators of the installation may do this.")
+
+
+def check_everywhere(principal: Principal, permission: Permission) -> None:
+    """Do nothing if the principal may do this in the whole installation.
+
+    Raises:
+        Forbidden: they are no administrator of it, or their key does not allow it.
+    """
+    if not principal.may(permission, None):
+        raise Forbidden("Only administrators of the installation may do this.")
+
+
+def allowed(principal: Principal, slug: str) -> Place:
+    """Return the project of this slug if the principal may do there what the request was declared to need.
+
+    Raises:
+        NotFound, Forbidden: as `check`.
+    """
+    place = principal.place(slug)
+    if principal.wants is not None:
+        check(principal, principal.wants, place and place.id, "project")
+    if place is None:
+        raise NotFound("There is no such project here.")
+    return place
+
+
+def _refusal(principal: Principal, permission: Permission, place: Place) -> str:
+    if permission in ROLES[place.role]:
+        return f"This key was not given {permission}."
+    able = ", ".join(role for role, allowed in ROLES.items() if permission in allowed)
+    return f"Your role in {place.slug} is {place.role}, which does not allow {permission}; these roles do: {able}."
