@@ -4,6 +4,8 @@ const segment = encodeURIComponent
 
 export const paths = {
   login: (next?: string) => (next ? `/login?next=${segment(next)}` : '/login'),
+  forgot: () => '/forgot',
+  account: () => '/me',
   projects: () => '/projects',
   runs: (project: string) => `/p/${segment(project)}/runs`,
   run: (project: string, id: string, tab = 'timeline') => `/p/${segment(project)}/runs/${segment(id)}/${tab}`,

@@ -18,6 +18,7 @@ SECRET_BYTES = 32
 MARK_BYTES = 15
 _SIZE = 16 + SECRET_BYTES + MARK_BYTES
 """A multiple of three: its base64 has no padding and so one form only."""
+_CHARS = _SIZE * 4 // 3
 _PAD = b"sparkops refresh successor"
 
 
@@ -72,7 +73,7 @@ def read_token(text: str) -> RefreshToken | None:
         raw = base64.b64decode(text.encode(), altchars=b"-_", validate=True)
     except (ValueError, binascii.Error):
         return None
-    if len(raw) != _SIZE:
+    if len(raw) != _SIZE or len(text) != _CHARS:
         return None
     return RefreshToken(UUID(bytes=raw[:16]), raw[16:-MARK_BYTES], raw[-MARK_BYTES:])
 
