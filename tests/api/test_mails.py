@@ -24,9 +24,11 @@ from sparkops.core.errors import ConfigError
 from sparkops.core.mail import MAIL_FAILURES, Mailer
 from sparkops.domains.identity.attempts import FORGOTTEN, FORGOTTEN_FROM
 from sparkops.domains.identity.models import User
+from sparkops.local.ports import free_port
 from tests.api.conftest import PASSWORD, MakePerson, add_user, client_of, running
 from tests.api.test_people import become_admin
 
+pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 PUBLIC = "https://ops.example.com"
 FORGOT = "/api/v1/auth/forgot"
 NEW = "three kettles on the shore"
@@ -55,11 +57,10 @@ async def mailbox() -> AsyncIterator[tuple[Mailbox, int]]:
     """An SMTP server that wants a password."""
     box = Mailbox()
     server = Controller(
-        box, hostname="127.0.0.1", port=0, authenticator=_is_ours, auth_required=True, auth_require_tls=False
+        box, hostname="127.0.0.1", port=free_port(), authenticator=_is_ours, auth_required=True, auth_require_tls=False
     )
     await asyncio.to_thread(server.start)
-    assert server.server is not None
-    yield box, server.server.sockets[0].getsockname()[1]
+    yield box, server.port
     await asyncio.to_thread(server.stop)
 
 

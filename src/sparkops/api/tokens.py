@@ -126,23 +126,25 @@ class Signer:
                 issuer=ISSUER,
                 options={"require": [*_TEXTS, *_TIMES]},
             )
-            _check_types(claims)
+            _check_claims(claims)
             if claims["typ"] != TYPE:
                 raise Unauthenticated("This token was made for another use.")
             return Claims(UUID(claims["sub"]), UUID(claims["sid"])), float(claims["exp"])
         except jwt.ExpiredSignatureError:
             raise Unauthenticated("The access token has run out; refresh it.") from None
-        except (jwt.PyJWTError, ValueError, TypeError, AttributeError):
+        except (jwt.PyJWTError, ValueError, TypeError, AttributeError, OverflowError):
             raise Unauthenticated("The access token is not valid.") from None
 
 
-def _check_types(claims: dict[str, Any]) -> None:
-    """Refuse what the library would be content with: a number as a text, a list of audiences.
+def _check_claims(claims: dict[str, Any]) -> None:
+    """Refuse what the library would be content with: a number as a text, a list of audiences, years of validity.
 
     Raises:
-        Unauthenticated: a claim is of another type than we write it.
+        Unauthenticated: a claim is of another type than we write it, or the token counts for longer than ours do.
     """
     if not all(isinstance(claims[name], str) for name in _TEXTS):
         raise Unauthenticated("The access token is not valid.")
     if not all(type(claims[name]) is int for name in _TIMES):
+        raise Unauthenticated("The access token is not valid.")
+    if claims["exp"] - claims["iat"] > LIFETIME.total_seconds():
         raise Unauthenticated("The access token is not valid.")

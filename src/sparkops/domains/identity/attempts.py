@@ -10,8 +10,6 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
-Pool = asyncpg.Pool
-
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -108,7 +106,7 @@ def key_of(rule: Rule, what: str) -> str:
     return f"{rule.name}:{hashlib.sha256(what.strip().casefold().encode()).hexdigest()}"
 
 
-async def take(pool: "Pool[asyncpg.Record]", rule: Rule, what: str) -> Verdict:
+async def take(pool: "asyncpg.Pool[asyncpg.Record]", rule: Rule, what: str) -> Verdict:
     """Count one attempt at something and say whether it may go on."""
     key = key_of(rule, what)
     async with pool.acquire() as connection, connection.transaction():
@@ -121,11 +119,11 @@ async def take(pool: "Pool[asyncpg.Record]", rule: Rule, what: str) -> Verdict:
     return verdict
 
 
-async def give_back(pool: "Pool[asyncpg.Record]", rule: Rule, what: str) -> None:
+async def give_back(pool: "asyncpg.Pool[asyncpg.Record]", rule: Rule, what: str) -> None:
     """Take one attempt back: it was none at guessing."""
     await pool.execute(_GIVE_BACK, key_of(rule, what), rule.free)
 
 
-async def forget(pool: "Pool[asyncpg.Record]", rule: Rule, what: str) -> None:
+async def forget(pool: "asyncpg.Pool[asyncpg.Record]", rule: Rule, what: str) -> None:
     """Forget all attempts at something: its owner was there."""
     await pool.execute(_FORGET, key_of(rule, what))

@@ -77,7 +77,7 @@ async def revoke_all(
     ended = await session.scalars(
         update(Session)
         .where(Session.user_id == user_id, Session.revoked_at.is_(None), Session.expires_at > now)
-        .where(Session.id != but if but is not None else True)
+        .where(Session.id.is_distinct_from(but))
         .values(revoked_at=now, revoked_because=because)
         .returning(Session.id)
     )
