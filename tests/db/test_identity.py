@@ -8,12 +8,14 @@ from typing import Any, TypeVar
 import pytest
 from sqlalchemy import select, update
 
+from sparkops.api.throttle import SignInThrottle
+from sparkops.api.tokens import Signer
 from sparkops.core.clock import utc_now
 from sparkops.core.db import Database
 from sparkops.core.errors import Conflict, Forbidden, Invalid
 from sparkops.core.principal import Principal
 from sparkops.domains.identity import attempts, links, service
-from sparkops.domains.identity.attempts import ACCOUNT, ADDRESS
+from sparkops.domains.identity.attempts import ACCOUNT, ADDRESS, Rule, Verdict
 from sparkops.domains.identity.link_models import AccountLink, Attempts
 from sparkops.domains.identity.links import LinkVoid, Purpose, make_link
 from sparkops.domains.identity.models import Session, User
@@ -303,8 +305,12 @@ async def test_an_installation_with_people_cannot_be_set_up(database: Database) 
         await session.rollback()
 
 
+async def take(database: Database, rule: Rule, what: str) -> Verdict:
+    return await SignInThrottle(database, Signer("k" * 32)).count(rule, what)
+
+
 async def test_attempts_that_come_at_once_are_all_counted(database: Database) -> None:
-    verdicts = await asyncio.gather(*(attempts.take(database.pool, ACCOUNT, "ann@example.com") for _ in range(40)))
+    verdicts = await asyncio.gather(*(take(database, ACCOUNT, "ann@example.com") for _ in range(40)))
     assert sum(one.wait is None for one in verdicts) == ACCOUNT.free
     assert sum(one.first for one in verdicts) == 1
 
@@ -312,31 +318,31 @@ async def test_attempts_that_come_at_once_are_all_counted(database: Database) ->
 async def test_an_attempt_waits_for_one_that_is_being_counted(database: Database) -> None:
     """Arranged: the last free place is taken by a transaction that has not committed."""
     for _ in range(ACCOUNT.free - 1):
-        await attempts.take(database.pool, ACCOUNT, "ann@example.com")
+        await take(database, ACCOUNT, "ann@example.com")
     key = attempts.key_of(ACCOUNT, "ann@example.com")
     async with database.sessions.begin() as session:
         until = utc_now() + timedelta(minutes=1)
         await session.execute(
             update(Attempts).where(Attempts.key == key).values(used=ACCOUNT.free, blocked_until=until)
         )
-        waiting = await held_back(attempts.take(database.pool, ACCOUNT, "ann@example.com"))
+        waiting = await held_back(take(database, ACCOUNT, "ann@example.com"))
     assert (await waiting).wait is not None
 
 
 async def test_who_was_right_gives_the_place_back(database: Database) -> None:
     for _ in range(3 * ADDRESS.free):
-        assert (await attempts.take(database.pool, ADDRESS, "192.0.2.1")).wait is None
+        assert (await take(database, ADDRESS, "192.0.2.1")).wait is None
         await attempts.give_back(database.pool, ADDRESS, "192.0.2.1")
 
 
 async def test_counts_that_count_no_more_are_taken_away(database: Database) -> None:
     long_ago = utc_now() - timedelta(hours=2)
     for number in range(30):
-        await attempts.take(database.pool, ACCOUNT, f"{number}@example.com")
+        await take(database, ACCOUNT, f"{number}@example.com")
     async with database.sessions.begin() as session:
         await session.execute(update(Attempts).values(forget_at=long_ago))
     for number in range(3):
-        await attempts.take(database.pool, ACCOUNT, f"new{number}@example.com")
+        await take(database, ACCOUNT, f"new{number}@example.com")
     async with database.sessions.begin() as session:
         left = (await session.scalars(select(Attempts.forget_at))).all()
     assert len(left) == 3

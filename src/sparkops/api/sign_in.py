@@ -62,6 +62,7 @@ async def note(
         email=user.email if user else email,
         address=caller.address,
         request_id=caller.request_id,
+        project_id=None,
         **detail,
     )
 

@@ -11,7 +11,7 @@ from sparkops.core.db import Database
 from sparkops.core.errors import TooMany
 from sparkops.domains.audit import security
 from sparkops.domains.identity import attempts
-from sparkops.domains.identity.attempts import Rule
+from sparkops.domains.identity.attempts import Rule, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class SignInThrottle:
         Raises:
             TooMany: there were too many.
         """
-        verdict = await attempts.take(self._pool, rule, what)
+        verdict = await self.count(rule, what)
         if verdict.wait is None:
             return
         if verdict.first:
@@ -63,6 +63,13 @@ class SignInThrottle:
                 seconds=verdict.seconds,
             )
         raise TooMany(f"Too many attempts. Try again in {_told(verdict.seconds)}.", retry_after_seconds=verdict.seconds)
+
+    async def count(self, rule: Rule, what: str) -> Verdict:
+        """Count one attempt by one rule, and say whether it may go on."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            verdict = await attempts.take(connection, rule, what)
+        await attempts.prune(self._pool)
+        return verdict
 
     async def give_back(self, *, email: str, caller: Caller) -> None:
         """Forget the attempts on the account, and this one from the address: the password was right."""

@@ -116,7 +116,7 @@ async def forgot_password(body: forms.Forgotten, request: Request, door: DoorDep
 
 
 async def _mail_reset(door: Door, caller: Caller, email: str) -> None:
-    verdict = await attempts.take(door.database.pool, attempts.FORGOTTEN, email)
+    verdict = await door.throttle.count(attempts.FORGOTTEN, email)
     mails = mails_of(door)
     if verdict.wait is not None or mails is None:
         return

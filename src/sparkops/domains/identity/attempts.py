@@ -106,17 +106,20 @@ def key_of(rule: Rule, what: str) -> str:
     return f"{rule.name}:{hashlib.sha256(what.strip().casefold().encode()).hexdigest()}"
 
 
-async def take(pool: "asyncpg.Pool[asyncpg.Record]", rule: Rule, what: str) -> Verdict:
-    """Count one attempt at something and say whether it may go on."""
+async def take(connection: "asyncpg.Connection[asyncpg.Record]", rule: Rule, what: str) -> Verdict:
+    """Count one attempt at something, in the caller's transaction, and say whether it may go on once that commits."""
     key = key_of(rule, what)
-    async with pool.acquire() as connection, connection.transaction():
-        row = await connection.fetchrow(_LOCK, key)
-        before = Count(row["used"], row["forget_at"], row["blocked_until"], row["refused"])
-        after, verdict = judge(before, rule, row["now"])
-        await connection.execute(_SAVE, key, after.used, after.forget_at, after.blocked_until, after.refused)
-    if before.used == 0:
-        await pool.execute(_PRUNE)
+    row = await connection.fetchrow(_LOCK, key)
+    assert row is not None
+    before = Count(row["used"], row["forget_at"], row["blocked_until"], row["refused"])
+    after, verdict = judge(before, rule, row["now"])
+    await connection.execute(_SAVE, key, after.used, after.forget_at, after.blocked_until, after.refused)
     return verdict
+
+
+async def prune(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    """Take a few counts away that count no more."""
+    await pool.execute(_PRUNE)
 
 
 async def give_back(pool: "asyncpg.Pool[asyncpg.Record]", rule: Rule, what: str) -> None:
