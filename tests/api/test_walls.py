@@ -12,7 +12,7 @@ from tests.api.conftest import SOURCE, Person
 from tests.api.things import AGENT, POLICY, make_things
 
 WAYS_IN = {"signIn", "refresh", "getSignInOptions", "forgotPassword", "lookAtLink", "choosePassword", "setUp"}
-OPEN = WAYS_IN | {"live", "ready"}
+OPEN = WAYS_IN | {"getOidc", "startOidc", "finishOidc", "live", "ready"}
 """Routes that nobody needs to be signed in for."""
 FOR_ADMINISTRATORS = {
     "listOutbox",
@@ -37,11 +37,18 @@ OF_NO_PROJECT = {
     "listProjects",
     "createProject",
     "createLiveTicket",
+    "listApiKeys",
+    "createApiKey",
+    "revokeApiKey",
+    "listKeyScopes",
     "getWorkflowSchema",
     "getPolicySchema",
     "getPolicyFacts",
 }
 BODIES: dict[str, dict[str, Any]] = {
+    "createServiceAccount": {"name": "spy", "role": "viewer"},
+    "changeServiceAccount": {"disabled": True},
+    "createAccountKey": {"name": "spy", "scopes": ["run:read"]},
     "addMember": {"email": "eve@example.com"},
     "inviteUser": {"email": "kim@example.com"},
     "putPolicy": {"rules": []},
@@ -115,7 +122,9 @@ async def test_every_route_but_the_open_ones_refuses_an_unauthenticated_caller(
         }
         values |= {name: str(uuid4()) for name in ("policy_id", "decision_id", "violation_id", "backtest_id")}
         values |= {"tool_id": str(uuid4()), "workflow_id": str(uuid4()), "slug": "weather", "version": "1"}
-        values |= {name: str(uuid4()) for name in ("budget_id", "window_id", "user_id", "session_id")}
+        values |= {
+            name: str(uuid4()) for name in ("account_id", "key_id", "budget_id", "window_id", "user_id", "session_id")
+        }
         values |= {"sha256": NO_VALUE}
         answer = await send(anonymous, (method, path, operation), values)
         if operation["operationId"] in OPEN:

@@ -180,10 +180,14 @@ async def _note(session: "AsyncSession", action: str, user: "User") -> None:
         session,
         project_id=None,
         actor="system",
+        via=None,
+        address=None,
+        request_id=None,
         action=action,
         subject=f"user:{user.id}",
         detail={"by": "command-line", "email": user.email},
-        request_id=None,
+        before=None,
+        after=None,
     )
 
 

@@ -39,10 +39,12 @@ NO_ANSWER = (
     asyncpg.OperatorInterventionError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
+    asyncpg.LockNotAvailableError,
     ConnectionError,
+    TimeoutError,
 )
-"""The database went away, or is not there: nobody knows whether it still did what it was asked for. asyncpg's own
-`InternalClientError` is what it says of a connection that the server ended while nobody was looking."""
+"""The database went away, is not there, or is too busy: nobody knows whether it still did what it was asked for.
+asyncpg's own `InternalClientError` is what it says of a connection that the server ended while nobody was looking."""
 
 LOST_CONNECTION = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 """The database did not do what it was asked for, whatever the reason."""

@@ -9,6 +9,7 @@ from sparkops.domains.budgets import models as budgets
 from sparkops.domains.bus import models as bus
 from sparkops.domains.control import models as control
 from sparkops.domains.effects import models as effects
+from sparkops.domains.identity import key_models as keys
 from sparkops.domains.identity import link_models as links
 from sparkops.domains.identity import models as identity
 from sparkops.domains.policies import models as policies
@@ -19,7 +20,7 @@ from sparkops.domains.workflows import models as workflows
 
 MODULES = (
     agents, approvals, artifacts, audit, budgets, bus, control, effects,
-    identity, links, policies, projects, runs, tools, workflows,
+    identity, keys, links, policies, projects, runs, tools, workflows,
 )  # fmt: skip
 
 metadata = Base.metadata

@@ -83,10 +83,8 @@ async def execute(runtime: Runtime, claim: Claim, trust: Trust) -> Ended | Waiti
         return waits.waiting
     except Parked as parked:
         return await _park(runtime, gate, parked)
-    except TimeoutError:
-        if not limit.expired():
-            raise  # the database's, not the step's
-        return _timed_out(claim, node, gate)
+    except TimeoutError as away:
+        return _timed_out(claim, node, gate) if limit.expired() else await _put_back(runtime, gate, away)
     except (StepFailed, CallFailed) as failed:
         return _failed(claim, node, gate, dict(failed.error), retryable=failed.retryable)
     except (*_REFUSED, *_UNREADABLE) as refused:

@@ -122,7 +122,7 @@ async def _mail_reset(door: Door, caller: Caller, email: str) -> None:
         return
     async with door.database.sessions.begin() as session:
         user = await queries.user_by_email(session, email=email)
-        if user is None or user.disabled_at is not None:
+        if user is None or user.disabled_at is not None or user.kind != "person":
             return
         link = await links.make_link(session, purpose=Purpose.RESET, user_id=user.id, now=utc_now())
     await note(door, caller, "password.forgotten", user=user)
@@ -155,7 +155,8 @@ async def choose_password(body: forms.ChosenPassword, request: Request, door: Do
     password_hash = await links.acceptable_hash(opened, body.password)
     async with door.database.sessions.begin() as session:
         user = await links.choose_password(session, token=body.token, password_hash=password_hash, now=utc_now())
-        await audit_as(request, session, user)("password.set", f"user:{user.id}", None, by=opened.purpose.value)
+        audit = audit_as(session, user)
+        await audit("password.set", f"user:{user.id}", None, by=opened.purpose.value)
     await attempts.forget(door.database.pool, attempts.ACCOUNT, user.email)
     await note(door, caller, "password.reset", severity="warning", user=user, by=opened.purpose.value)
     if (mails := mails_of(door)) is not None and opened.purpose is Purpose.RESET:
@@ -184,7 +185,8 @@ async def set_up(body: forms.SetUp, request: Request, response: Response, door: 
         signed_in = await service.open_session(
             session, user=user, now=now, device=caller.device, address=caller.address
         )
-        await audit_as(request, session, user)("installation.set-up", f"user:{user.id}", None, email=user.email)
+        audit = audit_as(session, user)
+        await audit("installation.set-up", f"user:{user.id}", None, email=user.email)
     await note(door, caller, "installation.set-up", severity="warning", user=user)
     cookies.keep_device(response, door.settings, mark=door.signer.device(user.email))
     return tokens(door, response, signed_in)

@@ -38,7 +38,9 @@ async def update_me(body: forms.Profile, principal: PrincipalDep, session: Sessi
     """Change the caller's name."""
     await queries.set_name(session, user_id=principal.user_id, name=body.name)
     if body.name != principal.name:
-        await audit("user.rename", f"user:{principal.user_id}", None, was=principal.name, name=body.name)
+        await audit(
+            "user.rename", f"user:{principal.user_id}", None, before={"name": principal.name}, after={"name": body.name}
+        )
     return views.User(id=principal.user_id, email=principal.email, name=body.name, is_admin=principal.is_admin)
 
 
@@ -55,7 +57,8 @@ async def change_password(
     async with door.database.sessions.begin() as session:
         user = await service.replace_password(session, credentials, password_hash=password_hash, now=now)
         opened = await service.open_session(session, user=user, now=now, device=caller.device, address=caller.address)
-        await Audit(session, principal, request.state.request_id)("password.change", f"user:{user.id}", None)
+        audit = Audit(session, principal)
+        await audit("password.change", f"user:{user.id}", None)
     await note(door, caller, "password.changed", user=user)
     if (mails := mails_of(door)) is not None:
         door.errands.start(mails.changed(to=user.email))

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 
 from sparkops.api.access import needs
 from sparkops.api.deps import Audit, AuditDep, Door, DoorDep, PrincipalDep, SessionDep
@@ -21,7 +21,7 @@ router = APIRouter(prefix="/users", tags=["users"])
 
 
 @router.post("", status_code=201, responses=problems(409), openapi_extra=needs(Permission.USER_MANAGE))
-async def invite_user(body: forms.NewUser, request: Request, principal: PrincipalDep, door: DoorDep) -> forms.UserLink:
+async def invite_user(body: forms.NewUser, principal: PrincipalDep, door: DoorDep) -> forms.UserLink:
     """Add a person without a password, who chooses one through a link: mailed, or shown here once to be handed on."""
     async with door.database.sessions.begin() as session:
         user = await service.create_user(
@@ -30,7 +30,7 @@ async def invite_user(body: forms.NewUser, request: Request, principal: Principa
         link = await links.make_link(
             session, purpose=Purpose.INVITE, user_id=user.id, now=utc_now(), created_by=principal.user_id
         )
-        audit = Audit(session, principal, request.state.request_id)
+        audit = Audit(session, principal)
         await audit("user.invite", f"user:{user.id}", None, email=user.email, is_admin=user.is_admin)
     return _handed_over(door, user, link, who=principal.name)
 
@@ -38,7 +38,7 @@ async def invite_user(body: forms.NewUser, request: Request, principal: Principa
 @router.post(
     "/{user_id}/link", status_code=201, responses=problems(404, 409), openapi_extra=needs(Permission.USER_MANAGE)
 )
-async def make_user_link(user_id: UUID, request: Request, principal: PrincipalDep, door: DoorDep) -> forms.UserLink:
+async def make_user_link(user_id: UUID, principal: PrincipalDep, door: DoorDep) -> forms.UserLink:
     """Make a link by which a person chooses a password, the first one or another; earlier links work no more.
 
     The password that there is works until another is chosen.
@@ -51,7 +51,7 @@ async def make_user_link(user_id: UUID, request: Request, principal: PrincipalDe
         link = await links.make_link(
             session, purpose=purpose, user_id=user.id, now=utc_now(), created_by=principal.user_id
         )
-        audit = Audit(session, principal, request.state.request_id)
+        audit = Audit(session, principal)
         await audit("user.link", f"user:{user.id}", None, purpose=purpose.value)
     return _handed_over(door, user, link, who=principal.name)
 

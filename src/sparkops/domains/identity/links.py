@@ -71,7 +71,7 @@ async def make_link(
     """
     if user_id is not None:
         user = await queries.locked_user(session, user_id=user_id)
-        if user is None:
+        if user is None or user.kind != "person":
             raise NotFound("There is no such user.")
         if user.disabled_at is not None:
             raise Conflict("This user is disabled; enable the user first.")

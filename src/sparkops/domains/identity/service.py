@@ -272,7 +272,7 @@ async def change_standing(
         # Somebody else may have disabled the principal while this waited.
         raise Forbidden("Only administrators of the installation may do this.")
     user = locked.get(user_id)
-    if user is None:
+    if user is None or user.kind != "person":
         raise NotFound("There is no such user.")
     if user_id == principal.user_id:
         raise Conflict("Nobody can do this to themselves; ask another administrator.")

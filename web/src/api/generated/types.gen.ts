@@ -164,6 +164,72 @@ export type Answered = {
 };
 
 /**
+ * ApiKey
+ *
+ * An API key, as it is listed. What it proves itself with is shown once, when it is made.
+ */
+export type ApiKey = {
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Expires At
+     */
+    expires_at: string | null;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Last Used At
+     */
+    last_used_at: string | null;
+    /**
+     * Last Used From
+     */
+    last_used_from: string | null;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Prefix
+     */
+    prefix: string;
+    /**
+     * Projects
+     */
+    projects: Array<string>;
+    /**
+     * Revoked At
+     */
+    revoked_at: string | null;
+    /**
+     * Scopes
+     */
+    scopes: Array<string>;
+    /**
+     * Status
+     */
+    status: 'active' | 'expired' | 'revoked';
+};
+
+/**
+ * ApiKeyList
+ */
+export type ApiKeyList = {
+    /**
+     * Items
+     */
+    items: Array<ApiKey>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
  * Approval
  *
  * One question, bound to the digest of one exact action.
@@ -1070,20 +1136,6 @@ export type CaseResult = {
 export type Change = 'stays' | 'newly_denied' | 'newly_held' | 'newly_allowed' | 'undecidable';
 
 /**
- * ChangedPassword
- */
-export type ChangedPassword = {
-    /**
-     * Current
-     */
-    current: string;
-    /**
-     * Password
-     */
-    password: string;
-};
-
-/**
  * ChildRun
  *
  * The run of a sub-workflow.
@@ -1095,20 +1147,6 @@ export type ChildRun = {
     run_id: string;
     status: RunStatus;
     workflow: WorkflowRef;
-};
-
-/**
- * ChosenPassword
- */
-export type ChosenPassword = {
-    /**
-     * Password
-     */
-    password: string;
-    /**
-     * Token
-     */
-    token: string;
 };
 
 /**
@@ -1208,6 +1246,62 @@ export type CoursePoint = {
      * Tokens
      */
     tokens: number;
+};
+
+/**
+ * CreatedApiKey
+ *
+ * A key that was just made.
+ */
+export type CreatedApiKey = {
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Expires At
+     */
+    expires_at: string | null;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Key
+     */
+    key: string;
+    /**
+     * Last Used At
+     */
+    last_used_at: string | null;
+    /**
+     * Last Used From
+     */
+    last_used_from: string | null;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Prefix
+     */
+    prefix: string;
+    /**
+     * Projects
+     */
+    projects: Array<string>;
+    /**
+     * Revoked At
+     */
+    revoked_at: string | null;
+    /**
+     * Scopes
+     */
+    scopes: Array<string>;
+    /**
+     * Status
+     */
+    status: 'active' | 'expired' | 'revoked';
 };
 
 /**
@@ -1449,16 +1543,6 @@ export type EditAndApprove = {
 export type EffectClass = 'pure' | 'idempotent' | 'txn' | 'unsafe';
 
 /**
- * EndedSessions
- */
-export type EndedSessions = {
-    /**
-     * Ended
-     */
-    ended: number;
-};
-
-/**
  * Event
  *
  * One line of a run's log.
@@ -1633,16 +1717,6 @@ export type FlipList = {
 };
 
 /**
- * Forgotten
- */
-export type Forgotten = {
-    /**
-     * Email
-     */
-    email: string;
-};
-
-/**
  * Fork
  *
  * From this step on, by its id in the definition: it and all behind it run again.
@@ -1806,6 +1880,33 @@ export type JoinRule = 'all' | 'any' | 'at_least' | 'none_failed' | 'ended';
 export type JsonValue = unknown;
 
 /**
+ * KeyScope
+ *
+ * A permission that keys can be given.
+ */
+export type KeyScope = {
+    /**
+     * Description
+     */
+    description: string;
+    /**
+     * Roles
+     */
+    roles: Array<Role>;
+    scope: Permission;
+};
+
+/**
+ * KeyScopeList
+ */
+export type KeyScopeList = {
+    /**
+     * Items
+     */
+    items: Array<KeyScope>;
+};
+
+/**
  * Kind
  */
 export type Kind = 'pause' | 'stop';
@@ -1820,30 +1921,6 @@ export type Limits = {
      * Max Running Runs
      */
     max_running_runs: number | null;
-};
-
-/**
- * LinkShown
- *
- * What a one-time link leads to. `email` and `name` null: the set-up of an installation without people.
- */
-export type LinkShown = {
-    /**
-     * Email
-     */
-    email: string | null;
-    /**
-     * Expires At
-     */
-    expires_at: string;
-    /**
-     * Name
-     */
-    name: string | null;
-    /**
-     * Purpose
-     */
-    purpose: 'reset' | 'invite' | 'setup';
 };
 
 /**
@@ -1947,6 +2024,26 @@ export type MessageList = {
 export type Mode = 'enforce' | 'monitor' | 'off';
 
 /**
+ * NewAccountKey
+ *
+ * A key that acts for a service account, in its project.
+ */
+export type NewAccountKey = {
+    /**
+     * Expires In Days
+     */
+    expires_in_days?: number | null;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Scopes
+     */
+    scopes: Array<Permission>;
+};
+
+/**
  * NewAgent
  */
 export type NewAgent = {
@@ -1976,6 +2073,30 @@ export type NewAgentVersion = {
     definition: {
         [key: string]: JsonValue;
     };
+};
+
+/**
+ * NewApiKey
+ *
+ * A key that acts for the caller, in some of their projects.
+ */
+export type NewApiKey = {
+    /**
+     * Expires In Days
+     */
+    expires_in_days?: number | null;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Projects
+     */
+    projects: Array<string>;
+    /**
+     * Scopes
+     */
+    scopes: Array<Permission>;
 };
 
 /**
@@ -2223,21 +2344,14 @@ export type NewRun = {
 };
 
 /**
- * NewUser
+ * NewServiceAccount
  */
-export type NewUser = {
-    /**
-     * Email
-     */
-    email: string;
-    /**
-     * Is Admin
-     */
-    is_admin?: boolean;
+export type NewServiceAccount = {
     /**
      * Name
      */
-    name?: string;
+    name: string;
+    role: Role;
 };
 
 /**
@@ -2264,6 +2378,22 @@ export type NewWorkflowVersion = {
      * Source
      */
     source: string;
+};
+
+/**
+ * OidcSignIn
+ *
+ * Whether people may sign in at an OpenID provider; send the browser to `/api/v1/auth/oidc/start` then.
+ */
+export type OidcSignIn = {
+    /**
+     * Enabled
+     */
+    enabled: boolean;
+    /**
+     * Label
+     */
+    label: string | null;
 };
 
 /**
@@ -2338,56 +2468,6 @@ export type OutboxList = {
 export type OutboxStatus = 'pending' | 'delivered' | 'dead';
 
 /**
- * OwnSession
- *
- * A browser or client in which the caller is signed in.
- */
-export type OwnSession = {
-    /**
-     * Address
-     */
-    address: string | null;
-    /**
-     * Created At
-     */
-    created_at: string;
-    /**
-     * Current
-     */
-    current: boolean;
-    /**
-     * Device
-     */
-    device: string | null;
-    /**
-     * Expires At
-     */
-    expires_at: string;
-    /**
-     * Id
-     */
-    id: string;
-    /**
-     * Used At
-     */
-    used_at: string;
-};
-
-/**
- * OwnSessionList
- */
-export type OwnSessionList = {
-    /**
-     * Items
-     */
-    items: Array<OwnSession>;
-    /**
-     * Next Cursor
-     */
-    next_cursor: string | null;
-};
-
-/**
  * Part
  *
  * One part that the service needs. `missing` stops it; `degraded` costs latency only.
@@ -2418,6 +2498,13 @@ export type Parts = {
  * After what time it begins anew.
  */
 export type Period = 'run' | 'hour' | 'day' | 'week' | 'month' | 'total';
+
+/**
+ * Permission
+ *
+ * One thing that may be allowed. Those of a project come with a role; the others with the whole installation.
+ */
+export type Permission = 'project:read' | 'project:update' | 'project:delete' | 'member:read' | 'member:manage' | 'run:read' | 'run:create' | 'run:control' | 'run:resolve' | 'event:read' | 'event:send' | 'workflow:read' | 'workflow:write' | 'agent:read' | 'agent:write' | 'tool:read' | 'approval:read' | 'approval:discuss' | 'approval:answer' | 'policy:read' | 'policy:write' | 'policy:publish' | 'violation:answer' | 'budget:read' | 'budget:manage' | 'halt:read' | 'halt:order' | 'secret:read' | 'secret:manage' | 'account:read' | 'account:manage' | 'audit:read' | 'user:manage' | 'installation:audit' | 'installation:manage';
 
 /**
  * PlanQuestion
@@ -2937,16 +3024,6 @@ export type ProblemError = {
      * Path
      */
     path: string;
-};
-
-/**
- * Profile
- */
-export type Profile = {
-    /**
-     * Name
-     */
-    name: string;
 };
 
 /**
@@ -3833,27 +3910,55 @@ export type SavedPolicy = {
 };
 
 /**
- * SetUp
+ * ServiceAccount
  *
- * The first administrator.
+ * An account that only keys act for.
  */
-export type SetUp = {
+export type ServiceAccount = {
     /**
-     * Email
+     * Created At
      */
-    email: string;
+    created_at: string;
+    /**
+     * Disabled At
+     */
+    disabled_at: string | null;
+    /**
+     * Id
+     */
+    id: string;
     /**
      * Name
      */
     name: string;
+    role: Role | null;
+};
+
+/**
+ * ServiceAccountChange
+ *
+ * What is to be changed of a service account; what is left out stays.
+ */
+export type ServiceAccountChange = {
     /**
-     * Password
+     * Disabled
      */
-    password: string;
+    disabled?: boolean | null;
+    role?: Role | null;
+};
+
+/**
+ * ServiceAccountList
+ */
+export type ServiceAccountList = {
     /**
-     * Token
+     * Items
      */
-    token: string;
+    items: Array<ServiceAccount>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
 };
 
 /**
@@ -3877,22 +3982,6 @@ export type SignIn = {
      * Password
      */
     password: string;
-};
-
-/**
- * SignInOptions
- *
- * What the sign-in page can offer.
- */
-export type SignInOptions = {
-    /**
-     * Mail
-     */
-    mail: boolean;
-    /**
-     * Set Up
-     */
-    set_up: boolean;
 };
 
 /**
@@ -4393,18 +4482,6 @@ export type UncertainStep = {
 };
 
 /**
- * UsedLink
- *
- * The part of a one-time link behind its #.
- */
-export type UsedLink = {
-    /**
-     * Token
-     */
-    token: string;
-};
-
-/**
  * User
  *
  * A person who may sign in.
@@ -4426,31 +4503,6 @@ export type User = {
      * Name
      */
     name: string;
-};
-
-/**
- * UserLink
- *
- * How a person comes to a password. `link` null: it was mailed, and nobody else sees it.
- */
-export type UserLink = {
-    /**
-     * Expires At
-     */
-    expires_at: string;
-    /**
-     * Link
-     */
-    link: string | null;
-    /**
-     * Mailed
-     */
-    mailed: boolean;
-    /**
-     * Purpose
-     */
-    purpose: 'reset' | 'invite';
-    user: User;
 };
 
 /**
@@ -5179,6 +5231,166 @@ export type CreateAgentVersionResponses = {
 
 export type CreateAgentVersionResponse = CreateAgentVersionResponses[keyof CreateAgentVersionResponses];
 
+export type ListApiKeysData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/api-keys';
+};
+
+export type ListApiKeysErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListApiKeysError = ListApiKeysErrors[keyof ListApiKeysErrors];
+
+export type ListApiKeysResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiKeyList;
+};
+
+export type ListApiKeysResponse = ListApiKeysResponses[keyof ListApiKeysResponses];
+
+export type CreateApiKeyData = {
+    body: NewApiKey;
+    path?: never;
+    query?: never;
+    url: '/api/v1/api-keys';
+};
+
+export type CreateApiKeyErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type CreateApiKeyError = CreateApiKeyErrors[keyof CreateApiKeyErrors];
+
+export type CreateApiKeyResponses = {
+    /**
+     * Successful Response
+     */
+    201: CreatedApiKey;
+};
+
+export type CreateApiKeyResponse = CreateApiKeyResponses[keyof CreateApiKeyResponses];
+
+export type ListKeyScopesData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/api-keys/scopes';
+};
+
+export type ListKeyScopesErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListKeyScopesError = ListKeyScopesErrors[keyof ListKeyScopesErrors];
+
+export type ListKeyScopesResponses = {
+    /**
+     * Successful Response
+     */
+    200: KeyScopeList;
+};
+
+export type ListKeyScopesResponse = ListKeyScopesResponses[keyof ListKeyScopesResponses];
+
+export type RevokeApiKeyData = {
+    body?: never;
+    path: {
+        /**
+         * Key Id
+         */
+        key_id: string;
+    };
+    query?: never;
+    url: '/api/v1/api-keys/{key_id}/revoke';
+};
+
+export type RevokeApiKeyErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type RevokeApiKeyError = RevokeApiKeyErrors[keyof RevokeApiKeyErrors];
+
+export type RevokeApiKeyResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiKey;
+};
+
+export type RevokeApiKeyResponse = RevokeApiKeyResponses[keyof RevokeApiKeyResponses];
+
 export type ListApprovalsData = {
     body?: never;
     path?: never;
@@ -5648,103 +5860,47 @@ export type GetArtifactContentResponses = {
 
 export type GetArtifactContentResponse = GetArtifactContentResponses[keyof GetArtifactContentResponses];
 
-export type ForgotPasswordData = {
-    body: Forgotten;
-    path?: never;
-    query?: never;
-    url: '/api/v1/auth/forgot';
-};
-
-export type ForgotPasswordErrors = {
-    /**
-     * Conflict
-     */
-    409: Problem;
-    /**
-     * Unprocessable Entity
-     */
-    422: Problem;
-    /**
-     * Too Many Requests
-     */
-    429: Problem;
-};
-
-export type ForgotPasswordError = ForgotPasswordErrors[keyof ForgotPasswordErrors];
-
-export type ForgotPasswordResponses = {
-    /**
-     * Successful Response
-     */
-    202: unknown;
-};
-
-export type LookAtLinkData = {
-    body: UsedLink;
-    path?: never;
-    query?: never;
-    url: '/api/v1/auth/link';
-};
-
-export type LookAtLinkErrors = {
-    /**
-     * Not Found
-     */
-    404: Problem;
-    /**
-     * Unprocessable Entity
-     */
-    422: Problem;
-    /**
-     * Too Many Requests
-     */
-    429: Problem;
-};
-
-export type LookAtLinkError = LookAtLinkErrors[keyof LookAtLinkErrors];
-
-export type LookAtLinkResponses = {
-    /**
-     * Successful Response
-     */
-    200: LinkShown;
-};
-
-export type LookAtLinkResponse = LookAtLinkResponses[keyof LookAtLinkResponses];
-
-export type GetSignInOptionsData = {
+export type GetOidcData = {
     body?: never;
     path?: never;
     query?: never;
-    url: '/api/v1/auth/options';
+    url: '/api/v1/auth/oidc';
 };
 
-export type GetSignInOptionsErrors = {
-    /**
-     * Unprocessable Entity
-     */
-    422: Problem;
-};
-
-export type GetSignInOptionsError = GetSignInOptionsErrors[keyof GetSignInOptionsErrors];
-
-export type GetSignInOptionsResponses = {
+export type GetOidcResponses = {
     /**
      * Successful Response
      */
-    200: SignInOptions;
+    200: OidcSignIn;
 };
 
-export type GetSignInOptionsResponse = GetSignInOptionsResponses[keyof GetSignInOptionsResponses];
+export type GetOidcResponse = GetOidcResponses[keyof GetOidcResponses];
 
-export type ChoosePasswordData = {
-    body: ChosenPassword;
+export type FinishOidcData = {
+    body?: never;
     path?: never;
-    query?: never;
-    url: '/api/v1/auth/password';
+    query?: {
+        /**
+         * State
+         */
+        state?: string;
+        /**
+         * Code
+         */
+        code?: string | null;
+        /**
+         * Iss
+         */
+        iss?: string | null;
+        /**
+         * Error
+         */
+        error?: string | null;
+    };
+    url: '/api/v1/auth/oidc/callback';
 };
 
-export type ChoosePasswordErrors = {
+export type FinishOidcErrors = {
     /**
      * Not Found
      */
@@ -5753,22 +5909,36 @@ export type ChoosePasswordErrors = {
      * Unprocessable Entity
      */
     422: Problem;
-    /**
-     * Too Many Requests
-     */
-    429: Problem;
 };
 
-export type ChoosePasswordError = ChoosePasswordErrors[keyof ChoosePasswordErrors];
+export type FinishOidcError = FinishOidcErrors[keyof FinishOidcErrors];
 
-export type ChoosePasswordResponses = {
-    /**
-     * Successful Response
-     */
-    204: void;
+export type StartOidcData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Next
+         *
+         * The page to come back to, such as `/p/weather/runs`.
+         */
+        next?: string;
+    };
+    url: '/api/v1/auth/oidc/start';
 };
 
-export type ChoosePasswordResponse = ChoosePasswordResponses[keyof ChoosePasswordResponses];
+export type StartOidcErrors = {
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type StartOidcError = StartOidcErrors[keyof StartOidcErrors];
 
 export type RefreshData = {
     body?: never;
@@ -5802,43 +5972,6 @@ export type RefreshResponses = {
 };
 
 export type RefreshResponse = RefreshResponses[keyof RefreshResponses];
-
-export type SetUpData = {
-    body: SetUp;
-    path?: never;
-    query?: never;
-    url: '/api/v1/auth/set-up';
-};
-
-export type SetUpErrors = {
-    /**
-     * Not Found
-     */
-    404: Problem;
-    /**
-     * Conflict
-     */
-    409: Problem;
-    /**
-     * Unprocessable Entity
-     */
-    422: Problem;
-    /**
-     * Too Many Requests
-     */
-    429: Problem;
-};
-
-export type SetUpError = SetUpErrors[keyof SetUpErrors];
-
-export type SetUpResponses = {
-    /**
-     * Successful Response
-     */
-    201: Tokens;
-};
-
-export type SetUpResponse = SetUpResponses[keyof SetUpResponses];
 
 export type SignInData = {
     body: SignIn;
@@ -7105,188 +7238,6 @@ export type GetMeResponses = {
 
 export type GetMeResponse = GetMeResponses[keyof GetMeResponses];
 
-export type UpdateMeData = {
-    body: Profile;
-    path?: never;
-    query?: never;
-    url: '/api/v1/me';
-};
-
-export type UpdateMeErrors = {
-    /**
-     * Unauthorized
-     */
-    401: Problem;
-    /**
-     * Forbidden
-     */
-    403: Problem;
-    /**
-     * Unprocessable Entity
-     */
-    422: Problem;
-};
-
-export type UpdateMeError = UpdateMeErrors[keyof UpdateMeErrors];
-
-export type UpdateMeResponses = {
-    /**
-     * Successful Response
-     */
-    200: User;
-};
-
-export type UpdateMeResponse = UpdateMeResponses[keyof UpdateMeResponses];
-
-export type ChangePasswordData = {
-    body: ChangedPassword;
-    path?: never;
-    query?: never;
-    url: '/api/v1/me/password';
-};
-
-export type ChangePasswordErrors = {
-    /**
-     * Unauthorized
-     */
-    401: Problem;
-    /**
-     * Forbidden
-     */
-    403: Problem;
-    /**
-     * Conflict
-     */
-    409: Problem;
-    /**
-     * Unprocessable Entity
-     */
-    422: Problem;
-    /**
-     * Too Many Requests
-     */
-    429: Problem;
-};
-
-export type ChangePasswordError = ChangePasswordErrors[keyof ChangePasswordErrors];
-
-export type ChangePasswordResponses = {
-    /**
-     * Successful Response
-     */
-    200: Tokens;
-};
-
-export type ChangePasswordResponse = ChangePasswordResponses[keyof ChangePasswordResponses];
-
-export type EndOtherSessionsData = {
-    body?: never;
-    path?: never;
-    query?: never;
-    url: '/api/v1/me/sessions';
-};
-
-export type EndOtherSessionsErrors = {
-    /**
-     * Unauthorized
-     */
-    401: Problem;
-    /**
-     * Forbidden
-     */
-    403: Problem;
-    /**
-     * Unprocessable Entity
-     */
-    422: Problem;
-};
-
-export type EndOtherSessionsError = EndOtherSessionsErrors[keyof EndOtherSessionsErrors];
-
-export type EndOtherSessionsResponses = {
-    /**
-     * Successful Response
-     */
-    200: EndedSessions;
-};
-
-export type EndOtherSessionsResponse = EndOtherSessionsResponses[keyof EndOtherSessionsResponses];
-
-export type ListSessionsData = {
-    body?: never;
-    path?: never;
-    query?: never;
-    url: '/api/v1/me/sessions';
-};
-
-export type ListSessionsErrors = {
-    /**
-     * Unauthorized
-     */
-    401: Problem;
-    /**
-     * Forbidden
-     */
-    403: Problem;
-    /**
-     * Unprocessable Entity
-     */
-    422: Problem;
-};
-
-export type ListSessionsError = ListSessionsErrors[keyof ListSessionsErrors];
-
-export type ListSessionsResponses = {
-    /**
-     * Successful Response
-     */
-    200: OwnSessionList;
-};
-
-export type ListSessionsResponse = ListSessionsResponses[keyof ListSessionsResponses];
-
-export type EndSessionData = {
-    body?: never;
-    path: {
-        /**
-         * Session Id
-         */
-        session_id: string;
-    };
-    query?: never;
-    url: '/api/v1/me/sessions/{session_id}';
-};
-
-export type EndSessionErrors = {
-    /**
-     * Unauthorized
-     */
-    401: Problem;
-    /**
-     * Forbidden
-     */
-    403: Problem;
-    /**
-     * Not Found
-     */
-    404: Problem;
-    /**
-     * Unprocessable Entity
-     */
-    422: Problem;
-};
-
-export type EndSessionError = EndSessionErrors[keyof EndSessionErrors];
-
-export type EndSessionResponses = {
-    /**
-     * Successful Response
-     */
-    204: void;
-};
-
-export type EndSessionResponse = EndSessionResponses[keyof EndSessionResponses];
-
 export type ListOutboxData = {
     body?: never;
     path?: never;
@@ -8228,6 +8179,308 @@ export type PutPolicyResponses = {
 };
 
 export type PutPolicyResponse = PutPolicyResponses[keyof PutPolicyResponses];
+
+export type ListServiceAccountsData = {
+    body?: never;
+    path: {
+        /**
+         * Slug
+         */
+        slug: string;
+    };
+    query?: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/projects/{slug}/service-accounts';
+};
+
+export type ListServiceAccountsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListServiceAccountsError = ListServiceAccountsErrors[keyof ListServiceAccountsErrors];
+
+export type ListServiceAccountsResponses = {
+    /**
+     * Successful Response
+     */
+    200: ServiceAccountList;
+};
+
+export type ListServiceAccountsResponse = ListServiceAccountsResponses[keyof ListServiceAccountsResponses];
+
+export type CreateServiceAccountData = {
+    body: NewServiceAccount;
+    path: {
+        /**
+         * Slug
+         */
+        slug: string;
+    };
+    query?: never;
+    url: '/api/v1/projects/{slug}/service-accounts';
+};
+
+export type CreateServiceAccountErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type CreateServiceAccountError = CreateServiceAccountErrors[keyof CreateServiceAccountErrors];
+
+export type CreateServiceAccountResponses = {
+    /**
+     * Successful Response
+     */
+    201: ServiceAccount;
+};
+
+export type CreateServiceAccountResponse = CreateServiceAccountResponses[keyof CreateServiceAccountResponses];
+
+export type ChangeServiceAccountData = {
+    body: ServiceAccountChange;
+    path: {
+        /**
+         * Account Id
+         */
+        account_id: string;
+        /**
+         * Slug
+         */
+        slug: string;
+    };
+    query?: never;
+    url: '/api/v1/projects/{slug}/service-accounts/{account_id}';
+};
+
+export type ChangeServiceAccountErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ChangeServiceAccountError = ChangeServiceAccountErrors[keyof ChangeServiceAccountErrors];
+
+export type ChangeServiceAccountResponses = {
+    /**
+     * Successful Response
+     */
+    200: ServiceAccount;
+};
+
+export type ChangeServiceAccountResponse = ChangeServiceAccountResponses[keyof ChangeServiceAccountResponses];
+
+export type ListAccountKeysData = {
+    body?: never;
+    path: {
+        /**
+         * Account Id
+         */
+        account_id: string;
+        /**
+         * Slug
+         */
+        slug: string;
+    };
+    query?: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/projects/{slug}/service-accounts/{account_id}/keys';
+};
+
+export type ListAccountKeysErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListAccountKeysError = ListAccountKeysErrors[keyof ListAccountKeysErrors];
+
+export type ListAccountKeysResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiKeyList;
+};
+
+export type ListAccountKeysResponse = ListAccountKeysResponses[keyof ListAccountKeysResponses];
+
+export type CreateAccountKeyData = {
+    body: NewAccountKey;
+    path: {
+        /**
+         * Account Id
+         */
+        account_id: string;
+        /**
+         * Slug
+         */
+        slug: string;
+    };
+    query?: never;
+    url: '/api/v1/projects/{slug}/service-accounts/{account_id}/keys';
+};
+
+export type CreateAccountKeyErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type CreateAccountKeyError = CreateAccountKeyErrors[keyof CreateAccountKeyErrors];
+
+export type CreateAccountKeyResponses = {
+    /**
+     * Successful Response
+     */
+    201: CreatedApiKey;
+};
+
+export type CreateAccountKeyResponse = CreateAccountKeyResponses[keyof CreateAccountKeyResponses];
+
+export type RevokeAccountKeyData = {
+    body?: never;
+    path: {
+        /**
+         * Account Id
+         */
+        account_id: string;
+        /**
+         * Key Id
+         */
+        key_id: string;
+        /**
+         * Slug
+         */
+        slug: string;
+    };
+    query?: never;
+    url: '/api/v1/projects/{slug}/service-accounts/{account_id}/keys/{key_id}/revoke';
+};
+
+export type RevokeAccountKeyErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type RevokeAccountKeyError = RevokeAccountKeyErrors[keyof RevokeAccountKeyErrors];
+
+export type RevokeAccountKeyResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiKey;
+};
+
+export type RevokeAccountKeyResponse = RevokeAccountKeyResponses[keyof RevokeAccountKeyResponses];
 
 export type ListRunsData = {
     body?: never;
@@ -9597,181 +9850,6 @@ export type ListUncertainResponses = {
 };
 
 export type ListUncertainResponse = ListUncertainResponses[keyof ListUncertainResponses];
-
-export type InviteUserData = {
-    body: NewUser;
-    path?: never;
-    query?: never;
-    url: '/api/v1/users';
-};
-
-export type InviteUserErrors = {
-    /**
-     * Unauthorized
-     */
-    401: Problem;
-    /**
-     * Forbidden
-     */
-    403: Problem;
-    /**
-     * Conflict
-     */
-    409: Problem;
-    /**
-     * Unprocessable Entity
-     */
-    422: Problem;
-};
-
-export type InviteUserError = InviteUserErrors[keyof InviteUserErrors];
-
-export type InviteUserResponses = {
-    /**
-     * Successful Response
-     */
-    201: UserLink;
-};
-
-export type InviteUserResponse = InviteUserResponses[keyof InviteUserResponses];
-
-export type DisableUserData = {
-    body?: never;
-    path: {
-        /**
-         * User Id
-         */
-        user_id: string;
-    };
-    query?: never;
-    url: '/api/v1/users/{user_id}/disable';
-};
-
-export type DisableUserErrors = {
-    /**
-     * Unauthorized
-     */
-    401: Problem;
-    /**
-     * Forbidden
-     */
-    403: Problem;
-    /**
-     * Not Found
-     */
-    404: Problem;
-    /**
-     * Conflict
-     */
-    409: Problem;
-    /**
-     * Unprocessable Entity
-     */
-    422: Problem;
-};
-
-export type DisableUserError = DisableUserErrors[keyof DisableUserErrors];
-
-export type DisableUserResponses = {
-    /**
-     * Successful Response
-     */
-    200: User;
-};
-
-export type DisableUserResponse = DisableUserResponses[keyof DisableUserResponses];
-
-export type EnableUserData = {
-    body?: never;
-    path: {
-        /**
-         * User Id
-         */
-        user_id: string;
-    };
-    query?: never;
-    url: '/api/v1/users/{user_id}/enable';
-};
-
-export type EnableUserErrors = {
-    /**
-     * Unauthorized
-     */
-    401: Problem;
-    /**
-     * Forbidden
-     */
-    403: Problem;
-    /**
-     * Not Found
-     */
-    404: Problem;
-    /**
-     * Conflict
-     */
-    409: Problem;
-    /**
-     * Unprocessable Entity
-     */
-    422: Problem;
-};
-
-export type EnableUserError = EnableUserErrors[keyof EnableUserErrors];
-
-export type EnableUserResponses = {
-    /**
-     * Successful Response
-     */
-    200: User;
-};
-
-export type EnableUserResponse = EnableUserResponses[keyof EnableUserResponses];
-
-export type MakeUserLinkData = {
-    body?: never;
-    path: {
-        /**
-         * User Id
-         */
-        user_id: string;
-    };
-    query?: never;
-    url: '/api/v1/users/{user_id}/link';
-};
-
-export type MakeUserLinkErrors = {
-    /**
-     * Unauthorized
-     */
-    401: Problem;
-    /**
-     * Forbidden
-     */
-    403: Problem;
-    /**
-     * Not Found
-     */
-    404: Problem;
-    /**
-     * Conflict
-     */
-    409: Problem;
-    /**
-     * Unprocessable Entity
-     */
-    422: Problem;
-};
-
-export type MakeUserLinkError = MakeUserLinkErrors[keyof MakeUserLinkErrors];
-
-export type MakeUserLinkResponses = {
-    /**
-     * Successful Response
-     */
-    201: UserLink;
-};
-
-export type MakeUserLinkResponse = MakeUserLinkResponses[keyof MakeUserLinkResponses];
 
 export type ListViolationsData = {
     body?: never;

@@ -1,5 +1,6 @@
 import { Navigate, useSearchParams } from 'react-router'
 import { useSession } from '@/api/use-session'
+import { OidcSignIn } from '@/features/identity/oidc-sign-in'
 import { SignInForm } from '@/features/identity/sign-in-form'
 import { Splash } from '../root-layout'
 import { Entrance } from '../shell/entrance'
@@ -15,6 +16,7 @@ export default function SignInPage() {
   return (
     <Entrance title="Sign in to Spark-Ops">
       <SignInForm />
+      <OidcSignIn next={within(search.get('next'))} refused={search.get('refused')} />
     </Entrance>
   )
 }

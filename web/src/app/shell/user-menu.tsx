@@ -1,4 +1,4 @@
-import { LogOut, UserRound } from 'lucide-react'
+import { KeyRound, LogOut, UserRound } from 'lucide-react'
 import { useSyncExternalStore } from 'react'
 import { useNavigate } from 'react-router'
 import { useSession } from '@/api/use-session'
@@ -42,6 +42,10 @@ export function UserMenu() {
       <MenuItem onSelect={() => void navigate(paths.account())}>
         <UserRound aria-hidden />
         Your account
+      </MenuItem>
+      <MenuItem onSelect={() => void navigate(paths.apiKeys())}>
+        <KeyRound aria-hidden />
+        API keys
       </MenuItem>
       <MenuItem onSelect={() => signOut.mutate()}>
         <LogOut aria-hidden />

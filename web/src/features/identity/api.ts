@@ -16,6 +16,8 @@ import type {
   ForgotPasswordData,
   GetMeData,
   GetMeResponse,
+  GetOidcData,
+  GetOidcResponse,
   GetSignInOptionsData,
   GetSignInOptionsResponse,
   InviteUserData,
@@ -40,6 +42,13 @@ import { closeSession, openSession, renameSelf } from '@/api/session'
 export const meQuery = queryOptions({
   queryKey: ['me'],
   queryFn: ({ signal }) => request<GetMeData, GetMeResponse>('GET', '/api/v1/me', { signal }),
+})
+
+/** Whether one may sign in at an OpenID provider. */
+export const oidcQuery = queryOptions({
+  queryKey: ['oidc'],
+  queryFn: ({ signal }) => request<GetOidcData, GetOidcResponse>('GET', '/api/v1/auth/oidc', { signal }),
+  staleTime: Number.POSITIVE_INFINITY,
 })
 
 /** What the sign-in page can offer. */
