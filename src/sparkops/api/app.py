@@ -41,6 +41,7 @@ from sparkops.api.routes import (
     oidc,
     outbox,
     people,
+    permissions,
     policies,
     projects,
     reruns,
@@ -48,6 +49,7 @@ from sparkops.api.routes import (
     runs,
     tools,
     uncertain,
+    users,
     workflows,
 )
 from sparkops.api.tasks import stop
@@ -127,6 +129,8 @@ def _add_routes(app: FastAPI, pages: Path) -> None:
         keys.router,
         keys.of_project,
         live.router,
+        permissions.router,
+        users.router,
     ):
         app.include_router(
             router, prefix=PREFIX, dependencies=[Depends(get_principal)], responses=documented(401, 403, 422)

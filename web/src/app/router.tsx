@@ -26,6 +26,7 @@ export const router = createBrowserRouter([
           { path: 'projects', lazy: page(() => import('./routes/projects')) },
           { path: 'me', lazy: page(() => import('./routes/account')) },
           { path: 'api-keys', lazy: page(() => import('./routes/api-keys')) },
+          { path: 'admin/users', lazy: page(() => import('./routes/users')) },
           { path: 'a/:approvalId', lazy: page(() => import('./routes/approval-link')) },
           {
             path: 'p/:project',
@@ -69,6 +70,7 @@ export const router = createBrowserRouter([
                   { path: 'agents/:agentId/:tab', lazy: page(() => import('./routes/agent')) },
                   { path: 'tools', lazy: page(() => import('./routes/tools')) },
                   { path: 'tools/:toolId', lazy: page(() => import('./routes/tool')) },
+                  { path: 'members', lazy: page(() => import('./routes/members')) },
                   { path: '*', lazy: page(() => import('./routes/not-found')) },
                 ],
               },

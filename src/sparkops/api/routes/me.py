@@ -54,7 +54,7 @@ async def change_password(
     await check_acceptable(body.password, email=principal.email, name=principal.name)
     password_hash = await hashed(body.password)
     now = utc_now()
-    async with door.database.sessions.begin() as session:
+    async with door.writes(principal) as session:
         user = await service.replace_password(session, credentials, password_hash=password_hash, now=now)
         opened = await service.open_session(session, user=user, now=now, device=caller.device, address=caller.address)
         audit = Audit(session, principal)
@@ -74,7 +74,7 @@ async def _confirmed(door: Door, caller: Caller, principal: Principal, password:
     """
     who = str(principal.user_id)
     await door.throttle.take_one(attempts.OWN_PASSWORD, who, caller=caller, email=principal.email)
-    async with door.database.reads.begin() as session:
+    async with door.reads(principal) as session:
         credentials = await service.find_credentials(session, email=principal.email)
     if await service.check_password(credentials, password) is None:
         await note(door, caller, "password.refused", severity="warning", user=credentials.user)

@@ -23,7 +23,7 @@ router = APIRouter(prefix="/users", tags=["users"])
 @router.post("", status_code=201, responses=problems(409), openapi_extra=needs(Permission.USER_MANAGE))
 async def invite_user(body: forms.NewUser, principal: PrincipalDep, door: DoorDep) -> forms.UserLink:
     """Add a person without a password, who chooses one through a link: mailed, or shown here once to be handed on."""
-    async with door.database.sessions.begin() as session:
+    async with door.writes(principal) as session:
         user = await service.create_user(
             session, email=body.email, name=body.name, password=None, is_admin=body.is_admin
         )
@@ -43,7 +43,7 @@ async def make_user_link(user_id: UUID, principal: PrincipalDep, door: DoorDep) 
 
     The password that there is works until another is chosen.
     """
-    async with door.database.sessions.begin() as session:
+    async with door.writes(principal) as session:
         user = await queries.user_by_id(session, user_id=user_id)
         if user is None:
             raise NotFound("There is no such user.")

@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.core.errors import Conflict, Forbidden, Invalid, NotFound
 from sparkops.core.ids import new_id
-from sparkops.core.permissions import Role
 from sparkops.core.principal import Principal
 from sparkops.domains.identity import link_queries, queries, session_queries
 from sparkops.domains.identity.models import Session, User
@@ -290,19 +289,3 @@ async def disable(session: AsyncSession, *, user: User, now: datetime) -> None:
     await queries.set_disabled(session, user_id=user.id, at=now)
     await session_queries.revoke_all(session, user_id=user.id, now=now, because="disabled")
     await link_queries.replace_links(session, user_id=user.id, now=now)
-
-
-async def add_member(session: AsyncSession, *, project_id: UUID, email: str, role: Role) -> User:
-    """Make the user with this address a member, or change the member's role. The caller has checked the project.
-
-    Raises:
-        Invalid: nobody has this address.
-    """
-    user = await queries.user_by_email(session, email=email)
-    if user is None:
-        raise Invalid(
-            f"Nobody has the address {email.strip().lower()}; an administrator adds people with `sparkops users add`.",
-            errors=[{"path": "email", "message": "nobody has this address"}],
-        )
-    await queries.put_member(session, project_id=project_id, user_id=user.id, role=role)
-    return user
