@@ -40,6 +40,7 @@ check: $(STAMPS)/python $(STAMPS)/node ## Check format, lint, floors and types, 
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+	$(BIN)/python -m tools.lint
 	$(NPM) run check
 
 bench: $(STAMPS)/python ## Measure the workloads and this machine's limits, one JSON object a line

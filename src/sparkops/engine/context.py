@@ -135,4 +135,5 @@ async def call(on: Connection, function: str, *args: object) -> Any:
     """
     marks = ", ".join(f"${position}" for position in range(1, len(args) + 1))
     with Refusals(function):
+        # lint: allow sql-text -- names of functions stand in the code
         return await on.fetchval(f"SELECT engine.{function}({marks})", *args)

@@ -46,6 +46,7 @@ async def create_user(session: AsyncSession, *, email: str, name: str, password:
         raise Invalid(f"{email!r} is not an e-mail address.")
     if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
         raise Invalid(f"A password needs {MIN_LENGTH} to {MAX_LENGTH} characters.")
+    # lint: allow await-in-transaction -- no statement has been sent yet
     password_hash = await asyncio.to_thread(hash_password, password)
     user = await queries.add_user(
         session, email=email, name=name.strip() or email, password_hash=password_hash, is_admin=is_admin
