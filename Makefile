@@ -92,7 +92,7 @@ $(STAMPS)/peers: $(STAMPS)/tools tests/peers/requirements.lock
 $(STAMPS)/node: web/package-lock.json
 	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null \
 		|| { echo "Spark-Ops needs Node.js 20 or later to build its pages."; exit 1; }
-	@$(NPM) ci --no-audit --no-fund --loglevel=error
+	@$(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/pages: $(STAMPS)/node $(WEB_SOURCES)

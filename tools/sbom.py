@@ -141,13 +141,12 @@ def _licence_of(name: str) -> str | None:
         said = metadata(name)
     except PackageNotFoundError:
         return None
-    expression = said.get("License-Expression")
+    [expression, short] = [next(iter(said.get_all(name) or []), "") for name in ("License-Expression", "License")]
     if expression:
-        return str(expression)
+        return expression
     classified = sorted({_CLASSIFIED[one] for one in said.get_all("Classifier") or [] if one in _CLASSIFIED})
     if classified:
         return " OR ".join(classified)
-    short = str(said.get("License") or "")
     return short if re.fullmatch(r"[\w.\-]+", short) else None
 
 
@@ -167,7 +166,7 @@ def node_components(root: Path) -> list[Component]:
         if not path:
             continue
         ref = _npm(_package_name(path), entry["version"])
-        needed = not (entry.get("dev") or entry.get("devOptional"))
+        needed = not (entry.get("dev") or entry.get("optional"))  # what is optional are builds of tools
         before = found.get(ref)
         found[ref] = Component(
             ref=ref,
