@@ -136,6 +136,7 @@ SAMPLES: Final[Mapping[str, Samples]] = {
                 place="runtime/llm/wire.py",
             ),
             Sample("import httpx2\nclient = httpx2.AsyncClient()", "core/client.py"),
+            Sample("import smtplib", "core/mail.py"),
             Sample("import httpx2\nclient = httpx2.AsyncClient(transport=guarded)", "runtime/egress.py"),
         ],
     ),
@@ -149,6 +150,7 @@ SAMPLES: Final[Mapping[str, Samples]] = {
         good=[
             *_of('"""SELECT is what this speaks of."""\nword = "select a project"', "from sqlalchemy import select"),
             Sample("_RUNS = 'SELECT id FROM runs WHERE project_id = $1'", "domains/runs/queries.py"),
+            Sample("_RUNS = 'SELECT id FROM runs WHERE project_id = $1'", "api/run_rows.py"),
         ],
     ),
     "sql-text": Samples(
@@ -172,6 +174,7 @@ SAMPLES: Final[Mapping[str, Samples]] = {
             "async def f(pool, id_):\n    await pool.fetch('SELECT id FROM runs WHERE id = $1', id_)",
             "def f(values):\n    return f'SELECT id FROM runs WHERE id = ${len(values)}'",
             "def f(mark, where):\n    return f'SELECT id FROM runs WHERE id = {mark(where.id)}'",
+            "def f(where):\n    return f'SELECT id FROM runs WHERE id = {where.mark(1)}'",
             "def f(deep):\n    order = 'id' if deep else 'name'\n    return f'SELECT id FROM runs ORDER BY {order}'",
             "def f(name):\n    return f'The run {name} was selected from the list.'",
             place="domains/runs/queries.py",

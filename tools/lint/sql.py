@@ -108,7 +108,7 @@ class Reader:
         return " ".join(self._read(value, scope, dynamic, seen | {name}) for value in values)
 
     def _called(self, node: ast.Call, scope: Names, dynamic: list[str], seen: frozenset[str]) -> str:
-        if isinstance(node.func, ast.Name) and node.func.id in _MARKERS:
+        if _last(node.func) in _MARKERS:
             return ""
         if isinstance(node.func, ast.Name) and node.func.id in ("int", "len"):
             return "0"
@@ -135,6 +135,10 @@ def _parts(node: ast.expr) -> list[ast.expr] | None:
         case ast.Starred(value=value):
             return [value]
     return None
+
+
+def _last(node: ast.expr) -> str | None:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else None
 
 
 def _assigned(body: list[ast.stmt]) -> dict[str, list[ast.expr]]:

@@ -29,6 +29,8 @@ _OPENERS: Final = frozenset(
         "redis.asyncio.Redis.from_url",
     }
 )  # fmt: skip
+_MAIL: Final = "core/mail.py"
+"""It speaks to the operator's mail server, which the settings name."""
 _OWN: Final = ("asyncpg.", "redis.", "socket.", "httpx2.", "asyncio.")
 _CLIENTS: Final = frozenset({"AsyncOpenAI", "OpenAI", "AsyncAnthropic", "Anthropic", "OpenAIProvider"})
 """They make a client of their own unless they are given one."""
@@ -38,6 +40,8 @@ def _find(source: Source) -> Iterator[tuple[int, str]]:
     if source.within(EGRESS):
         return
     for statement, module in source.modules():
+        if module == "smtplib" and source.within(_MAIL):
+            continue
         if module in _MODULES or any(module.startswith(f"{one}.") for one in _MODULES):
             yield statement.lineno, f"`{module}` opens connections past {EGRESS}."
     for call, name in source.calls():

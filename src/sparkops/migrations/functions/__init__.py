@@ -33,9 +33,7 @@ def install_functions(connection: Connection) -> None:
         _install(connection, name.removesuffix(".sql"), source)
     for signature, version in _there(connection).items():
         if before.get(signature) == version:  # nobody replaced it
-            # lint: allow sql-text -- signatures from the catalogue; the mark is a digest
             connection.exec_driver_sql(f"DROP FUNCTION {signature} CASCADE")
-    # lint: allow sql-text -- signatures from the catalogue; the mark is a digest
     connection.exec_driver_sql(f"COMMENT ON SCHEMA engine IS '{mark}'")
 
 
@@ -54,7 +52,6 @@ def _install(connection: Connection, name: str, source: str) -> None:
         if getattr(refused.orig, "sqlstate", None) != asyncpg.InvalidFunctionDefinitionError.sqlstate:
             raise
         for (signature,) in connection.execute(text(_NAMED), {"name": name}).all():
-            # lint: allow sql-text -- signatures from the catalogue; the mark is a digest
             connection.exec_driver_sql(f"DROP FUNCTION {signature} CASCADE")
         connection.exec_driver_sql(source)
 
