@@ -46,7 +46,7 @@ def test_what_is_delivered_is_what_is_looked_at() -> None:
 
 
 def allowed(text: str) -> list[str]:
-    source = Source(f"{PACKAGE}api/some.py", text, ROOT)
+    source = Source(f"{PACKAGE}local/some.py", text, ROOT)
     return [f"{one.line} {one.rule}: {one.message}" for one in check(source, RULES)]
 
 
@@ -56,6 +56,7 @@ def allowed(text: str) -> list[str]:
         "answer = eval(text)  # lint: allow evaluation -- a reason",
         "# lint: allow evaluation -- a reason\nanswer = eval(text)",
         "# lint: allow evaluation -- a reason\nanswer = [\n    eval(text),\n    eval(more),\n]",
+        "# lint: allow evaluation -- a reason\n# lint: allow shell -- another\nanswer = os.system(eval(text))",
     ],
 )
 def test_what_is_allowed_with_a_reason_is_not_refused(text: str) -> None:

@@ -102,9 +102,7 @@ def test_what_is_said_to_hold_is_shown_by_tests(rows: Mapping[str, Mapping[str, 
 
 def test_every_named_test_exists(document: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) -> None:
     lost = [
-        f"{name}: {test}"
-        for name, test in named_tests(rows)
-        if not is_a_test(test) and not is_awaited(test, document)
+        f"{name}: {test}" for name, test in named_tests(rows) if not is_a_test(test) and not is_awaited(test, document)
     ]
     assert lost == []
 

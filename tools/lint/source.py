@@ -121,11 +121,21 @@ class Source:
         return [number for number in mentions if number not in known]
 
     def reach(self, allowance: Allowance) -> range:
-        """Return the lines that an allowance speaks for: its own; where it stands alone the next, or the whole
-        statement that begins there and has no others in it."""
-        if not self.lines[allowance.line - 1].lstrip().startswith(("#", "//", "{/*")):
+        """Return the lines that an allowance speaks for: its own; where it stands alone the next after it and others
+        like it, or the whole statement that begins there and has no others in it."""
+        if not self._is_alone(allowance.line):
             return range(allowance.line, allowance.line + 1)
-        return range(allowance.line, self._ends.get(allowance.line + 1, allowance.line + 1) + 1)
+        first = allowance.line + 1
+        while first in self._allowing and self._is_alone(first):
+            first += 1
+        return range(allowance.line, self._ends.get(first, first) + 1)
+
+    def _is_alone(self, number: int) -> bool:
+        return self.lines[number - 1].lstrip().startswith(("#", "//", "{/*"))
+
+    @cached_property
+    def _allowing(self) -> frozenset[int]:
+        return frozenset(allowance.line for allowance in self.allowances)
 
     @cached_property
     def _ends(self) -> Mapping[int, int]:
