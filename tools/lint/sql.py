@@ -17,6 +17,8 @@ _STATEMENT: Final = re.compile(
 )
 _CONSTANT: Final = re.compile(r"^_{0,2}[A-Z][A-Z0-9_]*$")
 _BUILDERS: Final = frozenset({"format", "join", "strip", "replace", "format_map"})
+_PEOPLE: Final = "User"
+"""Somebody is of no project; only a service account names its own."""
 _MARKERS: Final = frozenset({"mark"})
 """Functions that take an argument of a statement and give its mark there."""
 _DYNAMIC: Final = "\0"
@@ -181,7 +183,7 @@ def project_models(root: str) -> Mapping[str, str]:
     found: dict[str, str] = {}
     for path in sorted((Path(root) / "src/sparkops/domains").glob("*/models.py")):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.ClassDef):
+            if isinstance(node, ast.ClassDef) and node.name != _PEOPLE:
                 names = _assigned(node.body)
                 annotated = {
                     part.target.id

@@ -12,8 +12,6 @@ from tools.lint.source import Rule, Source
 from tools.lint.sql import project_models
 
 _STATEMENTS: Final = frozenset({"select", "update", "delete", "exists"})
-_PEOPLE: Final = frozenset({"User"})
-"""Somebody is not of a project; only a service account names its own."""
 _WALLS: Final = frozenset({"visible_to", "visible"})
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -21,7 +19,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 def _find(source: Source) -> Iterator[tuple[int, str]]:
     if not source.within("domains/", "api/"):
         return
-    owned = {name: table for name, table in project_models(str(source.root)).items() if name not in _PEOPLE}
+    owned = project_models(str(source.root))
     helpers = _walled_helpers(source, owned)
     for function in _outermost(source):
         if _is_walled(function, helpers, owned):
