@@ -1070,6 +1070,13 @@ export type CaseResult = {
 export type Change = 'stays' | 'newly_denied' | 'newly_held' | 'newly_allowed' | 'undecidable';
 
 /**
+ * ChangeMember
+ */
+export type ChangeMember = {
+    role: Role;
+};
+
+/**
  * ChildRun
  *
  * The run of a sub-workflow.
@@ -2280,6 +2287,112 @@ export type Parts = {
 export type Period = 'run' | 'hour' | 'day' | 'week' | 'month' | 'total';
 
 /**
+ * Permission
+ *
+ * One thing that may be allowed. Those of a project come with a role; the others with the whole installation.
+ */
+export type Permission = 'project:read' | 'project:update' | 'project:delete' | 'member:read' | 'member:manage' | 'run:read' | 'run:create' | 'run:control' | 'run:resolve' | 'event:read' | 'event:send' | 'workflow:read' | 'workflow:write' | 'agent:read' | 'agent:write' | 'tool:read' | 'approval:read' | 'approval:discuss' | 'approval:answer' | 'policy:read' | 'policy:write' | 'policy:publish' | 'violation:answer' | 'budget:read' | 'budget:manage' | 'halt:read' | 'halt:order' | 'secret:read' | 'secret:manage' | 'account:read' | 'account:manage' | 'audit:read' | 'user:manage' | 'installation:audit' | 'installation:manage';
+
+/**
+ * PermissionRow
+ *
+ * One thing that may be allowed.
+ */
+export type PermissionRow = {
+    /**
+     * Description
+     */
+    description: string;
+    /**
+     * Operations
+     */
+    operations: Array<string>;
+    permission: Permission;
+    /**
+     * Scope
+     */
+    scope: 'project' | 'installation';
+};
+
+/**
+ * PermissionTable
+ *
+ * Who may do what. Roles come in order: each allows what the next one does, and more.
+ */
+export type PermissionTable = {
+    /**
+     * Open
+     */
+    open: Array<string>;
+    /**
+     * People
+     */
+    people: Array<string>;
+    /**
+     * Permissions
+     */
+    permissions: Array<PermissionRow>;
+    /**
+     * Roles
+     */
+    roles: Array<RoleRow>;
+    /**
+     * Signed In
+     */
+    signed_in: Array<string>;
+};
+
+/**
+ * Person
+ *
+ * Somebody of the installation, as its administrators see them.
+ */
+export type Person = {
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Disabled At
+     */
+    disabled_at: string | null;
+    /**
+     * Email
+     */
+    email: string;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Is Admin
+     */
+    is_admin: boolean;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Projects
+     */
+    projects: number;
+};
+
+/**
+ * PersonList
+ */
+export type PersonList = {
+    /**
+     * Items
+     */
+    items: Array<Person>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
  * PlanQuestion
  *
  * What a plan is asked for: as the request that would start the run, and its kind. `start` is for a fork alone.
@@ -3238,6 +3351,19 @@ export type Retry = {
  * What somebody is in a project; each may do what the next one in this list may, and more.
  */
 export type Role = 'owner' | 'admin' | 'developer' | 'operator' | 'viewer';
+
+/**
+ * RoleRow
+ *
+ * What one role allows in its project.
+ */
+export type RoleRow = {
+    /**
+     * Permissions
+     */
+    permissions: Array<Permission>;
+    role: Role;
+};
 
 /**
  * RuleChange
@@ -6815,6 +6941,39 @@ export type RedriveOutboxEntryResponses = {
 
 export type RedriveOutboxEntryResponse = RedriveOutboxEntryResponses[keyof RedriveOutboxEntryResponses];
 
+export type GetPermissionsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/permissions';
+};
+
+export type GetPermissionsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type GetPermissionsError = GetPermissionsErrors[keyof GetPermissionsErrors];
+
+export type GetPermissionsResponses = {
+    /**
+     * Successful Response
+     */
+    200: PermissionTable;
+};
+
+export type GetPermissionsResponse = GetPermissionsResponses[keyof GetPermissionsResponses];
+
 export type ListPoliciesData = {
     body?: never;
     path?: never;
@@ -7561,6 +7720,10 @@ export type AddMemberErrors = {
      */
     404: Problem;
     /**
+     * Conflict
+     */
+    409: Problem;
+    /**
      * Unprocessable Entity
      */
     422: Problem;
@@ -7576,6 +7739,106 @@ export type AddMemberResponses = {
 };
 
 export type AddMemberResponse = AddMemberResponses[keyof AddMemberResponses];
+
+export type RemoveMemberData = {
+    body?: never;
+    path: {
+        /**
+         * User Id
+         */
+        user_id: string;
+        /**
+         * Slug
+         */
+        slug: string;
+    };
+    query?: never;
+    url: '/api/v1/projects/{slug}/members/{user_id}';
+};
+
+export type RemoveMemberErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type RemoveMemberError = RemoveMemberErrors[keyof RemoveMemberErrors];
+
+export type RemoveMemberResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type RemoveMemberResponse = RemoveMemberResponses[keyof RemoveMemberResponses];
+
+export type ChangeMemberData = {
+    body: ChangeMember;
+    path: {
+        /**
+         * User Id
+         */
+        user_id: string;
+        /**
+         * Slug
+         */
+        slug: string;
+    };
+    query?: never;
+    url: '/api/v1/projects/{slug}/members/{user_id}';
+};
+
+export type ChangeMemberErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ChangeMemberError = ChangeMemberErrors[keyof ChangeMemberErrors];
+
+export type ChangeMemberResponses = {
+    /**
+     * Successful Response
+     */
+    200: Member;
+};
+
+export type ChangeMemberResponse = ChangeMemberResponses[keyof ChangeMemberResponses];
 
 export type GetPolicyData = {
     body?: never;
@@ -9029,6 +9292,56 @@ export type ListUncertainResponses = {
 };
 
 export type ListUncertainResponse = ListUncertainResponses[keyof ListUncertainResponses];
+
+export type ListUsersData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Q
+         *
+         * A part of the name or the address.
+         */
+        q?: string;
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/users';
+};
+
+export type ListUsersErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListUsersError = ListUsersErrors[keyof ListUsersErrors];
+
+export type ListUsersResponses = {
+    /**
+     * Successful Response
+     */
+    200: PersonList;
+};
+
+export type ListUsersResponse = ListUsersResponses[keyof ListUsersResponses];
 
 export type ListViolationsData = {
     body?: never;
