@@ -17,6 +17,9 @@ from tests.api.things import AGENT, POLICY, make_things
 WITH_A_MARK = {"followApprovalLink"}
 """Routes that lead nowhere without something that only this server makes."""
 BODIES: dict[str, dict[str, Any]] = {
+    "createServiceAccount": {"name": "spy", "role": "viewer"},
+    "changeServiceAccount": {"disabled": True},
+    "createAccountKey": {"name": "spy", "scopes": ["run:read"]},
     "addMember": {"email": "sam@example.com"},
     "changeMember": {"role": "viewer"},
     "putPolicy": {"rules": []},

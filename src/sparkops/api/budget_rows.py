@@ -22,6 +22,7 @@ _MEMBER = """
          WHEN 'workflow' THEN (SELECT w.name FROM workflows w WHERE w.id = b.scope_id)
          WHEN 'agent' THEN (SELECT a.name FROM agents a WHERE a.id = b.scope_id)
          WHEN 'user' THEN (SELECT u.name FROM users u WHERE u.id = b.scope_id)
+         WHEN 'api_key' THEN (SELECT k.name FROM api_keys k WHERE k.id = b.scope_id)
          WHEN 'run' THEN (SELECT w.name FROM runs r JOIN workflows w ON w.id = r.workflow_id WHERE r.id = b.scope_id)
        END AS member
 """
@@ -33,6 +34,7 @@ _WINDOW = f"""
 _SEEN = """
    (d.project_id IS NOT NULL OR b.scope = 'installation' OR '00000000-0000-0000-0000-000000000000' = ANY ($2::uuid[])
     OR b.scope_id = $1 OR b.scope = 'project' AND b.scope_id = ANY ($2::uuid[])
+    OR b.scope = 'api_key' AND EXISTS (SELECT 1 FROM api_keys k WHERE k.id = b.scope_id AND k.user_id = $1)
     OR b.scope = 'run' AND EXISTS (SELECT 1 FROM runs r WHERE r.id = b.scope_id AND r.project_id = ANY ($2::uuid[])))
 """
 """Of the installation's budgets a member sees what is theirs; administrators see all. $1: the user, $2: what they may
@@ -42,6 +44,7 @@ SELECT d.*, p.slug AS project,
        CASE d.scope
          WHEN 'workflow' THEN (SELECT w.name FROM workflows w WHERE w.id = d.scope_id)
          WHEN 'agent' THEN (SELECT a.name FROM agents a WHERE a.id = d.scope_id)
+         WHEN 'api_key' THEN (SELECT k.name FROM api_keys k WHERE k.id = d.scope_id)
          WHEN 'user' THEN (SELECT u.name FROM users u WHERE u.id = d.scope_id) END AS target,
        (SELECT count(*) FROM steps s WHERE s.status = 'waiting' AND s.waiting_for ->> 'kind' = 'budget'
            AND s.waiting_for ->> 'budget_id' = d.id::text) AS waiting,

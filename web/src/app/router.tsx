@@ -21,6 +21,7 @@ export const router = createBrowserRouter([
         children: [
           { index: true, lazy: page(() => import('./routes/home')) },
           { path: 'projects', lazy: page(() => import('./routes/projects')) },
+          { path: 'api-keys', lazy: page(() => import('./routes/api-keys')) },
           { path: 'admin/users', lazy: page(() => import('./routes/users')) },
           { path: 'a/:approvalId', lazy: page(() => import('./routes/approval-link')) },
           {
@@ -41,6 +42,11 @@ export const router = createBrowserRouter([
                   { path: 'approvals', lazy: page(() => import('./routes/approvals')) },
                   { path: 'uncertain', lazy: page(() => import('./routes/uncertain')) },
                   { path: 'control', lazy: page(() => import('./routes/control')) },
+                  { path: 'service-accounts', lazy: page(() => import('./routes/service-accounts')) },
+                  {
+                    path: 'service-accounts/:accountId',
+                    lazy: page(() => import('./routes/service-account')),
+                  },
                   { path: 'budgets', lazy: page(() => import('./routes/budgets')) },
                   { path: 'budgets/:budgetId', lazy: page(() => import('./routes/budget')) },
                   { path: 'workflows', lazy: page(() => import('./routes/workflows')) },
@@ -52,6 +58,8 @@ export const router = createBrowserRouter([
                   { path: 'policies/:policyId', element: <Navigate to="rules" replace /> },
                   { path: 'policies/:policyId/:tab', lazy: page(() => import('./routes/policy')) },
                   { path: 'violations', lazy: page(() => import('./routes/violations')) },
+                  { path: 'audit', element: <Navigate to="lines" replace /> },
+                  { path: 'audit/:tab', lazy: page(() => import('./routes/audit')) },
                   { path: 'agents', lazy: page(() => import('./routes/agents')) },
                   { path: 'agents/new', lazy: page(() => import('./routes/new-agent')) },
                   { path: 'agents/:agentId', element: <Navigate to="definition" replace /> },

@@ -1,13 +1,13 @@
 """Members can be taken out of a project again. The policies on rows are not a revision's: see `migrations/walls.py`.
 
 Revision ID: 0019
-Revises: 0022
+Revises: 0018
 """
 
 from alembic import op
 
 revision = "0019"
-down_revision = "0022"
+down_revision = "0018"
 branch_labels = None
 depends_on = None
 

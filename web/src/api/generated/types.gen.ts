@@ -164,6 +164,72 @@ export type Answered = {
 };
 
 /**
+ * ApiKey
+ *
+ * An API key, as it is listed. What it proves itself with is shown once, when it is made.
+ */
+export type ApiKey = {
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Expires At
+     */
+    expires_at: string | null;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Last Used At
+     */
+    last_used_at: string | null;
+    /**
+     * Last Used From
+     */
+    last_used_from: string | null;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Prefix
+     */
+    prefix: string;
+    /**
+     * Projects
+     */
+    projects: Array<string>;
+    /**
+     * Revoked At
+     */
+    revoked_at: string | null;
+    /**
+     * Scopes
+     */
+    scopes: Array<string>;
+    /**
+     * Status
+     */
+    status: 'active' | 'expired' | 'revoked';
+};
+
+/**
+ * ApiKeyList
+ */
+export type ApiKeyList = {
+    /**
+     * Items
+     */
+    items: Array<ApiKey>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
  * Approval
  *
  * One question, bound to the digest of one exact action.
@@ -402,6 +468,245 @@ export type Attempt = {
  * How one attempt at a step ended.
  */
 export type AttemptOutcome = 'succeeded' | 'failed' | 'waiting' | 'released' | 'lost' | 'timed_out' | 'uncertain' | 'cancelled';
+
+/**
+ * AuditAction
+ *
+ * An action that lines tell of.
+ */
+export type AuditAction = {
+    /**
+     * Action
+     */
+    action: string;
+    /**
+     * Meaning
+     */
+    meaning: string;
+};
+
+/**
+ * AuditActionList
+ */
+export type AuditActionList = {
+    /**
+     * Items
+     */
+    items: Array<AuditAction>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
+ * AuditChain
+ *
+ * How far the audit trail is sealed. Whether it is whole only `sparkops audit verify` can tell.
+ *
+ * `state`: `sealed` up to what has just come, `behind` where lines have waited for more than a minute, `never` where
+ * nothing was sealed.
+ */
+export type AuditChain = {
+    last: Sealed | null;
+    /**
+     * Lines
+     */
+    lines: number;
+    /**
+     * Seals
+     */
+    seals: number;
+    /**
+     * State
+     */
+    state: 'sealed' | 'behind' | 'never';
+    /**
+     * Waiting
+     */
+    waiting: number;
+    /**
+     * Waiting Since
+     */
+    waiting_since: string | null;
+};
+
+/**
+ * AuditLine
+ *
+ * One thing that was done, without what it changed.
+ */
+export type AuditLine = {
+    /**
+     * Action
+     */
+    action: string;
+    /**
+     * Actor
+     */
+    actor: string;
+    /**
+     * Address
+     */
+    address: string | null;
+    /**
+     * At
+     */
+    at: string;
+    /**
+     * Number
+     */
+    number: number;
+    /**
+     * Object
+     */
+    object: string;
+    /**
+     * Project
+     */
+    project: string | null;
+    /**
+     * Request Id
+     */
+    request_id: string | null;
+    /**
+     * Via
+     */
+    via: string | null;
+    who: Ref | null;
+};
+
+/**
+ * AuditLineDetail
+ *
+ * One thing that was done, with what it changed. `seal` None: it waits for one, which takes about a second.
+ */
+export type AuditLineDetail = {
+    /**
+     * Action
+     */
+    action: string;
+    /**
+     * Actor
+     */
+    actor: string;
+    /**
+     * Address
+     */
+    address: string | null;
+    /**
+     * After
+     */
+    after: {
+        [key: string]: unknown;
+    } | null;
+    /**
+     * At
+     */
+    at: string;
+    /**
+     * Before
+     */
+    before: {
+        [key: string]: unknown;
+    } | null;
+    /**
+     * Content Hash
+     */
+    content_hash: string;
+    /**
+     * Detail
+     */
+    detail: {
+        [key: string]: unknown;
+    };
+    /**
+     * Number
+     */
+    number: number;
+    /**
+     * Object
+     */
+    object: string;
+    /**
+     * Project
+     */
+    project: string | null;
+    /**
+     * Request Id
+     */
+    request_id: string | null;
+    seal: Sealed | null;
+    /**
+     * Via
+     */
+    via: string | null;
+    who: Ref | null;
+};
+
+/**
+ * AuditLineList
+ */
+export type AuditLineList = {
+    /**
+     * Items
+     */
+    items: Array<AuditLine>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
+ * AuditRoot
+ *
+ * What of a seal is kept outside of the database, to compare it with.
+ */
+export type AuditRoot = {
+    /**
+     * At
+     */
+    at: string;
+    /**
+     * Key Id
+     */
+    key_id: string;
+    /**
+     * Lines
+     */
+    lines: number;
+    /**
+     * Mac
+     */
+    mac: string;
+    /**
+     * Number
+     */
+    number: number;
+    /**
+     * Previous
+     */
+    previous: string;
+    /**
+     * Root
+     */
+    root: string;
+};
+
+/**
+ * AuditRootList
+ */
+export type AuditRootList = {
+    /**
+     * Items
+     */
+    items: Array<AuditRoot>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
 
 /**
  * Backtest
@@ -1190,6 +1495,62 @@ export type CoursePoint = {
 };
 
 /**
+ * CreatedApiKey
+ *
+ * A key that was just made.
+ */
+export type CreatedApiKey = {
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Expires At
+     */
+    expires_at: string | null;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Key
+     */
+    key: string;
+    /**
+     * Last Used At
+     */
+    last_used_at: string | null;
+    /**
+     * Last Used From
+     */
+    last_used_from: string | null;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Prefix
+     */
+    prefix: string;
+    /**
+     * Projects
+     */
+    projects: Array<string>;
+    /**
+     * Revoked At
+     */
+    revoked_at: string | null;
+    /**
+     * Scopes
+     */
+    scopes: Array<string>;
+    /**
+     * Status
+     */
+    status: 'active' | 'expired' | 'revoked';
+};
+
+/**
  * Decision
  *
  * What the policy said to a call, and which rule said it; None: no rule matched.
@@ -1631,6 +1992,11 @@ export type Fork = {
 };
 
 /**
+ * Format
+ */
+export type Format = 'jsonl' | 'csv';
+
+/**
  * Frame
  *
  * One item of a map or one pass of a loop. `value` is the beginning of the JSON text of what its steps are given:
@@ -1765,6 +2131,33 @@ export type JoinRule = 'all' | 'any' | 'at_least' | 'none_failed' | 'ended';
 export type JsonValue = unknown;
 
 /**
+ * KeyScope
+ *
+ * A permission that keys can be given.
+ */
+export type KeyScope = {
+    /**
+     * Description
+     */
+    description: string;
+    /**
+     * Roles
+     */
+    roles: Array<Role>;
+    scope: Permission;
+};
+
+/**
+ * KeyScopeList
+ */
+export type KeyScopeList = {
+    /**
+     * Items
+     */
+    items: Array<KeyScope>;
+};
+
+/**
  * Kind
  */
 export type Kind = 'pause' | 'stop';
@@ -1882,6 +2275,26 @@ export type MessageList = {
 export type Mode = 'enforce' | 'monitor' | 'off';
 
 /**
+ * NewAccountKey
+ *
+ * A key that acts for a service account, in its project.
+ */
+export type NewAccountKey = {
+    /**
+     * Expires In Days
+     */
+    expires_in_days?: number | null;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Scopes
+     */
+    scopes: Array<Permission>;
+};
+
+/**
  * NewAgent
  */
 export type NewAgent = {
@@ -1911,6 +2324,30 @@ export type NewAgentVersion = {
     definition: {
         [key: string]: JsonValue;
     };
+};
+
+/**
+ * NewApiKey
+ *
+ * A key that acts for the caller, in some of their projects.
+ */
+export type NewApiKey = {
+    /**
+     * Expires In Days
+     */
+    expires_in_days?: number | null;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Projects
+     */
+    projects: Array<string>;
+    /**
+     * Scopes
+     */
+    scopes: Array<Permission>;
 };
 
 /**
@@ -2158,6 +2595,17 @@ export type NewRun = {
 };
 
 /**
+ * NewServiceAccount
+ */
+export type NewServiceAccount = {
+    /**
+     * Name
+     */
+    name: string;
+    role: Role;
+};
+
+/**
  * NewWorkflow
  *
  * The definition as YAML or JSON text; the name comes from it.
@@ -2181,6 +2629,22 @@ export type NewWorkflowVersion = {
      * Source
      */
     source: string;
+};
+
+/**
+ * OidcSignIn
+ *
+ * Whether people may sign in at an OpenID provider; send the browser to `/api/v1/auth/oidc/start` then.
+ */
+export type OidcSignIn = {
+    /**
+     * Enabled
+     */
+    enabled: boolean;
+    /**
+     * Label
+     */
+    label: string | null;
 };
 
 /**
@@ -3809,6 +4273,139 @@ export type SavedPolicy = {
 };
 
 /**
+ * Sealed
+ *
+ * The seal that covers a line.
+ */
+export type Sealed = {
+    /**
+     * At
+     */
+    at: string;
+    /**
+     * Number
+     */
+    number: number;
+    /**
+     * Root
+     */
+    root: string;
+};
+
+/**
+ * SecurityEvent
+ *
+ * Something that happened to the platform's safety, such as a sign-in that failed.
+ */
+export type SecurityEvent = {
+    /**
+     * Address
+     */
+    address: string | null;
+    /**
+     * At
+     */
+    at: string;
+    /**
+     * Detail
+     */
+    detail: {
+        [key: string]: unknown;
+    };
+    /**
+     * Email
+     */
+    email: string | null;
+    /**
+     * Kind
+     */
+    kind: string;
+    /**
+     * Number
+     */
+    number: number;
+    /**
+     * Project
+     */
+    project: string | null;
+    /**
+     * Request Id
+     */
+    request_id: string | null;
+    /**
+     * Severity
+     */
+    severity: 'info' | 'warning' | 'critical';
+    who: Ref | null;
+};
+
+/**
+ * SecurityEventList
+ */
+export type SecurityEventList = {
+    /**
+     * Items
+     */
+    items: Array<SecurityEvent>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
+ * ServiceAccount
+ *
+ * An account that only keys act for.
+ */
+export type ServiceAccount = {
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Disabled At
+     */
+    disabled_at: string | null;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Name
+     */
+    name: string;
+    role: Role | null;
+};
+
+/**
+ * ServiceAccountChange
+ *
+ * What is to be changed of a service account; what is left out stays.
+ */
+export type ServiceAccountChange = {
+    /**
+     * Disabled
+     */
+    disabled?: boolean | null;
+    role?: Role | null;
+};
+
+/**
+ * ServiceAccountList
+ */
+export type ServiceAccountList = {
+    /**
+     * Items
+     */
+    items: Array<ServiceAccount>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
  * Severity
  *
  * How bad it is to break a rule.
@@ -5078,6 +5675,166 @@ export type CreateAgentVersionResponses = {
 
 export type CreateAgentVersionResponse = CreateAgentVersionResponses[keyof CreateAgentVersionResponses];
 
+export type ListApiKeysData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/api-keys';
+};
+
+export type ListApiKeysErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListApiKeysError = ListApiKeysErrors[keyof ListApiKeysErrors];
+
+export type ListApiKeysResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiKeyList;
+};
+
+export type ListApiKeysResponse = ListApiKeysResponses[keyof ListApiKeysResponses];
+
+export type CreateApiKeyData = {
+    body: NewApiKey;
+    path?: never;
+    query?: never;
+    url: '/api/v1/api-keys';
+};
+
+export type CreateApiKeyErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type CreateApiKeyError = CreateApiKeyErrors[keyof CreateApiKeyErrors];
+
+export type CreateApiKeyResponses = {
+    /**
+     * Successful Response
+     */
+    201: CreatedApiKey;
+};
+
+export type CreateApiKeyResponse = CreateApiKeyResponses[keyof CreateApiKeyResponses];
+
+export type ListKeyScopesData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/api-keys/scopes';
+};
+
+export type ListKeyScopesErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListKeyScopesError = ListKeyScopesErrors[keyof ListKeyScopesErrors];
+
+export type ListKeyScopesResponses = {
+    /**
+     * Successful Response
+     */
+    200: KeyScopeList;
+};
+
+export type ListKeyScopesResponse = ListKeyScopesResponses[keyof ListKeyScopesResponses];
+
+export type RevokeApiKeyData = {
+    body?: never;
+    path: {
+        /**
+         * Key Id
+         */
+        key_id: string;
+    };
+    query?: never;
+    url: '/api/v1/api-keys/{key_id}/revoke';
+};
+
+export type RevokeApiKeyErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type RevokeApiKeyError = RevokeApiKeyErrors[keyof RevokeApiKeyErrors];
+
+export type RevokeApiKeyResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiKey;
+};
+
+export type RevokeApiKeyResponse = RevokeApiKeyResponses[keyof RevokeApiKeyResponses];
+
 export type ListApprovalsData = {
     body?: never;
     path?: never;
@@ -5546,6 +6303,474 @@ export type GetArtifactContentResponses = {
 };
 
 export type GetArtifactContentResponse = GetArtifactContentResponses[keyof GetArtifactContentResponses];
+
+export type ListAuditData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: number | null;
+        /**
+         * Project
+         *
+         * The project's slug.
+         */
+        project: string;
+        /**
+         * Actor
+         *
+         * Such as `user:<id>` or `system`.
+         */
+        actor?: string | null;
+        /**
+         * Action
+         *
+         * Such as `policy.publish`, or `policy` for all of these.
+         */
+        action?: string | null;
+        /**
+         * Object
+         *
+         * Such as `policy:<id>`, or `policy` for all of these.
+         */
+        object?: string | null;
+        /**
+         * Request Id
+         */
+        request_id?: string | null;
+        /**
+         * Address
+         */
+        address?: string | null;
+        /**
+         * Since
+         *
+         * With its offset, such as 2026-11-23T09:30:00Z.
+         */
+        since?: string | null;
+        /**
+         * Until
+         *
+         * With its offset, such as 2026-11-23T09:30:00Z.
+         */
+        until?: string | null;
+    };
+    url: '/api/v1/audit';
+};
+
+export type ListAuditErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListAuditError = ListAuditErrors[keyof ListAuditErrors];
+
+export type ListAuditResponses = {
+    /**
+     * Successful Response
+     */
+    200: AuditLineList;
+};
+
+export type ListAuditResponse = ListAuditResponses[keyof ListAuditResponses];
+
+export type ListAuditActionsData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * Project
+         *
+         * The project's slug.
+         */
+        project: string;
+    };
+    url: '/api/v1/audit/actions';
+};
+
+export type ListAuditActionsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListAuditActionsError = ListAuditActionsErrors[keyof ListAuditActionsErrors];
+
+export type ListAuditActionsResponses = {
+    /**
+     * Successful Response
+     */
+    200: AuditActionList;
+};
+
+export type ListAuditActionsResponse = ListAuditActionsResponses[keyof ListAuditActionsResponses];
+
+export type GetAuditChainData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * Project
+         *
+         * The project's slug.
+         */
+        project: string;
+    };
+    url: '/api/v1/audit/chain';
+};
+
+export type GetAuditChainErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type GetAuditChainError = GetAuditChainErrors[keyof GetAuditChainErrors];
+
+export type GetAuditChainResponses = {
+    /**
+     * Successful Response
+     */
+    200: AuditChain;
+};
+
+export type GetAuditChainResponse = GetAuditChainResponses[keyof GetAuditChainResponses];
+
+export type ExportAuditData = {
+    body?: never;
+    path?: never;
+    query: {
+        format?: Format;
+        /**
+         * Project
+         *
+         * The project's slug.
+         */
+        project: string;
+        /**
+         * Actor
+         *
+         * Such as `user:<id>` or `system`.
+         */
+        actor?: string | null;
+        /**
+         * Action
+         *
+         * Such as `policy.publish`, or `policy` for all of these.
+         */
+        action?: string | null;
+        /**
+         * Object
+         *
+         * Such as `policy:<id>`, or `policy` for all of these.
+         */
+        object?: string | null;
+        /**
+         * Request Id
+         */
+        request_id?: string | null;
+        /**
+         * Address
+         */
+        address?: string | null;
+        /**
+         * Since
+         *
+         * With its offset, such as 2026-11-23T09:30:00Z.
+         */
+        since?: string | null;
+        /**
+         * Until
+         *
+         * With its offset, such as 2026-11-23T09:30:00Z.
+         */
+        until?: string | null;
+    };
+    url: '/api/v1/audit/export';
+};
+
+export type ExportAuditErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ExportAuditError = ExportAuditErrors[keyof ExportAuditErrors];
+
+export type ExportAuditResponses = {
+    /**
+     * Successful Response
+     */
+    200: string;
+};
+
+export type ExportAuditResponse = ExportAuditResponses[keyof ExportAuditResponses];
+
+export type GetAuditLineData = {
+    body?: never;
+    path: {
+        /**
+         * Number
+         */
+        number: number;
+    };
+    query: {
+        /**
+         * Project
+         *
+         * The project's slug.
+         */
+        project: string;
+    };
+    url: '/api/v1/audit/lines/{number}';
+};
+
+export type GetAuditLineErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type GetAuditLineError = GetAuditLineErrors[keyof GetAuditLineErrors];
+
+export type GetAuditLineResponses = {
+    /**
+     * Successful Response
+     */
+    200: AuditLineDetail;
+};
+
+export type GetAuditLineResponse = GetAuditLineResponses[keyof GetAuditLineResponses];
+
+export type ListSecurityEventsData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: number | null;
+        /**
+         * Project
+         *
+         * The project's slug.
+         */
+        project: string;
+        /**
+         * Kind
+         *
+         * Such as `sign-in.failed`, or `sign-in` for all of these.
+         */
+        kind?: string | null;
+        /**
+         * Severity
+         */
+        severity?: 'info' | 'warning' | 'critical' | null;
+        /**
+         * Address
+         */
+        address?: string | null;
+        /**
+         * Since
+         *
+         * With its offset, such as 2026-11-23T09:30:00Z.
+         */
+        since?: string | null;
+        /**
+         * Until
+         *
+         * With its offset, such as 2026-11-23T09:30:00Z.
+         */
+        until?: string | null;
+    };
+    url: '/api/v1/audit/security-events';
+};
+
+export type ListSecurityEventsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListSecurityEventsError = ListSecurityEventsErrors[keyof ListSecurityEventsErrors];
+
+export type ListSecurityEventsResponses = {
+    /**
+     * Successful Response
+     */
+    200: SecurityEventList;
+};
+
+export type ListSecurityEventsResponse = ListSecurityEventsResponses[keyof ListSecurityEventsResponses];
+
+export type GetOidcData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/auth/oidc';
+};
+
+export type GetOidcResponses = {
+    /**
+     * Successful Response
+     */
+    200: OidcSignIn;
+};
+
+export type GetOidcResponse = GetOidcResponses[keyof GetOidcResponses];
+
+export type FinishOidcData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * State
+         */
+        state?: string;
+        /**
+         * Code
+         */
+        code?: string | null;
+        /**
+         * Iss
+         */
+        iss?: string | null;
+        /**
+         * Error
+         */
+        error?: string | null;
+    };
+    url: '/api/v1/auth/oidc/callback';
+};
+
+export type FinishOidcErrors = {
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type FinishOidcError = FinishOidcErrors[keyof FinishOidcErrors];
+
+export type StartOidcData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Next
+         *
+         * The page to come back to, such as `/p/weather/runs`.
+         */
+        next?: string;
+    };
+    url: '/api/v1/auth/oidc/start';
+};
+
+export type StartOidcErrors = {
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type StartOidcError = StartOidcErrors[keyof StartOidcErrors];
 
 export type RefreshData = {
     body?: never;
@@ -6775,6 +8000,317 @@ export type ReleaseHaltResponses = {
 
 export type ReleaseHaltResponse = ReleaseHaltResponses[keyof ReleaseHaltResponses];
 
+export type ListInstallationAuditData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: number | null;
+        /**
+         * Actor
+         *
+         * Such as `user:<id>` or `system`.
+         */
+        actor?: string | null;
+        /**
+         * Action
+         *
+         * Such as `policy.publish`, or `policy` for all of these.
+         */
+        action?: string | null;
+        /**
+         * Object
+         *
+         * Such as `policy:<id>`, or `policy` for all of these.
+         */
+        object?: string | null;
+        /**
+         * Request Id
+         */
+        request_id?: string | null;
+        /**
+         * Address
+         */
+        address?: string | null;
+        /**
+         * Since
+         *
+         * With its offset, such as 2026-11-23T09:30:00Z.
+         */
+        since?: string | null;
+        /**
+         * Until
+         *
+         * With its offset, such as 2026-11-23T09:30:00Z.
+         */
+        until?: string | null;
+    };
+    url: '/api/v1/installation/audit';
+};
+
+export type ListInstallationAuditErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListInstallationAuditError = ListInstallationAuditErrors[keyof ListInstallationAuditErrors];
+
+export type ListInstallationAuditResponses = {
+    /**
+     * Successful Response
+     */
+    200: AuditLineList;
+};
+
+export type ListInstallationAuditResponse = ListInstallationAuditResponses[keyof ListInstallationAuditResponses];
+
+export type ExportInstallationAuditData = {
+    body?: never;
+    path?: never;
+    query?: {
+        format?: Format;
+        /**
+         * Actor
+         *
+         * Such as `user:<id>` or `system`.
+         */
+        actor?: string | null;
+        /**
+         * Action
+         *
+         * Such as `policy.publish`, or `policy` for all of these.
+         */
+        action?: string | null;
+        /**
+         * Object
+         *
+         * Such as `policy:<id>`, or `policy` for all of these.
+         */
+        object?: string | null;
+        /**
+         * Request Id
+         */
+        request_id?: string | null;
+        /**
+         * Address
+         */
+        address?: string | null;
+        /**
+         * Since
+         *
+         * With its offset, such as 2026-11-23T09:30:00Z.
+         */
+        since?: string | null;
+        /**
+         * Until
+         *
+         * With its offset, such as 2026-11-23T09:30:00Z.
+         */
+        until?: string | null;
+    };
+    url: '/api/v1/installation/audit/export';
+};
+
+export type ExportInstallationAuditErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ExportInstallationAuditError = ExportInstallationAuditErrors[keyof ExportInstallationAuditErrors];
+
+export type ExportInstallationAuditResponses = {
+    /**
+     * Successful Response
+     */
+    200: string;
+};
+
+export type ExportInstallationAuditResponse = ExportInstallationAuditResponses[keyof ExportInstallationAuditResponses];
+
+export type GetInstallationAuditLineData = {
+    body?: never;
+    path: {
+        /**
+         * Number
+         */
+        number: number;
+    };
+    query?: never;
+    url: '/api/v1/installation/audit/lines/{number}';
+};
+
+export type GetInstallationAuditLineErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type GetInstallationAuditLineError = GetInstallationAuditLineErrors[keyof GetInstallationAuditLineErrors];
+
+export type GetInstallationAuditLineResponses = {
+    /**
+     * Successful Response
+     */
+    200: AuditLineDetail;
+};
+
+export type GetInstallationAuditLineResponse = GetInstallationAuditLineResponses[keyof GetInstallationAuditLineResponses];
+
+export type ListAuditRootsData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * After
+         *
+         * Of the seals that come after this one.
+         */
+        after?: number;
+        /**
+         * Limit
+         */
+        limit?: number;
+    };
+    url: '/api/v1/installation/audit/roots';
+};
+
+export type ListAuditRootsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListAuditRootsError = ListAuditRootsErrors[keyof ListAuditRootsErrors];
+
+export type ListAuditRootsResponses = {
+    /**
+     * Successful Response
+     */
+    200: AuditRootList;
+};
+
+export type ListAuditRootsResponse = ListAuditRootsResponses[keyof ListAuditRootsResponses];
+
+export type ListInstallationSecurityEventsData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: number | null;
+        /**
+         * Kind
+         *
+         * Such as `sign-in.failed`, or `sign-in` for all of these.
+         */
+        kind?: string | null;
+        /**
+         * Severity
+         */
+        severity?: 'info' | 'warning' | 'critical' | null;
+        /**
+         * Address
+         */
+        address?: string | null;
+        /**
+         * Since
+         *
+         * With its offset, such as 2026-11-23T09:30:00Z.
+         */
+        since?: string | null;
+        /**
+         * Until
+         *
+         * With its offset, such as 2026-11-23T09:30:00Z.
+         */
+        until?: string | null;
+    };
+    url: '/api/v1/installation/security-events';
+};
+
+export type ListInstallationSecurityEventsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListInstallationSecurityEventsError = ListInstallationSecurityEventsErrors[keyof ListInstallationSecurityEventsErrors];
+
+export type ListInstallationSecurityEventsResponses = {
+    /**
+     * Successful Response
+     */
+    200: SecurityEventList;
+};
+
+export type ListInstallationSecurityEventsResponse = ListInstallationSecurityEventsResponses[keyof ListInstallationSecurityEventsResponses];
+
 export type CreateLiveTicketData = {
     body?: never;
     path?: never;
@@ -7923,6 +9459,308 @@ export type PutPolicyResponses = {
 };
 
 export type PutPolicyResponse = PutPolicyResponses[keyof PutPolicyResponses];
+
+export type ListServiceAccountsData = {
+    body?: never;
+    path: {
+        /**
+         * Slug
+         */
+        slug: string;
+    };
+    query?: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/projects/{slug}/service-accounts';
+};
+
+export type ListServiceAccountsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListServiceAccountsError = ListServiceAccountsErrors[keyof ListServiceAccountsErrors];
+
+export type ListServiceAccountsResponses = {
+    /**
+     * Successful Response
+     */
+    200: ServiceAccountList;
+};
+
+export type ListServiceAccountsResponse = ListServiceAccountsResponses[keyof ListServiceAccountsResponses];
+
+export type CreateServiceAccountData = {
+    body: NewServiceAccount;
+    path: {
+        /**
+         * Slug
+         */
+        slug: string;
+    };
+    query?: never;
+    url: '/api/v1/projects/{slug}/service-accounts';
+};
+
+export type CreateServiceAccountErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type CreateServiceAccountError = CreateServiceAccountErrors[keyof CreateServiceAccountErrors];
+
+export type CreateServiceAccountResponses = {
+    /**
+     * Successful Response
+     */
+    201: ServiceAccount;
+};
+
+export type CreateServiceAccountResponse = CreateServiceAccountResponses[keyof CreateServiceAccountResponses];
+
+export type ChangeServiceAccountData = {
+    body: ServiceAccountChange;
+    path: {
+        /**
+         * Account Id
+         */
+        account_id: string;
+        /**
+         * Slug
+         */
+        slug: string;
+    };
+    query?: never;
+    url: '/api/v1/projects/{slug}/service-accounts/{account_id}';
+};
+
+export type ChangeServiceAccountErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ChangeServiceAccountError = ChangeServiceAccountErrors[keyof ChangeServiceAccountErrors];
+
+export type ChangeServiceAccountResponses = {
+    /**
+     * Successful Response
+     */
+    200: ServiceAccount;
+};
+
+export type ChangeServiceAccountResponse = ChangeServiceAccountResponses[keyof ChangeServiceAccountResponses];
+
+export type ListAccountKeysData = {
+    body?: never;
+    path: {
+        /**
+         * Account Id
+         */
+        account_id: string;
+        /**
+         * Slug
+         */
+        slug: string;
+    };
+    query?: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/projects/{slug}/service-accounts/{account_id}/keys';
+};
+
+export type ListAccountKeysErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListAccountKeysError = ListAccountKeysErrors[keyof ListAccountKeysErrors];
+
+export type ListAccountKeysResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiKeyList;
+};
+
+export type ListAccountKeysResponse = ListAccountKeysResponses[keyof ListAccountKeysResponses];
+
+export type CreateAccountKeyData = {
+    body: NewAccountKey;
+    path: {
+        /**
+         * Account Id
+         */
+        account_id: string;
+        /**
+         * Slug
+         */
+        slug: string;
+    };
+    query?: never;
+    url: '/api/v1/projects/{slug}/service-accounts/{account_id}/keys';
+};
+
+export type CreateAccountKeyErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type CreateAccountKeyError = CreateAccountKeyErrors[keyof CreateAccountKeyErrors];
+
+export type CreateAccountKeyResponses = {
+    /**
+     * Successful Response
+     */
+    201: CreatedApiKey;
+};
+
+export type CreateAccountKeyResponse = CreateAccountKeyResponses[keyof CreateAccountKeyResponses];
+
+export type RevokeAccountKeyData = {
+    body?: never;
+    path: {
+        /**
+         * Account Id
+         */
+        account_id: string;
+        /**
+         * Key Id
+         */
+        key_id: string;
+        /**
+         * Slug
+         */
+        slug: string;
+    };
+    query?: never;
+    url: '/api/v1/projects/{slug}/service-accounts/{account_id}/keys/{key_id}/revoke';
+};
+
+export type RevokeAccountKeyErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type RevokeAccountKeyError = RevokeAccountKeyErrors[keyof RevokeAccountKeyErrors];
+
+export type RevokeAccountKeyResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiKey;
+};
+
+export type RevokeAccountKeyResponse = RevokeAccountKeyResponses[keyof RevokeAccountKeyResponses];
 
 export type ListRunsData = {
     body?: never;

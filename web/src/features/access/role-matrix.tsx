@@ -16,7 +16,6 @@ export function RoleMatrix({ table, own, onViewAs }: RoleMatrixProps) {
   const rows = table.permissions.filter((row) => row.scope === 'project')
   const groups = [...new Set(rows.map((row) => areaOf(row.permission)))]
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached with the keyboard
     <section aria-label="What each role allows" tabIndex={0} className="overflow-x-auto">
       <table aria-label="Permissions by role" className="w-full min-w-[720px] border-collapse text-left">
         <thead>
@@ -30,8 +29,13 @@ export function RoleMatrix({ table, own, onViewAs }: RoleMatrixProps) {
                   {ROLE_WORDS[role]}
                   {role === own ? <span className="font-normal text-ink-3"> (you)</span> : null}
                 </span>
-                <Button size="sm" className="mt-1" onClick={() => onViewAs(role)}>
-                  View as<span className="sr-only"> {ROLE_WORDS[role].toLowerCase()}</span>
+                <Button
+                  size="sm"
+                  className="mt-1"
+                  aria-label={`View as ${ROLE_WORDS[role].toLowerCase()}`}
+                  onClick={() => onViewAs(role)}
+                >
+                  View as
                 </Button>
               </th>
             ))}
