@@ -47,6 +47,10 @@ NOTED: Final = _split(seen=_OWN_OR_ADMINISTRATOR, written=f"project_id IS NULL O
 """A row without a project is of the installation: its administrators see it, everybody's deeds are written there."""
 
 
+ADMINISTERED: Final = _all(_OWN_OR_ADMINISTRATOR)
+"""A row without a project is of the installation: its administrators alone see and write it."""
+
+
 def _of_policy(condition: str) -> str:
     return f"EXISTS (SELECT 1 FROM policies p WHERE p.id = policy_id AND ({condition}))"  # noqa: S608 -- below
 
@@ -60,6 +64,10 @@ SPECIAL: Final[Mapping[str, Policies]] = {
     "memberships": _split(seen=f"{_OWN} OR {_ADMINISTRATOR}", written=_OWN),
     "policy_versions": _BELOW_POLICY,
     "policy_publications": _BELOW_POLICY,
+    # People belong to no project, service accounts to one.
+    "users": _all(f"project_id IS NULL OR {_OWN}"),
+    "secrets": ADMINISTERED,
+    "secret_versions": ADMINISTERED,
     "audit": NOTED,
     "security_events": NOTED,
     "outbox": _split(seen=f"{_OWN} OR {_ADMINISTRATOR}", written=_ADMINISTRATOR),
