@@ -91,7 +91,8 @@ class _Patient:
         self._seconds = seconds
 
     async def fetch(self, query: str, *args: object) -> "list[asyncpg.Record]":
-        return await self._connection.fetch(query, *args, timeout=self._seconds)
+        rows: list[asyncpg.Record] = await self._connection.fetch(query, *args, timeout=self._seconds)
+        return rows
 
 
 def _keys(settings: "Settings") -> "SealKeys":
@@ -138,8 +139,8 @@ def _document(report: "Report") -> dict[str, object]:
         "waiting": report.waiting,
         "roots": report.anchors,
         "last": {"number": report.last.number, "at": report.last.at, "mac": report.last.mac} if report.last else None,
-        "counts": dict(report.counts),
-        "findings": [{"kind": one.kind, "subject": one.subject, "detail": one.detail} for one in report.findings],
+        "counts": {str(kind): count for kind, count in report.counts.items()},
+        "findings": [{"kind": str(one.kind), "subject": one.subject, "detail": one.detail} for one in report.findings],
     }
 
 
