@@ -140,7 +140,7 @@ async def ann(person: MakePerson) -> Person:
 async def bob(ann: Person, person: MakePerson) -> Person:
     """Member of ann's project."""
     made = await person("bob")
-    answer = await ann.client.post("/api/v1/projects/weather/members", json={"email": made.email})
+    answer = await ann.client.post("/api/v1/projects/weather/members", json={"email": made.email, "role": "admin"})
     assert answer.status_code == 201, answer.text
     return made
 

@@ -11,7 +11,7 @@ from sparkops.api.deps import Door
 from tests.api.conftest import SOURCE, Person
 from tests.api.things import AGENT, POLICY, make_things
 
-OPEN = {"signIn", "refresh", "live", "ready"}
+OPEN = {"signIn", "refresh", "getOidc", "startOidc", "finishOidc", "live", "ready"}
 """Routes that nobody needs to be signed in for."""
 FOR_ADMINISTRATORS = {"listOutbox", "redriveOutboxEntry"}
 WITH_A_MARK = {"followApprovalLink"}
@@ -24,11 +24,18 @@ OF_NO_PROJECT = {
     "listProjects",
     "createProject",
     "createLiveTicket",
+    "listApiKeys",
+    "createApiKey",
+    "revokeApiKey",
+    "listKeyScopes",
     "getWorkflowSchema",
     "getPolicySchema",
     "getPolicyFacts",
 }
 BODIES: dict[str, dict[str, Any]] = {
+    "createServiceAccount": {"name": "spy", "role": "viewer"},
+    "changeServiceAccount": {"disabled": True},
+    "createAccountKey": {"name": "spy", "scopes": ["run:read"]},
     "addMember": {"email": "eve@example.com"},
     "putPolicy": {"rules": []},
     "createAgent": {"project": "weather", "name": "spy", "definition": AGENT},
@@ -101,6 +108,7 @@ async def test_every_route_but_the_open_ones_refuses_an_unauthenticated_caller(
         }
         values |= {name: str(uuid4()) for name in ("policy_id", "decision_id", "violation_id", "backtest_id")}
         values |= {"tool_id": str(uuid4()), "workflow_id": str(uuid4()), "slug": "weather", "version": "1"}
+        values |= {"account_id": str(uuid4()), "key_id": str(uuid4())}
         values |= {"sha256": NO_VALUE, "budget_id": str(uuid4()), "window_id": str(uuid4())}
         answer = await send(anonymous, (method, path, operation), values)
         if operation["operationId"] in OPEN:

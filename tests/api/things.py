@@ -36,6 +36,8 @@ class Things:
     violation_id: UUID
     backtest_id: UUID
     budget_id: UUID
+    account_id: UUID
+    key_id: UUID
     window_id: UUID
     sha256: str
     """Of a large value that the run refers to."""
@@ -73,6 +75,7 @@ async def make_things(ann: Person, door: Door) -> Things:
         **await make_policy(ann),
         halt_id=await make_halt(ann),
         budget_id=budget_id,
+        **await make_account(ann),
         window_id=await make_window(door, budget_id, run_id),
         sha256=await add_value(ann, door, run_id, UUID(steps.json()["items"][0]["id"])),
     )
@@ -97,6 +100,17 @@ async def make_policy(ann: Person) -> dict[str, UUID]:
     backtest = await ann.client.post("/api/v1/backtests", json=draft | {"until": "2026-02-01T00:00:00Z"})
     assert backtest.status_code == 201, backtest.text
     return {"policy_id": UUID(policy_id), "backtest_id": UUID(backtest.json()["id"])}
+
+
+async def make_account(ann: Person) -> dict[str, UUID]:
+    """A service account with a key."""
+    accounts = "/api/v1/projects/weather/service-accounts"
+    account = await ann.client.post(accounts, json={"name": "deployer", "role": "developer"})
+    assert account.status_code == 201, account.text
+    stated = {"name": "ci", "scopes": ["run:create", "run:read"]}
+    key = await ann.client.post(f"{accounts}/{account.json()['id']}/keys", json=stated)
+    assert key.status_code == 201, key.text
+    return {"account_id": UUID(account.json()["id"]), "key_id": UUID(key.json()["id"])}
 
 
 async def add_value(ann: Person, door: Door, run_id: UUID, step_id: UUID) -> str:

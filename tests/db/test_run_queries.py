@@ -43,14 +43,26 @@ FILL = """
         RunFilter(statuses={RunStatus.FAILED, RunStatus.RUNNING, RunStatus.CANCELLED}),
         RunFilter(workflow_ids=[UUID(int=7)]),
         RunFilter(workflow_ids=[UUID(int=7)], statuses={RunStatus.FAILED}),
+        RunFilter(workflow_ids=[UUID(int=6)], statuses={RunStatus.FAILED}),
+        RunFilter(workflow_ids=[UUID(int=6)]),
         RunFilter(id_from=UUID("00000900" + "0" * 24), id_to=UUID("00000900" + "f" * 24)),
         RunFilter(source_run_id=UUID(int=9)),
     ],
-    ids=["all", "rare status", "rare statuses", "rare workflow", "rare both", "id prefix", "source"],
+    ids=[
+        "all",
+        "rare status",
+        "rare statuses",
+        "rare workflow",
+        "rare both",
+        "rare status of a common workflow",
+        "common workflow",
+        "id prefix",
+        "source",
+    ],
 )
 async def test_a_page_reads_no_more_rows_than_it_shows(database: Database, owner_url: str, where: RunFilter) -> None:
     project, user = new_id(), Principal(uuid4(), "ann@example.com", "Ann", is_admin=False)
-    await database.pool.execute(FILL, project, uuid4(), uuid4(), UUID(int=7), RUNS)
+    await database.pool.execute(FILL, project, UUID(int=6), uuid4(), UUID(int=7), RUNS)
     await database.pool.execute(JOIN, user.user_id, project)
     owner = await asyncpg.connect(owner_url)
     await owner.execute("ANALYZE")

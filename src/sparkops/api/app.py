@@ -20,6 +20,7 @@ from sparkops.api.denials import Denials
 from sparkops.api.deps import Door, get_principal
 from sparkops.api.live import Hub
 from sparkops.api.middleware import REQUEST_ID, BodyMiddleware, RequestMiddleware
+from sparkops.api.oidc import check_oidc, open_oidc
 from sparkops.api.pages import PAGES, pages_router
 from sparkops.api.responses import problems as documented
 from sparkops.api.routes import (
@@ -33,8 +34,10 @@ from sparkops.api.routes import (
     events,
     halts,
     health,
+    keys,
     live,
     me,
+    oidc,
     outbox,
     policies,
     projects,
@@ -117,12 +120,15 @@ def _add_routes(app: FastAPI, pages: Path) -> None:
         audit.installation,
         halts.router,
         uncertain.router,
+        keys.router,
+        keys.of_project,
         live.router,
     ):
         app.include_router(
             router, prefix=PREFIX, dependencies=[Depends(get_principal)], responses=documented(401, 403, 422)
         )
     app.include_router(auth.public, prefix=PREFIX, responses=documented(422))
+    app.include_router(oidc.public, prefix=PREFIX)
     app.include_router(live.sockets, prefix=PREFIX)
     app.include_router(health.router)
     app.include_router(pages_router(pages))
@@ -173,6 +179,7 @@ def check_settings(settings: Settings) -> None:
     """
     Signer(key_of(settings))
     _ = settings.app_login, settings.broker_url
+    check_oidc(settings)
 
 
 @asynccontextmanager
@@ -193,6 +200,9 @@ async def open_door(settings: Settings) -> AsyncIterator[Door]:
         bell = RedisBell(make_app(settings.broker_url), redis)
         stack.push_async_callback(bell.close)
         hub = Hub(database, redis)
+        provider = open_oidc(settings, key_of(settings))
+        if provider is not None:
+            stack.push_async_callback(provider.close)
         listening = asyncio.create_task(hub.listen())
         stack.push_async_callback(stop, [listening])
         yield Door(
@@ -211,6 +221,7 @@ async def open_door(settings: Settings) -> AsyncIterator[Door]:
             signer=signer,
             throttle=SignInThrottle(redis),
             hub=hub,
+            oidc=provider,
             denials=Denials(database),
         )
 

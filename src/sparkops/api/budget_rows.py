@@ -21,6 +21,7 @@ _MEMBER = """
          WHEN 'workflow' THEN (SELECT w.name FROM workflows w WHERE w.id = b.scope_id)
          WHEN 'agent' THEN (SELECT a.name FROM agents a WHERE a.id = b.scope_id)
          WHEN 'user' THEN (SELECT u.name FROM users u WHERE u.id = b.scope_id)
+         WHEN 'api_key' THEN (SELECT k.name FROM api_keys k WHERE k.id = b.scope_id)
          WHEN 'run' THEN (SELECT w.name FROM runs r JOIN workflows w ON w.id = r.workflow_id WHERE r.id = b.scope_id)
        END AS member
 """
@@ -31,6 +32,7 @@ _WINDOW = f"""
 """
 _SEEN = """
    (d.project_id IS NOT NULL OR b.scope = 'installation' OR $2 OR b.scope_id = $1
+    OR b.scope = 'api_key' AND EXISTS (SELECT 1 FROM api_keys k WHERE k.id = b.scope_id AND k.user_id = $1)
     OR b.scope = 'project' AND EXISTS (SELECT 1 FROM memberships m WHERE m.project_id = b.scope_id AND m.user_id = $1)
     OR b.scope = 'run' AND EXISTS (SELECT 1 FROM runs r JOIN memberships m ON m.project_id = r.project_id
                                     WHERE r.id = b.scope_id AND m.user_id = $1))
@@ -41,6 +43,7 @@ SELECT d.*, p.slug AS project,
        CASE d.scope
          WHEN 'workflow' THEN (SELECT w.name FROM workflows w WHERE w.id = d.scope_id)
          WHEN 'agent' THEN (SELECT a.name FROM agents a WHERE a.id = d.scope_id)
+         WHEN 'api_key' THEN (SELECT k.name FROM api_keys k WHERE k.id = d.scope_id)
          WHEN 'user' THEN (SELECT u.name FROM users u WHERE u.id = d.scope_id) END AS target,
        (SELECT count(*) FROM steps s WHERE s.status = 'waiting' AND s.waiting_for ->> 'kind' = 'budget'
            AND s.waiting_for ->> 'budget_id' = d.id::text) AS waiting,

@@ -28,8 +28,10 @@ from sparkops.api.access import (
 )
 from sparkops.api.denials import Denials
 from sparkops.api.errors import ForeignOrigin
+from sparkops.api.key_access import principal_of_key
 from sparkops.api.known import Known
 from sparkops.api.live import Hub
+from sparkops.api.oidc import OidcDoor
 from sparkops.api.throttle import SignInThrottle
 from sparkops.api.tokens import Signer
 from sparkops.core.blobs import Blobs
@@ -42,6 +44,7 @@ from sparkops.core.paging import DEFAULT_LIMIT, MAX_LIMIT, PageRequest, page_req
 from sparkops.core.permissions import INSTALLATION, Permission
 from sparkops.core.principal import Principal
 from sparkops.domains.audit.service import record
+from sparkops.domains.identity.keys import looks_like_key
 from sparkops.domains.identity.queries import principal_and_owner
 from sparkops.domains.projects.models import Project
 from sparkops.domains.projects.queries import project_by_slug
@@ -61,6 +64,7 @@ class Door:
     throttle: SignInThrottle
     hub: Hub
     denials: Denials
+    oidc: OidcDoor | None = None
     known: Known = field(default_factory=Known)
 
 
@@ -93,11 +97,11 @@ SessionDep = Annotated[AsyncSession, Depends(get_session, scope="function")]
 
 
 class _SignedIn(SecurityBase):
-    """Finds out who asks, by the access token, and whether they may. It needs no other dependency: every one costs
-    each request its part."""
+    """Finds out who asks, by access token or API key, and whether they may. It needs no other dependency: every one
+    costs each request its part."""
 
     def __init__(self) -> None:
-        self.model = HTTPBearer(description="The access token of signIn or refresh.")
+        self.model = HTTPBearer(description="The access token of signIn or refresh, or an API key.")
         self.scheme_name = "HTTPBearer"
 
     async def __call__(self, request: Request) -> Principal:
@@ -106,13 +110,13 @@ class _SignedIn(SecurityBase):
         The session is looked up each time: signing out, disabling and other roles act at once.
 
         Raises:
-            Unauthenticated: there is no token, it is not valid, or its session has ended.
+            Unauthenticated: there is no token, it is not valid, or its session or key has ended.
             NotFound: what the request is about does not exist, or belongs to a project of others.
             Forbidden: their role does not allow it.
         """
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
-            raise Unauthenticated("This needs an access token: sign in first.")
+            raise Unauthenticated("This needs an access token or an API key: sign in first.")
         route: APIRoute = request.scope["route"]
         subject = subject_of(route)
         principal, project_id = await _who_and_where(request, token.strip(), subject)
@@ -126,7 +130,7 @@ class _SignedIn(SecurityBase):
         permission = Permission(need)
         if permission in INSTALLATION:
             check_everywhere(principal, permission)
-        elif subject is not None:
+        elif subject is not None and _id_of(request.path_params[subject]) is not None:
             check(principal, permission, project_id, OWNERS[subject][1])
         principal = replace(principal, wants=permission)
         slug = request.path_params.get("slug") or request.query_params.get("project")
@@ -139,13 +143,20 @@ class _SignedIn(SecurityBase):
 async def _who_and_where(request: Request, token: str, subject: str | None) -> tuple[Principal, UUID | None]:
     """Return who asks, and the project of what the request is about, in one statement."""
     door = door_of(request)
+    table = OWNERS[subject][0] if subject else None
+    wanted = _id_of(request.path_params[subject]) if subject else None
+    if looks_like_key(token):
+        return await principal_of_key(
+            door.database.pool,
+            token,
+            host=request.client.host if request.client else "unknown",
+            request_id=request.state.request_id,
+            table=table,
+            subject=wanted,
+        )
     claims = door.signer.read(token)
     principal, project_id = await principal_and_owner(
-        door.database.pool,
-        session_id=claims.session_id,
-        user_id=claims.user_id,
-        table=OWNERS[subject][0] if subject else None,
-        subject=_id_of(request.path_params[subject]) if subject else None,
+        door.database.pool, session_id=claims.session_id, user_id=claims.user_id, table=table, subject=wanted
     )
     if principal is None:
         raise Unauthenticated("The session has ended; sign in again.")
@@ -153,7 +164,7 @@ async def _who_and_where(request: Request, token: str, subject: str | None) -> t
 
 
 def _id_of(text: str) -> UUID | None:
-    """Read an id of a path; None for what is none, which the route refuses with a better word."""
+    """Read an id of a path; None for what is none, which no route takes (`check_routes` sees to that)."""
     try:
         return UUID(text)
     except ValueError:

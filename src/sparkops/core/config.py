@@ -10,14 +10,15 @@ from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from sparkops.core.db import APP_ROLE
 from sparkops.core.errors import ConfigError
 from sparkops.core.labels import LabelList
 from sparkops.core.log import LogFormat
+from sparkops.core.permissions import Role
 
 PREFIX = "SPARKOPS_"
 CONFIG_FILE = "SPARKOPS_CONFIG"
@@ -57,6 +58,34 @@ class Connection(_Closed):
     max_bytes: int = Field(default=1_000_000, ge=1_000, le=10_000_000)
     labels: LabelList = ()
     """Of whatever is read there, such as `private:customer`."""
+
+
+class Oidc(_Closed):
+    """An OpenID provider where people sign in, with what their groups there give them here."""
+
+    issuer: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")]
+    """Exactly as the provider writes it; its discovery document lies below. `http` is for trying things out."""
+    client_id: Annotated[str, Field(min_length=1)]
+    client_secret: SecretStr = SecretStr("")
+    """Also `SPARKOPS_OIDC_CLIENT_SECRET`, or a file that `SPARKOPS_OIDC_CLIENT_SECRET_FILE` names."""
+    label: Annotated[str, Field(min_length=1, max_length=60)] = "single sign-on"
+    """What the button on the sign-in page says after "Sign in with"."""
+    scopes: tuple[str, ...] = ("openid", "email", "profile")
+    groups_claim: str = "groups"
+    admin_groups: tuple[str, ...] = ()
+    """Who is in one of them administers the installation."""
+    groups: Mapping[str, Mapping[str, Role]] = Field(default_factory=dict)
+    """By group, the role that it gives in projects, by slug. Owners are made by people."""
+    new_users: Literal["refuse", "in_groups", "anybody"] = "in_groups"
+    """Who may come in that nobody has added before."""
+    session_hours: float = Field(default=12.0, gt=0, le=168)
+    """How long a session lasts that was begun there; what groups give is looked at anew when the next one begins."""
+
+    @model_validator(mode="after")
+    def _owners_are_people(self) -> Self:
+        if any(role is Role.OWNER for roles in self.groups.values() for role in roles.values()):
+            raise ValueError("no group makes owners; an owner adds others")
+        return self
 
 
 def _postgres_url(value: SecretStr | None) -> SecretStr | None:
@@ -114,6 +143,10 @@ class Settings(_Closed):
     """Set when the pages are served over HTTPS."""
     egress_allow: tuple[str, ...] = ()
     """`host:port` pairs that may be reached although their address is private or loopback."""
+
+    public_url: Annotated[str, Field(pattern=r"^https?://[^/\s?#]+$")] | None = None
+    """Where people open the pages, such as https://ops.example.com."""
+    oidc: Oidc | None = None
 
     admin_email: str = "admin@example.com"
     admin_password: SecretStr | None = None
@@ -176,7 +209,7 @@ _MODEL_SHORTHAND = {
     "model_cached_input_usd_per_million": "cached_input_usd_per_million",
     "model_unknown_price": "unknown_price",
 }
-_STRUCTURED = ("models", "tool_prices", "connections", "object_storage_options", "cors_origins", "egress_allow")
+_STRUCTURED = ("models", "tool_prices", "connections", "object_storage_options", "cors_origins", "egress_allow", "oidc")
 
 
 def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
@@ -192,6 +225,9 @@ def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) ->
     shorthand = {field: values.pop(name) for name, field in _MODEL_SHORTHAND.items() if name in values}
     if shorthand:
         values["models"] = {**values.get("models", {}), "default": shorthand}
+    secret = values.pop("oidc_client_secret", None)
+    if secret is not None:
+        values["oidc"] = {**values.get("oidc", {}), "client_secret": secret}
     try:
         return Settings.model_validate(values)
     except ValidationError as error:

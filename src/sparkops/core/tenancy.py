@@ -16,5 +16,6 @@ _memberships = table("memberships", column("project_id"), column("user_id"))
 def visible_to(
     principal: Principal, project_id: InstrumentedAttribute[UUID] | InstrumentedAttribute[UUID | None]
 ) -> ColumnElement[bool]:
-    """Return the condition that the principal is a member of the row's project; put it into the same statement."""
-    return exists().where(_memberships.c.project_id == project_id, _memberships.c.user_id == principal.user_id)
+    """Return the condition that the principal may reach the row's project; put it into the same statement."""
+    member = exists().where(_memberships.c.project_id == project_id, _memberships.c.user_id == principal.user_id)
+    return member if principal.scopes is None else member & project_id.in_(principal.places)

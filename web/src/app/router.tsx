@@ -21,6 +21,7 @@ export const router = createBrowserRouter([
         children: [
           { index: true, lazy: page(() => import('./routes/home')) },
           { path: 'projects', lazy: page(() => import('./routes/projects')) },
+          { path: 'api-keys', lazy: page(() => import('./routes/api-keys')) },
           { path: 'a/:approvalId', lazy: page(() => import('./routes/approval-link')) },
           {
             path: 'p/:project',
@@ -40,6 +41,11 @@ export const router = createBrowserRouter([
                   { path: 'approvals', lazy: page(() => import('./routes/approvals')) },
                   { path: 'uncertain', lazy: page(() => import('./routes/uncertain')) },
                   { path: 'control', lazy: page(() => import('./routes/control')) },
+                  { path: 'service-accounts', lazy: page(() => import('./routes/service-accounts')) },
+                  {
+                    path: 'service-accounts/:accountId',
+                    lazy: page(() => import('./routes/service-account')),
+                  },
                   { path: 'budgets', lazy: page(() => import('./routes/budgets')) },
                   { path: 'budgets/:budgetId', lazy: page(() => import('./routes/budget')) },
                   { path: 'workflows', lazy: page(() => import('./routes/workflows')) },

@@ -5,6 +5,9 @@ const segment = encodeURIComponent
 export const paths = {
   login: (next?: string) => (next ? `/login?next=${segment(next)}` : '/login'),
   projects: () => '/projects',
+  apiKeys: () => '/api-keys',
+  accounts: (project: string) => `/p/${segment(project)}/service-accounts`,
+  account: (project: string, id: string) => `/p/${segment(project)}/service-accounts/${segment(id)}`,
   runs: (project: string) => `/p/${segment(project)}/runs`,
   run: (project: string, id: string, tab = 'timeline') => `/p/${segment(project)}/runs/${segment(id)}/${tab}`,
   again: (project: string, id: string, kind: 'retry' | 'fork' | 'rerun', from?: string) =>

@@ -68,18 +68,23 @@ async def sign_out(response: Response, principal: PrincipalDep, session: Session
     )
 
 
-def _tokens(door: Door, response: Response, signed_in: service.SignedIn) -> views.Tokens:
-    now = utc_now()
+def keep_refresh_token(door: Door, response: Response, signed_in: service.SignedIn) -> None:
+    """Put a new refresh token into the cookie; without one the cookie stays."""
     if signed_in.refresh_token is not None:
         response.set_cookie(
             COOKIE,
             signed_in.refresh_token,
-            max_age=max(0, int((signed_in.expires_at - now).total_seconds())),
+            max_age=max(0, int((signed_in.expires_at - utc_now()).total_seconds())),
             path=COOKIE_PATH,
             secure=door.settings.secure_cookies,
             httponly=True,
             samesite="strict",
         )
+
+
+def _tokens(door: Door, response: Response, signed_in: service.SignedIn) -> views.Tokens:
+    now = utc_now()
+    keep_refresh_token(door, response, signed_in)
     return views.Tokens(
         access_token=door.signer.issue(user_id=signed_in.user.id, session_id=signed_in.session_id, now=now),
         token_type="Bearer",  # noqa: S106 -- the name of the scheme, not a secret

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, func
+from sqlalchemy import CheckConstraint, ForeignKey, Index, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from sparkops.core.ids import new_id
@@ -11,19 +11,32 @@ from sparkops.core.orm import Base
 
 
 class User(Base):
-    """A person. `email` is stored in lower case and is unique."""
+    """A person, or a service account. `email` is stored in lower case and is unique."""
 
     __tablename__ = "users"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     email: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
-    password_hash: Mapped[str]
+    password_hash: Mapped[str | None]
+    """None: signs in elsewhere, or not at all."""
     is_admin: Mapped[bool] = mapped_column(default=False, server_default="false")
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     disabled_at: Mapped[datetime | None]
+    kind: Mapped[str] = mapped_column(default="person", server_default="person")
+    """`person`, or `service`: an account that only keys act for."""
+    project_id: Mapped[UUID | None] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
+    """Of a service account: the one project that it belongs to."""
 
-    __table_args__ = (CheckConstraint("email = lower(email)", name="email_lower"),)
+    __table_args__ = (
+        CheckConstraint("email = lower(email)", name="email_lower"),
+        CheckConstraint("kind IN ('person', 'service')", name="kind"),
+        CheckConstraint(
+            "kind = 'person' OR (project_id IS NOT NULL AND password_hash IS NULL AND NOT is_admin)", name="service"
+        ),
+        CheckConstraint("kind = 'service' OR project_id IS NULL", name="person"),
+        Index("ix_users_project_id", "project_id", postgresql_where=text("project_id IS NOT NULL")),
+    )
 
 
 class Session(Base):
@@ -51,8 +64,11 @@ class Membership(Base):
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     role: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    source: Mapped[str] = mapped_column(default="manual", server_default="manual")
+    """Who put it there: a person (`manual`), or a group of the OpenID provider (`oidc`), and only as long as that."""
 
     __table_args__ = (
         CheckConstraint("role IN ('owner', 'admin', 'developer', 'operator', 'viewer')", name="role"),
+        CheckConstraint("source IN ('manual', 'oidc')", name="source"),
         Index("ix_memberships_user_id", "user_id"),
     )

@@ -27,7 +27,8 @@ DECLARE
   v_counted jsonb := '[]';
 BEGIN
   IF p ? 'parent' THEN
-    SELECT s.id, s.run_id, r.lineage || r.id INTO v_run.parent_step_id, v_run.parent_run_id, v_run.lineage
+    SELECT s.id, s.run_id, r.lineage || r.id, r.created_by_key
+      INTO v_run.parent_step_id, v_run.parent_run_id, v_run.lineage, v_run.created_by_key
       FROM steps s JOIN runs r ON r.id = s.run_id WHERE s.id = (p -> 'parent' ->> 'step_id')::uuid;
   END IF;
   v_run.lineage := coalesce(v_run.lineage, '{}');
@@ -62,11 +63,11 @@ BEGIN
     END IF;
   END IF;
   INSERT INTO runs (id, project_id, workflow_id, workflow_version_id, status, trigger, input, pins, idem_key,
-                    idem_hash, created_by, started_at, deadline_at, priority, concurrency_key,
+                    idem_hash, created_by, created_by_key, started_at, deadline_at, priority, concurrency_key,
                     concurrency_limit, step_count, source_run_id, source_kind, loop_version,
                     parent_run_id, parent_step_id, lineage, has_undo, labels)
   SELECT v_run.id, v_run.project_id, v_run.workflow_id, v_run.workflow_version_id, v_status, v_run.trigger,
-         v_run.input, v_run.pins, v_run.idem_key, v_run.idem_hash, v_run.created_by,
+         v_run.input, v_run.pins, v_run.idem_key, v_run.idem_hash, v_run.created_by, v_run.created_by_key,
          CASE v_status WHEN 'running' THEN clock_timestamp() END,
          clock_timestamp() + make_interval(secs => (p ->> 'deadline_seconds')::float8), v_run.priority,
          v_run.concurrency_key, v_run.concurrency_limit, jsonb_array_length(p -> 'steps'),

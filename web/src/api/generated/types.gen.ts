@@ -164,6 +164,72 @@ export type Answered = {
 };
 
 /**
+ * ApiKey
+ *
+ * An API key, as it is listed. What it proves itself with is shown once, when it is made.
+ */
+export type ApiKey = {
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Expires At
+     */
+    expires_at: string | null;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Last Used At
+     */
+    last_used_at: string | null;
+    /**
+     * Last Used From
+     */
+    last_used_from: string | null;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Prefix
+     */
+    prefix: string;
+    /**
+     * Projects
+     */
+    projects: Array<string>;
+    /**
+     * Revoked At
+     */
+    revoked_at: string | null;
+    /**
+     * Scopes
+     */
+    scopes: Array<string>;
+    /**
+     * Status
+     */
+    status: 'active' | 'expired' | 'revoked';
+};
+
+/**
+ * ApiKeyList
+ */
+export type ApiKeyList = {
+    /**
+     * Items
+     */
+    items: Array<ApiKey>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
  * Approval
  *
  * One question, bound to the digest of one exact action.
@@ -1183,6 +1249,62 @@ export type CoursePoint = {
 };
 
 /**
+ * CreatedApiKey
+ *
+ * A key that was just made.
+ */
+export type CreatedApiKey = {
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Expires At
+     */
+    expires_at: string | null;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Key
+     */
+    key: string;
+    /**
+     * Last Used At
+     */
+    last_used_at: string | null;
+    /**
+     * Last Used From
+     */
+    last_used_from: string | null;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Prefix
+     */
+    prefix: string;
+    /**
+     * Projects
+     */
+    projects: Array<string>;
+    /**
+     * Revoked At
+     */
+    revoked_at: string | null;
+    /**
+     * Scopes
+     */
+    scopes: Array<string>;
+    /**
+     * Status
+     */
+    status: 'active' | 'expired' | 'revoked';
+};
+
+/**
  * Decision
  *
  * What the policy said to a call, and which rule said it; None: no rule matched.
@@ -1758,6 +1880,33 @@ export type JoinRule = 'all' | 'any' | 'at_least' | 'none_failed' | 'ended';
 export type JsonValue = unknown;
 
 /**
+ * KeyScope
+ *
+ * A permission that keys can be given.
+ */
+export type KeyScope = {
+    /**
+     * Description
+     */
+    description: string;
+    /**
+     * Roles
+     */
+    roles: Array<Role>;
+    scope: Permission;
+};
+
+/**
+ * KeyScopeList
+ */
+export type KeyScopeList = {
+    /**
+     * Items
+     */
+    items: Array<KeyScope>;
+};
+
+/**
  * Kind
  */
 export type Kind = 'pause' | 'stop';
@@ -1875,6 +2024,26 @@ export type MessageList = {
 export type Mode = 'enforce' | 'monitor' | 'off';
 
 /**
+ * NewAccountKey
+ *
+ * A key that acts for a service account, in its project.
+ */
+export type NewAccountKey = {
+    /**
+     * Expires In Days
+     */
+    expires_in_days?: number | null;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Scopes
+     */
+    scopes: Array<Permission>;
+};
+
+/**
  * NewAgent
  */
 export type NewAgent = {
@@ -1904,6 +2073,30 @@ export type NewAgentVersion = {
     definition: {
         [key: string]: JsonValue;
     };
+};
+
+/**
+ * NewApiKey
+ *
+ * A key that acts for the caller, in some of their projects.
+ */
+export type NewApiKey = {
+    /**
+     * Expires In Days
+     */
+    expires_in_days?: number | null;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Projects
+     */
+    projects: Array<string>;
+    /**
+     * Scopes
+     */
+    scopes: Array<Permission>;
 };
 
 /**
@@ -2151,6 +2344,17 @@ export type NewRun = {
 };
 
 /**
+ * NewServiceAccount
+ */
+export type NewServiceAccount = {
+    /**
+     * Name
+     */
+    name: string;
+    role: Role;
+};
+
+/**
  * NewWorkflow
  *
  * The definition as YAML or JSON text; the name comes from it.
@@ -2174,6 +2378,22 @@ export type NewWorkflowVersion = {
      * Source
      */
     source: string;
+};
+
+/**
+ * OidcSignIn
+ *
+ * Whether people may sign in at an OpenID provider; send the browser to `/api/v1/auth/oidc/start` then.
+ */
+export type OidcSignIn = {
+    /**
+     * Enabled
+     */
+    enabled: boolean;
+    /**
+     * Label
+     */
+    label: string | null;
 };
 
 /**
@@ -2278,6 +2498,13 @@ export type Parts = {
  * After what time it begins anew.
  */
 export type Period = 'run' | 'hour' | 'day' | 'week' | 'month' | 'total';
+
+/**
+ * Permission
+ *
+ * One thing that may be allowed. Those of a project come with a role; the others with the whole installation.
+ */
+export type Permission = 'project:read' | 'project:update' | 'project:delete' | 'member:read' | 'member:manage' | 'run:read' | 'run:create' | 'run:control' | 'run:resolve' | 'event:read' | 'event:send' | 'workflow:read' | 'workflow:write' | 'agent:read' | 'agent:write' | 'tool:read' | 'approval:read' | 'approval:discuss' | 'approval:answer' | 'policy:read' | 'policy:write' | 'policy:publish' | 'violation:answer' | 'budget:read' | 'budget:manage' | 'halt:read' | 'halt:order' | 'secret:read' | 'secret:manage' | 'account:read' | 'account:manage' | 'audit:read' | 'user:manage' | 'installation:audit' | 'installation:manage';
 
 /**
  * PlanQuestion
@@ -3683,6 +3910,58 @@ export type SavedPolicy = {
 };
 
 /**
+ * ServiceAccount
+ *
+ * An account that only keys act for.
+ */
+export type ServiceAccount = {
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Disabled At
+     */
+    disabled_at: string | null;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Name
+     */
+    name: string;
+    role: Role | null;
+};
+
+/**
+ * ServiceAccountChange
+ *
+ * What is to be changed of a service account; what is left out stays.
+ */
+export type ServiceAccountChange = {
+    /**
+     * Disabled
+     */
+    disabled?: boolean | null;
+    role?: Role | null;
+};
+
+/**
+ * ServiceAccountList
+ */
+export type ServiceAccountList = {
+    /**
+     * Items
+     */
+    items: Array<ServiceAccount>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
  * Severity
  *
  * How bad it is to break a rule.
@@ -4952,6 +5231,166 @@ export type CreateAgentVersionResponses = {
 
 export type CreateAgentVersionResponse = CreateAgentVersionResponses[keyof CreateAgentVersionResponses];
 
+export type ListApiKeysData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/api-keys';
+};
+
+export type ListApiKeysErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListApiKeysError = ListApiKeysErrors[keyof ListApiKeysErrors];
+
+export type ListApiKeysResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiKeyList;
+};
+
+export type ListApiKeysResponse = ListApiKeysResponses[keyof ListApiKeysResponses];
+
+export type CreateApiKeyData = {
+    body: NewApiKey;
+    path?: never;
+    query?: never;
+    url: '/api/v1/api-keys';
+};
+
+export type CreateApiKeyErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type CreateApiKeyError = CreateApiKeyErrors[keyof CreateApiKeyErrors];
+
+export type CreateApiKeyResponses = {
+    /**
+     * Successful Response
+     */
+    201: CreatedApiKey;
+};
+
+export type CreateApiKeyResponse = CreateApiKeyResponses[keyof CreateApiKeyResponses];
+
+export type ListKeyScopesData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/api-keys/scopes';
+};
+
+export type ListKeyScopesErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListKeyScopesError = ListKeyScopesErrors[keyof ListKeyScopesErrors];
+
+export type ListKeyScopesResponses = {
+    /**
+     * Successful Response
+     */
+    200: KeyScopeList;
+};
+
+export type ListKeyScopesResponse = ListKeyScopesResponses[keyof ListKeyScopesResponses];
+
+export type RevokeApiKeyData = {
+    body?: never;
+    path: {
+        /**
+         * Key Id
+         */
+        key_id: string;
+    };
+    query?: never;
+    url: '/api/v1/api-keys/{key_id}/revoke';
+};
+
+export type RevokeApiKeyErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type RevokeApiKeyError = RevokeApiKeyErrors[keyof RevokeApiKeyErrors];
+
+export type RevokeApiKeyResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiKey;
+};
+
+export type RevokeApiKeyResponse = RevokeApiKeyResponses[keyof RevokeApiKeyResponses];
+
 export type ListApprovalsData = {
     body?: never;
     path?: never;
@@ -5420,6 +5859,86 @@ export type GetArtifactContentResponses = {
 };
 
 export type GetArtifactContentResponse = GetArtifactContentResponses[keyof GetArtifactContentResponses];
+
+export type GetOidcData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/auth/oidc';
+};
+
+export type GetOidcResponses = {
+    /**
+     * Successful Response
+     */
+    200: OidcSignIn;
+};
+
+export type GetOidcResponse = GetOidcResponses[keyof GetOidcResponses];
+
+export type FinishOidcData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * State
+         */
+        state?: string;
+        /**
+         * Code
+         */
+        code?: string | null;
+        /**
+         * Iss
+         */
+        iss?: string | null;
+        /**
+         * Error
+         */
+        error?: string | null;
+    };
+    url: '/api/v1/auth/oidc/callback';
+};
+
+export type FinishOidcErrors = {
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type FinishOidcError = FinishOidcErrors[keyof FinishOidcErrors];
+
+export type StartOidcData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Next
+         *
+         * The page to come back to, such as `/p/weather/runs`.
+         */
+        next?: string;
+    };
+    url: '/api/v1/auth/oidc/start';
+};
+
+export type StartOidcErrors = {
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type StartOidcError = StartOidcErrors[keyof StartOidcErrors];
 
 export type RefreshData = {
     body?: never;
@@ -7660,6 +8179,308 @@ export type PutPolicyResponses = {
 };
 
 export type PutPolicyResponse = PutPolicyResponses[keyof PutPolicyResponses];
+
+export type ListServiceAccountsData = {
+    body?: never;
+    path: {
+        /**
+         * Slug
+         */
+        slug: string;
+    };
+    query?: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/projects/{slug}/service-accounts';
+};
+
+export type ListServiceAccountsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListServiceAccountsError = ListServiceAccountsErrors[keyof ListServiceAccountsErrors];
+
+export type ListServiceAccountsResponses = {
+    /**
+     * Successful Response
+     */
+    200: ServiceAccountList;
+};
+
+export type ListServiceAccountsResponse = ListServiceAccountsResponses[keyof ListServiceAccountsResponses];
+
+export type CreateServiceAccountData = {
+    body: NewServiceAccount;
+    path: {
+        /**
+         * Slug
+         */
+        slug: string;
+    };
+    query?: never;
+    url: '/api/v1/projects/{slug}/service-accounts';
+};
+
+export type CreateServiceAccountErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type CreateServiceAccountError = CreateServiceAccountErrors[keyof CreateServiceAccountErrors];
+
+export type CreateServiceAccountResponses = {
+    /**
+     * Successful Response
+     */
+    201: ServiceAccount;
+};
+
+export type CreateServiceAccountResponse = CreateServiceAccountResponses[keyof CreateServiceAccountResponses];
+
+export type ChangeServiceAccountData = {
+    body: ServiceAccountChange;
+    path: {
+        /**
+         * Account Id
+         */
+        account_id: string;
+        /**
+         * Slug
+         */
+        slug: string;
+    };
+    query?: never;
+    url: '/api/v1/projects/{slug}/service-accounts/{account_id}';
+};
+
+export type ChangeServiceAccountErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ChangeServiceAccountError = ChangeServiceAccountErrors[keyof ChangeServiceAccountErrors];
+
+export type ChangeServiceAccountResponses = {
+    /**
+     * Successful Response
+     */
+    200: ServiceAccount;
+};
+
+export type ChangeServiceAccountResponse = ChangeServiceAccountResponses[keyof ChangeServiceAccountResponses];
+
+export type ListAccountKeysData = {
+    body?: never;
+    path: {
+        /**
+         * Account Id
+         */
+        account_id: string;
+        /**
+         * Slug
+         */
+        slug: string;
+    };
+    query?: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/projects/{slug}/service-accounts/{account_id}/keys';
+};
+
+export type ListAccountKeysErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListAccountKeysError = ListAccountKeysErrors[keyof ListAccountKeysErrors];
+
+export type ListAccountKeysResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiKeyList;
+};
+
+export type ListAccountKeysResponse = ListAccountKeysResponses[keyof ListAccountKeysResponses];
+
+export type CreateAccountKeyData = {
+    body: NewAccountKey;
+    path: {
+        /**
+         * Account Id
+         */
+        account_id: string;
+        /**
+         * Slug
+         */
+        slug: string;
+    };
+    query?: never;
+    url: '/api/v1/projects/{slug}/service-accounts/{account_id}/keys';
+};
+
+export type CreateAccountKeyErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type CreateAccountKeyError = CreateAccountKeyErrors[keyof CreateAccountKeyErrors];
+
+export type CreateAccountKeyResponses = {
+    /**
+     * Successful Response
+     */
+    201: CreatedApiKey;
+};
+
+export type CreateAccountKeyResponse = CreateAccountKeyResponses[keyof CreateAccountKeyResponses];
+
+export type RevokeAccountKeyData = {
+    body?: never;
+    path: {
+        /**
+         * Account Id
+         */
+        account_id: string;
+        /**
+         * Key Id
+         */
+        key_id: string;
+        /**
+         * Slug
+         */
+        slug: string;
+    };
+    query?: never;
+    url: '/api/v1/projects/{slug}/service-accounts/{account_id}/keys/{key_id}/revoke';
+};
+
+export type RevokeAccountKeyErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type RevokeAccountKeyError = RevokeAccountKeyErrors[keyof RevokeAccountKeyErrors];
+
+export type RevokeAccountKeyResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiKey;
+};
+
+export type RevokeAccountKeyResponse = RevokeAccountKeyResponses[keyof RevokeAccountKeyResponses];
 
 export type ListRunsData = {
     body?: never;

@@ -1,5 +1,6 @@
 import { Navigate, useSearchParams } from 'react-router'
 import { useSession } from '@/api/use-session'
+import { OidcSignIn } from '@/features/identity/oidc-sign-in'
 import { SignInForm } from '@/features/identity/sign-in-form'
 import { Splash } from '../root-layout'
 import { Mark } from '../shell/mark'
@@ -25,6 +26,7 @@ export default function SignInPage() {
         </div>
         <div className="rounded-lg border border-line bg-surface p-5">
           <SignInForm />
+          <OidcSignIn next={within(search.get('next'))} refused={search.get('refused')} />
         </div>
       </div>
     </main>

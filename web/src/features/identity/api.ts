@@ -3,6 +3,8 @@ import { request } from '@/api/client'
 import type {
   GetMeData,
   GetMeResponse,
+  GetOidcData,
+  GetOidcResponse,
   SignInData,
   SignInResponse,
   SignOutData,
@@ -13,6 +15,13 @@ import { closeSession, openSession } from '@/api/session'
 export const meQuery = queryOptions({
   queryKey: ['me'],
   queryFn: ({ signal }) => request<GetMeData, GetMeResponse>('GET', '/api/v1/me', { signal }),
+})
+
+/** Whether one may sign in at an OpenID provider. */
+export const oidcQuery = queryOptions({
+  queryKey: ['oidc'],
+  queryFn: ({ signal }) => request<GetOidcData, GetOidcResponse>('GET', '/api/v1/auth/oidc', { signal }),
+  staleTime: Number.POSITIVE_INFINITY,
 })
 
 export function useSignIn() {
