@@ -147,9 +147,7 @@ async def test_more_lines_than_a_page_are_taken_away_whole(ann: Person, door: Do
     assert [json.loads(text)["object"] for text in answer.text.splitlines()] == [f"run:{n}" for n in range(450, 0, -1)]
 
 
-async def test_only_those_who_look_after_a_project_read_its_trail(
-    ann: Person, eve: Person, person: MakePerson
-) -> None:
+async def test_only_those_who_look_after_a_project_read_its_trail(ann: Person, eve: Person, person: MakePerson) -> None:
     dan = await developer(ann, person)
     (line, *_) = await listed(ann)
     for path in ("", "/actions", "/chain", "/export", f"/lines/{line['number']}", "/security-events"):
