@@ -14,6 +14,7 @@ SOURCES: Final = Path(__file__).parents[2] / "src" / "sparkops"
 _WRITTEN: Final = (
     re.compile(r'await audit\(\s*"([a-z-]+(?:\.[a-z-]+)+)"'),
     re.compile(r'action="([a-z-]+(?:\.[a-z-]+)+)"'),
+    re.compile(r'Change\(\s*"([a-z-]+(?:\.[a-z-]+)+)"'),
     re.compile(r'"write_audit",[^"]*"([a-z-]+(?:\.[a-z-]+)+)"'),
 )
 _WRITTEN_SQL: Final = re.compile(r"write_audit\((?:[^;]*?)'([a-z-]+(?:\.[a-z-]+)+)'", re.DOTALL)
