@@ -6778,14 +6778,7 @@ export type ListAuditResponse = ListAuditResponses[keyof ListAuditResponses];
 export type ListAuditActionsData = {
     body?: never;
     path?: never;
-    query: {
-        /**
-         * Project
-         *
-         * The project's slug.
-         */
-        project: string;
-    };
+    query?: never;
     url: '/api/v1/audit/actions';
 };
 
@@ -8651,6 +8644,43 @@ export type ListInstallationAuditResponses = {
 };
 
 export type ListInstallationAuditResponse = ListInstallationAuditResponses[keyof ListInstallationAuditResponses];
+
+export type GetInstallationAuditChainData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/installation/audit/chain';
+};
+
+export type GetInstallationAuditChainErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type GetInstallationAuditChainError = GetInstallationAuditChainErrors[keyof GetInstallationAuditChainErrors];
+
+export type GetInstallationAuditChainResponses = {
+    /**
+     * Successful Response
+     */
+    200: AuditChain;
+};
+
+export type GetInstallationAuditChainResponse = GetInstallationAuditChainResponses[keyof GetInstallationAuditChainResponses];
 
 export type ExportInstallationAuditData = {
     body?: never;
