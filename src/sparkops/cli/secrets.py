@@ -209,8 +209,12 @@ async def _audit(session: "AsyncSession", action: str, subject: str, project_id:
         session,
         project_id=project_id,
         actor="system",
+        via=None,
+        address=None,
+        request_id=None,
         action=action,
         subject=subject,
         detail=dict(detail),
-        request_id=None,
+        before=None,
+        after=None,
     )

@@ -4,7 +4,14 @@ const segment = encodeURIComponent
 
 export const paths = {
   login: (next?: string) => (next ? `/login?next=${segment(next)}` : '/login'),
+  forgot: () => '/forgot',
+  account: () => '/me',
   projects: () => '/projects',
+  apiKeys: () => '/api-keys',
+  accounts: (project: string) => `/p/${segment(project)}/service-accounts`,
+  account: (project: string, id: string) => `/p/${segment(project)}/service-accounts/${segment(id)}`,
+  users: () => '/admin/users',
+  members: (project: string) => `/p/${segment(project)}/members`,
   runs: (project: string) => `/p/${segment(project)}/runs`,
   run: (project: string, id: string, tab = 'timeline') => `/p/${segment(project)}/runs/${segment(id)}/${tab}`,
   again: (project: string, id: string, kind: 'retry' | 'fork' | 'rerun', from?: string) =>
@@ -21,6 +28,8 @@ export const paths = {
   policies: (project: string) => `/p/${segment(project)}/policies`,
   policy: (project: string, id: string, tab = 'rules') =>
     `/p/${segment(project)}/policies/${segment(id)}/${tab}`,
+  audit: (project: string, tab?: 'lines' | 'security') =>
+    `/p/${segment(project)}/audit${tab ? `/${tab}` : ''}`,
   violations: (project: string) => `/p/${segment(project)}/violations`,
   agents: (project: string) => `/p/${segment(project)}/agents`,
   agent: (project: string, id: string) => `/p/${segment(project)}/agents/${segment(id)}`,

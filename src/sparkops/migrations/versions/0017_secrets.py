@@ -1,14 +1,14 @@
 """Secrets, their encrypted versions, and the record of every use.
 
 Revision ID: 0017
-Revises: 0022
+Revises: 0016
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0017"
-down_revision = "0022"
+down_revision = "0016"
 branch_labels = None
 depends_on = None
 

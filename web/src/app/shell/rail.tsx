@@ -8,7 +8,9 @@ import {
   type LucideIcon,
   Power,
   Scale,
+  ScrollText,
   ShieldAlert,
+  Users,
   Wallet,
   Workflow,
   Wrench,
@@ -50,11 +52,16 @@ const GROUPS: ReadonlyArray<{ label: string; items: readonly Item[] }> = [
       { label: 'Violations', icon: ShieldAlert, to: paths.violations },
       { label: 'Budgets', icon: Wallet, to: paths.budgets },
       { label: 'Control', icon: Power, to: paths.control },
+      { label: 'Service accounts', icon: KeyRound, to: paths.accounts },
+      { label: 'Audit log', icon: ScrollText, to: paths.audit },
     ],
   },
   {
     label: 'Admin',
-    items: [{ label: 'Secrets', icon: KeyRound, to: paths.secrets }],
+    items: [
+      { label: 'Users and roles', icon: Users, to: paths.members },
+      { label: 'Secrets', icon: KeyRound, to: paths.secrets },
+    ],
   },
 ]
 
