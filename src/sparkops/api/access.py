@@ -82,9 +82,16 @@ def check_routes(app: FastAPI) -> None:
             raise RuntimeError(f"{route.name} does not say which permission it needs; see sparkops/api/access.py.")
         if need in {OPEN, SIGNED_IN, PERSON} or need in INSTALLATION:
             continue
+        subject = subject_of(route)
+        if subject is not None and not _takes_only_ids(route, subject):
+            raise RuntimeError(f"{route.name} takes any text for {subject}; declare it as UUID.")
         unknown = [name for name in route.param_convertors if name.endswith("_id") and name not in OWNERS]
-        if unknown and subject_of(route) is None and "slug" not in route.param_convertors:
+        if unknown and subject is None and "slug" not in route.param_convertors:
             raise RuntimeError(f"{route.name} is about {unknown[0]}, whose project nobody can find; add it to OWNERS.")
+
+
+def _takes_only_ids(route: APIRoute, name: str) -> bool:
+    return any(one.name == name and one.field_info.annotation is UUID for one in route.dependant.path_params)
 
 
 def _routes_of(app: FastAPI) -> Iterable[APIRoute]:

@@ -16,6 +16,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from sparkops import __version__
 from sparkops.api import problems, schema
 from sparkops.api.access import check_routes
+from sparkops.api.denials import Denials
 from sparkops.api.deps import Door, get_principal
 from sparkops.api.live import Hub
 from sparkops.api.middleware import REQUEST_ID, BodyMiddleware, RequestMiddleware
@@ -25,6 +26,7 @@ from sparkops.api.responses import problems as documented
 from sparkops.api.routes import (
     agents,
     approvals,
+    audit,
     auth,
     backtests,
     budgets,
@@ -114,6 +116,8 @@ def _add_routes(app: FastAPI, pages: Path) -> None:
         budgets.router,
         events.router,
         outbox.router,
+        audit.router,
+        audit.installation,
         halts.router,
         uncertain.router,
         keys.router,
@@ -218,6 +222,7 @@ async def open_door(settings: Settings) -> AsyncIterator[Door]:
             throttle=SignInThrottle(redis),
             hub=hub,
             oidc=provider,
+            denials=Denials(database),
         )
 
 

@@ -26,6 +26,7 @@ from sparkops.api.access import (
     declared,
     subject_of,
 )
+from sparkops.api.denials import Denials
 from sparkops.api.errors import ForeignOrigin
 from sparkops.api.key_access import principal_of_key
 from sparkops.api.known import Known
@@ -38,6 +39,7 @@ from sparkops.core.config import Settings
 from sparkops.core.db import Database
 from sparkops.core.errors import Forbidden, NotFound, Unauthenticated
 from sparkops.core.json import Json
+from sparkops.core.origin import acting_via
 from sparkops.core.paging import DEFAULT_LIMIT, MAX_LIMIT, PageRequest, page_request
 from sparkops.core.permissions import INSTALLATION, Permission
 from sparkops.core.principal import Principal
@@ -61,6 +63,7 @@ class Door:
     signer: Signer
     throttle: SignInThrottle
     hub: Hub
+    denials: Denials
     oidc: OidcDoor | None = None
     known: Known = field(default_factory=Known)
 
@@ -118,6 +121,7 @@ class _SignedIn(SecurityBase):
         subject = subject_of(route)
         principal, project_id = await _who_and_where(request, token.strip(), subject)
         request.state.principal = principal
+        acting_via(f"key:{principal.key_id}" if principal.key_id else f"session:{principal.session_id}")
         need = declared(route)
         if need == PERSON and principal.session_id is None:
             raise Forbidden("This is for people who have signed in; no key may do it.")
@@ -126,7 +130,7 @@ class _SignedIn(SecurityBase):
         permission = Permission(need)
         if permission in INSTALLATION:
             check_everywhere(principal, permission)
-        elif subject is not None:
+        elif subject is not None and _id_of(request.path_params[subject]) is not None:
             check(principal, permission, project_id, OWNERS[subject][1])
         principal = replace(principal, wants=permission)
         slug = request.path_params.get("slug") or request.query_params.get("project")
@@ -160,7 +164,7 @@ async def _who_and_where(request: Request, token: str, subject: str | None) -> t
 
 
 def _id_of(text: str) -> UUID | None:
-    """Read an id of a path; None for what is none, which the route refuses with a better word."""
+    """Read an id of a path; None for what is none, which no route takes (`check_routes` sees to that)."""
     try:
         return UUID(text)
     except ValueError:
@@ -249,23 +253,33 @@ class Audit:
 
     session: AsyncSession
     principal: Principal
-    request_id: str
 
-    async def __call__(self, action: str, subject: str, project_id: UUID | None, **detail: Json) -> None:
+    async def __call__(
+        self,
+        action: str,
+        subject: str,
+        project_id: UUID | None,
+        *,
+        before: dict[str, Json] | None = None,
+        after: dict[str, Json] | None = None,
+        **detail: Json,
+    ) -> None:
+        """Note what the caller did to a subject such as `policy:<id>`, and what of it was before and is after."""
         await record(
             self.session,
             self.principal,
             action=action,
             subject=subject,
             project_id=project_id,
-            request_id=self.request_id,
+            before=before,
+            after=after,
             **detail,
         )
 
 
-async def get_audit(request: Request, session: SessionDep, principal: PrincipalDep) -> Audit:
+async def get_audit(session: SessionDep, principal: PrincipalDep) -> Audit:
     """Return the way to note what the caller does."""
-    return Audit(session, principal, request.state.request_id)
+    return Audit(session, principal)
 
 
 AuditDep = Annotated[Audit, Depends(get_audit, scope="function")]

@@ -4,6 +4,7 @@ import click
 
 from sparkops import __version__
 from sparkops.cli.apply import apply
+from sparkops.cli.audit import audit
 from sparkops.cli.doctor import doctor
 from sparkops.cli.doors import api, demo, up, worker
 from sparkops.cli.recover import recover
@@ -26,3 +27,4 @@ main.add_command(users)
 main.add_command(migrate)
 main.add_command(doctor)
 main.add_command(recover)
+main.add_command(audit)

@@ -123,6 +123,12 @@ class Settings(_Closed):
     """API and workers refuse a database that may lose what it has confirmed. Off: for development and tests."""
     secret_key: SecretStr | None = Field(default=None, min_length=32)
     """Signs access tokens. `sparkops up` makes one in the data directory."""
+    audit_key: SecretStr | None = None
+    """Seals the audit trail; without one it is not sealed. Several, separated by commas: the first seals, the others
+    still check. `sparkops up` makes one in the data directory."""
+    audit_roots: Path | None = None
+    """A file to which workers add the root of every seal; best on another disk, or one that is read elsewhere. With
+    `sparkops up` it is `audit-roots.jsonl` in the data directory."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)

@@ -200,6 +200,8 @@ class Supervisor:
                 "app_database_url": SecretStr(servers.app_url) if servers.app_url else None,
                 "redis_url": SecretStr(servers.redis_url),
                 "secret_key": key or SecretStr(self.data.secret("signing.key")),
+                "audit_key": self.settings.audit_key or SecretStr(self.data.secret("audit.key")),
+                "audit_roots": self.settings.audit_roots or self.data.audit_roots,
                 "admin_password": None,
             }
         )

@@ -20,6 +20,7 @@ from sparkops.core.config import Settings
 from sparkops.core.db import open_database
 from sparkops.core.errors import ConfigError
 from sparkops.core.payloads import Payloads
+from sparkops.domains.audit.seals import SealKeys
 from sparkops.engine.backtests import QUEUE as BACKTESTS
 from sparkops.engine.context import Engine, Worker
 from sparkops.messenger.app import QUEUES, make_app
@@ -33,6 +34,7 @@ from sparkops.worker.event_log import event_log
 from sparkops.worker.isolation import Isolation
 from sparkops.worker.loop import Companion, WorkerLoop, open_worker
 from sparkops.worker.relay import Relay
+from sparkops.worker.sealer import Sealer
 from sparkops.worker.tasks import register
 
 log = structlog.get_logger()
@@ -128,6 +130,7 @@ class LoopThread(threading.Thread):
         always: list[Companion] = [
             Isolation(runtime.engine, worker, drain_seconds=settings.drain_seconds),
             Relay(runtime.engine, worker, await event_log(runtime.engine, settings)),
+            Sealer(runtime.engine, SealKeys.of(settings.audit_key), settings.audit_roots),
         ]
         if BACKTESTS not in self._queues:
             return always
@@ -166,6 +169,7 @@ def run_worker(settings: Settings, *, session_id: UUID, queues: Sequence[str]) -
     unknown = sorted(set(queues) - set(QUEUES))
     if unknown:
         raise ConfigError(f"There is no queue {', '.join(unknown)}. Queues: {', '.join(QUEUES)}.")
+    SealKeys.of(settings.audit_key)
     app = make_app(settings.broker_url)
     setup_logging.connect(_keep_our_logs, weak=False)
     thread = LoopThread(settings, app, session_id, queues)

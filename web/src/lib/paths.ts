@@ -22,6 +22,8 @@ export const paths = {
   policies: (project: string) => `/p/${segment(project)}/policies`,
   policy: (project: string, id: string, tab = 'rules') =>
     `/p/${segment(project)}/policies/${segment(id)}/${tab}`,
+  audit: (project: string, tab?: 'lines' | 'security') =>
+    `/p/${segment(project)}/audit${tab ? `/${tab}` : ''}`,
   violations: (project: string) => `/p/${segment(project)}/violations`,
   agents: (project: string) => `/p/${segment(project)}/agents`,
   agent: (project: string, id: string) => `/p/${segment(project)}/agents/${segment(id)}`,

@@ -283,7 +283,14 @@ async def publish_policy(
         note=body.note,
         backtest_id=body.backtest_id,
     )
-    await audit("policy.publish", f"policy:{policy_id}", policy.project_id, version=body.version, note=body.note)
+    await audit(
+        "policy.publish",
+        f"policy:{policy_id}",
+        policy.project_id,
+        before={"version": policy.active_version},
+        after={"version": body.version},
+        note=body.note,
+    )
     return await _detail(session, principal, changed)
 
 
@@ -292,8 +299,16 @@ async def withdraw_policy(
     policy_id: UUID, body: views.Withdraw, principal: PrincipalDep, session: SessionDep, audit: AuditDep
 ) -> views.PolicyDetail:
     """Let nothing be judged by a policy any more; its versions stay. Withdrawing it again changes nothing."""
+    before = (await find_policy(session, principal, policy_id)).active_version
     changed = await service.withdraw(session, principal, policy_id=policy_id, note=body.note)
-    await audit("policy.withdraw", f"policy:{policy_id}", changed.project_id, note=body.note)
+    await audit(
+        "policy.withdraw",
+        f"policy:{policy_id}",
+        changed.project_id,
+        before={"version": before},
+        after={"version": None},
+        note=body.note,
+    )
     return await _detail(session, principal, changed)
 
 

@@ -11,6 +11,7 @@ from sparkops.api.deps import AuditDep, NamedProject, PageDep, PrincipalDep, Ses
 from sparkops.api.responses import problems
 from sparkops.api.views import catalogue
 from sparkops.api.views import identity as views
+from sparkops.core.json import Json
 from sparkops.core.paging import page_of
 from sparkops.core.permissions import Permission, Role
 from sparkops.domains.identity import queries as identity
@@ -57,7 +58,9 @@ async def create_project(
     await identity.put_member(session, project_id=project.id, user_id=principal.user_id, role=Role.OWNER)
     await install_tools(session, project_id=project.id, tools=builtin_tools().values())
     await rules_changed(session, scope_id=project.id)
-    await audit("project.create", f"project:{project.id}", project.id, slug=project.slug)
+    await audit(
+        "project.create", f"project:{project.id}", project.id, after={"slug": project.slug, "name": project.name}
+    )
     return project_view(project, {project.id: Role.OWNER})
 
 
@@ -77,13 +80,16 @@ async def update_project(
     is decided by the new default and the new zone.
     """
     if "max_running_runs" in body.model_fields_set:
+        before: dict[str, Json] = {"max_running_runs": project.max_running_runs}
         await limit_runs(session, principal, project_id=project.id, max_running_runs=body.max_running_runs)
-        await audit("project.limits", f"project:{project.id}", project.id, max_running_runs=body.max_running_runs)
+        after: dict[str, Json] = {"max_running_runs": body.max_running_runs}
+        await audit("project.limits", f"project:{project.id}", project.id, before=before, after=after)
     changed = body.model_dump(include={"default_effect", "time_zone"}, exclude_none=True)
     if changed:
+        before = {name: getattr(project, name) for name in changed}
         await change_judging(session, principal, project_id=project.id, **changed)
         await rules_changed(session, scope_id=project.id)
-        await audit("project.judging", f"project:{project.id}", project.id, **changed)
+        await audit("project.judging", f"project:{project.id}", project.id, before=before, after=changed)
     await session.refresh(project)
     return project_view(project, await identity.roles_of(session, principal))
 
@@ -117,6 +123,14 @@ async def put_policy(
     body: catalogue.NewPolicy, project: NamedProject, principal: PrincipalDep, session: SessionDep, audit: AuditDep
 ) -> catalogue.Policy:
     """Replace the rules of a project: the next version of its policy."""
+    before = await project_rules(session, principal, project_id=project.id)
     changed = await change_policy(session, principal, project_id=project.id, rules=body.rules)
-    await audit("policy.change", f"project:{project.id}", project.id, version=changed.version)
+    await audit(
+        "policy.change",
+        f"project:{project.id}",
+        project.id,
+        before={"rules": list(before.rules)},
+        after={"rules": list(changed.rules)},
+        version=changed.version,
+    )
     return catalogue.Policy.model_validate(changed)

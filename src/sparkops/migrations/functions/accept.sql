@@ -2,12 +2,13 @@ CREATE OR REPLACE FUNCTION engine.accept(p jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- T_ACCEPT. The run, all its steps, its budget, its log and the audit line, in one transaction.
 -- p: {run: {…columns}, steps: [{…columns}], skipped: {key: reason}, budget_id, limit_micros, actor, when_full, calls,
--- about, parent, policy_version, decisions, budgeted, confirmed}. The first statuses of the steps were decided before; a step that is already final carries its output or error,
+-- about, origin, parent, policy_version, decisions, budgeted, confirmed}. The first statuses of the steps were decided before; a step that is already final carries its output or error,
 -- or names the final step of the source run that it is a copy of (copied_from), whose output it takes.
 -- when_full: what is done where a limit leaves no room, missing where there is no limit and no pause.
 -- calls: [{id, copy_of, step_id}], final calls of the source run, copied as `attempt` 0: no attempt of this run made
 -- them, nothing was sent, used or charged; decision and approval stay those of the original. about: the audit line's
--- detail. Both are absent for a run that is made from no other.
+-- detail. Both are absent for a run that is made from no other. origin: where the request came from, as write_audit
+-- takes it: several requests share this transaction.
 -- policy_version, decisions: what the rules said about the run, [{request_hash, and what `decide` takes}]; absent where
 -- none is on that. budgeted: budgets may limit how many runs there are; such a run comes alone. confirmed: as count_run
 -- takes it. parent: {step_id, attempt, token} of the step whose sub-workflow this is; absent for a run of its own.
@@ -134,7 +135,7 @@ BEGIN
     v_counted := engine.count_run(v_id, coalesce((p -> 'confirmed')::boolean, false));
   END IF;
   PERFORM engine.write_audit(v_run.project_id, p ->> 'actor', 'run.' || coalesce(v_run.source_kind, 'create'),
-                             'run:' || v_id, coalesce(p -> 'about', '{}'));
+                             'run:' || v_id, coalesce(p -> 'about', '{}'), NULL, NULL, coalesce(p -> 'origin', '{}'));
 
   v_events := jsonb_build_array(
       jsonb_build_object('run_id', v_id, 'kind', 'run.created', 'data', jsonb_strip_nulls(jsonb_build_object(

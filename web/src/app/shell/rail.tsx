@@ -8,6 +8,7 @@ import {
   type LucideIcon,
   Power,
   Scale,
+  ScrollText,
   ShieldAlert,
   Wallet,
   Workflow,
@@ -51,6 +52,7 @@ const GROUPS: ReadonlyArray<{ label: string; items: readonly Item[] }> = [
       { label: 'Budgets', icon: Wallet, to: paths.budgets },
       { label: 'Control', icon: Power, to: paths.control },
       { label: 'Service accounts', icon: KeyRound, to: paths.accounts },
+      { label: 'Audit log', icon: ScrollText, to: paths.audit },
     ],
   },
 ]
