@@ -39,6 +39,7 @@ from sparkops.api.routes import (
     me,
     oidc,
     outbox,
+    permissions,
     policies,
     projects,
     reruns,
@@ -46,6 +47,7 @@ from sparkops.api.routes import (
     runs,
     tools,
     uncertain,
+    users,
     workflows,
 )
 from sparkops.api.tasks import stop
@@ -123,6 +125,8 @@ def _add_routes(app: FastAPI, pages: Path) -> None:
         keys.router,
         keys.of_project,
         live.router,
+        permissions.router,
+        users.router,
     ):
         app.include_router(
             router, prefix=PREFIX, dependencies=[Depends(get_principal)], responses=documented(401, 403, 422)

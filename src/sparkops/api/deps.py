@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from typing import Annotated, cast
 from urllib.parse import urlsplit
@@ -43,6 +44,7 @@ from sparkops.core.origin import acting_via
 from sparkops.core.paging import DEFAULT_LIMIT, MAX_LIMIT, PageRequest, page_request
 from sparkops.core.permissions import INSTALLATION, Permission
 from sparkops.core.principal import Principal
+from sparkops.core.tenancy import Rows, sight_of
 from sparkops.domains.audit.service import record
 from sparkops.domains.identity.keys import looks_like_key
 from sparkops.domains.identity.queries import principal_and_owner
@@ -67,6 +69,18 @@ class Door:
     oidc: OidcDoor | None = None
     known: Known = field(default_factory=Known)
 
+    def writes(self, principal: Principal) -> AbstractAsyncContextManager[AsyncSession]:
+        """Open a transaction to which the database shows what the principal may see, and nothing else."""
+        return self.database.walled.begin(sight_of(principal), "write")
+
+    def reads(self, principal: Principal) -> AbstractAsyncContextManager[AsyncSession]:
+        """Open a session for reading, without a transaction, that is shown as much."""
+        return self.database.walled.begin(sight_of(principal), "read")
+
+    def rows(self, principal: Principal) -> Rows:
+        """Return what executes single statements, that is shown as much."""
+        return self.database.walled.rows(sight_of(principal))
+
 
 def door_of(connection: HTTPConnection) -> Door:
     """Return what this process holds; `app.py` puts it there when it starts."""
@@ -84,11 +98,11 @@ DoorDep = Annotated[Door, Depends(get_door)]
 async def get_session(request: Request) -> AsyncIterator[AsyncSession]:
     """Open the request's one transaction: committed when the route has returned, rolled back when it raised.
 
-    A GET changes nothing, and has none.
+    A GET changes nothing, and has none. The database shows it what the caller may see; where nobody has signed in,
+    nothing of any project.
     """
-    database = door_of(request).database
-    sessions = database.reads if request.method == "GET" else database.sessions
-    async with sessions.begin() as session:
+    sight = sight_of(getattr(request.state, "principal", None))
+    async with door_of(request).database.walled.begin(sight, "read" if request.method == "GET" else "write") as session:
         yield session
 
 

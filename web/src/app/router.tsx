@@ -22,6 +22,7 @@ export const router = createBrowserRouter([
           { index: true, lazy: page(() => import('./routes/home')) },
           { path: 'projects', lazy: page(() => import('./routes/projects')) },
           { path: 'api-keys', lazy: page(() => import('./routes/api-keys')) },
+          { path: 'admin/users', lazy: page(() => import('./routes/users')) },
           { path: 'a/:approvalId', lazy: page(() => import('./routes/approval-link')) },
           {
             path: 'p/:project',
@@ -65,6 +66,7 @@ export const router = createBrowserRouter([
                   { path: 'agents/:agentId/:tab', lazy: page(() => import('./routes/agent')) },
                   { path: 'tools', lazy: page(() => import('./routes/tools')) },
                   { path: 'tools/:toolId', lazy: page(() => import('./routes/tool')) },
+                  { path: 'members', lazy: page(() => import('./routes/members')) },
                   { path: '*', lazy: page(() => import('./routes/not-found')) },
                 ],
               },

@@ -8,6 +8,8 @@ export const paths = {
   apiKeys: () => '/api-keys',
   accounts: (project: string) => `/p/${segment(project)}/service-accounts`,
   account: (project: string, id: string) => `/p/${segment(project)}/service-accounts/${segment(id)}`,
+  users: () => '/admin/users',
+  members: (project: string) => `/p/${segment(project)}/members`,
   runs: (project: string) => `/p/${segment(project)}/runs`,
   run: (project: string, id: string, tab = 'timeline') => `/p/${segment(project)}/runs/${segment(id)}/${tab}`,
   again: (project: string, id: string, kind: 'retry' | 'fork' | 'rerun', from?: string) =>

@@ -15,7 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.core.errors import Conflict, Invalid
 from sparkops.core.ids import new_id
-from sparkops.core.permissions import Role
 from sparkops.core.principal import Principal
 from sparkops.domains.identity import queries
 from sparkops.domains.identity.models import User
@@ -137,22 +136,6 @@ async def sign_out(session: AsyncSession, principal: Principal, *, now: datetime
     """End the session that the principal acts with."""
     if principal.session_id is not None:
         await queries.revoke(session, session_id=principal.session_id, now=now)
-
-
-async def add_member(session: AsyncSession, *, project_id: UUID, email: str, role: Role) -> User:
-    """Make the user with this address a member, or change the member's role. The caller has checked the project.
-
-    Raises:
-        Invalid: nobody has this address.
-    """
-    user = await queries.user_by_email(session, email=email)
-    if user is None:
-        raise Invalid(
-            f"Nobody has the address {email.strip().lower()}; an administrator adds people with `sparkops users add`.",
-            errors=[{"path": "email", "message": "nobody has this address"}],
-        )
-    await queries.put_member(session, project_id=project_id, user_id=user.id, role=role)
-    return user
 
 
 def _new_token(session_id: UUID) -> str:

@@ -9,6 +9,7 @@ from sqlalchemy import exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
+from sparkops.core.db import Statements
 from sparkops.core.orm import refers_to
 from sparkops.core.paging import PageRequest
 from sparkops.core.principal import Principal
@@ -20,14 +21,12 @@ _NO_PAYLOAD = (defer(Run.input, raiseload=True), defer(Run.output, raiseload=Tru
 _NO_OUTPUT = defer(Step.output, raiseload=True)
 
 
-_OWN_RUN = """
-    SELECT r.project_id FROM runs r JOIN memberships m ON m.project_id = r.project_id AND m.user_id = $2 WHERE r.id = $1
-"""
+_OWN_RUN = "SELECT project_id FROM runs WHERE id = $1 AND project_id = ANY ($2)"
 
 
-async def project_of_run(pool: "asyncpg.Pool[asyncpg.Record]", principal: Principal, *, run_id: UUID) -> UUID | None:
+async def project_of_run(on: Statements, principal: Principal, *, run_id: UUID) -> UUID | None:
     """Return the project of a run of the principal's, or None."""
-    found: UUID | None = await pool.fetchval(_OWN_RUN, run_id, principal.user_id)
+    found: UUID | None = await on.fetchval(_OWN_RUN, run_id, list(principal.places))
     return found
 
 

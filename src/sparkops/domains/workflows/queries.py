@@ -96,6 +96,14 @@ async def names_of_workflows(session: AsyncSession, *, workflow_ids: Collection[
     return dict(rows.tuples().all())
 
 
+async def project_of_workflow(session: AsyncSession, principal: Principal, *, workflow_id: UUID) -> UUID | None:
+    """Return the project of a workflow of the principal's, or None."""
+    project_id = await session.scalar(
+        select(Workflow.project_id).where(Workflow.id == workflow_id, visible_to(principal, Workflow.project_id))
+    )
+    return project_id  # noqa: RET504 -- mypy reads a returned `scalar` as Any
+
+
 async def limit_runs(
     session: AsyncSession, principal: Principal, *, workflow_id: UUID, max_running_runs: int | None
 ) -> bool:
