@@ -7,6 +7,12 @@ import asyncpg
 from httpx2 import Response
 
 AUDITED: Final[dict[str, set[str]]] = {
+    "createApiKey": {"key.create"},
+    "revokeApiKey": {"key.revoke"},
+    "createServiceAccount": {"account.create"},
+    "changeServiceAccount": {"account.change"},
+    "createAccountKey": {"key.create"},
+    "revokeAccountKey": {"key.revoke"},
     "createAgent": {"agent.create"},
     "createAgentVersion": {"agent.version"},
     "approve": {"approval.agreed", "approval.approved"},
@@ -56,7 +62,10 @@ NOT_AUDITED: Final[dict[str, str]] = {
 }
 """By the operation: why there is nothing to put on record."""
 
-REPEATABLE: Final = frozenset({"approve", "cancelRun", "pauseRun", "resumeRun", "releaseHalt", "redriveOutboxEntry"})
+REPEATABLE: Final = frozenset(
+    {"approve", "cancelRun", "pauseRun", "resumeRun", "releaseHalt", "redriveOutboxEntry"}
+    | {"revokeApiKey", "revokeAccountKey"}
+)
 """Operations that answer alike where there is nothing to do any more: then nothing is written."""
 
 REQUEST_ID: Final = "X-Request-Id"

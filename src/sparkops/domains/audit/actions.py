@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Final
 
 ACTIONS: Final[Mapping[str, str]] = {
+    "account.change": "A service account was disabled, enabled, or given another role.",
+    "account.create": "A service account was added to a project.",
     "agent.create": "An agent was created with its first version.",
     "agent.version": "A version was added to an agent.",
     "approval.agreed": "Somebody agreed to a question; others have to agree, too.",
@@ -17,7 +19,11 @@ ACTIONS: Final[Mapping[str, str]] = {
     "event.send": "An event was sent that steps may wait for.",
     "halt.order": "A project, a workflow or the installation was paused or stopped.",
     "halt.release": "A halt was released.",
+    "identity.tie": "An account at the OpenID provider was tied to a user.",
+    "key.create": "An API key was made.",
+    "key.revoke": "An API key was revoked.",
     "member.put": "Somebody became a member of a project, or got another role in it.",
+    "member.remove": "Somebody lost their place in a project.",
     "outbox.dead": "An event was given up that could not be delivered.",
     "outbox.redrive": "An event that had been given up was sent again.",
     "policy.change": "The plain rules of a project were replaced.",
@@ -38,6 +44,8 @@ ACTIONS: Final[Mapping[str, str]] = {
     "run.retry": "A run was made from another to do again what failed.",
     "step.resolve": "Somebody said what became of a call in doubt, and how they know.",
     "system.recover": "A new epoch began after the database was restored or promoted.",
+    "user.admin": "Somebody became an administrator of the installation, or is none any more.",
+    "user.create": "Somebody was added to the people of the installation.",
     "violation.note": "Somebody wrote something about a violation.",
     "violation.set": "A violation was acknowledged, resolved or opened again.",
     "workflow.create": "A workflow was created with its first version.",
