@@ -22,6 +22,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "createAccountKey": {"name": "spy", "scopes": ["run:read"]},
     "addMember": {"email": "sam@example.com"},
     "changeMember": {"role": "viewer"},
+    "inviteUser": {"email": "kim@example.com"},
     "putPolicy": {"rules": []},
     "createAgent": {"project": "weather", "name": "spy", "definition": AGENT},
     "createAgentVersion": {"definition": AGENT},
@@ -54,6 +55,8 @@ BODIES: dict[str, dict[str, Any]] = {
         "limit_micros": 5_000_000,
     },
     "changeBudget": {"name": "spending", "limit_micros": 6_000_000},
+    "createSecret": {"project": "weather", "name": "spying", "value": "of-a-spy-0123"},
+    "createSecretVersion": {"value": "of-a-spy-0123"},
     "planRerunWithInput": {"kind": "fork", "from": "first"},
 }
 NO_VALUE = "0" * 64
