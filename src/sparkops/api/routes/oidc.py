@@ -5,7 +5,7 @@ sign-in page says why by a word in its address. What is for operators is in the 
 """
 
 import re
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated, Final
 from urllib.parse import urlencode
