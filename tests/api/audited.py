@@ -7,6 +7,12 @@ import asyncpg
 from httpx2 import Response
 
 AUDITED: Final[dict[str, set[str]]] = {
+    "createApiKey": {"key.create"},
+    "revokeApiKey": {"key.revoke"},
+    "createServiceAccount": {"account.create"},
+    "changeServiceAccount": {"account.change"},
+    "createAccountKey": {"key.create"},
+    "revokeAccountKey": {"key.revoke"},
     "createAgent": {"agent.create"},
     "createAgentVersion": {"agent.version"},
     "approve": {"approval.agreed", "approval.approved"},

@@ -62,6 +62,8 @@ _BELOW_POLICY: Final = _split(
 SPECIAL: Final[Mapping[str, Policies]] = {
     "projects": _all(f"id = ANY ({_SIGHT})"),
     "memberships": _split(seen=f"{_OWN} OR {_ADMINISTRATOR}", written=_OWN),
+    # People belong to no project, and change what is their own; service accounts belong to one.
+    "users": _all(f"project_id IS NULL OR {_OWN}"),
     "policy_versions": _BELOW_POLICY,
     "policy_publications": _BELOW_POLICY,
     # People belong to no project, service accounts to one.
