@@ -34,8 +34,8 @@ from tests.tiers import WHOLE
 
 CASES: Final = 5_000 if WHOLE else 500
 SEED: Final = 1
-UNSAFE: Final = {"signOut"}
-"""What ends the session that everything else is asked with."""
+UNSAFE: Final = {"signOut", "ready"}
+"""What ends the session that everything else is asked with; and what answers 503 where there are no workers."""
 OURS: Final = ("authorization", "host", "content-length")
 """Headers that the client writes."""
 CHECKS: Final = [
