@@ -22,6 +22,7 @@ from sparkops.api.rates import RouteClass, class_of
 from sparkops.api.texts import refuse_unstorable
 from sparkops.core.errors import SparkOpsError
 from sparkops.core.ids import new_id
+from sparkops.core.origin import coming_from
 
 log = structlog.get_logger(__name__)
 
@@ -84,7 +85,7 @@ class _Exchange:
 
         self._scope.setdefault("state", {})["request_id"] = self._id
         started = time.perf_counter()
-        with structlog.contextvars.bound_contextvars(request_id=self._id):
+        with structlog.contextvars.bound_contextvars(request_id=self._id), coming_from(self._id, self._address()):
             try:
                 await app(self._scope, receive, send_on)
             except Exception:
@@ -93,6 +94,10 @@ class _Exchange:
                     await problems.unexpected(self._scope)(self._scope, receive, send_on)
             finally:
                 self._log(time.perf_counter() - started)
+
+    def _address(self) -> str | None:
+        client = self._scope.get("client")
+        return client[0] if client else None
 
     def _add_headers(self, message: Message) -> None:
         headers = MutableHeaders(scope=message)

@@ -126,6 +126,8 @@ def _path(location: Sequence[int | str]) -> str:
 
 async def _expected(request: Request, error: Exception) -> Response:
     assert isinstance(error, SparkOpsError)
+    if isinstance(error, Forbidden):
+        await request.app.state.door.denials.seen(request, error)
     return response(request.scope, error)
 
 

@@ -67,6 +67,8 @@ class Run(Base):
     idem_key: Mapped[str | None]
     idem_hash: Mapped[str | None]
     created_by: Mapped[UUID | None]
+    created_by_key: Mapped[UUID | None]
+    """The API key that acted; None: a person did, or the platform. Runs below have that of the run at the top."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]

@@ -17,7 +17,7 @@ depends_on = None
 def upgrade() -> None:
     op.execute("UPDATE memberships SET role = 'developer' WHERE role = 'member'")
     op.create_check_constraint(
-        "ck_memberships_role", "memberships", "role IN ('owner', 'admin', 'developer', 'operator', 'viewer')"
+        op.f("ck_memberships_role"), "memberships", "role IN ('owner', 'admin', 'developer', 'operator', 'viewer')"
     )
     security_events()
 
@@ -49,5 +49,5 @@ def security_events() -> None:
 
 def downgrade() -> None:
     op.drop_table("security_events")
-    op.drop_constraint("ck_memberships_role", "memberships")
+    op.drop_constraint(op.f("ck_memberships_role"), "memberships")
     op.execute("UPDATE memberships SET role = 'member' WHERE role <> 'owner'")
