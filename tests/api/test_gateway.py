@@ -73,6 +73,14 @@ async def test_writes_are_fewer(person: MakePerson) -> None:
 
 
 @strict
+async def test_a_request_with_a_key_counts_once(person: MakePerson) -> None:
+    ann = await person("ann")
+    for left in (9, 8):
+        answer = await ann.client.post("/api/v1/projects", json={"slug": "No"}, headers={"Idempotency-Key": "k-1"})
+        assert (answer.status_code, answer.headers["ratelimit"][:11]) == (422, f'"write";r={left}')
+
+
+@strict
 async def test_an_address_is_limited_whoever_asks_from_there(anonymous: AsyncClient, app: FastAPI) -> None:
     assert (await statuses(anonymous, 41))[-2:] == [401, 429]
     elsewhere = ASGITransport(app, client=("10.9.8.7", 1))
