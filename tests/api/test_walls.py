@@ -55,6 +55,8 @@ BODIES: dict[str, dict[str, Any]] = {
         "limit_micros": 5_000_000,
     },
     "changeBudget": {"name": "spending", "limit_micros": 6_000_000},
+    "createSecret": {"project": "weather", "name": "spying", "value": "of-a-spy-0123"},
+    "createSecretVersion": {"value": "of-a-spy-0123"},
     "planRerunWithInput": {"kind": "fork", "from": "first"},
 }
 NO_VALUE = "0" * 64

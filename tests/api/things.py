@@ -38,6 +38,7 @@ class Things:
     budget_id: UUID
     account_id: UUID
     key_id: UUID
+    secret_id: UUID
     window_id: UUID
     sha256: str
     """Of a large value that the run refers to."""
@@ -76,6 +77,7 @@ async def make_things(ann: Person, door: Door, project: str = "weather") -> Thin
         halt_id=await make_halt(ann, project),
         budget_id=budget_id,
         **await make_account(ann, project),
+        secret_id=await make_secret(ann, project),
         window_id=await make_window(door, budget_id, run_id),
         sha256=await add_value(door, run_id, UUID(steps.json()["items"][0]["id"])),
     )
@@ -132,6 +134,13 @@ async def add_value(door: Door, run_id: UUID, step_id: UUID) -> str:
 async def make_budget(ann: Person, project: str = "weather") -> UUID:
     budget = {"project": project, "name": "calls", "scope": "project", "period": "month", "limit_calls": 1_000}
     made = await ann.client.post("/api/v1/budgets", json=budget)
+    assert made.status_code == 201, made.text
+    return UUID(made.json()["id"])
+
+
+async def make_secret(ann: Person, project: str) -> UUID:
+    secret = {"project": project, "name": "stripe-key", "value": "sk-0123456789"}
+    made = await ann.client.post("/api/v1/secrets", json=secret)
     assert made.status_code == 201, made.text
     return UUID(made.json()["id"])
 

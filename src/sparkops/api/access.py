@@ -35,6 +35,7 @@ OWNERS: Final[Mapping[str, tuple[str, str]]] = {
     "backtest_id": ("backtests", "backtest"),
     "budget_id": ("budget_definitions", "budget"),
     "halt_id": ("halts", "halt"),
+    "secret_id": ("secrets", "secret"),
 }
 """By the name of an id in a path: the table whose row says to which project it belongs, and the word for it."""
 

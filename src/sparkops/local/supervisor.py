@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 from uuid import UUID, uuid4
@@ -19,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from sparkops.core.clock import utc_now
 from sparkops.core.config import Settings
 from sparkops.core.db import Database, open_database
-from sparkops.core.endpoints import Endpoints, publish, withdraw
+from sparkops.core.endpoints import SECRETS_KEY, Endpoints, publish, withdraw
 from sparkops.core.errors import ConfigError, Invalid, SparkOpsError
 from sparkops.domains.identity.links import Link, Purpose, make_link
 from sparkops.domains.identity.queries import has_users
@@ -222,9 +223,17 @@ class Supervisor:
                 "secret_key": key or SecretStr(self.data.secret("signing.key")),
                 "audit_key": self.settings.audit_key or SecretStr(self.data.secret("audit.key")),
                 "audit_roots": self.settings.audit_roots or self.data.audit_roots,
+                "secrets_key_file": self._secrets_key_file(),
                 "admin_password": None,
             }
         )
+
+    def _secrets_key_file(self) -> Path | None:
+        """Return where the key of secrets lies; it is made at the first start, unless the settings have one."""
+        if self.settings.secrets_key is None and self.settings.secrets_key_file is None:
+            self.data.secret(SECRETS_KEY.name)
+            return self.data.root / SECRETS_KEY
+        return self.settings.secrets_key_file
 
     def _api_plan(self) -> ChildPlan:
         return ChildPlan(

@@ -53,6 +53,8 @@ export const router = createBrowserRouter([
                   },
                   { path: 'budgets', lazy: page(() => import('./routes/budgets')) },
                   { path: 'budgets/:budgetId', lazy: page(() => import('./routes/budget')) },
+                  { path: 'secrets', lazy: page(() => import('./routes/secrets')) },
+                  { path: 'secrets/:secretId', lazy: page(() => import('./routes/secret')) },
                   { path: 'workflows', lazy: page(() => import('./routes/workflows')) },
                   { path: 'workflows/new', lazy: page(() => import('./routes/new-workflow')) },
                   { path: 'workflows/:workflowId', element: <Navigate to="definition" replace /> },

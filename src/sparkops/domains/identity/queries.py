@@ -26,6 +26,11 @@ _PRINCIPAL = f"""
       FROM sessions s JOIN users u ON u.id = s.user_id
      WHERE s.id = $1 AND u.id = $2 AND s.revoked_at IS NULL AND s.expires_at > now() AND u.disabled_at IS NULL
 """  # noqa: S608 -- the parts are below
+_PRINCIPALS = f"""
+    SELECT s.id AS session_id, u.id, u.email, u.name, u.is_admin, {_PLACES}
+      FROM sessions s JOIN users u ON u.id = s.user_id
+     WHERE s.id = ANY($1) AND s.revoked_at IS NULL AND s.expires_at > now() AND u.disabled_at IS NULL
+"""  # noqa: S608 -- the part is above
 _OWNER = "(SELECT coalesce(o.project_id, '00000000-0000-0000-0000-000000000000') FROM {table} o WHERE o.id = $3)"
 
 
@@ -56,8 +61,20 @@ async def principal_and_owner(
     row = await pool.fetchrow(_principal_and(table), session_id, user_id, *([subject] if table else []))
     if row is None:
         return None, None
+    return _principal(row, session_id), row["subject"]
+
+
+async def principals_of(
+    pool: "asyncpg.Pool[asyncpg.Record]", *, session_ids: Collection[UUID]
+) -> Mapping[UUID, Principal]:
+    """Return who holds these sessions, by session; those that were revoked or have run out are left out."""
+    rows = await pool.fetch(_PRINCIPALS, list(session_ids))
+    return {row["session_id"]: _principal(row, row["session_id"]) for row in rows}
+
+
+def _principal(row: asyncpg.Record, session_id: UUID) -> Principal:
     places = {UUID(id_): Place(UUID(id_), slug, Role(role)) for id_, slug, role in row["places"] or ()}
-    return Principal(row["id"], row["email"], row["name"], row["is_admin"], session_id, places=places), row["subject"]
+    return Principal(row["id"], row["email"], row["name"], row["is_admin"], session_id, places=places)
 
 
 async def user_by_email(session: AsyncSession, *, email: str) -> User | None:

@@ -149,7 +149,7 @@ async def run_refers_to(session: AsyncSession, *, run_id: UUID, sha256: str) -> 
 
 
 _WATCHED = """
-    SELECT c.last_seq, r.finished_at IS NOT NULL AS finished
+    SELECT r.project_id, c.last_seq, r.finished_at IS NOT NULL AS finished
       FROM runs r
       JOIN run_counters c ON c.run_id = r.id
       JOIN memberships m ON m.project_id = r.project_id AND m.user_id = $2
@@ -162,13 +162,13 @@ _EVENTS_AFTER = """
 
 async def watched_run(
     pool: "asyncpg.Pool[asyncpg.Record]", principal: Principal, *, run_id: UUID
-) -> tuple[int, bool] | None:
-    """Return the newest sequence number of a run and whether it has ended; None if it is not the principal's.
+) -> tuple[UUID, int, bool] | None:
+    """Return a run's project, its newest sequence number, and whether it has ended; None if it is not the principal's.
 
     Over the bare pool, as all reading for live updates: one round trip each, many a second.
     """
     row = await pool.fetchrow(_WATCHED, run_id, principal.user_id)
-    return (row["last_seq"], row["finished"]) if row else None
+    return (row["project_id"], row["last_seq"], row["finished"]) if row else None
 
 
 async def events_after(

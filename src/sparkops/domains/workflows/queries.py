@@ -143,6 +143,32 @@ class VersionName:
     """One of its `llm` steps answers from a script."""
 
 
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """The latest version of a workflow, whose text mentions something."""
+
+    id: UUID
+    name: str
+    version: int
+    source: str
+
+
+MAX_MENTIONS = 100
+
+
+async def workflows_that_mention(
+    session: AsyncSession, principal: Principal, *, project_id: UUID, text: str
+) -> Sequence[Mention]:
+    """Return the workflows of a project whose latest version has this text in it, by name, the first hundred."""
+    rows = await session.execute(
+        _with_latest(principal)
+        .where(Workflow.project_id == project_id, func.strpos(WorkflowVersion.source, text) > 0)
+        .order_by(Workflow.name)
+        .limit(MAX_MENTIONS)
+    )
+    return [Mention(flow.id, flow.name, latest.version, latest.source) for flow, latest in rows.tuples()]
+
+
 async def version_names(session: AsyncSession, *, version_ids: Collection[UUID]) -> Mapping[UUID, VersionName]:
     """Return names for showing runs, by version."""
     scripted = func.jsonb_path_exists(WorkflowVersion.definition, cast(_SCRIPTED_STEP, JSONPATH))

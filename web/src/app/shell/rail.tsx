@@ -58,7 +58,10 @@ const GROUPS: ReadonlyArray<{ label: string; items: readonly Item[] }> = [
   },
   {
     label: 'Admin',
-    items: [{ label: 'Users and roles', icon: Users, to: paths.members }],
+    items: [
+      { label: 'Users and roles', icon: Users, to: paths.members },
+      { label: 'Secrets', icon: KeyRound, to: paths.secrets },
+    ],
   },
 ]
 
