@@ -7,6 +7,7 @@ import { ProblemPanel } from '@/components/problem-panel'
 import { Empty, SkeletonRows } from '@/components/states'
 import { Button } from '@/components/ui/button'
 import { Input } from '@/components/ui/input'
+import { UserActions } from '@/features/identity/user-actions'
 import { peopleQuery } from './api'
 
 const COLUMNS: ReadonlyArray<Column<Person>> = [
@@ -32,7 +33,20 @@ const COLUMNS: ReadonlyArray<Column<Person>> = [
         'Yes'
       ),
   },
-  { id: 'created', header: 'Added', width: '200px', wideOnly: true, cell: (row) => <Moment at={row.created_at} /> },
+  {
+    id: 'created',
+    header: 'Added',
+    width: '200px',
+    wideOnly: true,
+    cell: (row) => <Moment at={row.created_at} />,
+  },
+  {
+    id: 'actions',
+    header: 'Action',
+    width: '72px',
+    align: 'end',
+    cell: (row) => <UserActions person={row} />,
+  },
 ]
 
 /** The people of the installation. */
@@ -58,7 +72,10 @@ export function PeopleList() {
       ) : !people ? (
         <SkeletonRows />
       ) : people.length === 0 ? (
-        <Empty title="Nobody is called so" action={<Button onClick={() => setPart('')}>Show everybody</Button>} />
+        <Empty
+          title="Nobody is called so"
+          action={<Button onClick={() => setPart('')}>Show everybody</Button>}
+        />
       ) : (
         <DataTable label="People" columns={COLUMNS} rows={people} keyOf={(row) => row.id} />
       )}
