@@ -39,7 +39,9 @@ async def create_user(session: AsyncSession, *, email: str, name: str, password:
     _check_email(email)
     password_hash = None
     if password is not None:
+        # lint: allow await-in-transaction -- no statement has been sent yet
         await check_acceptable(password, email=email, name=name)
+        # lint: allow await-in-transaction -- no statement has been sent yet
         password_hash = await hashed(password)
     return await add_user(session, email=email, name=name, password_hash=password_hash, is_admin=is_admin)
 
