@@ -58,7 +58,7 @@ def rows(document: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
 
 
 @cache
-def tests_in(path: str) -> frozenset[str]:
+def names_in(path: str) -> frozenset[str]:
     file = ROOT / path
     if not file.exists():
         return frozenset()
@@ -68,7 +68,7 @@ def tests_in(path: str) -> frozenset[str]:
 
 def is_a_test(named: str) -> bool:
     path, _, name = named.partition("::")
-    return name.startswith("test_") and name in tests_in(path)
+    return name.startswith("test_") and name in names_in(path)
 
 
 def is_awaited(named: str, document: Mapping[str, Any]) -> bool:
@@ -111,7 +111,7 @@ def test_a_test_that_does_not_exist_is_noticed() -> None:
     assert is_a_test("tests/supply/test_asvs.py::test_a_test_that_does_not_exist_is_noticed")
     assert not is_a_test("tests/supply/test_asvs.py::test_of_nothing")
     assert not is_a_test("tests/supply/test_nothing.py::test_of_nothing")
-    assert not is_a_test("tests/supply/test_asvs.py::tests_in")
+    assert not is_a_test("tests/supply/test_asvs.py::names_in")
 
 
 def test_no_answer_refers_to_a_document_or_a_heading_that_is_not_there(
