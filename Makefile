@@ -9,7 +9,7 @@ PAGES := src/sparkops/api/pages
 WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test proof chaos up check sbom bench fmt api-types locks clean
+.PHONY: help demo test proof chaos up check sbom bench fmt api-types permissions locks clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ fmt: $(STAMPS)/python $(STAMPS)/node ## Format everything
 api-types: $(STAMPS)/python $(STAMPS)/node ## Write web/openapi.json and the types the pages use from it
 	$(BIN)/python -m sparkops.api.openapi > web/openapi.json
 	$(NPM) run api-types
+
+permissions: $(STAMPS)/python ## Write docs/permissions.md from the table that the API enforces
+	$(BIN)/python -m sparkops.api.permission_table docs/permissions.md
 
 COOL ?= 7 days
 

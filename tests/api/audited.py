@@ -40,12 +40,24 @@ AUDITED: Final[dict[str, set[str]]] = {
     "createWorkflow": {"workflow.create"},
     "updateWorkflow": {"workflow.limits"},
     "createWorkflowVersion": {"workflow.version"},
+    "updateMe": {"user.rename"},
+    "changePassword": {"password.change"},
+    "choosePassword": {"password.set"},
+    "setUp": {"installation.set-up"},
+    "endSession": {"session.end"},
+    "endOtherSessions": {"session.end-others"},
+    "inviteUser": {"user.invite"},
+    "makeUserLink": {"user.link"},
+    "disableUser": {"user.disable"},
+    "enableUser": {"user.enable"},
 }
 """By the operation: the actions of which one is on record when it has changed something."""
 
 NOT_AUDITED: Final[dict[str, str]] = {
     "signIn": "what matters of it, its failures, is a security event; the session has a row of its own",
     "refresh": "it only goes on with a session",
+    "forgotPassword": "it may mail a link, which changes nothing until it is used; asking is a security event",
+    "lookAtLink": "nothing is stored",
     "signOut": "it gives up a right of one's own; the session's row keeps when",
     "createLiveTicket": "it lets the caller watch for half a minute what they may see anyway, and changes nothing",
     "startBacktest": "it computes what would have been decided, and decides nothing; its row says who asked",
@@ -56,7 +68,21 @@ NOT_AUDITED: Final[dict[str, str]] = {
 }
 """By the operation: why there is nothing to put on record."""
 
-REPEATABLE: Final = frozenset({"approve", "cancelRun", "pauseRun", "resumeRun", "releaseHalt", "redriveOutboxEntry"})
+REPEATABLE: Final = frozenset(
+    {
+        "approve",
+        "cancelRun",
+        "disableUser",
+        "enableUser",
+        "endOtherSessions",
+        "endSession",
+        "pauseRun",
+        "redriveOutboxEntry",
+        "releaseHalt",
+        "resumeRun",
+        "updateMe",
+    }
+)
 """Operations that answer alike where there is nothing to do any more: then nothing is written."""
 
 REQUEST_ID: Final = "X-Request-Id"

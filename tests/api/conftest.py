@@ -16,7 +16,7 @@ from sparkops.api.app import create_app
 from sparkops.api.deps import Door
 from sparkops.core import log
 from sparkops.core.clock import utc_now
-from sparkops.core.config import Settings
+from sparkops.core.config import RateLimits, Settings
 from sparkops.domains.identity import queries as identity
 from sparkops.domains.identity import service
 from sparkops.domains.identity.models import User
@@ -28,6 +28,8 @@ log.configure(level="warning")
 PASSWORD = "correct horse battery staple"
 CHEAP_ROUNDS = 4
 ORIGIN = "http://testserver"
+UNHURRIED = RateLimits(reads=10_000, writes=10_000, runs=10_000, sign_ins=10_000)
+"""Tests of other things send more than people do."""
 
 SOURCE = """\
 version: 1
@@ -58,7 +60,10 @@ def settings(app_url: str, redis_url: str, tmp_path: Path) -> Settings:
         app_database_url=SecretStr(app_url),
         redis_url=SecretStr(redis_url),
         secret_key=SecretStr("k" * 32),
+        secrets_key=SecretStr("0f" * 32),
         cors_origins=("https://ops.example.com",),
+        allowed_hosts=("testserver",),
+        rate_limits=UNHURRIED,
     )
 
 

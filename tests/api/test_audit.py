@@ -18,13 +18,13 @@ KEYS = SealKeys(["a" * 32])
 WEATHER = {"project": "weather"}
 
 
-async def got(person: Person, path: str, **query: object) -> Any:
+async def got(person: Person, path: str, **query: Any) -> Any:
     answer = await person.client.get(f"/api/v1{path}", params=query)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-async def listed(person: Person, **query: object) -> list[dict[str, Any]]:
+async def listed(person: Person, **query: Any) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = (await got(person, "/audit", **WEATHER, **query))["items"]
     return found
 

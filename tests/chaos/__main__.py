@@ -20,7 +20,7 @@ from typing import Any
 
 from sparkops import __version__
 from sparkops.core.client import ApiClient
-from sparkops.core.config import load_settings
+from sparkops.core.config import RateLimits, load_settings
 from sparkops.core.db import Database, open_database
 from sparkops.local.example.people import administrator, ensure_approver
 from sparkops.local.stack import EmbeddedServers
@@ -60,7 +60,14 @@ async def platform(
         os.environ[PROXY] = str(proxy.port)
         return {}
 
-    settings = load_settings({}, data_dir=root, port=0, workers=arguments.workers, lease_seconds=LEASE_SECONDS)
+    settings = load_settings(
+        {},
+        data_dir=root,
+        port=0,
+        workers=arguments.workers,
+        lease_seconds=LEASE_SECONDS,
+        rate_limits=RateLimits(reads=1_000_000, writes=1_000_000, runs=1_000_000),
+    )
     stack = Supervisor(
         settings, api_command=door("api"), worker_command=door("worker"), prepare=prepare, say=arguments.say
     )

@@ -35,6 +35,7 @@ OWNERS: Final[Mapping[str, tuple[str, str]]] = {
     "backtest_id": ("backtests", "backtest"),
     "budget_id": ("budget_definitions", "budget"),
     "halt_id": ("halts", "halt"),
+    "secret_id": ("secrets", "secret"),
 }
 """By the name of an id in a path: the table whose row says to which project it belongs, and the word for it."""
 
@@ -145,10 +146,22 @@ def allowed(principal: Principal, slug: str) -> Place:
     """
     place = principal.place(slug)
     if principal.wants is not None:
-        check(principal, principal.wants, place and place.id, "project")
+        check(principal, principal.wants, place.id if place else None, "project")
     if place is None:
         raise NotFound("There is no such project here.")
     return place
+
+
+def check_in_body(principal: Principal, project_id: UUID | None, what: str) -> None:
+    """Do nothing if the principal may do what the request was declared to need to something that its body names.
+
+    `project_id`: of that, None if there is no such thing for the principal, `NIL` if it is the installation's.
+
+    Raises:
+        NotFound, Forbidden: as `check`.
+    """
+    if principal.wants is not None:
+        check(principal, principal.wants, project_id, what)
 
 
 def _refusal(principal: Principal, permission: Permission, place: Place) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from sparkops.api import audit_rows
-from sparkops.api.run_rows import Pool
+from sparkops.api.audit_rows import Pool
 from sparkops.core.json import dumps
 
 PAGE: Final = 200

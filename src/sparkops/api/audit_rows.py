@@ -5,12 +5,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 import asyncpg
 
-from sparkops.api.run_rows import Pool
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 WAITING_COUNTED: Final = 1_000
 ROOTS_AT_ONCE: Final = 1_000

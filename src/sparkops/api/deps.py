@@ -1,10 +1,9 @@
 """What routes are given: the transaction, the caller, the project, a page, and the way to the engine."""
 
-import ipaddress
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from typing import Annotated, cast
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from fastapi import Depends, Header, Query, Request
@@ -26,23 +25,28 @@ from sparkops.api.access import (
     declared,
     subject_of,
 )
+from sparkops.api.addresses import address_of
 from sparkops.api.denials import Denials
+from sparkops.api.errands import Errands
 from sparkops.api.errors import ForeignOrigin
 from sparkops.api.key_access import principal_of_key
 from sparkops.api.known import Known
 from sparkops.api.live import Hub
 from sparkops.api.oidc import OidcDoor
+from sparkops.api.rates import Rates, class_of
 from sparkops.api.throttle import SignInThrottle
 from sparkops.api.tokens import Signer
 from sparkops.core.blobs import Blobs
 from sparkops.core.config import Settings
 from sparkops.core.db import Database
+from sparkops.core.envelope import Keys
 from sparkops.core.errors import Forbidden, NotFound, Unauthenticated
 from sparkops.core.json import Json
 from sparkops.core.origin import acting_via
 from sparkops.core.paging import DEFAULT_LIMIT, MAX_LIMIT, PageRequest, page_request
 from sparkops.core.permissions import INSTALLATION, Permission
 from sparkops.core.principal import Principal
+from sparkops.core.tenancy import Rows, sight_of
 from sparkops.domains.audit.service import record
 from sparkops.domains.identity.keys import looks_like_key
 from sparkops.domains.identity.queries import principal_and_owner
@@ -62,10 +66,26 @@ class Door:
     blobs: Blobs
     signer: Signer
     throttle: SignInThrottle
+    rates: Rates
+    errands: Errands
     hub: Hub
     denials: Denials
+    keys: Keys
+    """Under which secrets are encrypted."""
     oidc: OidcDoor | None = None
     known: Known = field(default_factory=Known)
+
+    def writes(self, principal: Principal) -> AbstractAsyncContextManager[AsyncSession]:
+        """Open a transaction to which the database shows what the principal may see, and nothing else."""
+        return self.database.walled.begin(sight_of(principal), "write")
+
+    def reads(self, principal: Principal) -> AbstractAsyncContextManager[AsyncSession]:
+        """Open a session for reading, without a transaction, that is shown as much."""
+        return self.database.walled.begin(sight_of(principal), "read")
+
+    def rows(self, principal: Principal) -> Rows:
+        """Return what executes single statements, that is shown as much."""
+        return self.database.walled.rows(sight_of(principal))
 
 
 def door_of(connection: HTTPConnection) -> Door:
@@ -84,11 +104,12 @@ DoorDep = Annotated[Door, Depends(get_door)]
 async def get_session(request: Request) -> AsyncIterator[AsyncSession]:
     """Open the request's one transaction: committed when the route has returned, rolled back when it raised.
 
-    A GET changes nothing, and has none.
+    A GET changes nothing, and has none. The database shows it what the caller may see; where nobody has signed in,
+    nothing of any project.
     """
-    database = door_of(request).database
-    sessions = database.reads if request.method == "GET" else database.sessions
-    async with sessions.begin() as session:
+    sight = sight_of(getattr(request.state, "principal", None))
+    async with door_of(request).database.walled.begin(sight, "read" if request.method == "GET" else "write") as session:
+        request.state.session = session
         yield session
 
 
@@ -122,6 +143,7 @@ class _SignedIn(SecurityBase):
         principal, project_id = await _who_and_where(request, token.strip(), subject)
         request.state.principal = principal
         acting_via(f"key:{principal.key_id}" if principal.key_id else f"session:{principal.session_id}")
+        limit_caller(request, principal)
         need = declared(route)
         if need == PERSON and principal.session_id is None:
             raise Forbidden("This is for people who have signed in; no key may do it.")
@@ -138,6 +160,18 @@ class _SignedIn(SecurityBase):
             allowed(principal, slug)
         request.state.principal = principal
         return principal
+
+
+def limit_caller(request: Request, principal: Principal) -> None:
+    """Count a request of somebody who is known by now; the answer's headers tell of this limit then.
+
+    Raises:
+        TooMany: it is one too many.
+    """
+    caller = principal.key_id or principal.user_id
+    standing = door_of(request).rates.take_caller(str(caller), class_of(request.scope))
+    request.state.standing = standing
+    standing.check()
 
 
 async def _who_and_where(request: Request, token: str, subject: str | None) -> tuple[Principal, UUID | None]:
@@ -218,12 +252,7 @@ NamedProject = Annotated[Project, Depends(get_project_of_path, scope="function")
 
 def client_address(request: Request) -> str:
     """Return where a request comes from, an IPv6 address cut to the network that one customer gets."""
-    host = request.client.host if request.client else "unknown"
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host
-    return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else host
+    return address_of(request.scope)
 
 
 def check_origin(origin: str | None, host: str | None, settings: Settings) -> None:
@@ -234,7 +263,8 @@ def check_origin(origin: str | None, host: str | None, settings: Settings) -> No
     """
     if origin is None or origin in settings.cors_origins:
         return
-    if urlsplit(origin).netloc != host:
+    scheme, _, netloc = origin.partition("://")
+    if netloc != host or (settings.secure_cookies and scheme != "https"):
         raise ForeignOrigin()
 
 

@@ -91,7 +91,8 @@ class _Patient:
         self._seconds = seconds
 
     async def fetch(self, query: str, *args: object) -> "list[asyncpg.Record]":
-        return await self._connection.fetch(query, *args, timeout=self._seconds)
+        rows: list[asyncpg.Record] = await self._connection.fetch(query, *args, timeout=self._seconds)
+        return rows
 
 
 def _keys(settings: "Settings") -> "SealKeys":

@@ -9,7 +9,7 @@ import asyncpg
 import structlog
 from pydantic import ValidationError
 
-from sparkops.core.db import LOST_CONNECTION
+from sparkops.core.db import LOST_CONNECTION, Statements
 from sparkops.core.errors import Conflict, Forbidden, Invalid, NotFound
 from sparkops.core.failpoints import failpoint
 from sparkops.core.ids import new_id
@@ -122,7 +122,7 @@ async def archive_budget(engine: Engine, principal: Principal, budget_id: UUID) 
         await _write(engine, principal, budget_id, {}, archive=True)
 
 
-async def forecast_of(on: "asyncpg.Pool[asyncpg.Record]", version_id: UUID) -> Forecast:
+async def forecast_of(on: Statements, version_id: UUID) -> Forecast:
     """Return what a run of this workflow version can be expected to cost."""
     row = await on.fetchrow(_FORECAST, version_id)
     return Forecast(row["runs"], row["median"], row["p95"])

@@ -76,7 +76,7 @@ async def order_halt(engine: Engine, principal: Principal, order: HaltOrder) -> 
 
     Raises:
         NotFound: no such project or workflow of theirs.
-        Forbidden: only administrators halt the installation.
+        Forbidden: their role there does not allow it, or only administrators halt the installation.
         Invalid: a workflow can be paused, not stopped.
         Unavailable: the stop is NOT in force, because calls in flight did not let go; try again.
     """

@@ -28,6 +28,7 @@ from sparkops.messenger.bell import RedisBell
 from sparkops.runtime.attempt import Runtime
 from sparkops.runtime.llm.registry import Models
 from sparkops.runtime.policies import PolicyCache
+from sparkops.runtime.secrets.sources import open_secrets
 from sparkops.runtime.tools.registry import builtin_tools, priced
 from sparkops.worker.backtests import Backtests
 from sparkops.worker.event_log import event_log
@@ -61,7 +62,11 @@ async def open_runtime(
     redis = Redis(connection_pool=connections)
     url, role = settings.app_login
     tools = priced(builtin_tools(), settings.tool_prices)
-    async with open_database(url, role=role, name=name) as database, Models(settings) as models:
+    async with (
+        open_database(url, role=role, name=name) as database,
+        Models(settings) as models,
+        open_secrets(settings, database) as secrets,
+    ):
         bell = RedisBell(app, redis, on_work=on_work)
         blobs = open_blobs(settings)
         payloads = Payloads(blobs)
@@ -70,7 +75,7 @@ async def open_runtime(
             database, bell, settings.lease, settings.run_budget_micros, payloads=payloads, policies=policies
         )
         try:
-            yield Runtime(engine, settings, blobs, models, tools, policies, bell)
+            yield Runtime(engine, settings, blobs, models, tools, policies, bell, secrets=secrets)
         finally:
             await bell.close()
             await redis.aclose()

@@ -16,12 +16,17 @@ export const router = createBrowserRouter([
     HydrateFallback: Splash,
     children: [
       { path: '/login', lazy: page(() => import('./routes/sign-in')) },
+      { path: '/forgot', lazy: page(() => import('./routes/forgot')) },
+      { path: '/reset', lazy: page(() => import('./routes/reset')) },
+      { path: '/setup', lazy: page(() => import('./routes/set-up')) },
       {
         element: <SignedIn />,
         children: [
           { index: true, lazy: page(() => import('./routes/home')) },
           { path: 'projects', lazy: page(() => import('./routes/projects')) },
+          { path: 'me', lazy: page(() => import('./routes/account')) },
           { path: 'api-keys', lazy: page(() => import('./routes/api-keys')) },
+          { path: 'admin/users', lazy: page(() => import('./routes/users')) },
           { path: 'a/:approvalId', lazy: page(() => import('./routes/approval-link')) },
           {
             path: 'p/:project',
@@ -48,6 +53,8 @@ export const router = createBrowserRouter([
                   },
                   { path: 'budgets', lazy: page(() => import('./routes/budgets')) },
                   { path: 'budgets/:budgetId', lazy: page(() => import('./routes/budget')) },
+                  { path: 'secrets', lazy: page(() => import('./routes/secrets')) },
+                  { path: 'secrets/:secretId', lazy: page(() => import('./routes/secret')) },
                   { path: 'workflows', lazy: page(() => import('./routes/workflows')) },
                   { path: 'workflows/new', lazy: page(() => import('./routes/new-workflow')) },
                   { path: 'workflows/:workflowId', element: <Navigate to="definition" replace /> },
@@ -65,6 +72,7 @@ export const router = createBrowserRouter([
                   { path: 'agents/:agentId/:tab', lazy: page(() => import('./routes/agent')) },
                   { path: 'tools', lazy: page(() => import('./routes/tools')) },
                   { path: 'tools/:toolId', lazy: page(() => import('./routes/tool')) },
+                  { path: 'members', lazy: page(() => import('./routes/members')) },
                   { path: '*', lazy: page(() => import('./routes/not-found')) },
                 ],
               },

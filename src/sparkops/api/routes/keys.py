@@ -6,6 +6,7 @@ keys of a person: who has got hold of one must not be able to keep a way in.
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -223,7 +224,7 @@ def _view(principal: Principal, key: ApiKey, reached: Mapping[UUID, Sequence[UUI
     )
 
 
-def _about(key: ApiKey) -> dict[str, str | list[str] | None]:
+def _about(key: ApiKey) -> dict[str, Any]:
     """Return what the audit trail tells of a key."""
     return {
         "name": key.name,

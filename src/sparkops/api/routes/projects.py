@@ -5,17 +5,21 @@ from typing import cast
 from uuid import UUID
 
 from fastapi import APIRouter
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.api.access import needs, people_only, signed_in
 from sparkops.api.deps import AuditDep, NamedProject, PageDep, PrincipalDep, SessionDep
 from sparkops.api.responses import problems
 from sparkops.api.views import catalogue
 from sparkops.api.views import identity as views
+from sparkops.api.views.access import ChangeMember
 from sparkops.core.json import Json
 from sparkops.core.paging import page_of
 from sparkops.core.permissions import Permission, Role
+from sparkops.core.principal import Principal
 from sparkops.domains.identity import queries as identity
-from sparkops.domains.identity.service import add_member as add_member_to
+from sparkops.domains.identity.members import change_role, find_user, put_role
+from sparkops.domains.identity.members import remove_member as take_out
 from sparkops.domains.policies.queries import rules_changed
 from sparkops.domains.policies.service import change_policy, project_rules
 from sparkops.domains.projects.models import Project
@@ -101,15 +105,58 @@ async def list_members(project: NamedProject, principal: PrincipalDep, session: 
     return views.MemberList(items=[views.Member.model_validate(one) for one in found], next_cursor=None)
 
 
-@router.post("/{slug}/members", status_code=201, responses=problems(404), openapi_extra=needs(Permission.MEMBER_MANAGE))
+@router.post(
+    "/{slug}/members", status_code=201, responses=problems(403, 404, 409), openapi_extra=needs(Permission.MEMBER_MANAGE)
+)
 async def add_member(
     body: views.NewMember, project: NamedProject, principal: PrincipalDep, session: SessionDep, audit: AuditDep
 ) -> views.Member:
-    """Make a user a member, or change the member's role."""
-    user = await add_member_to(session, project_id=project.id, email=body.email, role=body.role)
-    await audit("member.put", f"user:{user.id}", project.id, role=body.role)
-    members = await identity.members(session, principal, project_id=project.id)
-    return next(views.Member.model_validate(one) for one in members if one.user_id == user.id)
+    """Make a user a member, or change the member's role. Owners alone make and unmake owners."""
+    user = await find_user(session, email=body.email)
+    before = await put_role(session, principal, project_id=project.id, user_id=user.id, role=body.role)
+    await audit("member.put", f"user:{user.id}", project.id, before=_as(before), after=_as(body.role))
+    return await _member(session, principal, project.id, user.id)
+
+
+@router.put(
+    "/{slug}/members/{user_id}", responses=problems(403, 404, 409), openapi_extra=needs(Permission.MEMBER_MANAGE)
+)
+async def change_member(
+    user_id: UUID,
+    body: ChangeMember,
+    project: NamedProject,
+    principal: PrincipalDep,
+    session: SessionDep,
+    audit: AuditDep,
+) -> views.Member:
+    """Change the role of a member; it acts with their next request. Owners alone make and unmake owners, and one
+    who may sign in stays."""
+    before = await change_role(session, principal, project_id=project.id, user_id=user_id, role=body.role)
+    await audit("member.put", f"user:{user_id}", project.id, before=_as(before), after=_as(body.role))
+    return await _member(session, principal, project.id, user_id)
+
+
+@router.delete(
+    "/{slug}/members/{user_id}",
+    status_code=204,
+    responses=problems(403, 404, 409),
+    openapi_extra=needs(Permission.MEMBER_MANAGE),
+)
+async def remove_member(
+    user_id: UUID, project: NamedProject, principal: PrincipalDep, session: SessionDep, audit: AuditDep
+) -> None:
+    """Take a member out of a project: from their next request on it does not exist for them."""
+    before = await take_out(session, principal, project_id=project.id, user_id=user_id)
+    await audit("member.remove", f"user:{user_id}", project.id, before=_as(before))
+
+
+def _as(role: Role | None) -> dict[str, Json] | None:
+    return None if role is None else {"role": role}
+
+
+async def _member(session: AsyncSession, principal: Principal, project_id: UUID, user_id: UUID) -> views.Member:
+    members = await identity.members(session, principal, project_id=project_id)
+    return next(views.Member.model_validate(one) for one in members if one.user_id == user_id)
 
 
 @router.get("/{slug}/policy", responses=problems(404), openapi_extra=needs(Permission.POLICY_READ))

@@ -85,7 +85,7 @@ async def _known(session: AsyncSession, door: Door, project_id: UUID) -> service
 
 async def _known_in(door: Door, principal: Principal, slug: str) -> tuple[Project, service.Known]:
     """Read what a new definition may name, in a transaction of its own: parsing must not hold one open."""
-    async with door.database.sessions.begin() as session:
+    async with door.reads(principal) as session:
         project = await find_project(session, principal, slug)
         return project, await _known(session, door, project.id)
 
@@ -194,7 +194,7 @@ async def create_workflow_version(
     audit: AuditDep,
 ) -> views.WorkflowVersion:
     """Add a version; an unchanged text answers 200 with the latest one."""
-    async with door.database.sessions.begin() as reading:
+    async with door.reads(principal) as reading:
         workflow, _ = await _workflow(reading, principal, workflow_id)
         known = await _known(reading, door, workflow.project_id)
     definition = await _aside(service.parse, body.source, known)

@@ -1,14 +1,14 @@
 """Runs of a workflow in a status are found without passing over the others.
 
 Revision ID: 0022
-Revises: 0014
+Revises: 0020
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0022"
-down_revision = "0014"
+down_revision = "0020"
 branch_labels = None
 depends_on = None
 
@@ -16,8 +16,7 @@ NEWEST = sa.text("id DESC")
 
 
 def upgrade() -> None:
-    columns = ["project_id", "workflow_id", "status", NEWEST]
-    op.create_index("ix_runs_project_id_workflow_id_status_id", "runs", columns)
+    op.create_index("ix_runs_project_id_workflow_id_status_id", "runs", ["project_id", "workflow_id", "status", NEWEST])
     op.drop_index("ix_runs_project_id_workflow_id_id", "runs")
 
 

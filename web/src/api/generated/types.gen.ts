@@ -470,6 +470,245 @@ export type Attempt = {
 export type AttemptOutcome = 'succeeded' | 'failed' | 'waiting' | 'released' | 'lost' | 'timed_out' | 'uncertain' | 'cancelled';
 
 /**
+ * AuditAction
+ *
+ * An action that lines tell of.
+ */
+export type AuditAction = {
+    /**
+     * Action
+     */
+    action: string;
+    /**
+     * Meaning
+     */
+    meaning: string;
+};
+
+/**
+ * AuditActionList
+ */
+export type AuditActionList = {
+    /**
+     * Items
+     */
+    items: Array<AuditAction>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
+ * AuditChain
+ *
+ * How far the audit trail is sealed. Whether it is whole only `sparkops audit verify` can tell.
+ *
+ * `state`: `sealed` up to what has just come, `behind` where lines have waited for more than a minute, `never` where
+ * nothing was sealed.
+ */
+export type AuditChain = {
+    last: Sealed | null;
+    /**
+     * Lines
+     */
+    lines: number;
+    /**
+     * Seals
+     */
+    seals: number;
+    /**
+     * State
+     */
+    state: 'sealed' | 'behind' | 'never';
+    /**
+     * Waiting
+     */
+    waiting: number;
+    /**
+     * Waiting Since
+     */
+    waiting_since: string | null;
+};
+
+/**
+ * AuditLine
+ *
+ * One thing that was done, without what it changed.
+ */
+export type AuditLine = {
+    /**
+     * Action
+     */
+    action: string;
+    /**
+     * Actor
+     */
+    actor: string;
+    /**
+     * Address
+     */
+    address: string | null;
+    /**
+     * At
+     */
+    at: string;
+    /**
+     * Number
+     */
+    number: number;
+    /**
+     * Object
+     */
+    object: string;
+    /**
+     * Project
+     */
+    project: string | null;
+    /**
+     * Request Id
+     */
+    request_id: string | null;
+    /**
+     * Via
+     */
+    via: string | null;
+    who: Ref | null;
+};
+
+/**
+ * AuditLineDetail
+ *
+ * One thing that was done, with what it changed. `seal` None: it waits for one, which takes about a second.
+ */
+export type AuditLineDetail = {
+    /**
+     * Action
+     */
+    action: string;
+    /**
+     * Actor
+     */
+    actor: string;
+    /**
+     * Address
+     */
+    address: string | null;
+    /**
+     * After
+     */
+    after: {
+        [key: string]: unknown;
+    } | null;
+    /**
+     * At
+     */
+    at: string;
+    /**
+     * Before
+     */
+    before: {
+        [key: string]: unknown;
+    } | null;
+    /**
+     * Content Hash
+     */
+    content_hash: string;
+    /**
+     * Detail
+     */
+    detail: {
+        [key: string]: unknown;
+    };
+    /**
+     * Number
+     */
+    number: number;
+    /**
+     * Object
+     */
+    object: string;
+    /**
+     * Project
+     */
+    project: string | null;
+    /**
+     * Request Id
+     */
+    request_id: string | null;
+    seal: Sealed | null;
+    /**
+     * Via
+     */
+    via: string | null;
+    who: Ref | null;
+};
+
+/**
+ * AuditLineList
+ */
+export type AuditLineList = {
+    /**
+     * Items
+     */
+    items: Array<AuditLine>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
+ * AuditRoot
+ *
+ * What of a seal is kept outside of the database, to compare it with.
+ */
+export type AuditRoot = {
+    /**
+     * At
+     */
+    at: string;
+    /**
+     * Key Id
+     */
+    key_id: string;
+    /**
+     * Lines
+     */
+    lines: number;
+    /**
+     * Mac
+     */
+    mac: string;
+    /**
+     * Number
+     */
+    number: number;
+    /**
+     * Previous
+     */
+    previous: string;
+    /**
+     * Root
+     */
+    root: string;
+};
+
+/**
+ * AuditRootList
+ */
+export type AuditRootList = {
+    /**
+     * Items
+     */
+    items: Array<AuditRoot>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
  * Backtest
  *
  * A backtest with its draft and its days, oldest first.
@@ -1136,6 +1375,27 @@ export type CaseResult = {
 export type Change = 'stays' | 'newly_denied' | 'newly_held' | 'newly_allowed' | 'undecidable';
 
 /**
+ * ChangeMember
+ */
+export type ChangeMember = {
+    role: Role;
+};
+
+/**
+ * ChangedPassword
+ */
+export type ChangedPassword = {
+    /**
+     * Current
+     */
+    current: string;
+    /**
+     * Password
+     */
+    password: string;
+};
+
+/**
  * ChildRun
  *
  * The run of a sub-workflow.
@@ -1147,6 +1407,20 @@ export type ChildRun = {
     run_id: string;
     status: RunStatus;
     workflow: WorkflowRef;
+};
+
+/**
+ * ChosenPassword
+ */
+export type ChosenPassword = {
+    /**
+     * Password
+     */
+    password: string;
+    /**
+     * Token
+     */
+    token: string;
 };
 
 /**
@@ -1543,6 +1817,16 @@ export type EditAndApprove = {
 export type EffectClass = 'pure' | 'idempotent' | 'txn' | 'unsafe';
 
 /**
+ * EndedSessions
+ */
+export type EndedSessions = {
+    /**
+     * Ended
+     */
+    ended: number;
+};
+
+/**
  * Event
  *
  * One line of a run's log.
@@ -1717,6 +2001,16 @@ export type FlipList = {
 };
 
 /**
+ * Forgotten
+ */
+export type Forgotten = {
+    /**
+     * Email
+     */
+    email: string;
+};
+
+/**
  * Fork
  *
  * From this step on, by its id in the definition: it and all behind it run again.
@@ -1744,6 +2038,11 @@ export type Fork = {
      */
     version?: number | null;
 };
+
+/**
+ * Format
+ */
+export type Format = 'jsonl' | 'csv';
 
 /**
  * Frame
@@ -1921,6 +2220,30 @@ export type Limits = {
      * Max Running Runs
      */
     max_running_runs: number | null;
+};
+
+/**
+ * LinkShown
+ *
+ * What a one-time link leads to. `email` and `name` null: the set-up of an installation without people.
+ */
+export type LinkShown = {
+    /**
+     * Email
+     */
+    email: string | null;
+    /**
+     * Expires At
+     */
+    expires_at: string;
+    /**
+     * Name
+     */
+    name: string | null;
+    /**
+     * Purpose
+     */
+    purpose: 'reset' | 'invite' | 'setup';
 };
 
 /**
@@ -2355,6 +2678,24 @@ export type NewServiceAccount = {
 };
 
 /**
+ * NewUser
+ */
+export type NewUser = {
+    /**
+     * Email
+     */
+    email: string;
+    /**
+     * Is Admin
+     */
+    is_admin?: boolean;
+    /**
+     * Name
+     */
+    name?: string;
+};
+
+/**
  * NewWorkflow
  *
  * The definition as YAML or JSON text; the name comes from it.
@@ -2468,6 +2809,56 @@ export type OutboxList = {
 export type OutboxStatus = 'pending' | 'delivered' | 'dead';
 
 /**
+ * OwnSession
+ *
+ * A browser or client in which the caller is signed in.
+ */
+export type OwnSession = {
+    /**
+     * Address
+     */
+    address: string | null;
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Current
+     */
+    current: boolean;
+    /**
+     * Device
+     */
+    device: string | null;
+    /**
+     * Expires At
+     */
+    expires_at: string;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Used At
+     */
+    used_at: string;
+};
+
+/**
+ * OwnSessionList
+ */
+export type OwnSessionList = {
+    /**
+     * Items
+     */
+    items: Array<OwnSession>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
  * Part
  *
  * One part that the service needs. `missing` stops it; `degraded` costs latency only.
@@ -2505,6 +2896,105 @@ export type Period = 'run' | 'hour' | 'day' | 'week' | 'month' | 'total';
  * One thing that may be allowed. Those of a project come with a role; the others with the whole installation.
  */
 export type Permission = 'project:read' | 'project:update' | 'project:delete' | 'member:read' | 'member:manage' | 'run:read' | 'run:create' | 'run:control' | 'run:resolve' | 'event:read' | 'event:send' | 'workflow:read' | 'workflow:write' | 'agent:read' | 'agent:write' | 'tool:read' | 'approval:read' | 'approval:discuss' | 'approval:answer' | 'policy:read' | 'policy:write' | 'policy:publish' | 'violation:answer' | 'budget:read' | 'budget:manage' | 'halt:read' | 'halt:order' | 'secret:read' | 'secret:manage' | 'account:read' | 'account:manage' | 'audit:read' | 'user:manage' | 'installation:audit' | 'installation:manage';
+
+/**
+ * PermissionRow
+ *
+ * One thing that may be allowed.
+ */
+export type PermissionRow = {
+    /**
+     * Description
+     */
+    description: string;
+    /**
+     * Operations
+     */
+    operations: Array<string>;
+    permission: Permission;
+    /**
+     * Scope
+     */
+    scope: 'project' | 'installation';
+};
+
+/**
+ * PermissionTable
+ *
+ * Who may do what. Roles come in order: each allows what the next one does, and more.
+ */
+export type PermissionTable = {
+    /**
+     * Open
+     */
+    open: Array<string>;
+    /**
+     * People
+     */
+    people: Array<string>;
+    /**
+     * Permissions
+     */
+    permissions: Array<PermissionRow>;
+    /**
+     * Roles
+     */
+    roles: Array<RoleRow>;
+    /**
+     * Signed In
+     */
+    signed_in: Array<string>;
+};
+
+/**
+ * Person
+ *
+ * Somebody of the installation, as its administrators see them.
+ */
+export type Person = {
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Disabled At
+     */
+    disabled_at: string | null;
+    /**
+     * Email
+     */
+    email: string;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Is Admin
+     */
+    is_admin: boolean;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Projects
+     */
+    projects: number;
+};
+
+/**
+ * PersonList
+ */
+export type PersonList = {
+    /**
+     * Items
+     */
+    items: Array<Person>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
 
 /**
  * PlanQuestion
@@ -3027,6 +3517,16 @@ export type ProblemError = {
 };
 
 /**
+ * Profile
+ */
+export type Profile = {
+    /**
+     * Name
+     */
+    name: string;
+};
+
+/**
  * Project
  *
  * A project, with the caller's role in it.
@@ -3465,6 +3965,19 @@ export type Retry = {
  * What somebody is in a project; each may do what the next one in this list may, and more.
  */
 export type Role = 'owner' | 'admin' | 'developer' | 'operator' | 'viewer';
+
+/**
+ * RoleRow
+ *
+ * What one role allows in its project.
+ */
+export type RoleRow = {
+    /**
+     * Permissions
+     */
+    permissions: Array<Permission>;
+    role: Role;
+};
 
 /**
  * RuleChange
@@ -3910,6 +4423,87 @@ export type SavedPolicy = {
 };
 
 /**
+ * Sealed
+ *
+ * The seal that covers a line.
+ */
+export type Sealed = {
+    /**
+     * At
+     */
+    at: string;
+    /**
+     * Number
+     */
+    number: number;
+    /**
+     * Root
+     */
+    root: string;
+};
+
+/**
+ * SecurityEvent
+ *
+ * Something that happened to the platform's safety, such as a sign-in that failed.
+ */
+export type SecurityEvent = {
+    /**
+     * Address
+     */
+    address: string | null;
+    /**
+     * At
+     */
+    at: string;
+    /**
+     * Detail
+     */
+    detail: {
+        [key: string]: unknown;
+    };
+    /**
+     * Email
+     */
+    email: string | null;
+    /**
+     * Kind
+     */
+    kind: string;
+    /**
+     * Number
+     */
+    number: number;
+    /**
+     * Project
+     */
+    project: string | null;
+    /**
+     * Request Id
+     */
+    request_id: string | null;
+    /**
+     * Severity
+     */
+    severity: 'info' | 'warning' | 'critical';
+    who: Ref | null;
+};
+
+/**
+ * SecurityEventList
+ */
+export type SecurityEventList = {
+    /**
+     * Items
+     */
+    items: Array<SecurityEvent>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
  * ServiceAccount
  *
  * An account that only keys act for.
@@ -3962,6 +4556,30 @@ export type ServiceAccountList = {
 };
 
 /**
+ * SetUp
+ *
+ * The first administrator.
+ */
+export type SetUp = {
+    /**
+     * Email
+     */
+    email: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Password
+     */
+    password: string;
+    /**
+     * Token
+     */
+    token: string;
+};
+
+/**
  * Severity
  *
  * How bad it is to break a rule.
@@ -3982,6 +4600,22 @@ export type SignIn = {
      * Password
      */
     password: string;
+};
+
+/**
+ * SignInOptions
+ *
+ * What the sign-in page can offer.
+ */
+export type SignInOptions = {
+    /**
+     * Mail
+     */
+    mail: boolean;
+    /**
+     * Set Up
+     */
+    set_up: boolean;
 };
 
 /**
@@ -4482,6 +5116,18 @@ export type UncertainStep = {
 };
 
 /**
+ * UsedLink
+ *
+ * The part of a one-time link behind its #.
+ */
+export type UsedLink = {
+    /**
+     * Token
+     */
+    token: string;
+};
+
+/**
  * User
  *
  * A person who may sign in.
@@ -4503,6 +5149,31 @@ export type User = {
      * Name
      */
     name: string;
+};
+
+/**
+ * UserLink
+ *
+ * How a person comes to a password. `link` null: it was mailed, and nobody else sees it.
+ */
+export type UserLink = {
+    /**
+     * Expires At
+     */
+    expires_at: string;
+    /**
+     * Link
+     */
+    link: string | null;
+    /**
+     * Mailed
+     */
+    mailed: boolean;
+    /**
+     * Purpose
+     */
+    purpose: 'reset' | 'invite';
+    user: User;
 };
 
 /**
@@ -5860,6 +6531,458 @@ export type GetArtifactContentResponses = {
 
 export type GetArtifactContentResponse = GetArtifactContentResponses[keyof GetArtifactContentResponses];
 
+export type ListAuditData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: number | null;
+        /**
+         * Project
+         *
+         * The project's slug.
+         */
+        project: string;
+        /**
+         * Actor
+         *
+         * Such as `user:<id>` or `system`.
+         */
+        actor?: string | null;
+        /**
+         * Action
+         *
+         * Such as `policy.publish`, or `policy` for all of these.
+         */
+        action?: string | null;
+        /**
+         * Object
+         *
+         * Such as `policy:<id>`, or `policy` for all of these.
+         */
+        object?: string | null;
+        /**
+         * Request Id
+         */
+        request_id?: string | null;
+        /**
+         * Address
+         */
+        address?: string | null;
+        /**
+         * Since
+         *
+         * With its offset, such as 2026-11-23T09:30:00Z.
+         */
+        since?: string | null;
+        /**
+         * Until
+         *
+         * With its offset, such as 2026-11-23T09:30:00Z.
+         */
+        until?: string | null;
+    };
+    url: '/api/v1/audit';
+};
+
+export type ListAuditErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListAuditError = ListAuditErrors[keyof ListAuditErrors];
+
+export type ListAuditResponses = {
+    /**
+     * Successful Response
+     */
+    200: AuditLineList;
+};
+
+export type ListAuditResponse = ListAuditResponses[keyof ListAuditResponses];
+
+export type ListAuditActionsData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * Project
+         *
+         * The project's slug.
+         */
+        project: string;
+    };
+    url: '/api/v1/audit/actions';
+};
+
+export type ListAuditActionsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListAuditActionsError = ListAuditActionsErrors[keyof ListAuditActionsErrors];
+
+export type ListAuditActionsResponses = {
+    /**
+     * Successful Response
+     */
+    200: AuditActionList;
+};
+
+export type ListAuditActionsResponse = ListAuditActionsResponses[keyof ListAuditActionsResponses];
+
+export type GetAuditChainData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * Project
+         *
+         * The project's slug.
+         */
+        project: string;
+    };
+    url: '/api/v1/audit/chain';
+};
+
+export type GetAuditChainErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type GetAuditChainError = GetAuditChainErrors[keyof GetAuditChainErrors];
+
+export type GetAuditChainResponses = {
+    /**
+     * Successful Response
+     */
+    200: AuditChain;
+};
+
+export type GetAuditChainResponse = GetAuditChainResponses[keyof GetAuditChainResponses];
+
+export type ExportAuditData = {
+    body?: never;
+    path?: never;
+    query: {
+        format?: Format;
+        /**
+         * Project
+         *
+         * The project's slug.
+         */
+        project: string;
+        /**
+         * Actor
+         *
+         * Such as `user:<id>` or `system`.
+         */
+        actor?: string | null;
+        /**
+         * Action
+         *
+         * Such as `policy.publish`, or `policy` for all of these.
+         */
+        action?: string | null;
+        /**
+         * Object
+         *
+         * Such as `policy:<id>`, or `policy` for all of these.
+         */
+        object?: string | null;
+        /**
+         * Request Id
+         */
+        request_id?: string | null;
+        /**
+         * Address
+         */
+        address?: string | null;
+        /**
+         * Since
+         *
+         * With its offset, such as 2026-11-23T09:30:00Z.
+         */
+        since?: string | null;
+        /**
+         * Until
+         *
+         * With its offset, such as 2026-11-23T09:30:00Z.
+         */
+        until?: string | null;
+    };
+    url: '/api/v1/audit/export';
+};
+
+export type ExportAuditErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ExportAuditError = ExportAuditErrors[keyof ExportAuditErrors];
+
+export type ExportAuditResponses = {
+    /**
+     * Successful Response
+     */
+    200: string;
+};
+
+export type ExportAuditResponse = ExportAuditResponses[keyof ExportAuditResponses];
+
+export type GetAuditLineData = {
+    body?: never;
+    path: {
+        /**
+         * Number
+         */
+        number: number;
+    };
+    query: {
+        /**
+         * Project
+         *
+         * The project's slug.
+         */
+        project: string;
+    };
+    url: '/api/v1/audit/lines/{number}';
+};
+
+export type GetAuditLineErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type GetAuditLineError = GetAuditLineErrors[keyof GetAuditLineErrors];
+
+export type GetAuditLineResponses = {
+    /**
+     * Successful Response
+     */
+    200: AuditLineDetail;
+};
+
+export type GetAuditLineResponse = GetAuditLineResponses[keyof GetAuditLineResponses];
+
+export type ListSecurityEventsData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: number | null;
+        /**
+         * Project
+         *
+         * The project's slug.
+         */
+        project: string;
+        /**
+         * Kind
+         *
+         * Such as `sign-in.failed`, or `sign-in` for all of these.
+         */
+        kind?: string | null;
+        /**
+         * Severity
+         */
+        severity?: 'info' | 'warning' | 'critical' | null;
+        /**
+         * Address
+         */
+        address?: string | null;
+        /**
+         * Since
+         *
+         * With its offset, such as 2026-11-23T09:30:00Z.
+         */
+        since?: string | null;
+        /**
+         * Until
+         *
+         * With its offset, such as 2026-11-23T09:30:00Z.
+         */
+        until?: string | null;
+    };
+    url: '/api/v1/audit/security-events';
+};
+
+export type ListSecurityEventsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListSecurityEventsError = ListSecurityEventsErrors[keyof ListSecurityEventsErrors];
+
+export type ListSecurityEventsResponses = {
+    /**
+     * Successful Response
+     */
+    200: SecurityEventList;
+};
+
+export type ListSecurityEventsResponse = ListSecurityEventsResponses[keyof ListSecurityEventsResponses];
+
+export type ForgotPasswordData = {
+    body: Forgotten;
+    path?: never;
+    query?: never;
+    url: '/api/v1/auth/forgot';
+};
+
+export type ForgotPasswordErrors = {
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+};
+
+export type ForgotPasswordError = ForgotPasswordErrors[keyof ForgotPasswordErrors];
+
+export type ForgotPasswordResponses = {
+    /**
+     * Successful Response
+     */
+    202: unknown;
+};
+
+export type LookAtLinkData = {
+    body: UsedLink;
+    path?: never;
+    query?: never;
+    url: '/api/v1/auth/link';
+};
+
+export type LookAtLinkErrors = {
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+};
+
+export type LookAtLinkError = LookAtLinkErrors[keyof LookAtLinkErrors];
+
+export type LookAtLinkResponses = {
+    /**
+     * Successful Response
+     */
+    200: LinkShown;
+};
+
+export type LookAtLinkResponse = LookAtLinkResponses[keyof LookAtLinkResponses];
+
 export type GetOidcData = {
     body?: never;
     path?: never;
@@ -5940,6 +7063,64 @@ export type StartOidcErrors = {
 
 export type StartOidcError = StartOidcErrors[keyof StartOidcErrors];
 
+export type GetSignInOptionsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/auth/options';
+};
+
+export type GetSignInOptionsErrors = {
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type GetSignInOptionsError = GetSignInOptionsErrors[keyof GetSignInOptionsErrors];
+
+export type GetSignInOptionsResponses = {
+    /**
+     * Successful Response
+     */
+    200: SignInOptions;
+};
+
+export type GetSignInOptionsResponse = GetSignInOptionsResponses[keyof GetSignInOptionsResponses];
+
+export type ChoosePasswordData = {
+    body: ChosenPassword;
+    path?: never;
+    query?: never;
+    url: '/api/v1/auth/password';
+};
+
+export type ChoosePasswordErrors = {
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+};
+
+export type ChoosePasswordError = ChoosePasswordErrors[keyof ChoosePasswordErrors];
+
+export type ChoosePasswordResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type ChoosePasswordResponse = ChoosePasswordResponses[keyof ChoosePasswordResponses];
+
 export type RefreshData = {
     body?: never;
     path?: never;
@@ -5972,6 +7153,43 @@ export type RefreshResponses = {
 };
 
 export type RefreshResponse = RefreshResponses[keyof RefreshResponses];
+
+export type SetUpData = {
+    body: SetUp;
+    path?: never;
+    query?: never;
+    url: '/api/v1/auth/set-up';
+};
+
+export type SetUpErrors = {
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+};
+
+export type SetUpError = SetUpErrors[keyof SetUpErrors];
+
+export type SetUpResponses = {
+    /**
+     * Successful Response
+     */
+    201: Tokens;
+};
+
+export type SetUpResponse = SetUpResponses[keyof SetUpResponses];
 
 export type SignInData = {
     body: SignIn;
@@ -7168,6 +8386,317 @@ export type ReleaseHaltResponses = {
 
 export type ReleaseHaltResponse = ReleaseHaltResponses[keyof ReleaseHaltResponses];
 
+export type ListInstallationAuditData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: number | null;
+        /**
+         * Actor
+         *
+         * Such as `user:<id>` or `system`.
+         */
+        actor?: string | null;
+        /**
+         * Action
+         *
+         * Such as `policy.publish`, or `policy` for all of these.
+         */
+        action?: string | null;
+        /**
+         * Object
+         *
+         * Such as `policy:<id>`, or `policy` for all of these.
+         */
+        object?: string | null;
+        /**
+         * Request Id
+         */
+        request_id?: string | null;
+        /**
+         * Address
+         */
+        address?: string | null;
+        /**
+         * Since
+         *
+         * With its offset, such as 2026-11-23T09:30:00Z.
+         */
+        since?: string | null;
+        /**
+         * Until
+         *
+         * With its offset, such as 2026-11-23T09:30:00Z.
+         */
+        until?: string | null;
+    };
+    url: '/api/v1/installation/audit';
+};
+
+export type ListInstallationAuditErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListInstallationAuditError = ListInstallationAuditErrors[keyof ListInstallationAuditErrors];
+
+export type ListInstallationAuditResponses = {
+    /**
+     * Successful Response
+     */
+    200: AuditLineList;
+};
+
+export type ListInstallationAuditResponse = ListInstallationAuditResponses[keyof ListInstallationAuditResponses];
+
+export type ExportInstallationAuditData = {
+    body?: never;
+    path?: never;
+    query?: {
+        format?: Format;
+        /**
+         * Actor
+         *
+         * Such as `user:<id>` or `system`.
+         */
+        actor?: string | null;
+        /**
+         * Action
+         *
+         * Such as `policy.publish`, or `policy` for all of these.
+         */
+        action?: string | null;
+        /**
+         * Object
+         *
+         * Such as `policy:<id>`, or `policy` for all of these.
+         */
+        object?: string | null;
+        /**
+         * Request Id
+         */
+        request_id?: string | null;
+        /**
+         * Address
+         */
+        address?: string | null;
+        /**
+         * Since
+         *
+         * With its offset, such as 2026-11-23T09:30:00Z.
+         */
+        since?: string | null;
+        /**
+         * Until
+         *
+         * With its offset, such as 2026-11-23T09:30:00Z.
+         */
+        until?: string | null;
+    };
+    url: '/api/v1/installation/audit/export';
+};
+
+export type ExportInstallationAuditErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ExportInstallationAuditError = ExportInstallationAuditErrors[keyof ExportInstallationAuditErrors];
+
+export type ExportInstallationAuditResponses = {
+    /**
+     * Successful Response
+     */
+    200: string;
+};
+
+export type ExportInstallationAuditResponse = ExportInstallationAuditResponses[keyof ExportInstallationAuditResponses];
+
+export type GetInstallationAuditLineData = {
+    body?: never;
+    path: {
+        /**
+         * Number
+         */
+        number: number;
+    };
+    query?: never;
+    url: '/api/v1/installation/audit/lines/{number}';
+};
+
+export type GetInstallationAuditLineErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type GetInstallationAuditLineError = GetInstallationAuditLineErrors[keyof GetInstallationAuditLineErrors];
+
+export type GetInstallationAuditLineResponses = {
+    /**
+     * Successful Response
+     */
+    200: AuditLineDetail;
+};
+
+export type GetInstallationAuditLineResponse = GetInstallationAuditLineResponses[keyof GetInstallationAuditLineResponses];
+
+export type ListAuditRootsData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * After
+         *
+         * Of the seals that come after this one.
+         */
+        after?: number;
+        /**
+         * Limit
+         */
+        limit?: number;
+    };
+    url: '/api/v1/installation/audit/roots';
+};
+
+export type ListAuditRootsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListAuditRootsError = ListAuditRootsErrors[keyof ListAuditRootsErrors];
+
+export type ListAuditRootsResponses = {
+    /**
+     * Successful Response
+     */
+    200: AuditRootList;
+};
+
+export type ListAuditRootsResponse = ListAuditRootsResponses[keyof ListAuditRootsResponses];
+
+export type ListInstallationSecurityEventsData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: number | null;
+        /**
+         * Kind
+         *
+         * Such as `sign-in.failed`, or `sign-in` for all of these.
+         */
+        kind?: string | null;
+        /**
+         * Severity
+         */
+        severity?: 'info' | 'warning' | 'critical' | null;
+        /**
+         * Address
+         */
+        address?: string | null;
+        /**
+         * Since
+         *
+         * With its offset, such as 2026-11-23T09:30:00Z.
+         */
+        since?: string | null;
+        /**
+         * Until
+         *
+         * With its offset, such as 2026-11-23T09:30:00Z.
+         */
+        until?: string | null;
+    };
+    url: '/api/v1/installation/security-events';
+};
+
+export type ListInstallationSecurityEventsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListInstallationSecurityEventsError = ListInstallationSecurityEventsErrors[keyof ListInstallationSecurityEventsErrors];
+
+export type ListInstallationSecurityEventsResponses = {
+    /**
+     * Successful Response
+     */
+    200: SecurityEventList;
+};
+
+export type ListInstallationSecurityEventsResponse = ListInstallationSecurityEventsResponses[keyof ListInstallationSecurityEventsResponses];
+
 export type CreateLiveTicketData = {
     body?: never;
     path?: never;
@@ -7237,6 +8766,188 @@ export type GetMeResponses = {
 };
 
 export type GetMeResponse = GetMeResponses[keyof GetMeResponses];
+
+export type UpdateMeData = {
+    body: Profile;
+    path?: never;
+    query?: never;
+    url: '/api/v1/me';
+};
+
+export type UpdateMeErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type UpdateMeError = UpdateMeErrors[keyof UpdateMeErrors];
+
+export type UpdateMeResponses = {
+    /**
+     * Successful Response
+     */
+    200: User;
+};
+
+export type UpdateMeResponse = UpdateMeResponses[keyof UpdateMeResponses];
+
+export type ChangePasswordData = {
+    body: ChangedPassword;
+    path?: never;
+    query?: never;
+    url: '/api/v1/me/password';
+};
+
+export type ChangePasswordErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+};
+
+export type ChangePasswordError = ChangePasswordErrors[keyof ChangePasswordErrors];
+
+export type ChangePasswordResponses = {
+    /**
+     * Successful Response
+     */
+    200: Tokens;
+};
+
+export type ChangePasswordResponse = ChangePasswordResponses[keyof ChangePasswordResponses];
+
+export type EndOtherSessionsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/me/sessions';
+};
+
+export type EndOtherSessionsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type EndOtherSessionsError = EndOtherSessionsErrors[keyof EndOtherSessionsErrors];
+
+export type EndOtherSessionsResponses = {
+    /**
+     * Successful Response
+     */
+    200: EndedSessions;
+};
+
+export type EndOtherSessionsResponse = EndOtherSessionsResponses[keyof EndOtherSessionsResponses];
+
+export type ListSessionsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/me/sessions';
+};
+
+export type ListSessionsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListSessionsError = ListSessionsErrors[keyof ListSessionsErrors];
+
+export type ListSessionsResponses = {
+    /**
+     * Successful Response
+     */
+    200: OwnSessionList;
+};
+
+export type ListSessionsResponse = ListSessionsResponses[keyof ListSessionsResponses];
+
+export type EndSessionData = {
+    body?: never;
+    path: {
+        /**
+         * Session Id
+         */
+        session_id: string;
+    };
+    query?: never;
+    url: '/api/v1/me/sessions/{session_id}';
+};
+
+export type EndSessionErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type EndSessionError = EndSessionErrors[keyof EndSessionErrors];
+
+export type EndSessionResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type EndSessionResponse = EndSessionResponses[keyof EndSessionResponses];
 
 export type ListOutboxData = {
     body?: never;
@@ -7333,6 +9044,39 @@ export type RedriveOutboxEntryResponses = {
 };
 
 export type RedriveOutboxEntryResponse = RedriveOutboxEntryResponses[keyof RedriveOutboxEntryResponses];
+
+export type GetPermissionsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/permissions';
+};
+
+export type GetPermissionsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type GetPermissionsError = GetPermissionsErrors[keyof GetPermissionsErrors];
+
+export type GetPermissionsResponses = {
+    /**
+     * Successful Response
+     */
+    200: PermissionTable;
+};
+
+export type GetPermissionsResponse = GetPermissionsResponses[keyof GetPermissionsResponses];
 
 export type ListPoliciesData = {
     body?: never;
@@ -8080,6 +9824,10 @@ export type AddMemberErrors = {
      */
     404: Problem;
     /**
+     * Conflict
+     */
+    409: Problem;
+    /**
      * Unprocessable Entity
      */
     422: Problem;
@@ -8095,6 +9843,106 @@ export type AddMemberResponses = {
 };
 
 export type AddMemberResponse = AddMemberResponses[keyof AddMemberResponses];
+
+export type RemoveMemberData = {
+    body?: never;
+    path: {
+        /**
+         * User Id
+         */
+        user_id: string;
+        /**
+         * Slug
+         */
+        slug: string;
+    };
+    query?: never;
+    url: '/api/v1/projects/{slug}/members/{user_id}';
+};
+
+export type RemoveMemberErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type RemoveMemberError = RemoveMemberErrors[keyof RemoveMemberErrors];
+
+export type RemoveMemberResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type RemoveMemberResponse = RemoveMemberResponses[keyof RemoveMemberResponses];
+
+export type ChangeMemberData = {
+    body: ChangeMember;
+    path: {
+        /**
+         * User Id
+         */
+        user_id: string;
+        /**
+         * Slug
+         */
+        slug: string;
+    };
+    query?: never;
+    url: '/api/v1/projects/{slug}/members/{user_id}';
+};
+
+export type ChangeMemberErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ChangeMemberError = ChangeMemberErrors[keyof ChangeMemberErrors];
+
+export type ChangeMemberResponses = {
+    /**
+     * Successful Response
+     */
+    200: Member;
+};
+
+export type ChangeMemberResponse = ChangeMemberResponses[keyof ChangeMemberResponses];
 
 export type GetPolicyData = {
     body?: never;
@@ -9850,6 +11698,231 @@ export type ListUncertainResponses = {
 };
 
 export type ListUncertainResponse = ListUncertainResponses[keyof ListUncertainResponses];
+
+export type ListUsersData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Q
+         *
+         * A part of the name or the address.
+         */
+        q?: string;
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/users';
+};
+
+export type ListUsersErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type ListUsersError = ListUsersErrors[keyof ListUsersErrors];
+
+export type ListUsersResponses = {
+    /**
+     * Successful Response
+     */
+    200: PersonList;
+};
+
+export type ListUsersResponse = ListUsersResponses[keyof ListUsersResponses];
+
+export type InviteUserData = {
+    body: NewUser;
+    path?: never;
+    query?: never;
+    url: '/api/v1/users';
+};
+
+export type InviteUserErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type InviteUserError = InviteUserErrors[keyof InviteUserErrors];
+
+export type InviteUserResponses = {
+    /**
+     * Successful Response
+     */
+    201: UserLink;
+};
+
+export type InviteUserResponse = InviteUserResponses[keyof InviteUserResponses];
+
+export type DisableUserData = {
+    body?: never;
+    path: {
+        /**
+         * User Id
+         */
+        user_id: string;
+    };
+    query?: never;
+    url: '/api/v1/users/{user_id}/disable';
+};
+
+export type DisableUserErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type DisableUserError = DisableUserErrors[keyof DisableUserErrors];
+
+export type DisableUserResponses = {
+    /**
+     * Successful Response
+     */
+    200: User;
+};
+
+export type DisableUserResponse = DisableUserResponses[keyof DisableUserResponses];
+
+export type EnableUserData = {
+    body?: never;
+    path: {
+        /**
+         * User Id
+         */
+        user_id: string;
+    };
+    query?: never;
+    url: '/api/v1/users/{user_id}/enable';
+};
+
+export type EnableUserErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type EnableUserError = EnableUserErrors[keyof EnableUserErrors];
+
+export type EnableUserResponses = {
+    /**
+     * Successful Response
+     */
+    200: User;
+};
+
+export type EnableUserResponse = EnableUserResponses[keyof EnableUserResponses];
+
+export type MakeUserLinkData = {
+    body?: never;
+    path: {
+        /**
+         * User Id
+         */
+        user_id: string;
+    };
+    query?: never;
+    url: '/api/v1/users/{user_id}/link';
+};
+
+export type MakeUserLinkErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+};
+
+export type MakeUserLinkError = MakeUserLinkErrors[keyof MakeUserLinkErrors];
+
+export type MakeUserLinkResponses = {
+    /**
+     * Successful Response
+     */
+    201: UserLink;
+};
+
+export type MakeUserLinkResponse = MakeUserLinkResponses[keyof MakeUserLinkResponses];
 
 export type ListViolationsData = {
     body?: never;

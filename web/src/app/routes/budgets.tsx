@@ -5,6 +5,7 @@ import { Page, PageHeader } from '@/components/page'
 import { Button } from '@/components/ui/button'
 import { Dialog } from '@/components/ui/dialog'
 import { toast } from '@/components/ui/toast'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { useDefineBudget } from '@/features/budgets/api'
 import { BudgetForm } from '@/features/budgets/budget-form'
 import { BudgetList } from '@/features/budgets/budget-list'
@@ -29,9 +30,9 @@ export default function BudgetsPage() {
             <Button aria-pressed={archived} onClick={() => setSearch(archived ? {} : { archived: 'true' })}>
               {archived ? 'In force' : 'Given up'}
             </Button>
-            <Button variant="primary" onClick={() => setOpen(true)}>
+            <PermittedButton permission="budget:manage" variant="primary" onClick={() => setOpen(true)}>
               New budget
-            </Button>
+            </PermittedButton>
           </>
         }
       />

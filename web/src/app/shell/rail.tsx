@@ -10,6 +10,7 @@ import {
   Scale,
   ScrollText,
   ShieldAlert,
+  Users,
   Wallet,
   Workflow,
   Wrench,
@@ -53,6 +54,13 @@ const GROUPS: ReadonlyArray<{ label: string; items: readonly Item[] }> = [
       { label: 'Control', icon: Power, to: paths.control },
       { label: 'Service accounts', icon: KeyRound, to: paths.accounts },
       { label: 'Audit log', icon: ScrollText, to: paths.audit },
+    ],
+  },
+  {
+    label: 'Admin',
+    items: [
+      { label: 'Users and roles', icon: Users, to: paths.members },
+      { label: 'Secrets', icon: KeyRound, to: paths.secrets },
     ],
   },
 ]

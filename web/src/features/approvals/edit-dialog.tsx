@@ -11,6 +11,7 @@ import { Dialog, DialogActions, DialogBody } from '@/components/ui/dialog'
 import { Field } from '@/components/ui/field'
 import { Input } from '@/components/ui/input'
 import { toast } from '@/components/ui/toast'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { useEditAndApprove } from './api'
 import { argumentsOf, askedRequest, orderly } from './inbox'
 import { previewQuery } from './inbox-api'
@@ -124,9 +125,14 @@ function EditForm({ approval, given, schema, onDone }: EditFormProps) {
       <DialogActions>
         {changed ? null : <p className="mr-auto self-center text-ink-3">Nothing is changed yet.</p>}
         <Button onClick={onDone}>Back</Button>
-        <Button type="submit" variant="spark" disabled={send.isPending || !changed}>
+        <PermittedButton
+          permission="approval:answer"
+          type="submit"
+          variant="spark"
+          disabled={send.isPending || !changed}
+        >
           {send.isPending ? 'Approving' : 'Approve with changes'}
-        </Button>
+        </PermittedButton>
       </DialogActions>
     </form>
   )

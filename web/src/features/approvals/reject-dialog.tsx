@@ -6,6 +6,7 @@ import { Dialog, DialogActions, DialogBody } from '@/components/ui/dialog'
 import { Field } from '@/components/ui/field'
 import { Textarea } from '@/components/ui/input'
 import { toast } from '@/components/ui/toast'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { useReject } from './api'
 
 type RejectDialogProps = { approval: Approval; open: boolean; onOpenChange: (open: boolean) => void }
@@ -52,9 +53,14 @@ export function RejectDialog({ approval, open, onOpenChange }: RejectDialogProps
         </DialogBody>
         <DialogActions>
           <Button onClick={() => onOpenChange(false)}>Back</Button>
-          <Button type="submit" variant="danger" disabled={reject.isPending}>
+          <PermittedButton
+            permission="approval:answer"
+            type="submit"
+            variant="danger"
+            disabled={reject.isPending}
+          >
             Reject request
-          </Button>
+          </PermittedButton>
         </DialogActions>
       </form>
     </Dialog>

@@ -10,7 +10,10 @@ const POLL_MS = 10_000
 /** How far the trail is sealed. Whether it is whole nobody can tell who only sees the database: that is said, too. */
 export function ChainState({ project }: { project: string }) {
   const poll = usePolling(POLL_MS)
-  const found = useQuery({ ...chainQuery(project), refetchInterval: ({ state }) => (state.error ? false : poll) })
+  const found = useQuery({
+    ...chainQuery(project),
+    refetchInterval: ({ state }) => (state.error ? false : poll),
+  })
   const chain = found.data
   if (!chain) return <span>Who did what, with what was before and after</span>
   return (

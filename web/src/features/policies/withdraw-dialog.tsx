@@ -6,6 +6,7 @@ import { Dialog, DialogActions, DialogBody } from '@/components/ui/dialog'
 import { Field } from '@/components/ui/field'
 import { Textarea } from '@/components/ui/input'
 import { toast } from '@/components/ui/toast'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { useWithdraw } from './api'
 
 type WithdrawProps = { project: string; policy: PolicyDetail }
@@ -58,9 +59,14 @@ function Form({ project, policy, onClose }: WithdrawProps & { onClose: () => voi
       </DialogBody>
       <DialogActions>
         <Button onClick={onClose}>Leave it in force</Button>
-        <Button type="submit" variant="danger" disabled={withdraw.isPending}>
+        <PermittedButton
+          permission="policy:publish"
+          type="submit"
+          variant="danger"
+          disabled={withdraw.isPending}
+        >
           {withdraw.isPending ? 'Withdrawing' : 'Withdraw now'}
-        </Button>
+        </PermittedButton>
       </DialogActions>
     </form>
   )

@@ -10,6 +10,7 @@ import { Button } from '@/components/ui/button'
 import { DialogActions, DialogBody } from '@/components/ui/dialog'
 import { Field } from '@/components/ui/field'
 import { Input } from '@/components/ui/input'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { randomKey } from '@/lib/random-key'
 import { useStartRun } from './api'
 import { readBudget } from './budget'
@@ -110,9 +111,9 @@ export function RunForm({ workflow, heading, onClose, onStarted }: RunFormProps)
       </DialogBody>
       <DialogActions>
         <Button onClick={onClose}>Cancel</Button>
-        <Button type="submit" variant="primary" disabled={start.isPending}>
+        <PermittedButton permission="run:create" type="submit" variant="primary" disabled={start.isPending}>
           {start.isPending ? 'Starting run' : 'Start run'}
-        </Button>
+        </PermittedButton>
       </DialogActions>
     </form>
   )
