@@ -61,9 +61,9 @@ api-types: $(STAMPS)/python $(STAMPS)/node ## Write web/openapi.json and the typ
 permissions: $(STAMPS)/python ## Write docs/permissions.md from the table that the API enforces
 	$(BIN)/python -m sparkops.api.permission_table docs/permissions.md
 
-COOL ?= 7 days
+COOL ?= 3 days
 
-locks: $(STAMPS)/tools ## Compile the lock files from pyproject.toml, from releases that are COOL=7 days old
+locks: $(STAMPS)/tools ## Compile the lock files from pyproject.toml, from releases that are COOL=3 days old
 	$(LOCK) pyproject.toml -o requirements.lock
 	$(LOCK) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
 	$(LOCK) --group tools -o requirements-tools.lock
@@ -87,9 +87,10 @@ $(STAMPS)/python: $(STAMPS)/tools requirements-dev.lock pyproject.toml
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable . && $(BIN)/python -m compileall -q src
 	@touch $@
 
-$(STAMPS)/peers: $(STAMPS)/tools tests/peers/requirements.lock
+$(STAMPS)/peers: $(STAMPS)/tools tests/peers/requirements.lock tests/peers/oidc/package-lock.json
 	@test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
 	@VIRTUAL_ENV=.venv-peers $(BIN)/uv pip install --quiet --require-hashes -r tests/peers/requirements.lock
+	@npm --prefix tests/peers/oidc ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(STAMPS)/node: web/package-lock.json

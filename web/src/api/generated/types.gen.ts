@@ -2667,6 +2667,38 @@ export type NewRun = {
 };
 
 /**
+ * NewSecret
+ */
+export type NewSecret = {
+    /**
+     * Description
+     */
+    description?: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Project
+     *
+     * None: of the installation; for its administrators.
+     */
+    project: string | null;
+};
+
+/**
+ * NewSecretVersion
+ */
+export type NewSecretVersion = {
+    /**
+     * Value
+     *
+     * At least 8 characters, at most 32,768 bytes. Never shown again.
+     */
+    value: string;
+};
+
+/**
  * NewServiceAccount
  */
 export type NewServiceAccount = {
@@ -4443,6 +4475,215 @@ export type Sealed = {
 };
 
 /**
+ * Secret
+ *
+ * A secret, without what it holds. `project` of None: the installation's, to which its settings may refer.
+ */
+export type Secret = {
+    /**
+     * Archived At
+     */
+    archived_at: string | null;
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Description
+     */
+    description: string;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Last Used At
+     */
+    last_used_at: string | null;
+    /**
+     * Latest Version
+     */
+    latest_version: number;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Project
+     */
+    project: string | null;
+    /**
+     * Reference
+     */
+    reference: string;
+};
+
+/**
+ * SecretDetail
+ *
+ * A secret with the workflows that refer to it, at most a hundred.
+ */
+export type SecretDetail = {
+    /**
+     * Archived At
+     */
+    archived_at: string | null;
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Description
+     */
+    description: string;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Last Used At
+     */
+    last_used_at: string | null;
+    /**
+     * Latest Version
+     */
+    latest_version: number;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Project
+     */
+    project: string | null;
+    /**
+     * Reference
+     */
+    reference: string;
+    /**
+     * Workflows
+     */
+    workflows: Array<SecretReader>;
+};
+
+/**
+ * SecretList
+ */
+export type SecretList = {
+    /**
+     * Items
+     */
+    items: Array<Secret>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+    /**
+     * Source
+     */
+    source: 'database' | 'vault' | 'files';
+};
+
+/**
+ * SecretReader
+ *
+ * A workflow whose latest version refers to the secret.
+ */
+export type SecretReader = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Version
+     */
+    version: number;
+};
+
+/**
+ * SecretUse
+ *
+ * A call was given the value.
+ */
+export type SecretUse = {
+    /**
+     * At
+     */
+    at: string;
+    /**
+     * Call Id
+     */
+    call_id: string;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Run Id
+     */
+    run_id: string;
+    /**
+     * Step Id
+     */
+    step_id: string;
+    /**
+     * Version
+     */
+    version: number | null;
+};
+
+/**
+ * SecretUseList
+ */
+export type SecretUseList = {
+    /**
+     * Items
+     */
+    items: Array<SecretUse>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
+ * SecretVersion
+ */
+export type SecretVersion = {
+    /**
+     * Created At
+     */
+    created_at: string;
+    created_by: Ref | null;
+    /**
+     * Kek Id
+     */
+    kek_id: string;
+    /**
+     * Version
+     */
+    version: number;
+};
+
+/**
+ * SecretVersionList
+ */
+export type SecretVersionList = {
+    /**
+     * Items
+     */
+    items: Array<SecretVersion>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
  * SecurityEvent
  *
  * Something that happened to the platform's safety, such as a sign-in that failed.
@@ -5666,6 +5907,32 @@ export type SparkopsDomainsBudgetsDefinitionScope = 'installation' | 'project' |
  */
 export type SparkopsEngineHaltsScope = 'installation' | 'project' | 'workflow';
 
+/**
+ * NewSecret
+ */
+export type NewSecretWritable = {
+    /**
+     * Description
+     */
+    description?: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Project
+     *
+     * None: of the installation; for its administrators.
+     */
+    project: string | null;
+    /**
+     * Value
+     *
+     * At least 8 characters, at most 32,768 bytes. Never shown again.
+     */
+    value: string;
+};
+
 export type ListAgentsData = {
     body?: never;
     path?: never;
@@ -5707,6 +5974,10 @@ export type ListAgentsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListAgentsError = ListAgentsErrors[keyof ListAgentsErrors];
@@ -5722,6 +5993,14 @@ export type ListAgentsResponse = ListAgentsResponses[keyof ListAgentsResponses];
 
 export type CreateAgentData = {
     body: NewAgent;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v1/agents';
@@ -5748,6 +6027,10 @@ export type CreateAgentErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type CreateAgentError = CreateAgentErrors[keyof CreateAgentErrors];
@@ -5790,6 +6073,10 @@ export type GetAgentErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetAgentError = GetAgentErrors[keyof GetAgentErrors];
@@ -5843,6 +6130,10 @@ export type ListAgentVersionsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListAgentVersionsError = ListAgentVersionsErrors[keyof ListAgentVersionsErrors];
@@ -5858,6 +6149,14 @@ export type ListAgentVersionsResponse = ListAgentVersionsResponses[keyof ListAge
 
 export type CreateAgentVersionData = {
     body: NewAgentVersion;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         /**
          * Agent Id
@@ -5885,6 +6184,10 @@ export type CreateAgentVersionErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type CreateAgentVersionError = CreateAgentVersionErrors[keyof CreateAgentVersionErrors];
@@ -5933,6 +6236,10 @@ export type ListApiKeysErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListApiKeysError = ListApiKeysErrors[keyof ListApiKeysErrors];
@@ -5948,6 +6255,14 @@ export type ListApiKeysResponse = ListApiKeysResponses[keyof ListApiKeysResponse
 
 export type CreateApiKeyData = {
     body: NewApiKey;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v1/api-keys';
@@ -5974,6 +6289,10 @@ export type CreateApiKeyErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type CreateApiKeyError = CreateApiKeyErrors[keyof CreateApiKeyErrors];
@@ -6007,6 +6326,10 @@ export type ListKeyScopesErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListKeyScopesError = ListKeyScopesErrors[keyof ListKeyScopesErrors];
@@ -6049,6 +6372,10 @@ export type RevokeApiKeyErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type RevokeApiKeyError = RevokeApiKeyErrors[keyof RevokeApiKeyErrors];
@@ -6109,6 +6436,10 @@ export type ListApprovalsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListApprovalsError = ListApprovalsErrors[keyof ListApprovalsErrors];
@@ -6151,6 +6482,10 @@ export type GetApprovalErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetApprovalError = GetApprovalErrors[keyof GetApprovalErrors];
@@ -6197,6 +6532,10 @@ export type ApproveErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ApproveError = ApproveErrors[keyof ApproveErrors];
@@ -6247,6 +6586,10 @@ export type EditAndApproveErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type EditAndApproveError = EditAndApproveErrors[keyof EditAndApproveErrors];
@@ -6296,6 +6639,10 @@ export type FollowApprovalLinkErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type FollowApprovalLinkError = FollowApprovalLinkErrors[keyof FollowApprovalLinkErrors];
@@ -6338,6 +6685,10 @@ export type ListApprovalMessagesErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListApprovalMessagesError = ListApprovalMessagesErrors[keyof ListApprovalMessagesErrors];
@@ -6353,6 +6704,14 @@ export type ListApprovalMessagesResponse = ListApprovalMessagesResponses[keyof L
 
 export type WriteApprovalMessageData = {
     body: NewMessage;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         /**
          * Approval Id
@@ -6384,6 +6743,10 @@ export type WriteApprovalMessageErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type WriteApprovalMessageError = WriteApprovalMessageErrors[keyof WriteApprovalMessageErrors];
@@ -6426,6 +6789,10 @@ export type PreviewApprovalErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type PreviewApprovalError = PreviewApprovalErrors[keyof PreviewApprovalErrors];
@@ -6472,6 +6839,10 @@ export type RejectErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type RejectError = RejectErrors[keyof RejectErrors];
@@ -6518,6 +6889,10 @@ export type GetArtifactContentErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetArtifactContentError = GetArtifactContentErrors[keyof GetArtifactContentErrors];
@@ -6610,6 +6985,10 @@ export type ListAuditErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListAuditError = ListAuditErrors[keyof ListAuditErrors];
@@ -6650,6 +7029,10 @@ export type ListAuditActionsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListAuditActionsError = ListAuditActionsErrors[keyof ListAuditActionsErrors];
@@ -6694,6 +7077,10 @@ export type GetAuditChainErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetAuditChainError = GetAuditChainErrors[keyof GetAuditChainErrors];
@@ -6777,6 +7164,10 @@ export type ExportAuditErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ExportAuditError = ExportAuditErrors[keyof ExportAuditErrors];
@@ -6826,6 +7217,10 @@ export type GetAuditLineErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetAuditLineError = GetAuditLineErrors[keyof GetAuditLineErrors];
@@ -6906,6 +7301,10 @@ export type ListSecurityEventsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListSecurityEventsError = ListSecurityEventsErrors[keyof ListSecurityEventsErrors];
@@ -6939,6 +7338,10 @@ export type ForgotPasswordErrors = {
      * Too Many Requests
      */
     429: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ForgotPasswordError = ForgotPasswordErrors[keyof ForgotPasswordErrors];
@@ -6970,6 +7373,10 @@ export type LookAtLinkErrors = {
      * Too Many Requests
      */
     429: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type LookAtLinkError = LookAtLinkErrors[keyof LookAtLinkErrors];
@@ -6989,6 +7396,15 @@ export type GetOidcData = {
     query?: never;
     url: '/api/v1/auth/oidc';
 };
+
+export type GetOidcErrors = {
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type GetOidcError = GetOidcErrors[keyof GetOidcErrors];
 
 export type GetOidcResponses = {
     /**
@@ -7032,9 +7448,22 @@ export type FinishOidcErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type FinishOidcError = FinishOidcErrors[keyof FinishOidcErrors];
+
+export type FinishOidcResponses = {
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type FinishOidcResponse = FinishOidcResponses[keyof FinishOidcResponses];
 
 export type StartOidcData = {
     body?: never;
@@ -7059,9 +7488,22 @@ export type StartOidcErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type StartOidcError = StartOidcErrors[keyof StartOidcErrors];
+
+export type StartOidcResponses = {
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type StartOidcResponse = StartOidcResponses[keyof StartOidcResponses];
 
 export type GetSignInOptionsData = {
     body?: never;
@@ -7075,6 +7517,10 @@ export type GetSignInOptionsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetSignInOptionsError = GetSignInOptionsErrors[keyof GetSignInOptionsErrors];
@@ -7108,6 +7554,10 @@ export type ChoosePasswordErrors = {
      * Too Many Requests
      */
     429: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ChoosePasswordError = ChoosePasswordErrors[keyof ChoosePasswordErrors];
@@ -7141,6 +7591,10 @@ export type RefreshErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type RefreshError = RefreshErrors[keyof RefreshErrors];
@@ -7178,6 +7632,10 @@ export type SetUpErrors = {
      * Too Many Requests
      */
     429: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type SetUpError = SetUpErrors[keyof SetUpErrors];
@@ -7215,6 +7673,10 @@ export type SignInErrors = {
      * Too Many Requests
      */
     429: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type SignInError = SignInErrors[keyof SignInErrors];
@@ -7248,6 +7710,10 @@ export type SignOutErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type SignOutError = SignOutErrors[keyof SignOutErrors];
@@ -7308,6 +7774,10 @@ export type ListBacktestsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListBacktestsError = ListBacktestsErrors[keyof ListBacktestsErrors];
@@ -7323,6 +7793,14 @@ export type ListBacktestsResponse = ListBacktestsResponses[keyof ListBacktestsRe
 
 export type StartBacktestData = {
     body: NewBacktest;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v1/backtests';
@@ -7349,6 +7827,10 @@ export type StartBacktestErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type StartBacktestError = StartBacktestErrors[keyof StartBacktestErrors];
@@ -7391,6 +7873,10 @@ export type GetBacktestErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetBacktestError = GetBacktestErrors[keyof GetBacktestErrors];
@@ -7433,6 +7919,10 @@ export type CancelBacktestErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type CancelBacktestError = CancelBacktestErrors[keyof CancelBacktestErrors];
@@ -7492,6 +7982,10 @@ export type ListFlipsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListFlipsError = ListFlipsErrors[keyof ListFlipsErrors];
@@ -7552,6 +8046,10 @@ export type ListBudgetsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListBudgetsError = ListBudgetsErrors[keyof ListBudgetsErrors];
@@ -7567,6 +8065,14 @@ export type ListBudgetsResponse = ListBudgetsResponses[keyof ListBudgetsResponse
 
 export type DefineBudgetData = {
     body: NewBudgetBody;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v1/budgets';
@@ -7593,6 +8099,10 @@ export type DefineBudgetErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type DefineBudgetError = DefineBudgetErrors[keyof DefineBudgetErrors];
@@ -7649,6 +8159,10 @@ export type GetRunForecastErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetRunForecastError = GetRunForecastErrors[keyof GetRunForecastErrors];
@@ -7691,6 +8205,10 @@ export type GetBudgetErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetBudgetError = GetBudgetErrors[keyof GetBudgetErrors];
@@ -7737,6 +8255,10 @@ export type ChangeBudgetErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ChangeBudgetError = ChangeBudgetErrors[keyof ChangeBudgetErrors];
@@ -7779,6 +8301,10 @@ export type ArchiveBudgetErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ArchiveBudgetError = ArchiveBudgetErrors[keyof ArchiveBudgetErrors];
@@ -7832,6 +8358,10 @@ export type ListBudgetNoticesErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListBudgetNoticesError = ListBudgetNoticesErrors[keyof ListBudgetNoticesErrors];
@@ -7885,6 +8415,10 @@ export type ListBudgetWindowsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListBudgetWindowsError = ListBudgetWindowsErrors[keyof ListBudgetWindowsErrors];
@@ -7931,6 +8465,10 @@ export type GetBudgetCourseErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetBudgetCourseError = GetBudgetCourseErrors[keyof GetBudgetCourseErrors];
@@ -8033,6 +8571,10 @@ export type ListDecisionsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListDecisionsError = ListDecisionsErrors[keyof ListDecisionsErrors];
@@ -8075,6 +8617,10 @@ export type GetDecisionErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetDecisionError = GetDecisionErrors[keyof GetDecisionErrors];
@@ -8117,6 +8663,10 @@ export type JudgeDecisionTodayErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type JudgeDecisionTodayError = JudgeDecisionTodayErrors[keyof JudgeDecisionTodayErrors];
@@ -8177,6 +8727,10 @@ export type ListReceivedEventsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListReceivedEventsError = ListReceivedEventsErrors[keyof ListReceivedEventsErrors];
@@ -8192,6 +8746,14 @@ export type ListReceivedEventsResponse = ListReceivedEventsResponses[keyof ListR
 
 export type SendEventData = {
     body: NewEvent;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v1/events';
@@ -8222,6 +8784,10 @@ export type SendEventErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type SendEventError = SendEventErrors[keyof SendEventErrors];
@@ -8286,6 +8852,10 @@ export type ListHaltsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListHaltsError = ListHaltsErrors[keyof ListHaltsErrors];
@@ -8301,6 +8871,14 @@ export type ListHaltsResponse = ListHaltsResponses[keyof ListHaltsResponses];
 
 export type OrderHaltData = {
     body: NewHalt;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v1/halts';
@@ -8327,6 +8905,10 @@ export type OrderHaltErrors = {
      * Service Unavailable
      */
     503: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type OrderHaltError = OrderHaltErrors[keyof OrderHaltErrors];
@@ -8373,6 +8955,10 @@ export type ReleaseHaltErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ReleaseHaltError = ReleaseHaltErrors[keyof ReleaseHaltErrors];
@@ -8455,6 +9041,10 @@ export type ListInstallationAuditErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListInstallationAuditError = ListInstallationAuditErrors[keyof ListInstallationAuditErrors];
@@ -8528,6 +9118,10 @@ export type ExportInstallationAuditErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ExportInstallationAuditError = ExportInstallationAuditErrors[keyof ExportInstallationAuditErrors];
@@ -8570,6 +9164,10 @@ export type GetInstallationAuditLineErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetInstallationAuditLineError = GetInstallationAuditLineErrors[keyof GetInstallationAuditLineErrors];
@@ -8614,6 +9212,10 @@ export type ListAuditRootsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListAuditRootsError = ListAuditRootsErrors[keyof ListAuditRootsErrors];
@@ -8684,6 +9286,10 @@ export type ListInstallationSecurityEventsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListInstallationSecurityEventsError = ListInstallationSecurityEventsErrors[keyof ListInstallationSecurityEventsErrors];
@@ -8699,6 +9305,14 @@ export type ListInstallationSecurityEventsResponse = ListInstallationSecurityEve
 
 export type CreateLiveTicketData = {
     body?: never;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v1/live/tickets';
@@ -8721,6 +9335,10 @@ export type CreateLiveTicketErrors = {
      * Service Unavailable
      */
     503: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type CreateLiveTicketError = CreateLiveTicketErrors[keyof CreateLiveTicketErrors];
@@ -8754,6 +9372,10 @@ export type GetMeErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetMeError = GetMeErrors[keyof GetMeErrors];
@@ -8787,6 +9409,10 @@ export type UpdateMeErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type UpdateMeError = UpdateMeErrors[keyof UpdateMeErrors];
@@ -8828,6 +9454,10 @@ export type ChangePasswordErrors = {
      * Too Many Requests
      */
     429: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ChangePasswordError = ChangePasswordErrors[keyof ChangePasswordErrors];
@@ -8861,6 +9491,10 @@ export type EndOtherSessionsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type EndOtherSessionsError = EndOtherSessionsErrors[keyof EndOtherSessionsErrors];
@@ -8894,6 +9528,10 @@ export type ListSessionsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListSessionsError = ListSessionsErrors[keyof ListSessionsErrors];
@@ -8936,6 +9574,10 @@ export type EndSessionErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type EndSessionError = EndSessionErrors[keyof EndSessionErrors];
@@ -8986,6 +9628,10 @@ export type ListOutboxErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListOutboxError = ListOutboxErrors[keyof ListOutboxErrors];
@@ -9032,6 +9678,10 @@ export type RedriveOutboxEntryErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type RedriveOutboxEntryError = RedriveOutboxEntryErrors[keyof RedriveOutboxEntryErrors];
@@ -9065,6 +9715,10 @@ export type GetPermissionsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetPermissionsError = GetPermissionsErrors[keyof GetPermissionsErrors];
@@ -9119,6 +9773,10 @@ export type ListPoliciesErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListPoliciesError = ListPoliciesErrors[keyof ListPoliciesErrors];
@@ -9134,6 +9792,14 @@ export type ListPoliciesResponse = ListPoliciesResponses[keyof ListPoliciesRespo
 
 export type CreatePolicyData = {
     body: NewPolicyText;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v1/policies';
@@ -9160,6 +9826,10 @@ export type CreatePolicyErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type CreatePolicyError = CreatePolicyErrors[keyof CreatePolicyErrors];
@@ -9197,6 +9867,10 @@ export type ValidatePolicyErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ValidatePolicyError = ValidatePolicyErrors[keyof ValidatePolicyErrors];
@@ -9239,6 +9913,10 @@ export type GetPolicyDocumentErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetPolicyDocumentError = GetPolicyDocumentErrors[keyof GetPolicyDocumentErrors];
@@ -9292,6 +9970,10 @@ export type ListPublicationsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListPublicationsError = ListPublicationsErrors[keyof ListPublicationsErrors];
@@ -9338,6 +10020,10 @@ export type PublishPolicyErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type PublishPolicyError = PublishPolicyErrors[keyof PublishPolicyErrors];
@@ -9391,6 +10077,10 @@ export type ListPolicyVersionsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListPolicyVersionsError = ListPolicyVersionsErrors[keyof ListPolicyVersionsErrors];
@@ -9406,6 +10096,14 @@ export type ListPolicyVersionsResponse = ListPolicyVersionsResponses[keyof ListP
 
 export type CreatePolicyVersionData = {
     body: NewPolicyVersion;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         /**
          * Policy Id
@@ -9433,6 +10131,10 @@ export type CreatePolicyVersionErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type CreatePolicyVersionError = CreatePolicyVersionErrors[keyof CreatePolicyVersionErrors];
@@ -9483,6 +10185,10 @@ export type GetPolicyVersionErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetPolicyVersionError = GetPolicyVersionErrors[keyof GetPolicyVersionErrors];
@@ -9536,6 +10242,10 @@ export type GetPolicyChangesErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetPolicyChangesError = GetPolicyChangesErrors[keyof GetPolicyChangesErrors];
@@ -9578,6 +10288,10 @@ export type WithdrawPolicyErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type WithdrawPolicyError = WithdrawPolicyErrors[keyof WithdrawPolicyErrors];
@@ -9622,6 +10336,10 @@ export type ListProjectsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListProjectsError = ListProjectsErrors[keyof ListProjectsErrors];
@@ -9637,6 +10355,14 @@ export type ListProjectsResponse = ListProjectsResponses[keyof ListProjectsRespo
 
 export type CreateProjectData = {
     body: NewProject;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v1/projects';
@@ -9659,6 +10385,10 @@ export type CreateProjectErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type CreateProjectError = CreateProjectErrors[keyof CreateProjectErrors];
@@ -9701,6 +10431,10 @@ export type GetProjectErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetProjectError = GetProjectErrors[keyof GetProjectErrors];
@@ -9743,6 +10477,10 @@ export type UpdateProjectErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type UpdateProjectError = UpdateProjectErrors[keyof UpdateProjectErrors];
@@ -9785,6 +10523,10 @@ export type ListMembersErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListMembersError = ListMembersErrors[keyof ListMembersErrors];
@@ -9800,6 +10542,14 @@ export type ListMembersResponse = ListMembersResponses[keyof ListMembersResponse
 
 export type AddMemberData = {
     body: NewMember;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         /**
          * Slug
@@ -9831,6 +10581,10 @@ export type AddMemberErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type AddMemberError = AddMemberErrors[keyof AddMemberErrors];
@@ -9881,6 +10635,10 @@ export type RemoveMemberErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type RemoveMemberError = RemoveMemberErrors[keyof RemoveMemberErrors];
@@ -9931,6 +10689,10 @@ export type ChangeMemberErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ChangeMemberError = ChangeMemberErrors[keyof ChangeMemberErrors];
@@ -9973,6 +10735,10 @@ export type GetPolicyErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetPolicyError = GetPolicyErrors[keyof GetPolicyErrors];
@@ -10015,6 +10781,10 @@ export type PutPolicyErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type PutPolicyError = PutPolicyErrors[keyof PutPolicyErrors];
@@ -10068,6 +10838,10 @@ export type ListServiceAccountsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListServiceAccountsError = ListServiceAccountsErrors[keyof ListServiceAccountsErrors];
@@ -10083,6 +10857,14 @@ export type ListServiceAccountsResponse = ListServiceAccountsResponses[keyof Lis
 
 export type CreateServiceAccountData = {
     body: NewServiceAccount;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         /**
          * Slug
@@ -10114,6 +10896,10 @@ export type CreateServiceAccountErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type CreateServiceAccountError = CreateServiceAccountErrors[keyof CreateServiceAccountErrors];
@@ -10160,6 +10946,10 @@ export type ChangeServiceAccountErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ChangeServiceAccountError = ChangeServiceAccountErrors[keyof ChangeServiceAccountErrors];
@@ -10217,6 +11007,10 @@ export type ListAccountKeysErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListAccountKeysError = ListAccountKeysErrors[keyof ListAccountKeysErrors];
@@ -10232,6 +11026,14 @@ export type ListAccountKeysResponse = ListAccountKeysResponses[keyof ListAccount
 
 export type CreateAccountKeyData = {
     body: NewAccountKey;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         /**
          * Account Id
@@ -10267,6 +11069,10 @@ export type CreateAccountKeyErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type CreateAccountKeyError = CreateAccountKeyErrors[keyof CreateAccountKeyErrors];
@@ -10317,6 +11123,10 @@ export type RevokeAccountKeyErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type RevokeAccountKeyError = RevokeAccountKeyErrors[keyof RevokeAccountKeyErrors];
@@ -10395,6 +11205,10 @@ export type ListRunsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListRunsError = ListRunsErrors[keyof ListRunsErrors];
@@ -10450,6 +11264,10 @@ export type CreateRunErrors = {
      * Service Unavailable
      */
     503: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type CreateRunError = CreateRunErrors[keyof CreateRunErrors];
@@ -10496,6 +11314,10 @@ export type GetRunErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetRunError = GetRunErrors[keyof GetRunErrors];
@@ -10549,6 +11371,10 @@ export type ListArtifactsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListArtifactsError = ListArtifactsErrors[keyof ListArtifactsErrors];
@@ -10608,6 +11434,10 @@ export type ListCallsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListCallsError = ListCallsErrors[keyof ListCallsErrors];
@@ -10650,6 +11480,10 @@ export type CancelRunErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type CancelRunError = CancelRunErrors[keyof CancelRunErrors];
@@ -10692,6 +11526,10 @@ export type GetRunCostsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetRunCostsError = GetRunCostsErrors[keyof GetRunCostsErrors];
@@ -10745,6 +11583,10 @@ export type ListEventsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListEventsError = ListEventsErrors[keyof ListEventsErrors];
@@ -10805,6 +11647,10 @@ export type ForkRunErrors = {
      * Service Unavailable
      */
     503: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ForkRunError = ForkRunErrors[keyof ForkRunErrors];
@@ -10855,6 +11701,10 @@ export type PauseRunErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type PauseRunError = PauseRunErrors[keyof PauseRunErrors];
@@ -10915,6 +11765,10 @@ export type RerunErrors = {
      * Service Unavailable
      */
     503: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type RerunError = RerunErrors[keyof RerunErrors];
@@ -10985,6 +11839,10 @@ export type GetRerunPlanErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetRerunPlanError = GetRerunPlanErrors[keyof GetRerunPlanErrors];
@@ -11035,6 +11893,10 @@ export type PlanRerunWithInputErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type PlanRerunWithInputError = PlanRerunWithInputErrors[keyof PlanRerunWithInputErrors];
@@ -11081,6 +11943,10 @@ export type ResumeRunErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ResumeRunError = ResumeRunErrors[keyof ResumeRunErrors];
@@ -11141,6 +12007,10 @@ export type RetryRunErrors = {
      * Service Unavailable
      */
     503: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type RetryRunError = RetryRunErrors[keyof RetryRunErrors];
@@ -11214,6 +12084,10 @@ export type ListStepsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListStepsError = ListStepsErrors[keyof ListStepsErrors];
@@ -11260,6 +12134,10 @@ export type GetStepErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetStepError = GetStepErrors[keyof GetStepErrors];
@@ -11323,6 +12201,10 @@ export type ListFramesErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListFramesError = ListFramesErrors[keyof ListFramesErrors];
@@ -11377,6 +12259,10 @@ export type ResolveStepErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ResolveStepError = ResolveStepErrors[keyof ResolveStepErrors];
@@ -11431,6 +12317,10 @@ export type GetValueErrors = {
      * Service Unavailable
      */
     503: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetValueError = GetValueErrors[keyof GetValueErrors];
@@ -11462,6 +12352,10 @@ export type GetPolicySchemaErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetPolicySchemaError = GetPolicySchemaErrors[keyof GetPolicySchemaErrors];
@@ -11499,6 +12393,10 @@ export type GetPolicyFactsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetPolicyFactsError = GetPolicyFactsErrors[keyof GetPolicyFactsErrors];
@@ -11532,6 +12430,10 @@ export type GetWorkflowSchemaErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetWorkflowSchemaError = GetWorkflowSchemaErrors[keyof GetWorkflowSchemaErrors];
@@ -11548,6 +12450,487 @@ export type GetWorkflowSchemaResponses = {
 };
 
 export type GetWorkflowSchemaResponse = GetWorkflowSchemaResponses[keyof GetWorkflowSchemaResponses];
+
+export type ListSecretsData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * Archived
+         *
+         * Those that nothing can refer to any more.
+         */
+        archived?: boolean;
+        /**
+         * Project
+         *
+         * The project's slug.
+         */
+        project: string;
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/secrets';
+};
+
+export type ListSecretsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type ListSecretsError = ListSecretsErrors[keyof ListSecretsErrors];
+
+export type ListSecretsResponses = {
+    /**
+     * Successful Response
+     */
+    200: SecretList;
+};
+
+export type ListSecretsResponse = ListSecretsResponses[keyof ListSecretsResponses];
+
+export type CreateSecretData = {
+    body: NewSecretWritable;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/v1/secrets';
+};
+
+export type CreateSecretErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type CreateSecretError = CreateSecretErrors[keyof CreateSecretErrors];
+
+export type CreateSecretResponses = {
+    /**
+     * Successful Response
+     */
+    201: Secret;
+};
+
+export type CreateSecretResponse = CreateSecretResponses[keyof CreateSecretResponses];
+
+export type ListInstallationSecretsData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Archived
+         *
+         * Those that nothing can refer to any more.
+         */
+        archived?: boolean;
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/secrets/of-installation';
+};
+
+export type ListInstallationSecretsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type ListInstallationSecretsError = ListInstallationSecretsErrors[keyof ListInstallationSecretsErrors];
+
+export type ListInstallationSecretsResponses = {
+    /**
+     * Successful Response
+     */
+    200: SecretList;
+};
+
+export type ListInstallationSecretsResponse = ListInstallationSecretsResponses[keyof ListInstallationSecretsResponses];
+
+export type GetSecretData = {
+    body?: never;
+    path: {
+        /**
+         * Secret Id
+         */
+        secret_id: string;
+    };
+    query?: never;
+    url: '/api/v1/secrets/{secret_id}';
+};
+
+export type GetSecretErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type GetSecretError = GetSecretErrors[keyof GetSecretErrors];
+
+export type GetSecretResponses = {
+    /**
+     * Successful Response
+     */
+    200: SecretDetail;
+};
+
+export type GetSecretResponse = GetSecretResponses[keyof GetSecretResponses];
+
+export type ArchiveSecretData = {
+    body?: never;
+    path: {
+        /**
+         * Secret Id
+         */
+        secret_id: string;
+    };
+    query?: never;
+    url: '/api/v1/secrets/{secret_id}/archive';
+};
+
+export type ArchiveSecretErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type ArchiveSecretError = ArchiveSecretErrors[keyof ArchiveSecretErrors];
+
+export type ArchiveSecretResponses = {
+    /**
+     * Successful Response
+     */
+    200: Secret;
+};
+
+export type ArchiveSecretResponse = ArchiveSecretResponses[keyof ArchiveSecretResponses];
+
+export type RestoreSecretData = {
+    body?: never;
+    path: {
+        /**
+         * Secret Id
+         */
+        secret_id: string;
+    };
+    query?: never;
+    url: '/api/v1/secrets/{secret_id}/restore';
+};
+
+export type RestoreSecretErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type RestoreSecretError = RestoreSecretErrors[keyof RestoreSecretErrors];
+
+export type RestoreSecretResponses = {
+    /**
+     * Successful Response
+     */
+    200: Secret;
+};
+
+export type RestoreSecretResponse = RestoreSecretResponses[keyof RestoreSecretResponses];
+
+export type ListSecretUsesData = {
+    body?: never;
+    path: {
+        /**
+         * Secret Id
+         */
+        secret_id: string;
+    };
+    query?: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/secrets/{secret_id}/uses';
+};
+
+export type ListSecretUsesErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type ListSecretUsesError = ListSecretUsesErrors[keyof ListSecretUsesErrors];
+
+export type ListSecretUsesResponses = {
+    /**
+     * Successful Response
+     */
+    200: SecretUseList;
+};
+
+export type ListSecretUsesResponse = ListSecretUsesResponses[keyof ListSecretUsesResponses];
+
+export type ListSecretVersionsData = {
+    body?: never;
+    path: {
+        /**
+         * Secret Id
+         */
+        secret_id: string;
+    };
+    query?: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/secrets/{secret_id}/versions';
+};
+
+export type ListSecretVersionsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type ListSecretVersionsError = ListSecretVersionsErrors[keyof ListSecretVersionsErrors];
+
+export type ListSecretVersionsResponses = {
+    /**
+     * Successful Response
+     */
+    200: SecretVersionList;
+};
+
+export type ListSecretVersionsResponse = ListSecretVersionsResponses[keyof ListSecretVersionsResponses];
+
+export type CreateSecretVersionData = {
+    body: NewSecretVersion;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Secret Id
+         */
+        secret_id: string;
+    };
+    query?: never;
+    url: '/api/v1/secrets/{secret_id}/versions';
+};
+
+export type CreateSecretVersionErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type CreateSecretVersionError = CreateSecretVersionErrors[keyof CreateSecretVersionErrors];
+
+export type CreateSecretVersionResponses = {
+    /**
+     * Successful Response
+     */
+    201: Secret;
+};
+
+export type CreateSecretVersionResponse = CreateSecretVersionResponses[keyof CreateSecretVersionResponses];
 
 export type ListToolsData = {
     body?: never;
@@ -11590,6 +12973,10 @@ export type ListToolsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListToolsError = ListToolsErrors[keyof ListToolsErrors];
@@ -11632,6 +13019,10 @@ export type GetToolErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetToolError = GetToolErrors[keyof GetToolErrors];
@@ -11686,6 +13077,10 @@ export type ListUncertainErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListUncertainError = ListUncertainErrors[keyof ListUncertainErrors];
@@ -11736,6 +13131,10 @@ export type ListUsersErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListUsersError = ListUsersErrors[keyof ListUsersErrors];
@@ -11751,6 +13150,14 @@ export type ListUsersResponse = ListUsersResponses[keyof ListUsersResponses];
 
 export type InviteUserData = {
     body: NewUser;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v1/users';
@@ -11773,6 +13180,10 @@ export type InviteUserErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type InviteUserError = InviteUserErrors[keyof InviteUserErrors];
@@ -11819,6 +13230,10 @@ export type DisableUserErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type DisableUserError = DisableUserErrors[keyof DisableUserErrors];
@@ -11865,6 +13280,10 @@ export type EnableUserErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type EnableUserError = EnableUserErrors[keyof EnableUserErrors];
@@ -11880,6 +13299,14 @@ export type EnableUserResponse = EnableUserResponses[keyof EnableUserResponses];
 
 export type MakeUserLinkData = {
     body?: never;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         /**
          * User Id
@@ -11911,6 +13338,10 @@ export type MakeUserLinkErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type MakeUserLinkError = MakeUserLinkErrors[keyof MakeUserLinkErrors];
@@ -12001,6 +13432,10 @@ export type ListViolationsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListViolationsError = ListViolationsErrors[keyof ListViolationsErrors];
@@ -12043,6 +13478,10 @@ export type GetViolationErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetViolationError = GetViolationErrors[keyof GetViolationErrors];
@@ -12089,6 +13528,10 @@ export type AnswerViolationErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type AnswerViolationError = AnswerViolationErrors[keyof AnswerViolationErrors];
@@ -12143,6 +13586,10 @@ export type ListWorkflowsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListWorkflowsError = ListWorkflowsErrors[keyof ListWorkflowsErrors];
@@ -12158,6 +13605,14 @@ export type ListWorkflowsResponse = ListWorkflowsResponses[keyof ListWorkflowsRe
 
 export type CreateWorkflowData = {
     body: NewWorkflow;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v1/workflows';
@@ -12184,6 +13639,10 @@ export type CreateWorkflowErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type CreateWorkflowError = CreateWorkflowErrors[keyof CreateWorkflowErrors];
@@ -12221,6 +13680,10 @@ export type ValidateWorkflowErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ValidateWorkflowError = ValidateWorkflowErrors[keyof ValidateWorkflowErrors];
@@ -12263,6 +13726,10 @@ export type GetWorkflowErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetWorkflowError = GetWorkflowErrors[keyof GetWorkflowErrors];
@@ -12305,6 +13772,10 @@ export type UpdateWorkflowErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type UpdateWorkflowError = UpdateWorkflowErrors[keyof UpdateWorkflowErrors];
@@ -12358,6 +13829,10 @@ export type ListWorkflowVersionsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListWorkflowVersionsError = ListWorkflowVersionsErrors[keyof ListWorkflowVersionsErrors];
@@ -12373,6 +13848,14 @@ export type ListWorkflowVersionsResponse = ListWorkflowVersionsResponses[keyof L
 
 export type CreateWorkflowVersionData = {
     body: NewWorkflowVersion;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         /**
          * Workflow Id
@@ -12400,6 +13883,10 @@ export type CreateWorkflowVersionErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type CreateWorkflowVersionError = CreateWorkflowVersionErrors[keyof CreateWorkflowVersionErrors];
@@ -12450,6 +13937,10 @@ export type GetWorkflowVersionErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetWorkflowVersionError = GetWorkflowVersionErrors[keyof GetWorkflowVersionErrors];
@@ -12469,6 +13960,15 @@ export type LiveData = {
     query?: never;
     url: '/health/live';
 };
+
+export type LiveErrors = {
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type LiveError = LiveErrors[keyof LiveErrors];
 
 export type LiveResponses = {
     /**
@@ -12491,6 +13991,10 @@ export type ReadyErrors = {
      * Service Unavailable
      */
     503: Readiness;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ReadyError = ReadyErrors[keyof ReadyErrors];

@@ -39,7 +39,7 @@ export function UserMenu() {
       <MenuLine />
       <MenuChoice label="Theme" value={theme} options={THEMES} onChange={chooseTheme} />
       <MenuLine />
-      <MenuItem onSelect={() => void navigate(paths.account())}>
+      <MenuItem onSelect={() => void navigate(paths.me())}>
         <UserRound aria-hidden />
         Your account
       </MenuItem>

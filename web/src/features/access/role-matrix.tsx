@@ -16,7 +16,6 @@ export function RoleMatrix({ table, own, onViewAs }: RoleMatrixProps) {
   const rows = table.permissions.filter((row) => row.scope === 'project')
   const groups = [...new Set(rows.map((row) => areaOf(row.permission)))]
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached with the keyboard
     <section aria-label="What each role allows" tabIndex={0} className="overflow-x-auto">
       <table aria-label="Permissions by role" className="w-full min-w-[720px] border-collapse text-left">
         <thead>
