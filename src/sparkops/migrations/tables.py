@@ -14,11 +14,12 @@ from sparkops.domains.policies import models as policies
 from sparkops.domains.projects import models as projects
 from sparkops.domains.runs import models as runs
 from sparkops.domains.tools import models as tools
+from sparkops.domains.upkeep import models as upkeep
 from sparkops.domains.workflows import models as workflows
 
 MODULES = (
     agents, approvals, artifacts, audit, budgets, bus, control, effects,
-    identity, policies, projects, runs, tools, workflows,
+    identity, policies, projects, runs, tools, upkeep, workflows,
 )  # fmt: skip
 
 metadata = Base.metadata

@@ -34,6 +34,7 @@ from sparkops.worker.isolation import Isolation
 from sparkops.worker.loop import Companion, WorkerLoop, open_worker
 from sparkops.worker.relay import Relay
 from sparkops.worker.tasks import register
+from sparkops.worker.upkeep import Upkeep
 
 log = structlog.get_logger()
 
@@ -128,6 +129,7 @@ class LoopThread(threading.Thread):
         always: list[Companion] = [
             Isolation(runtime.engine, worker, drain_seconds=settings.drain_seconds),
             Relay(runtime.engine, worker, await event_log(runtime.engine, settings)),
+            Upkeep(runtime.engine, runtime.blobs, grace=settings.object_grace),
         ]
         if BACKTESTS not in self._queues:
             return always

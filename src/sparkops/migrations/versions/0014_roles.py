@@ -17,7 +17,7 @@ depends_on = None
 def upgrade() -> None:
     op.execute("UPDATE memberships SET role = 'developer' WHERE role = 'member'")
     op.create_check_constraint(
-        "ck_memberships_role", "memberships", "role IN ('owner', 'admin', 'developer', 'operator', 'viewer')"
+        op.f("ck_memberships_role"), "memberships", "role IN ('owner', 'admin', 'developer', 'operator', 'viewer')"
     )
     security_events()
 
