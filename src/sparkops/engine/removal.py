@@ -57,8 +57,9 @@ async def ask_deletion(
         DeletionAsked: somebody has asked before.
         Unavailable: it is NOT to be deleted, because calls in flight did not let go; ask again.
     """
+    deletion_id = new_id()
     document = {
-        "id": str(new_id()),
+        "id": str(deletion_id),
         "halt_id": str(new_id()),
         "project_id": str(project_id),
         "user_id": str(principal.user_id),
@@ -79,7 +80,7 @@ async def ask_deletion(
             raise DeletionAsked("The project is to be deleted already; an owner can take that back.")
         if result == "asked":
             log.warning("deletion.asked", project_id=str(project_id), delay_seconds=delay.total_seconds())
-            return UUID(document["id"])
+            return deletion_id
     raise Unavailable(
         "The project is NOT to be deleted: calls that are being prepared there did not let go. Ask again.",
         retry_after_seconds=1,
