@@ -40,6 +40,7 @@ export const router = createBrowserRouter([
                   { path: 'approvals', lazy: page(() => import('./routes/approvals')) },
                   { path: 'uncertain', lazy: page(() => import('./routes/uncertain')) },
                   { path: 'control', lazy: page(() => import('./routes/control')) },
+                  { path: 'settings', lazy: page(() => import('./routes/settings')) },
                   { path: 'budgets', lazy: page(() => import('./routes/budgets')) },
                   { path: 'budgets/:budgetId', lazy: page(() => import('./routes/budget')) },
                   { path: 'workflows', lazy: page(() => import('./routes/workflows')) },

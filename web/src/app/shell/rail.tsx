@@ -7,6 +7,7 @@ import {
   type LucideIcon,
   Power,
   Scale,
+  Settings,
   ShieldAlert,
   Wallet,
   Workflow,
@@ -50,6 +51,10 @@ const GROUPS: ReadonlyArray<{ label: string; items: readonly Item[] }> = [
       { label: 'Budgets', icon: Wallet, to: paths.budgets },
       { label: 'Control', icon: Power, to: paths.control },
     ],
+  },
+  {
+    label: 'Admin',
+    items: [{ label: 'Settings', icon: Settings, to: paths.settings }],
   },
 ]
 
