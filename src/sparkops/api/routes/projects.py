@@ -120,7 +120,7 @@ async def get_deletion(
     openapi_extra=needs(Permission.PROJECT_DELETE),
 )
 async def ask_deletion(
-    slug: str, body: views.NewDeletion, principal: PrincipalDep, door: DoorDep
+    slug: str, body: views.NewDeletion, principal: PrincipalDep, session: SessionDep, door: DoorDep
 ) -> views.DeletionState:
     """Stop a project at once, and have it deleted with all its data when the delay is over.
 
@@ -132,17 +132,17 @@ async def ask_deletion(
     await removal.ask_deletion(
         door.engine, principal, project_id=place.id, reason=body.reason, delay=door.settings.deletion_delay
     )
-    async with door.database.reads() as session:
-        return await _deletion_state(session, principal, door, place.id)
+    return await _deletion_state(session, principal, door, place.id)
 
 
 @router.post("/{slug}/deletion/cancel", responses=problems(404, 409), openapi_extra=needs(Permission.PROJECT_DELETE))
-async def cancel_deletion(slug: str, principal: PrincipalDep, door: DoorDep) -> views.DeletionState:
+async def cancel_deletion(
+    slug: str, principal: PrincipalDep, session: SessionDep, door: DoorDep
+) -> views.DeletionState:
     """Take back that a project is to be deleted: it goes on, unless it was stopped before."""
     place = allowed(principal, slug)
     await removal.cancel_deletion(door.engine, principal, project_id=place.id)
-    async with door.database.reads() as session:
-        return await _deletion_state(session, principal, door, place.id)
+    return await _deletion_state(session, principal, door, place.id)
 
 
 async def _deletion_state(
