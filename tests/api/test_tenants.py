@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from sparkops.api.deps import Door
 from sparkops.engine.removal import claim_removal, end_removal, remove_some
 from tests.api.conftest import SOURCE, MakePerson, Person
+from tests.engine.tenants import age, tidied
 
 DELETION = "/api/v1/projects/weather/deletion"
 WANTED = {"slug": "weather", "reason": "the trial is over"}
@@ -127,3 +129,20 @@ async def test_what_a_project_keeps_is_set_and_audited(ann: Person, bob: Person,
 @pytest.mark.parametrize("days", [0, -1, 36_501, "many"])
 async def test_a_time_to_keep_that_makes_no_sense_is_refused(ann: Person, days: object) -> None:
     assert (await ann.client.patch("/api/v1/projects/weather", json={"keep_runs_days": days})).status_code == 422
+
+
+async def test_a_run_tells_what_is_no_longer_kept_of_it(ann: Person, door: Door, owner_url: str) -> None:
+    await ann.client.post("/api/v1/workflows", json={"project": "weather", "source": SOURCE.format(name="report")})
+    run = (await ann.client.post("/api/v1/runs", json={"project": "weather", "workflow": "report"})).json()
+    await ann.client.post(f"/api/v1/runs/{run['id']}/cancel")
+    await ann.client.patch("/api/v1/projects/weather", json={"keep_log_days": 1, "keep_values_days": 1})
+    await age(owner_url, UUID(run["id"]), days=2)
+    assert await tidied(door.engine) == {"runs": 0, "logs": 1, "values": 1}
+    shown = (await ann.client.get(f"/api/v1/runs/{run['id']}")).json()
+    assert shown["log_removed_at"] is not None
+    assert shown["values_removed_at"] is not None
+    assert (shown["status"], shown["input"]) == ("cancelled", {"$removed": True})
+    assert (await ann.client.get(f"/api/v1/runs/{run['id']}/events")).json()["items"] == []
+    for path in ("steps", "calls", "artifacts"):
+        assert (await ann.client.get(f"/api/v1/runs/{run['id']}/{path}")).status_code == 200, path
+    assert await code_of(ann, f"/api/v1/runs/{run['id']}/rerun", {}) == (409, "values-removed")

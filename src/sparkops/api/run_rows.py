@@ -42,7 +42,7 @@ _PROJECT = (
 
 _RUN = f"""
 SELECT {_SUMMARY}, r.input, r.output, r.deadline_at, r.ends_as, r.parent_run_id, r.parent_step_id,
-       s.node_key AS parent_key, r.concurrency_key, r.concurrency_limit,
+       s.node_key AS parent_key, r.concurrency_key, r.concurrency_limit, t.log_removed_at, t.values_removed_at,
        CASE WHEN r.status = 'queued' THEN engine.blocked_by(r) END AS queued_behind,
        (SELECT jsonb_object_agg(n.status, n.steps)
           FROM (SELECT status, count(*) AS steps FROM steps WHERE run_id = r.id GROUP BY status) n) AS steps_by_status
@@ -50,6 +50,7 @@ SELECT {_SUMMARY}, r.input, r.output, r.deadline_at, r.ends_as, r.parent_run_id,
   JOIN memberships m ON m.project_id = r.project_id AND m.user_id = $2
   {_BESIDE}
   LEFT JOIN steps s ON s.id = r.parent_step_id
+  LEFT JOIN thinned_runs t ON t.run_id = r.id
  WHERE r.id = $1
 """
 

@@ -165,16 +165,17 @@ class Blobs:
             Damaged: while reading: the store gave back other bytes than were stored.
         """
         path = self._path(sha256)
-        try:
+        # It may lie aside, and it may be moved back between two looks.
+        for place in (path, CONDEMNED + path, path):
             try:
-                found = await obstore.get_async(self._store, path)
-            except (NotFoundError, FileNotFoundError):  # it may lie aside
-                await obstore.rename_async(self._store, CONDEMNED + path, path)
-                found = await obstore.get_async(self._store, path)
-        except (NotFoundError, FileNotFoundError):
-            raise NotFound("The bytes of this file are not in the object storage.") from None
-        except (BaseError, OSError) as error:
-            raise Unavailable("The object storage does not answer.") from error
+                found = await obstore.get_async(self._store, place)
+                break
+            except (NotFoundError, FileNotFoundError):
+                continue
+            except (BaseError, OSError) as error:
+                raise Unavailable("The object storage does not answer.") from error
+        else:
+            raise NotFound("The bytes of this file are not in the object storage.")
         size = found.meta["size"]
         if size > max_bytes:
             raise TooLarge(f"The file has {size} bytes; at most {max_bytes} can be read here.")
@@ -203,7 +204,7 @@ class Blobs:
         return [prefix.rstrip("/").rpartition("/")[2] for prefix in found["common_prefixes"]]
 
     async def set_aside(self, path: str) -> None:
-        """Move an object aside: who writes it writes it anew, and who reads it moves it back."""
+        """Move an object aside: who writes it writes it anew, and who reads it finds it there."""
         await self._move(path, CONDEMNED + path)
 
     async def put_back(self, path: str) -> None:

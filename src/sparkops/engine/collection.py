@@ -2,7 +2,7 @@
 
 Nobody may be asked whether they are about to refer to an object: writers find bytes in their place and write only the
 row. So an object goes in two steps. What no row names, and was not written lately, is moved aside; who writes the same
-bytes then writes them anew, and who reads them moves them back. After the grace, which is far longer than any
+bytes then writes them anew, and who reads them finds them there. After the grace, which is far longer than any
 transaction, it is looked for again: what a row names by then goes back to its place, the rest is removed.
 """
 

@@ -3459,6 +3459,10 @@ export type Run = {
      * Last Seq
      */
     last_seq: number;
+    /**
+     * Log Removed At
+     */
+    log_removed_at: string | null;
     output: JsonValue;
     parent: RunParent | null;
     /**
@@ -3503,6 +3507,10 @@ export type Run = {
      * Trigger
      */
     trigger: string;
+    /**
+     * Values Removed At
+     */
+    values_removed_at: string | null;
     workflow: WorkflowRef;
 };
 
