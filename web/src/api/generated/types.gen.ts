@@ -7104,14 +7104,7 @@ export type ListAuditResponse = ListAuditResponses[keyof ListAuditResponses];
 export type ListAuditActionsData = {
     body?: never;
     path?: never;
-    query: {
-        /**
-         * Project
-         *
-         * The project's slug.
-         */
-        project: string;
-    };
+    query?: never;
     url: '/api/v1/audit/actions';
 };
 
@@ -9161,6 +9154,43 @@ export type ListInstallationAuditResponses = {
 
 export type ListInstallationAuditResponse = ListInstallationAuditResponses[keyof ListInstallationAuditResponses];
 
+export type GetInstallationAuditChainData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/installation/audit/chain';
+};
+
+export type GetInstallationAuditChainErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type GetInstallationAuditChainError = GetInstallationAuditChainErrors[keyof GetInstallationAuditChainErrors];
+
+export type GetInstallationAuditChainResponses = {
+    /**
+     * Successful Response
+     */
+    200: AuditChain;
+};
+
+export type GetInstallationAuditChainResponse = GetInstallationAuditChainResponses[keyof GetInstallationAuditChainResponses];
+
 export type ExportInstallationAuditData = {
     body?: never;
     path?: never;
@@ -10626,6 +10656,10 @@ export type GetDeletionErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetDeletionError = GetDeletionErrors[keyof GetDeletionErrors];
@@ -10641,6 +10675,14 @@ export type GetDeletionResponse = GetDeletionResponses[keyof GetDeletionResponse
 
 export type AskDeletionData = {
     body: NewDeletion;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         /**
          * Slug
@@ -10676,6 +10718,10 @@ export type AskDeletionErrors = {
      * Service Unavailable
      */
     503: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type AskDeletionError = AskDeletionErrors[keyof AskDeletionErrors];
@@ -10722,6 +10768,10 @@ export type CancelDeletionErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type CancelDeletionError = CancelDeletionErrors[keyof CancelDeletionErrors];
