@@ -26,6 +26,7 @@ OF_NO_PROJECT = {
     "attempts": "how often somebody tried to sign in",
     "audit_seals": "of the audit trail of the installation: digests, and nothing of the lines",
     "audit_unsealed": "numbers of lines that have to be sealed",
+    "chores": "what is done for the whole installation from time to time, and when",
     "idempotency_keys": "of principals, found by their own",
     "identities": "of people",
     "policy_stamps": "a number by scope, which says that rules have changed and not what",
