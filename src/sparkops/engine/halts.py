@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from sparkops.core.errors import Forbidden, Invalid, NotFound, Unavailable
+from sparkops.core.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from sparkops.core.ids import new_id
 from sparkops.core.principal import Principal
 from sparkops.engine.admission import admit_project
@@ -63,7 +63,11 @@ SELECT w.project_id FROM workflows w JOIN memberships m ON m.project_id = w.proj
  WHERE w.id = $1
 """
 _HALT = """
-SELECT h.id, h.scope, h.kind, h.project_id FROM halts h
+SELECT h.id, h.scope, h.kind, h.project_id,
+       h.kind = 'stop' AND h.scope = 'project' AND h.released_at IS NULL AND EXISTS (
+         SELECT 1 FROM project_deletions d WHERE d.project_id = h.project_id AND d.status IN ('asked', 'removing')
+       ) AS is_kept
+  FROM halts h
  WHERE h.id = $1 AND (h.project_id IS NULL OR EXISTS (
    SELECT 1 FROM memberships m WHERE m.project_id = h.project_id AND m.user_id = $2))
 """
@@ -115,12 +119,15 @@ async def release_halt(engine: Engine, principal: Principal, halt_id: UUID) -> N
     Raises:
         NotFound: there is no such halt in a project of theirs.
         Forbidden: only administrators release a halt of the installation.
+        Conflict: the project is to be deleted, and stays stopped until that is taken back.
     """
     halt = await engine.database.pool.fetchrow(_HALT, halt_id, principal.user_id)
     if halt is None:
         raise NotFound("There is no such halt here.")
     if halt["scope"] == Scope.INSTALLATION:
         _check_admin(principal)
+    if halt["is_kept"]:
+        raise Conflict("The project is to be deleted and stays stopped; an owner can take the deletion back.")
     if not await call(engine.database.pool, "release_halt", halt_id, principal.user_id):
         return
     log.warning("halt.released", halt_id=str(halt_id))

@@ -66,8 +66,6 @@ SPECIAL: Final[Mapping[str, Policies]] = {
     "users": _all(f"project_id IS NULL OR {_OWN}"),
     "policy_versions": _BELOW_POLICY,
     "policy_publications": _BELOW_POLICY,
-    # People belong to no project, service accounts to one.
-    "users": _all(f"project_id IS NULL OR {_OWN}"),
     "secrets": ADMINISTERED,
     "secret_versions": ADMINISTERED,
     "audit": NOTED,

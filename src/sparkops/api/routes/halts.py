@@ -63,7 +63,7 @@ async def order_halt(body: views.NewHalt, response: Response, principal: Princip
     return await _read(door, principal, ordered.halt_id)
 
 
-@router.post("/{halt_id}/release", responses=problems(403, 404), openapi_extra=needs(Permission.HALT_ORDER))
+@router.post("/{halt_id}/release", responses=problems(403, 404, 409), openapi_extra=needs(Permission.HALT_ORDER))
 async def release_halt(halt_id: UUID, principal: PrincipalDep, door: DoorDep) -> views.Halt:
     """End a halt: what it held back goes on. Releasing it again changes nothing."""
     await halts.release_halt(door.engine, principal, halt_id)
