@@ -12,8 +12,8 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from sparkops.api.app import check_settings
+from sparkops.api.cookies import COOKIE as REFRESH_COOKIE
 from sparkops.api.deps import Door
-from sparkops.api.routes.auth import COOKIE as REFRESH_COOKIE
 from sparkops.api.routes.oidc import COOKIE
 from sparkops.core.config import Oidc, Settings, load_settings
 from sparkops.core.errors import ConfigError

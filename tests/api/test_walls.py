@@ -22,6 +22,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "createAccountKey": {"name": "spy", "scopes": ["run:read"]},
     "addMember": {"email": "sam@example.com"},
     "changeMember": {"role": "viewer"},
+    "inviteUser": {"email": "kim@example.com"},
     "putPolicy": {"rules": []},
     "createAgent": {"project": "weather", "name": "spy", "definition": AGENT},
     "createAgentVersion": {"definition": AGENT},

@@ -18,6 +18,7 @@ from sparkops.api import problems, schema
 from sparkops.api.access import check_routes
 from sparkops.api.denials import Denials
 from sparkops.api.deps import Door, get_principal
+from sparkops.api.errands import Errands
 from sparkops.api.live import Hub, complain
 from sparkops.api.middleware import REQUEST_ID, BodyMiddleware, GateMiddleware, RequestMiddleware
 from sparkops.api.oidc import check_oidc, open_oidc
@@ -41,6 +42,7 @@ from sparkops.api.routes import (
     me,
     oidc,
     outbox,
+    people,
     permissions,
     policies,
     projects,
@@ -60,6 +62,7 @@ from sparkops.core.blobs import open_blobs
 from sparkops.core.config import Settings
 from sparkops.core.db import open_database
 from sparkops.core.errors import ConfigError
+from sparkops.core.mail import Mailer
 from sparkops.core.payloads import Payloads
 from sparkops.engine.context import Engine
 from sparkops.messenger.app import make_app
@@ -107,6 +110,7 @@ def _add_routes(app: FastAPI, pages: Path) -> None:
         run_parts.router,
         auth.router,
         me.router,
+        people.router,
         projects.router,
         agents.router,
         tools.router,
@@ -192,6 +196,11 @@ def check_settings(settings: Settings) -> None:
     Signer(key_of(settings))
     _ = settings.app_login, settings.broker_url
     check_oidc(settings)
+    if settings.smtp_url is None:
+        return
+    if settings.mail_from is None or settings.public_url is None:
+        raise ConfigError("SPARKOPS_SMTP_URL also needs SPARKOPS_MAIL_FROM and, for links, SPARKOPS_PUBLIC_URL.")
+    Mailer.of(settings.smtp_url.get_secret_value(), settings.mail_from)
 
 
 @asynccontextmanager
@@ -220,6 +229,8 @@ async def open_door(settings: Settings) -> AsyncIterator[Door]:
         for task in tasks:
             task.add_done_callback(complain)
         stack.push_async_callback(stop, tasks)
+        errands = Errands()
+        stack.push_async_callback(errands.close)
         yield Door(
             settings=settings,
             database=database,
@@ -234,8 +245,9 @@ async def open_door(settings: Settings) -> AsyncIterator[Door]:
             redis=redis,
             blobs=blobs,
             signer=signer,
-            throttle=SignInThrottle(redis),
+            throttle=SignInThrottle(database, signer),
             rates=rates,
+            errands=errands,
             hub=hub,
             oidc=provider,
             denials=Denials(database),

@@ -26,6 +26,7 @@ LEFT JOIN users u ON u.id = CASE WHEN a.actor ~ '^user:[0-9a-f]{8}(-[0-9a-f]{4})
                                  THEN substr(a.actor, 6)::uuid END
 """
 _SEAL: Final = "SELECT number, at, root FROM audit_seals WHERE at >= $2 AND $1 = ANY (ids) ORDER BY at LIMIT 1"
+# lint: allow sql-scope -- it counts, for administrators and those who look after a project
 _CHAIN: Final = f"""
 SELECT l.number, l.at, l.lines, l.root, w.waiting, w.since,
        coalesce(w.since < clock_timestamp() - interval '1 minute', false) AS behind
@@ -110,7 +111,10 @@ async def lines(
     where.add("a.id < $", before)
     limited = where.mark(limit)
     shown = _WHOLE if whole else _SHOWN
+    # lint: allow sql-scope -- lines of the project that `where` names, or of all for administrators
+    # lint: allow sql-text -- conditions stand in the code, values are arguments
     newest = f"SELECT * FROM audit a {where.text()} ORDER BY a.id DESC LIMIT {limited}"
+    # lint: allow sql-text -- conditions stand in the code, values are arguments
     rows: Rows = await pool.fetch(f"SELECT {shown} FROM ({newest}) a {_NAMED} ORDER BY a.id DESC", *where.values)
     return rows
 
@@ -119,6 +123,7 @@ async def line(pool: Pool, project_id: UUID | None, number: int) -> "asyncpg.Rec
     """Return a line of a project with what it changed, or None; `project_id` None: of any."""
     where = _lines_where(project_id, LineFilter())
     where.add("a.id = $", number)
+    # lint: allow sql-text -- conditions stand in the code, values are arguments
     return await pool.fetchrow(f"SELECT {_WHOLE} FROM audit a {_NAMED} {where.text()}", *where.values)
 
 

@@ -130,6 +130,7 @@ async def window_row(
 async def course_rows(on: Statements, *, window_id: UUID) -> Sequence[asyncpg.Record]:
     """Return {at, micros, tokens}: what had been spent in a window by the end of each of up to 60 parts of it."""
     found: Sequence[asyncpg.Record] = await on.fetch(
+        # lint: allow sql-scope -- who calls it has looked the window up for this caller
         """WITH span AS (
              SELECT coalesce(b.starts_at, b.created_at) AS since, least(clock_timestamp(), b.ends_at) AS until
                FROM budgets b WHERE b.id = $1),
@@ -184,6 +185,7 @@ async def version_row(on: Statements, *, project_id: UUID, workflow: str, versio
 async def cost_lines(on: Statements, *, run_id: UUID) -> Sequence[asyncpg.Record]:
     """Return what the calls of each step to each model and tool have cost, the dearest first."""
     found: Sequence[asyncpg.Record] = await on.fetch(
+        # lint: allow sql-scope -- who calls it has looked the run up for this caller
         """SELECT s.node_key AS step_key, s.type AS step_type, d.facts ->> 'agent.name' AS agent, c.kind, c.name,
                   count(*) AS calls, sum(c.cost_micros)::bigint AS cost_micros,
                   coalesce(sum((c.usage ->> 'input_tokens')::bigint), 0)::bigint AS input_tokens,
@@ -202,6 +204,7 @@ async def cost_lines(on: Statements, *, run_id: UUID) -> Sequence[asyncpg.Record
 async def cost_points(on: Statements, *, run_id: UUID) -> Sequence[asyncpg.Record]:
     """Return {at, micros}: what the calls of a run had cost after each of them, at most so many points."""
     found: Sequence[asyncpg.Record] = await on.fetch(
+        # lint: allow sql-scope -- who calls it has looked the run up for this caller
         """WITH line AS (
              SELECT c.finished_at AS at, (sum(c.cost_micros) OVER (ORDER BY c.finished_at, c.id))::bigint AS micros,
                     row_number() OVER (ORDER BY c.finished_at, c.id) AS no, count(*) OVER () AS all_of_them
@@ -216,6 +219,7 @@ async def cost_points(on: Statements, *, run_id: UUID) -> Sequence[asyncpg.Recor
 async def run_sums(on: Statements, *, run_id: UUID) -> asyncpg.Record | None:
     """Return {own, below, presumed}: what a run has cost by the ledger."""
     return await on.fetchrow(
+        # lint: allow sql-scope -- who calls it has looked the run up for this caller
         """SELECT coalesce(sum(l.amount_micros) FILTER (WHERE l.run_id = $1), 0)::bigint AS own,
                   coalesce(sum(l.amount_micros) FILTER (WHERE l.run_id <> $1), 0)::bigint AS below,
                   coalesce(sum(l.amount_micros) FILTER (WHERE l.kind = 'presumed'), 0)::bigint AS presumed

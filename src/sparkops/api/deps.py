@@ -27,6 +27,7 @@ from sparkops.api.access import (
 )
 from sparkops.api.addresses import address_of
 from sparkops.api.denials import Denials
+from sparkops.api.errands import Errands
 from sparkops.api.errors import ForeignOrigin
 from sparkops.api.key_access import principal_of_key
 from sparkops.api.known import Known
@@ -66,6 +67,7 @@ class Door:
     signer: Signer
     throttle: SignInThrottle
     rates: Rates
+    errands: Errands
     hub: Hub
     denials: Denials
     keys: Keys

@@ -60,6 +60,7 @@ def runs_statement(
         return f"${len(arguments)}"
 
     ids = page_of_ids(_PROJECT, where, page, mark)
+    # lint: allow sql-text -- parts stand in the code, values are arguments
     return f"SELECT {_SUMMARY} FROM ({ids}) page JOIN runs r ON r.id = page.id {_BESIDE} ORDER BY r.id DESC", arguments
 
 
@@ -111,6 +112,7 @@ async def step_rows(
     narrowed = "".join(f" AND {bound} ${number}" for number, (bound, _) in enumerate(asked, 4))
     if not where.bodies:
         narrowed += " AND parent_id IS NULL"
+    # lint: allow sql-text -- parts stand in the code, values are arguments
     statement = _STEPS.format(more="", ids=f"{_OF_RUN}{narrowed} ORDER BY id LIMIT $3")
     values = [value for _, value in asked]
     rows: list[asyncpg.Record] = await on.fetch(statement, run_id, list(principal.places), page.limit + 1, *values)

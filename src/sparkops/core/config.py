@@ -154,6 +154,18 @@ def _network(value: str) -> str:
 Origin = Annotated[str, AfterValidator(_origin)]
 HostName = Annotated[str, AfterValidator(_host_name)]
 Network = Annotated[str, AfterValidator(_network)]
+
+
+def _public_url(value: str | None) -> str | None:
+    if value is None:
+        return None
+    if not _PUBLIC_URL.fullmatch(value):
+        raise ValueError("must look like https://ops.example.com")
+    return value.rstrip("/")
+
+
+_PUBLIC_URL = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+/?")
+PublicUrl = Annotated[str | None, AfterValidator(_public_url)]
 PostgresUrl = Annotated[SecretStr | None, AfterValidator(_postgres_url)]
 RedisUrl = Annotated[SecretStr | None, AfterValidator(_redis_url)]
 
@@ -215,15 +227,21 @@ class Settings(_Closed):
     """Of one API process; beyond it requests are answered 503."""
     max_connections_per_address: int = Field(default=500, ge=1, le=100_000)
     """Trusted proxies may have more."""
+    public_url: PublicUrl = None
+    """Under which address people reach the pages, such as `https://ops.example.com`: for links in mails."""
+    smtp_url: SecretStr | None = None
+    """The mail server: `smtp://user:password@host:587` (STARTTLS) or `smtps://…:465`; None: no mails."""
+    mail_from: str | None = Field(default=None, pattern=r"^[^@\s,;<>]+@[^@\s,;<>]+$")
+    """The sender of mails."""
     egress_allow: tuple[str, ...] = ()
     """`host:port` pairs that may be reached although their address is private or loopback."""
 
-    public_url: Annotated[str, Field(pattern=r"^https?://[^/\s?#]+$")] | None = None
     """Where people open the pages, such as https://ops.example.com."""
     oidc: Oidc | None = None
 
     admin_email: str = "admin@example.com"
     admin_password: SecretStr | None = None
+    """With it the first administrator is made at the first start; without, `sparkops up` prints a link to do so."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: LogFormat = "json"
     event_log: Literal["off", "file", "stdout"] = "off"

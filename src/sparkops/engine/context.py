@@ -137,6 +137,7 @@ async def call(on: Connection, function: str, *args: object) -> Any:
         Fenced, NonDeterministic, WrongEpoch, CancelRequested, Halted: as the function says.
     """
     marks = ", ".join(f"${position}" for position in range(1, len(args) + 1))
+    # lint: allow sql-text -- names of functions stand in the code
     statement = f"SELECT engine.{function}({marks})"
     asked = origin()
     if asked is not None:  # a function in FROM is called before those of the result

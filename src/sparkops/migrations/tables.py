@@ -11,6 +11,7 @@ from sparkops.domains.control import models as control
 from sparkops.domains.effects import models as effects
 from sparkops.domains.idempotency import models as idempotency
 from sparkops.domains.identity import key_models as keys
+from sparkops.domains.identity import link_models as links
 from sparkops.domains.identity import models as identity
 from sparkops.domains.policies import models as policies
 from sparkops.domains.projects import models as projects
@@ -21,7 +22,7 @@ from sparkops.domains.workflows import models as workflows
 
 MODULES = (
     agents, approvals, artifacts, audit, budgets, bus, control, effects,
-    idempotency, identity, keys, policies, projects, runs, secrets, tools, workflows,
+    idempotency, identity, keys, links, policies, projects, runs, secrets, tools, workflows,
 )  # fmt: skip
 
 metadata = Base.metadata

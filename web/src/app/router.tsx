@@ -16,11 +16,15 @@ export const router = createBrowserRouter([
     HydrateFallback: Splash,
     children: [
       { path: '/login', lazy: page(() => import('./routes/sign-in')) },
+      { path: '/forgot', lazy: page(() => import('./routes/forgot')) },
+      { path: '/reset', lazy: page(() => import('./routes/reset')) },
+      { path: '/setup', lazy: page(() => import('./routes/set-up')) },
       {
         element: <SignedIn />,
         children: [
           { index: true, lazy: page(() => import('./routes/home')) },
           { path: 'projects', lazy: page(() => import('./routes/projects')) },
+          { path: 'me', lazy: page(() => import('./routes/account')) },
           { path: 'api-keys', lazy: page(() => import('./routes/api-keys')) },
           { path: 'admin/users', lazy: page(() => import('./routes/users')) },
           { path: 'a/:approvalId', lazy: page(() => import('./routes/approval-link')) },

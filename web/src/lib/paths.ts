@@ -4,6 +4,8 @@ const segment = encodeURIComponent
 
 export const paths = {
   login: (next?: string) => (next ? `/login?next=${segment(next)}` : '/login'),
+  forgot: () => '/forgot',
+  me: () => '/me',
   projects: () => '/projects',
   apiKeys: () => '/api-keys',
   accounts: (project: string) => `/p/${segment(project)}/service-accounts`,

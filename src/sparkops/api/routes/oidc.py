@@ -5,7 +5,6 @@ sign-in page says why by a word in its address. What is for operators is in the 
 """
 
 import re
-from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Final
 from urllib.parse import urlencode
@@ -15,11 +14,13 @@ from fastapi import APIRouter, Cookie, Query, Request
 from fastapi.responses import RedirectResponse
 from sqlalchemy import update
 
+from sparkops.api import cookies
 from sparkops.api.access import open_to_all
 from sparkops.api.deps import Door, DoorDep, client_address
 from sparkops.api.oidc import FLOW_LIFETIME, OidcDoor, begin
 from sparkops.api.responses import problems
-from sparkops.api.routes.auth import keep_refresh_token
+from sparkops.api.sign_in import caller_of
+from sparkops.api.sign_in import note as note_of_user
 from sparkops.api.views import oidc as views
 from sparkops.core.clock import utc_now
 from sparkops.core.errors import NotFound
@@ -113,7 +114,7 @@ async def finish_oidc(
         return await _turn_away(door, request, refusal.reason, refusal.detail, email=claims.email or claims.subject)
     answer = RedirectResponse(flow.next, _SEE_OTHER)
     answer.delete_cookie(COOKIE, path=PATH, secure=door.settings.secure_cookies, httponly=True, samesite="lax")
-    await _open_session(door, oidc, arrival, answer)
+    await _open_session(door, request, oidc, arrival, answer)
     return answer
 
 
@@ -130,6 +131,7 @@ async def _arrive(door: Door, oidc: OidcDoor, claims: Claims, request_id: str) -
         arrival = await arrive(connection, stated.issuer, claims, rules)
         for change in arrival.changes:
             await connection.execute(
+                # lint: allow sql-place -- one call of a function of the engine
                 "SELECT engine.write_audit($1, $2, $3, $4, $5)",
                 change.project_id,
                 f"user:{arrival.user_id}",
@@ -140,15 +142,20 @@ async def _arrive(door: Door, oidc: OidcDoor, claims: Claims, request_id: str) -
     return arrival
 
 
-async def _open_session(door: Door, oidc: OidcDoor, arrival: Arrival, answer: RedirectResponse) -> None:
+async def _open_session(
+    door: Door, request: Request, oidc: OidcDoor, arrival: Arrival, answer: RedirectResponse
+) -> None:
     """Open a session that ends sooner than others: what the groups give is looked at when the next one begins."""
-    now = utc_now()
+    now, caller = utc_now(), caller_of(request, door)
     async with door.database.sessions.begin() as session:
         user = await session.get_one(User, arrival.user_id)
-        signed_in = await service.open_session(session, user=user, now=now)
+        signed_in = await service.open_session(
+            session, user=user, now=now, device=caller.device, address=caller.address
+        )
         ends_at = min(signed_in.expires_at, now + timedelta(hours=oidc.settings.session_hours))
         await session.execute(update(Session).where(Session.id == signed_in.session_id).values(expires_at=ends_at))
-    keep_refresh_token(door, answer, replace(signed_in, expires_at=ends_at))
+    cookies.keep_refresh(answer, door.settings, token=signed_in.refresh_token, expires_at=ends_at, now=now)
+    await note_of_user(door, caller, "sign-in", user=user, session=str(signed_in.session_id), by="oidc")
 
 
 async def _turn_away(

@@ -104,10 +104,13 @@ async def step_detail(
     Raises:
         NotFound: there is no such run of the principal, or no such step in it.
     """
+    # lint: allow await-in-transaction -- the session only reads, without a transaction
     step = await step_row(door.rows(principal), principal, run_id=run_id, step_id=step_id)
     if step is None:
+        # lint: allow await-in-transaction -- the session only reads, without a transaction
         await find_run(door, principal, run_id)
         raise NotFound("There is no such step in this run.")
+    # lint: allow await-in-transaction -- the session only reads, without a transaction
     [shown] = await steps_shown(door, [step])
     tries = await queries.attempts(session, principal, run_id=run_id, step_id=step_id)
     skipped = step["status"] == StepStatus.SKIPPED

@@ -19,7 +19,7 @@ class User(Base):
     email: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
     password_hash: Mapped[str | None]
-    """None: signs in elsewhere, or not at all."""
+    """None: this person has no password (yet), and signs in by another way or not at all."""
     is_admin: Mapped[bool] = mapped_column(default=False, server_default="false")
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     disabled_at: Mapped[datetime | None]
@@ -40,7 +40,7 @@ class User(Base):
 
 
 class Session(Base):
-    """One signed-in browser or client. Its refresh token rotates; only hashes of tokens are stored."""
+    """One signed-in browser or client. Its refresh token rotates; see `refresh.py` for what is kept of it."""
 
     __tablename__ = "sessions"
 
@@ -49,10 +49,21 @@ class Session(Base):
     token_hash: Mapped[str] = mapped_column(unique=True)
     previous_hash: Mapped[str | None] = mapped_column(unique=True)
     """The token before; seeing it again after the grace means that it was copied."""
+    family_key: Mapped[bytes]
+    """By which a token is known that this session gave out at any time."""
+    successor: Mapped[bytes | None]
+    """The newest token's secret, sealed with the token before."""
     rotated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    """When it was last refreshed: the newest thing that is known of its use, to a quarter of an hour."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
+    revoked_because: Mapped[str | None]
+    """`signed-out`, `ended`, `password`, `disabled`, `reused`, `replaced`; None if it was not."""
+    device: Mapped[str | None]
+    """What the browser says of itself, as it said it last."""
+    address: Mapped[str | None]
+    """Where it was last refreshed from; of IPv6 the network."""
 
 
 class Membership(Base):

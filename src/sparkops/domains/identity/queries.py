@@ -15,7 +15,7 @@ from sparkops.core.ids import new_id
 from sparkops.core.permissions import Role
 from sparkops.core.principal import Place, Principal
 from sparkops.core.tenancy import visible_to
-from sparkops.domains.identity.models import Membership, Session, User
+from sparkops.domains.identity.models import Membership, User
 
 _PLACES = """
     (SELECT jsonb_agg(jsonb_build_array(p.id, p.slug, m.role))
@@ -82,58 +82,72 @@ async def user_by_email(session: AsyncSession, *, email: str) -> User | None:
     return user  # noqa: RET504 -- mypy reads a returned `scalar` as Any
 
 
+async def user_by_id(session: AsyncSession, *, user_id: UUID) -> User | None:
+    return await session.get(User, user_id)
+
+
+async def has_users(session: AsyncSession) -> bool:
+    """Say whether anybody is there at all."""
+    return await session.scalar(select(User.id).limit(1)) is not None
+
+
+async def locked_with_administrators(session: AsyncSession, *, user_id: UUID) -> Sequence[User]:
+    """Return this user and all administrators who may act, locked in the order of their ids until the end."""
+    rows = await session.scalars(
+        select(User)
+        .where((User.id == user_id) | (User.is_admin & User.disabled_at.is_(None)))
+        .order_by(User.id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    return rows.all()
+
+
+async def locked_user(session: AsyncSession, *, user_id: UUID) -> User | None:
+    """Return a user as the row is now, locked until the end of the transaction."""
+    user = await session.scalar(
+        select(User).where(User.id == user_id).with_for_update(key_share=True).execution_options(populate_existing=True)
+    )
+    return user  # noqa: RET504 -- mypy reads a returned `scalar` as Any
+
+
+async def still_has_password(session: AsyncSession, *, user_id: UUID, password_hash: str) -> bool:
+    """Say whether the user may act and has this password, and keep both so until the end of the transaction."""
+    found = await session.scalar(
+        select(User.id)
+        .where(User.id == user_id, User.password_hash == password_hash, User.disabled_at.is_(None))
+        .with_for_update(read=True)
+    )
+    return found is not None
+
+
+async def set_password(session: AsyncSession, *, user_id: UUID, password_hash: str) -> None:
+    await session.execute(update(User).where(User.id == user_id).values(password_hash=password_hash))
+
+
+async def set_name(session: AsyncSession, *, user_id: UUID, name: str) -> None:
+    await session.execute(update(User).where(User.id == user_id).values(name=name))
+
+
+async def set_disabled(session: AsyncSession, *, user_id: UUID, at: datetime | None) -> None:
+    await session.execute(update(User).where(User.id == user_id).values(disabled_at=at))
+
+
 async def names_of(session: AsyncSession, *, user_ids: Collection[UUID]) -> Mapping[UUID, str]:
     """Return the names of users by id, for showing who did something."""
     rows = await session.execute(select(User.id, User.name).where(User.id.in_(user_ids)))
     return dict(rows.tuples().all())
 
 
-async def add_user(session: AsyncSession, *, email: str, name: str, password_hash: str, is_admin: bool) -> User | None:
+async def add_user(
+    session: AsyncSession, *, email: str, name: str, password_hash: str | None, is_admin: bool
+) -> User | None:
     """Insert a user; None if the address is taken."""
     return await session.scalar(
         insert(User)
         .values(id=new_id(), email=email.strip().lower(), name=name, password_hash=password_hash, is_admin=is_admin)
         .on_conflict_do_nothing(index_elements=[User.email])
         .returning(User)
-    )
-
-
-async def add_session(
-    session: AsyncSession, *, session_id: UUID, user_id: UUID, token_hash: str, expires_at: datetime
-) -> None:
-    await session.execute(
-        insert(Session).values(id=session_id, user_id=user_id, token_hash=token_hash, expires_at=expires_at)
-    )
-
-
-async def live_session(session: AsyncSession, *, session_id: UUID, now: datetime) -> tuple[Session, User] | None:
-    """Return a session that may still be refreshed, with its user; it stays locked until the end of the transaction."""
-    rows = await session.execute(
-        select(Session, User)
-        .join(User, User.id == Session.user_id)
-        .where(
-            Session.id == session_id,
-            Session.revoked_at.is_(None),
-            Session.expires_at > now,
-            User.disabled_at.is_(None),
-        )
-        .with_for_update(of=Session)
-    )
-    return rows.tuples().one_or_none()
-
-
-async def rotate(session: AsyncSession, *, session_id: UUID, old_hash: str, new_hash: str, now: datetime) -> None:
-    await session.execute(
-        update(Session)
-        .where(Session.id == session_id, Session.token_hash == old_hash)
-        .values(previous_hash=old_hash, token_hash=new_hash, rotated_at=now)
-    )
-
-
-async def revoke(session: AsyncSession, *, session_id: UUID, now: datetime) -> None:
-    """End a session; its access tokens stop working with their next request."""
-    await session.execute(
-        update(Session).where(Session.id == session_id, Session.revoked_at.is_(None)).values(revoked_at=now)
     )
 
 

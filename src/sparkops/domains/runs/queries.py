@@ -52,6 +52,7 @@ async def step(session: AsyncSession, principal: Principal, *, run_id: UUID, ste
 
 async def step_keys(session: AsyncSession, *, step_ids: Collection[UUID]) -> Mapping[UUID, str]:
     """Return the keys of steps by id."""
+    # lint: allow unscoped-query -- names of what rows that may be seen refer to
     rows = await session.execute(select(Step.id, Step.node_key).where(Step.id.in_(step_ids)))
     return dict(rows.tuples().all())
 
@@ -138,6 +139,7 @@ async def workers_seen(session: AsyncSession, *, within_seconds: float) -> int:
 
 async def run_refers_to(session: AsyncSession, *, run_id: UUID, sha256: str) -> bool:
     """Say whether the run, a step or a frame of it refers to this large value; the caller has checked the run."""
+    # lint: allow unscoped-query -- the caller has checked the run
     places = (
         select(Run.id).where(Run.id == run_id, or_(refers_to(Run.input, sha256), refers_to(Run.output, sha256))),
         select(Step.id).where(Step.run_id == run_id, refers_to(Step.output, sha256)),

@@ -60,6 +60,7 @@ async def secret(session: AsyncSession, principal: Principal, *, secret_id: UUID
 async def locked_by_name(session: AsyncSession, *, project_id: UUID | None, name: str) -> Secret | None:
     """Return a secret and keep others from changing it until the transaction ends; for commands of the operator."""
     found = await session.scalar(
+        # lint: allow unscoped-query -- the operator's commands stand above projects
         select(Secret).where(Secret.project_id.is_not_distinct_from(project_id), Secret.name == name).with_for_update()
     )
     return found  # noqa: RET504 -- mypy reads a returned `scalar` as Any
@@ -67,6 +68,7 @@ async def locked_by_name(session: AsyncSession, *, project_id: UUID | None, name
 
 async def all_secrets(session: AsyncSession, *, project_id: UUID | None) -> Sequence[Secret]:
     """Return all secrets of a project or of the installation by name; for commands of the operator."""
+    # lint: allow unscoped-query -- the operator's commands stand above projects
     statement = select(Secret).where(Secret.project_id.is_not_distinct_from(project_id)).order_by(Secret.name)
     return (await session.scalars(statement)).all()
 
@@ -190,6 +192,7 @@ async def _envelopes(
     session: AsyncSession, where: ColumnElement[bool], limit: int, *, lock: bool
 ) -> Sequence[Envelope]:
     statement = (
+        # lint: allow unscoped-query -- keys are changed for all projects
         select(
             SecretVersion.id,
             SecretVersion.project_id,
@@ -211,6 +214,7 @@ async def _envelopes(
 async def put_rewrapped(session: AsyncSession, envelope: Envelope, sealed: Sealed) -> None:
     """Write the data key of a locked version as it is wrapped now."""
     await session.execute(
+        # lint: allow unscoped-query -- keys are changed for all projects
         update(SecretVersion)
         .where(SecretVersion.id == envelope.id)
         .values(kek_id=sealed.kek_id, wrapped_key=sealed.wrapped_key)
@@ -220,6 +224,7 @@ async def put_rewrapped(session: AsyncSession, envelope: Envelope, sealed: Seale
 async def keys_in_use(session: AsyncSession) -> Mapping[str, int]:
     """Return how many versions each key wraps."""
     rows = await session.execute(
+        # lint: allow unscoped-query -- keys are changed for all projects
         select(SecretVersion.kek_id, func.count()).group_by(SecretVersion.kek_id).order_by(SecretVersion.kek_id)
     )
     return dict(rows.tuples().all())

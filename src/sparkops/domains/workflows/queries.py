@@ -92,6 +92,7 @@ async def workflow_version(
 
 async def names_of_workflows(session: AsyncSession, *, workflow_ids: Collection[UUID]) -> Mapping[UUID, str]:
     """Return the names of workflows by id, for showing what something is about."""
+    # lint: allow unscoped-query -- names of what rows that may be seen refer to
     rows = await session.execute(select(Workflow.id, Workflow.name).where(Workflow.id.in_(workflow_ids)))
     return dict(rows.tuples().all())
 
@@ -173,6 +174,7 @@ async def version_names(session: AsyncSession, *, version_ids: Collection[UUID])
     """Return names for showing runs, by version."""
     scripted = func.jsonb_path_exists(WorkflowVersion.definition, cast(_SCRIPTED_STEP, JSONPATH))
     rows = await session.execute(
+        # lint: allow unscoped-query -- names of what rows that may be seen refer to
         select(WorkflowVersion.id, Workflow.id, Workflow.name, WorkflowVersion.version, scripted)
         .join(Workflow, Workflow.id == WorkflowVersion.workflow_id)
         .where(WorkflowVersion.id.in_(version_ids))

@@ -149,6 +149,7 @@ async def _connect(target: _Target) -> Postgres:
         "timezone": "UTC",
     }
     try:
+        # lint: allow outgoing -- the address is an operator's, from the settings
         return await asyncpg.connect(
             target.settings.url.get_secret_value(),
             timeout=CONNECT_TIMEOUT_SECONDS,

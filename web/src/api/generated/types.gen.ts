@@ -1382,6 +1382,20 @@ export type ChangeMember = {
 };
 
 /**
+ * ChangedPassword
+ */
+export type ChangedPassword = {
+    /**
+     * Current
+     */
+    current: string;
+    /**
+     * Password
+     */
+    password: string;
+};
+
+/**
  * ChildRun
  *
  * The run of a sub-workflow.
@@ -1393,6 +1407,20 @@ export type ChildRun = {
     run_id: string;
     status: RunStatus;
     workflow: WorkflowRef;
+};
+
+/**
+ * ChosenPassword
+ */
+export type ChosenPassword = {
+    /**
+     * Password
+     */
+    password: string;
+    /**
+     * Token
+     */
+    token: string;
 };
 
 /**
@@ -1789,6 +1817,16 @@ export type EditAndApprove = {
 export type EffectClass = 'pure' | 'idempotent' | 'txn' | 'unsafe';
 
 /**
+ * EndedSessions
+ */
+export type EndedSessions = {
+    /**
+     * Ended
+     */
+    ended: number;
+};
+
+/**
  * Event
  *
  * One line of a run's log.
@@ -1960,6 +1998,16 @@ export type FlipList = {
      * Next Cursor
      */
     next_cursor: string | null;
+};
+
+/**
+ * Forgotten
+ */
+export type Forgotten = {
+    /**
+     * Email
+     */
+    email: string;
 };
 
 /**
@@ -2172,6 +2220,30 @@ export type Limits = {
      * Max Running Runs
      */
     max_running_runs: number | null;
+};
+
+/**
+ * LinkShown
+ *
+ * What a one-time link leads to. `email` and `name` null: the set-up of an installation without people.
+ */
+export type LinkShown = {
+    /**
+     * Email
+     */
+    email: string | null;
+    /**
+     * Expires At
+     */
+    expires_at: string;
+    /**
+     * Name
+     */
+    name: string | null;
+    /**
+     * Purpose
+     */
+    purpose: 'reset' | 'invite' | 'setup';
 };
 
 /**
@@ -2638,6 +2710,24 @@ export type NewServiceAccount = {
 };
 
 /**
+ * NewUser
+ */
+export type NewUser = {
+    /**
+     * Email
+     */
+    email: string;
+    /**
+     * Is Admin
+     */
+    is_admin?: boolean;
+    /**
+     * Name
+     */
+    name?: string;
+};
+
+/**
  * NewWorkflow
  *
  * The definition as YAML or JSON text; the name comes from it.
@@ -2749,6 +2839,56 @@ export type OutboxList = {
  * Where an event stands on its way to one subscription.
  */
 export type OutboxStatus = 'pending' | 'delivered' | 'dead';
+
+/**
+ * OwnSession
+ *
+ * A browser or client in which the caller is signed in.
+ */
+export type OwnSession = {
+    /**
+     * Address
+     */
+    address: string | null;
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Current
+     */
+    current: boolean;
+    /**
+     * Device
+     */
+    device: string | null;
+    /**
+     * Expires At
+     */
+    expires_at: string;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Used At
+     */
+    used_at: string;
+};
+
+/**
+ * OwnSessionList
+ */
+export type OwnSessionList = {
+    /**
+     * Items
+     */
+    items: Array<OwnSession>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
 
 /**
  * Part
@@ -3406,6 +3546,16 @@ export type ProblemError = {
      * Path
      */
     path: string;
+};
+
+/**
+ * Profile
+ */
+export type Profile = {
+    /**
+     * Name
+     */
+    name: string;
 };
 
 /**
@@ -4647,6 +4797,30 @@ export type ServiceAccountList = {
 };
 
 /**
+ * SetUp
+ *
+ * The first administrator.
+ */
+export type SetUp = {
+    /**
+     * Email
+     */
+    email: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Password
+     */
+    password: string;
+    /**
+     * Token
+     */
+    token: string;
+};
+
+/**
  * Severity
  *
  * How bad it is to break a rule.
@@ -4667,6 +4841,22 @@ export type SignIn = {
      * Password
      */
     password: string;
+};
+
+/**
+ * SignInOptions
+ *
+ * What the sign-in page can offer.
+ */
+export type SignInOptions = {
+    /**
+     * Mail
+     */
+    mail: boolean;
+    /**
+     * Set Up
+     */
+    set_up: boolean;
 };
 
 /**
@@ -5167,6 +5357,18 @@ export type UncertainStep = {
 };
 
 /**
+ * UsedLink
+ *
+ * The part of a one-time link behind its #.
+ */
+export type UsedLink = {
+    /**
+     * Token
+     */
+    token: string;
+};
+
+/**
  * User
  *
  * A person who may sign in.
@@ -5188,6 +5390,31 @@ export type User = {
      * Name
      */
     name: string;
+};
+
+/**
+ * UserLink
+ *
+ * How a person comes to a password. `link` null: it was mailed, and nobody else sees it.
+ */
+export type UserLink = {
+    /**
+     * Expires At
+     */
+    expires_at: string;
+    /**
+     * Link
+     */
+    link: string | null;
+    /**
+     * Mailed
+     */
+    mailed: boolean;
+    /**
+     * Purpose
+     */
+    purpose: 'reset' | 'invite';
+    user: User;
 };
 
 /**
@@ -7084,6 +7311,78 @@ export type ListSecurityEventsResponses = {
 
 export type ListSecurityEventsResponse = ListSecurityEventsResponses[keyof ListSecurityEventsResponses];
 
+export type ForgotPasswordData = {
+    body: Forgotten;
+    path?: never;
+    query?: never;
+    url: '/api/v1/auth/forgot';
+};
+
+export type ForgotPasswordErrors = {
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type ForgotPasswordError = ForgotPasswordErrors[keyof ForgotPasswordErrors];
+
+export type ForgotPasswordResponses = {
+    /**
+     * Successful Response
+     */
+    202: unknown;
+};
+
+export type LookAtLinkData = {
+    body: UsedLink;
+    path?: never;
+    query?: never;
+    url: '/api/v1/auth/link';
+};
+
+export type LookAtLinkErrors = {
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type LookAtLinkError = LookAtLinkErrors[keyof LookAtLinkErrors];
+
+export type LookAtLinkResponses = {
+    /**
+     * Successful Response
+     */
+    200: LinkShown;
+};
+
+export type LookAtLinkResponse = LookAtLinkResponses[keyof LookAtLinkResponses];
+
 export type GetOidcData = {
     body?: never;
     path?: never;
@@ -7199,6 +7498,72 @@ export type StartOidcResponses = {
 
 export type StartOidcResponse = StartOidcResponses[keyof StartOidcResponses];
 
+export type GetSignInOptionsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/auth/options';
+};
+
+export type GetSignInOptionsErrors = {
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type GetSignInOptionsError = GetSignInOptionsErrors[keyof GetSignInOptionsErrors];
+
+export type GetSignInOptionsResponses = {
+    /**
+     * Successful Response
+     */
+    200: SignInOptions;
+};
+
+export type GetSignInOptionsResponse = GetSignInOptionsResponses[keyof GetSignInOptionsResponses];
+
+export type ChoosePasswordData = {
+    body: ChosenPassword;
+    path?: never;
+    query?: never;
+    url: '/api/v1/auth/password';
+};
+
+export type ChoosePasswordErrors = {
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type ChoosePasswordError = ChoosePasswordErrors[keyof ChoosePasswordErrors];
+
+export type ChoosePasswordResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type ChoosePasswordResponse = ChoosePasswordResponses[keyof ChoosePasswordResponses];
+
 export type RefreshData = {
     body?: never;
     path?: never;
@@ -7235,6 +7600,47 @@ export type RefreshResponses = {
 };
 
 export type RefreshResponse = RefreshResponses[keyof RefreshResponses];
+
+export type SetUpData = {
+    body: SetUp;
+    path?: never;
+    query?: never;
+    url: '/api/v1/auth/set-up';
+};
+
+export type SetUpErrors = {
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type SetUpError = SetUpErrors[keyof SetUpErrors];
+
+export type SetUpResponses = {
+    /**
+     * Successful Response
+     */
+    201: Tokens;
+};
+
+export type SetUpResponse = SetUpResponses[keyof SetUpResponses];
 
 export type SignInData = {
     body: SignIn;
@@ -9012,6 +9418,208 @@ export type GetMeResponses = {
 };
 
 export type GetMeResponse = GetMeResponses[keyof GetMeResponses];
+
+export type UpdateMeData = {
+    body: Profile;
+    path?: never;
+    query?: never;
+    url: '/api/v1/me';
+};
+
+export type UpdateMeErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type UpdateMeError = UpdateMeErrors[keyof UpdateMeErrors];
+
+export type UpdateMeResponses = {
+    /**
+     * Successful Response
+     */
+    200: User;
+};
+
+export type UpdateMeResponse = UpdateMeResponses[keyof UpdateMeResponses];
+
+export type ChangePasswordData = {
+    body: ChangedPassword;
+    path?: never;
+    query?: never;
+    url: '/api/v1/me/password';
+};
+
+export type ChangePasswordErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type ChangePasswordError = ChangePasswordErrors[keyof ChangePasswordErrors];
+
+export type ChangePasswordResponses = {
+    /**
+     * Successful Response
+     */
+    200: Tokens;
+};
+
+export type ChangePasswordResponse = ChangePasswordResponses[keyof ChangePasswordResponses];
+
+export type EndOtherSessionsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/me/sessions';
+};
+
+export type EndOtherSessionsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type EndOtherSessionsError = EndOtherSessionsErrors[keyof EndOtherSessionsErrors];
+
+export type EndOtherSessionsResponses = {
+    /**
+     * Successful Response
+     */
+    200: EndedSessions;
+};
+
+export type EndOtherSessionsResponse = EndOtherSessionsResponses[keyof EndOtherSessionsResponses];
+
+export type ListSessionsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/me/sessions';
+};
+
+export type ListSessionsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type ListSessionsError = ListSessionsErrors[keyof ListSessionsErrors];
+
+export type ListSessionsResponses = {
+    /**
+     * Successful Response
+     */
+    200: OwnSessionList;
+};
+
+export type ListSessionsResponse = ListSessionsResponses[keyof ListSessionsResponses];
+
+export type EndSessionData = {
+    body?: never;
+    path: {
+        /**
+         * Session Id
+         */
+        session_id: string;
+    };
+    query?: never;
+    url: '/api/v1/me/sessions/{session_id}';
+};
+
+export type EndSessionErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type EndSessionError = EndSessionErrors[keyof EndSessionErrors];
+
+export type EndSessionResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type EndSessionResponse = EndSessionResponses[keyof EndSessionResponses];
 
 export type ListOutboxData = {
     body?: never;
@@ -12569,6 +13177,213 @@ export type ListUsersResponses = {
 };
 
 export type ListUsersResponse = ListUsersResponses[keyof ListUsersResponses];
+
+export type InviteUserData = {
+    body: NewUser;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/v1/users';
+};
+
+export type InviteUserErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type InviteUserError = InviteUserErrors[keyof InviteUserErrors];
+
+export type InviteUserResponses = {
+    /**
+     * Successful Response
+     */
+    201: UserLink;
+};
+
+export type InviteUserResponse = InviteUserResponses[keyof InviteUserResponses];
+
+export type DisableUserData = {
+    body?: never;
+    path: {
+        /**
+         * User Id
+         */
+        user_id: string;
+    };
+    query?: never;
+    url: '/api/v1/users/{user_id}/disable';
+};
+
+export type DisableUserErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type DisableUserError = DisableUserErrors[keyof DisableUserErrors];
+
+export type DisableUserResponses = {
+    /**
+     * Successful Response
+     */
+    200: User;
+};
+
+export type DisableUserResponse = DisableUserResponses[keyof DisableUserResponses];
+
+export type EnableUserData = {
+    body?: never;
+    path: {
+        /**
+         * User Id
+         */
+        user_id: string;
+    };
+    query?: never;
+    url: '/api/v1/users/{user_id}/enable';
+};
+
+export type EnableUserErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type EnableUserError = EnableUserErrors[keyof EnableUserErrors];
+
+export type EnableUserResponses = {
+    /**
+     * Successful Response
+     */
+    200: User;
+};
+
+export type EnableUserResponse = EnableUserResponses[keyof EnableUserResponses];
+
+export type MakeUserLinkData = {
+    body?: never;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * User Id
+         */
+        user_id: string;
+    };
+    query?: never;
+    url: '/api/v1/users/{user_id}/link';
+};
+
+export type MakeUserLinkErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type MakeUserLinkError = MakeUserLinkErrors[keyof MakeUserLinkErrors];
+
+export type MakeUserLinkResponses = {
+    /**
+     * Successful Response
+     */
+    201: UserLink;
+};
+
+export type MakeUserLinkResponse = MakeUserLinkResponses[keyof MakeUserLinkResponses];
 
 export type ListViolationsData = {
     body?: never;

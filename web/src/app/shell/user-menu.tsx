@@ -1,4 +1,4 @@
-import { KeyRound, LogOut } from 'lucide-react'
+import { KeyRound, LogOut, UserRound } from 'lucide-react'
 import { useSyncExternalStore } from 'react'
 import { useNavigate } from 'react-router'
 import { useSession } from '@/api/use-session'
@@ -39,6 +39,10 @@ export function UserMenu() {
       <MenuLine />
       <MenuChoice label="Theme" value={theme} options={THEMES} onChange={chooseTheme} />
       <MenuLine />
+      <MenuItem onSelect={() => void navigate(paths.me())}>
+        <UserRound aria-hidden />
+        Your account
+      </MenuItem>
       <MenuItem onSelect={() => void navigate(paths.apiKeys())}>
         <KeyRound aria-hidden />
         API keys

@@ -38,14 +38,25 @@ export function MemberList({ project, members }: { project: string; members: rea
       width: '160px',
       cell: (row) => <RoleChoice project={project} member={row} />,
     },
-    { id: 'joined', header: 'Since', width: '200px', wideOnly: true, cell: (row) => <Moment at={row.joined_at} /> },
+    {
+      id: 'joined',
+      header: 'Since',
+      width: '200px',
+      wideOnly: true,
+      cell: (row) => <Moment at={row.joined_at} />,
+    },
     {
       id: 'remove',
       header: '',
       width: '120px',
       align: 'end',
       cell: (row) => (
-        <PermittedButton permission="member:manage" project={project} size="sm" onClick={() => setLeaving(row)}>
+        <PermittedButton
+          permission="member:manage"
+          project={project}
+          size="sm"
+          onClick={() => setLeaving(row)}
+        >
           Remove<span className="sr-only"> {row.name}</span>
         </PermittedButton>
       ),
@@ -91,14 +102,22 @@ function RoleChoice({ project, member }: { project: string; member: Member }) {
   )
 }
 
-function RemoveDialog({ project, member, onClose }: { project: string; member: Member; onClose: () => void }) {
+function RemoveDialog({
+  project,
+  member,
+  onClose,
+}: {
+  project: string
+  member: Member
+  onClose: () => void
+}) {
   const remove = useRemoveMember(project)
   return (
     <Dialog open onOpenChange={(open) => (open ? null : onClose())} title={`Remove ${member.name}?`}>
       <DialogBody>
         <p>
-          From their next click on, {project} does not exist for {member.email}. What they have done stays, with
-          their name. Runs that they started go on.
+          From their next click on, {project} does not exist for {member.email}. What they have done stays,
+          with their name. Runs that they started go on.
         </p>
         <ProblemLine error={remove.error} />
       </DialogBody>

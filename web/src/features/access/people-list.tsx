@@ -32,7 +32,13 @@ const COLUMNS: ReadonlyArray<Column<Person>> = [
         'Yes'
       ),
   },
-  { id: 'created', header: 'Added', width: '200px', wideOnly: true, cell: (row) => <Moment at={row.created_at} /> },
+  {
+    id: 'created',
+    header: 'Added',
+    width: '200px',
+    wideOnly: true,
+    cell: (row) => <Moment at={row.created_at} />,
+  },
 ]
 
 /** The people of the installation. */
@@ -58,7 +64,10 @@ export function PeopleList() {
       ) : !people ? (
         <SkeletonRows />
       ) : people.length === 0 ? (
-        <Empty title="Nobody is called so" action={<Button onClick={() => setPart('')}>Show everybody</Button>} />
+        <Empty
+          title="Nobody is called so"
+          action={<Button onClick={() => setPart('')}>Show everybody</Button>}
+        />
       ) : (
         <DataTable label="People" columns={COLUMNS} rows={people} keyOf={(row) => row.id} />
       )}

@@ -16,7 +16,6 @@ export function RoleMatrix({ table, own, onViewAs }: RoleMatrixProps) {
   const rows = table.permissions.filter((row) => row.scope === 'project')
   const groups = [...new Set(rows.map((row) => areaOf(row.permission)))]
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached with the keyboard
     <section aria-label="What each role allows" tabIndex={0} className="overflow-x-auto">
       <table aria-label="Permissions by role" className="w-full min-w-[720px] border-collapse text-left">
         <thead>
@@ -54,7 +53,8 @@ export function RoleMatrix({ table, own, onViewAs }: RoleMatrixProps) {
                 .map((row) => (
                   <tr key={row.permission} className="border-b border-line hover:bg-raised">
                     <th scope="row" className="h-8 px-2 pl-4 font-normal" title={row.operations.join(', ')}>
-                      {row.description} <code className="ml-1 font-mono text-dense text-ink-3">{row.permission}</code>
+                      {row.description}{' '}
+                      <code className="ml-1 font-mono text-dense text-ink-3">{row.permission}</code>
                     </th>
                     {table.roles.map(({ role, permissions }) => (
                       <td key={role} className="px-2">

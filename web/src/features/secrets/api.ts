@@ -15,7 +15,7 @@ import type {
   ListSecretUsesResponse,
   ListSecretVersionsData,
   ListSecretVersionsResponse,
-  NewSecret,
+  NewSecretWritable,
   RestoreSecretData,
   RestoreSecretResponse,
 } from '@/api/generated/types.gen'
@@ -85,7 +85,7 @@ export function useCreateSecret() {
   const changed = useChanged()
   return useMutation({
     ...FORGET,
-    mutationFn: (body: NewSecret) =>
+    mutationFn: (body: NewSecretWritable) =>
       request<CreateSecretData, CreateSecretResponse>('POST', '/api/v1/secrets', { body }),
     onSuccess: changed,
   })

@@ -41,7 +41,8 @@ const COLUMNS: ReadonlyArray<Column<Secret>> = [
 ]
 
 const OUTSIDE: Record<Exclude<SecretListPage['source'], 'database'>, string> = {
-  vault: 'This installation reads secrets from a vault outside. Write them there, below the name of this project.',
+  vault:
+    'This installation reads secrets from a vault outside. Write them there, below the name of this project.',
   files:
     'This installation reads secrets from files that its orchestrator mounts. Put them there, below the name of this project.',
 }
@@ -58,7 +59,8 @@ export function SecretList({ project, archived, onNew }: SecretListProps) {
   const source = found.data.pages[0]?.source ?? 'database'
   const secrets = found.data.pages.flatMap((page) => page.items)
   if (source !== 'database') return <Empty title="Secrets lie outside">{OUTSIDE[source]}</Empty>
-  if (secrets.length === 0) return archived ? <Empty title="No secret was archived" /> : <None onNew={onNew} />
+  if (secrets.length === 0)
+    return archived ? <Empty title="No secret was archived" /> : <None onNew={onNew} />
   return (
     <>
       <DataTable
@@ -87,8 +89,8 @@ function None({ onNew }: { onNew: () => void }) {
         </Button>
       }
     >
-      Keep a password or key here, and write <code className="font-mono text-dense">secret://name</code> where a
-      workflow needs it. The value goes to the call alone: models, logs and records see the reference.
+      Keep a password or key here, and write <code className="font-mono text-dense">secret://name</code> where
+      a workflow needs it. The value goes to the call alone: models, logs and records see the reference.
     </Empty>
   )
 }

@@ -10,12 +10,7 @@ type ValueFieldProps = { value: string; error: string | undefined; onChange: (va
 export function ValueField({ value, error, onChange }: ValueFieldProps) {
   const [shown, setShown] = useState(false)
   return (
-    <Field
-      label="Value"
-      required
-      hint="It is encrypted, and cannot be read here again."
-      error={error}
-    >
+    <Field label="Value" required hint="It is encrypted, and cannot be read here again." error={error}>
       {(wiring) => (
         <div className="grid gap-1">
           <Textarea
