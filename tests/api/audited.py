@@ -7,6 +7,12 @@ import asyncpg
 from httpx2 import Response
 
 AUDITED: Final[dict[str, set[str]]] = {
+    "createApiKey": {"key.create"},
+    "revokeApiKey": {"key.revoke"},
+    "createServiceAccount": {"account.create"},
+    "changeServiceAccount": {"account.change"},
+    "createAccountKey": {"key.create"},
+    "revokeAccountKey": {"key.revoke"},
     "createAgent": {"agent.create"},
     "createAgentVersion": {"agent.version"},
     "approve": {"approval.agreed", "approval.approved"},
@@ -108,6 +114,7 @@ REPEATABLE: Final = frozenset(
 )
 """Operations that answer alike where there is nothing to do any more: then nothing is written."""
 
+REPLAYED: Final = "Idempotency-Replayed"
 REQUEST_ID: Final = "X-Request-Id"
 
 
@@ -125,6 +132,8 @@ class Answers:
 
     async def note(self, response: Response) -> None:
         """Remember an answer after which a line has to be on record. A hook of the client."""
+        if REPLAYED in response.headers:
+            return  # it was given before, with its line
         for method, pattern, described in self._routes:
             if response.request.method == method and pattern.fullmatch(response.request.url.path):
                 operation = described["operationId"]

@@ -47,6 +47,10 @@ NOTED: Final = _split(seen=_OWN_OR_ADMINISTRATOR, written=f"project_id IS NULL O
 """A row without a project is of the installation: its administrators see it, everybody's deeds are written there."""
 
 
+ADMINISTERED: Final = _all(_OWN_OR_ADMINISTRATOR)
+"""A row without a project is of the installation: its administrators alone see and write it."""
+
+
 def _of_policy(condition: str) -> str:
     return f"EXISTS (SELECT 1 FROM policies p WHERE p.id = policy_id AND ({condition}))"  # noqa: S608 -- below
 
@@ -58,8 +62,14 @@ _BELOW_POLICY: Final = _split(
 SPECIAL: Final[Mapping[str, Policies]] = {
     "projects": _all(f"id = ANY ({_SIGHT})"),
     "memberships": _split(seen=f"{_OWN} OR {_ADMINISTRATOR}", written=_OWN),
+    # People belong to no project, and change what is their own; service accounts belong to one.
+    "users": _all(f"project_id IS NULL OR {_OWN}"),
     "policy_versions": _BELOW_POLICY,
     "policy_publications": _BELOW_POLICY,
+    # People belong to no project, service accounts to one.
+    "users": _all(f"project_id IS NULL OR {_OWN}"),
+    "secrets": ADMINISTERED,
+    "secret_versions": ADMINISTERED,
     "audit": NOTED,
     "security_events": NOTED,
     "outbox": _split(seen=f"{_OWN} OR {_ADMINISTRATOR}", written=_ADMINISTRATOR),
@@ -80,12 +90,20 @@ SELECT c.relname AS name, c.relrowsecurity AS walled, a.attnotnull AS owned,
  ORDER BY c.relname
 """
 _RIGHTS = """
-SELECT c.relname AS name, a.privilege_type AS verb, array_agg(r.rolname) AS roles
-  FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a JOIN pg_roles r ON r.oid = a.grantee
- WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-   AND r.rolname = ANY (:roles)
- GROUP BY c.relname, a.privilege_type ORDER BY c.relname, a.privilege_type
+WITH rights AS (
+  SELECT c.relname AS name, NULL AS field, a.privilege_type AS verb, a.grantee
+    FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a
+   WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+  UNION ALL
+  SELECT c.relname, f.attname, a.privilege_type, a.grantee
+    FROM pg_class c JOIN pg_attribute f ON f.attrelid = c.oid CROSS JOIN LATERAL aclexplode(f.attacl) a
+   WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition)
+SELECT r.name, r.field, r.verb, array_agg(g.rolname) AS roles
+  FROM rights r JOIN pg_roles g ON g.oid = r.grantee
+ WHERE g.rolname = ANY (:roles)
+ GROUP BY r.name, r.field, r.verb ORDER BY r.name, r.field, r.verb
 """
+"""Of whole tables, and (`field`) of single columns."""
 
 
 def policies_of(table: str, *, owned: bool | None) -> Policies | None:
@@ -109,10 +127,11 @@ def put_up_walls(connection: Connection) -> None:
         if wanted is not None:
             _put_up(connection, table.name, wanted, there=table.policies or [])
     for right in connection.execute(text(_RIGHTS), {"roles": [APP_ROLE, API_ROLE]}).all():
+        verb = right.verb if right.field is None else f'{right.verb} ("{right.field}")'
         if API_ROLE not in right.roles:
-            connection.exec_driver_sql(f'GRANT {right.verb} ON "{right.name}" TO {API_ROLE}')
+            connection.exec_driver_sql(f'GRANT {verb} ON "{right.name}" TO {API_ROLE}')
         elif APP_ROLE not in right.roles:
-            connection.exec_driver_sql(f'REVOKE {right.verb} ON "{right.name}" FROM {API_ROLE}')
+            connection.exec_driver_sql(f'REVOKE {verb} ON "{right.name}" FROM {API_ROLE}')
 
 
 def take_down_walls(connection: Connection) -> None:

@@ -49,13 +49,14 @@ async def order_halt(body: views.NewHalt, response: Response, principal: Princip
     scope_id = body.workflow_id
     if body.project is not None:
         scope_id = allowed(principal, body.project).id
-    elif body.workflow_id is not None:
+    order = halts.HaltOrder(body.kind, body.scope, scope_id, body.reason)
+    halts.check_order(order)
+    if order.scope is halts.Scope.WORKFLOW and body.workflow_id is not None:
         async with door.reads(principal) as session:
             project_id = await project_of_workflow(session, principal, workflow_id=body.workflow_id)
         check_in_body(principal, project_id, "workflow")
-    else:
+    if order.scope is halts.Scope.INSTALLATION:
         check_in_body(principal, NIL, "installation")
-    order = halts.HaltOrder(body.kind, body.scope, scope_id, body.reason)
     ordered = await halts.order_halt(door.engine, principal, order)
     if not ordered.created:
         response.status_code = 200

@@ -147,11 +147,7 @@ test('the matrix says of each role what it allows', () => {
   expect(screen.queryByText('Manage people')).toBeNull()
 })
 
-const MEMBERS = [
-  aMember('user-1', 'Ada', 'admin'),
-  aMember('user-2', 'Bob', 'viewer'),
-  aMember('user-3', 'Cy', 'owner'),
-]
+const MEMBERS = [aMember('user-1', 'Ada', 'admin'), aMember('user-2', 'Bob', 'viewer'), aMember('user-3', 'Cy', 'owner')]
 
 test('an administrator of a project changes roles, but makes and unmakes no owner', async () => {
   const bodies: unknown[] = []

@@ -38,13 +38,7 @@ export function MemberList({ project, members }: { project: string; members: rea
       width: '160px',
       cell: (row) => <RoleChoice project={project} member={row} />,
     },
-    {
-      id: 'joined',
-      header: 'Since',
-      width: '200px',
-      wideOnly: true,
-      cell: (row) => <Moment at={row.joined_at} />,
-    },
+    { id: 'joined', header: 'Since', width: '200px', wideOnly: true, cell: (row) => <Moment at={row.joined_at} /> },
     {
       id: 'remove',
       header: '',
@@ -55,9 +49,10 @@ export function MemberList({ project, members }: { project: string; members: rea
           permission="member:manage"
           project={project}
           size="sm"
+          aria-label={`Remove ${row.name}`}
           onClick={() => setLeaving(row)}
         >
-          Remove<span className="sr-only"> {row.name}</span>
+          Remove
         </PermittedButton>
       ),
     },
@@ -102,22 +97,14 @@ function RoleChoice({ project, member }: { project: string; member: Member }) {
   )
 }
 
-function RemoveDialog({
-  project,
-  member,
-  onClose,
-}: {
-  project: string
-  member: Member
-  onClose: () => void
-}) {
+function RemoveDialog({ project, member, onClose }: { project: string; member: Member; onClose: () => void }) {
   const remove = useRemoveMember(project)
   return (
     <Dialog open onOpenChange={(open) => (open ? null : onClose())} title={`Remove ${member.name}?`}>
       <DialogBody>
         <p>
-          From their next click on, {project} does not exist for {member.email}. What they have done stays,
-          with their name. Runs that they started go on.
+          From their next click on, {project} does not exist for {member.email}. What they have done stays, with
+          their name. Runs that they started go on.
         </p>
         <ProblemLine error={remove.error} />
       </DialogBody>

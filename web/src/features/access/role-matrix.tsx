@@ -29,8 +29,13 @@ export function RoleMatrix({ table, own, onViewAs }: RoleMatrixProps) {
                   {ROLE_WORDS[role]}
                   {role === own ? <span className="font-normal text-ink-3"> (you)</span> : null}
                 </span>
-                <Button size="sm" className="mt-1" onClick={() => onViewAs(role)}>
-                  View as<span className="sr-only"> {ROLE_WORDS[role].toLowerCase()}</span>
+                <Button
+                  size="sm"
+                  className="mt-1"
+                  aria-label={`View as ${ROLE_WORDS[role].toLowerCase()}`}
+                  onClick={() => onViewAs(role)}
+                >
+                  View as
                 </Button>
               </th>
             ))}
@@ -53,8 +58,7 @@ export function RoleMatrix({ table, own, onViewAs }: RoleMatrixProps) {
                 .map((row) => (
                   <tr key={row.permission} className="border-b border-line hover:bg-raised">
                     <th scope="row" className="h-8 px-2 pl-4 font-normal" title={row.operations.join(', ')}>
-                      {row.description}{' '}
-                      <code className="ml-1 font-mono text-dense text-ink-3">{row.permission}</code>
+                      {row.description} <code className="ml-1 font-mono text-dense text-ink-3">{row.permission}</code>
                     </th>
                     {table.roles.map(({ role, permissions }) => (
                       <td key={role} className="px-2">
