@@ -16,6 +16,10 @@ AUDITED: Final[dict[str, set[str]]] = {
     "defineBudget": {"budget.define"},
     "changeBudget": {"budget.change"},
     "archiveBudget": {"budget.archive"},
+    "createSecret": {"secret.create"},
+    "createSecretVersion": {"secret.version"},
+    "archiveSecret": {"secret.archive"},
+    "restoreSecret": {"secret.restore"},
     "answerViolation": {"violation.set", "violation.note"},
     "sendEvent": {"event.send"},
     "orderHalt": {"halt.order"},
@@ -71,6 +75,8 @@ NOT_AUDITED: Final[dict[str, str]] = {
 REPEATABLE: Final = frozenset(
     {
         "approve",
+        "archiveSecret",
+        "restoreSecret",
         "cancelRun",
         "disableUser",
         "enableUser",

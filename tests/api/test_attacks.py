@@ -11,8 +11,8 @@ from httpx2 import AsyncClient
 
 from sparkops.api.app import create_app
 from sparkops.api.bodies import MAX_DEPTH
-from sparkops.api.deps import Door
 from sparkops.api.cookies import COOKIE
+from sparkops.api.deps import Door
 from sparkops.api.schema import document
 from sparkops.core.config import Settings
 from sparkops.core.ids import new_id

@@ -172,7 +172,7 @@ async def test_every_table_that_knows_whose_its_rows_are_has_a_wall(whose: Whose
 
 
 async def test_a_project_is_shown_its_own_rows_and_what_holds_for_all(clone: Clone, whose: Whose) -> None:
-    noted = {"audit", "security_events", "memberships", "outbox"}
+    noted = {"audit", "security_events", "memberships", "outbox", "secrets", "secret_versions"}
     async with acting(clone, f"{{{A}}}") as api:
         for table in await walled_tables(whose.root):
             shared = {None} if may_be_nobodys(table) and table["name"] not in noted else set()
@@ -254,6 +254,17 @@ async def test_the_role_of_the_api_may_do_no_more_than_that_of_the_engine(databa
                  WHERE a.grantee = $1::regrole AND c.relnamespace = 'public'::regnamespace AND NOT c.relispartition"""
     assert await database.pool.fetchval(rights, API_ROLE) == await database.pool.fetchval(rights, APP_ROLE)
     assert not await database.pool.fetchval("SELECT pg_has_role($1, $2, 'MEMBER')", API_ROLE, APP_ROLE)
+
+
+async def test_the_role_of_the_api_cannot_read_even_the_cipher_of_a_secret(clone: Clone, whose: Whose) -> None:
+    async with acting(clone, f"{{{A}}}") as api:
+        assert await api.fetchval("SELECT count(version) FROM secret_versions") == 1
+        for column in ("ciphertext", "wrapped_key", "*"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await api.fetch(f"SELECT {column} FROM secret_versions")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await api.execute("UPDATE secret_versions SET kek_id = 'other'")
+        await api.execute("UPDATE secrets SET description = 'other'")
 
 
 async def test_walls_that_stand_are_not_touched_and_those_that_do_not_are_put_up(clone: Clone, whose: Whose) -> None:

@@ -47,6 +47,10 @@ NOTED: Final = _split(seen=_OWN_OR_ADMINISTRATOR, written=f"project_id IS NULL O
 """A row without a project is of the installation: its administrators see it, everybody's deeds are written there."""
 
 
+PRIVATE: Final = _all(_OWN_OR_ADMINISTRATOR)
+"""A row without a project is of the installation: for its administrators alone."""
+
+
 def _of_policy(condition: str) -> str:
     return f"EXISTS (SELECT 1 FROM policies p WHERE p.id = policy_id AND ({condition}))"  # noqa: S608 -- below
 
@@ -61,6 +65,9 @@ SPECIAL: Final[Mapping[str, Policies]] = {
     "policy_versions": _BELOW_POLICY,
     "policy_publications": _BELOW_POLICY,
     "audit": NOTED,
+    "secrets": PRIVATE,
+    "secret_versions": PRIVATE,
+    "secret_uses": _split(seen=f"{_OWN} OR scope = 'installation' AND {_ADMINISTRATOR}", written=_OWN),
     "security_events": NOTED,
     "outbox": _split(seen=f"{_OWN} OR {_ADMINISTRATOR}", written=_ADMINISTRATOR),
     # The windows of the installation's budgets name the project or the person that they are for.
@@ -70,6 +77,16 @@ SPECIAL: Final[Mapping[str, Policies]] = {
         written=_OWN_OR_ADMINISTRATOR,
     ),
 }
+
+NOT_FOR_THE_API: Final = frozenset(
+    {
+        ("secret_versions", "ciphertext", "SELECT"),
+        ("secret_versions", "wrapped_key", "SELECT"),
+        ("secret_versions", "wrapped_key", "UPDATE"),
+        ("secret_versions", "kek_id", "UPDATE"),
+    }
+)
+"""Rights on columns that only the application's role has: the API writes secrets, and cannot read even their cipher."""
 
 _TABLES = """
 SELECT c.relname AS name, c.relrowsecurity AS walled, a.attnotnull AS owned,
@@ -85,6 +102,15 @@ SELECT c.relname AS name, a.privilege_type AS verb, array_agg(r.rolname) AS role
  WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
    AND r.rolname = ANY (:roles)
  GROUP BY c.relname, a.privilege_type ORDER BY c.relname, a.privilege_type
+"""
+
+_RIGHTS_ON_COLUMNS = """
+SELECT c.relname AS name, t.attname AS column, a.privilege_type AS verb, array_agg(r.rolname) AS roles
+  FROM pg_class c JOIN pg_attribute t ON t.attrelid = c.oid AND NOT t.attisdropped
+  CROSS JOIN LATERAL aclexplode(t.attacl) a JOIN pg_roles r ON r.oid = a.grantee
+ WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+   AND r.rolname = ANY (:roles)
+ GROUP BY c.relname, t.attname, a.privilege_type ORDER BY c.relname, t.attname, a.privilege_type
 """
 
 
@@ -113,6 +139,13 @@ def put_up_walls(connection: Connection) -> None:
             connection.exec_driver_sql(f'GRANT {right.verb} ON "{right.name}" TO {API_ROLE}')
         elif APP_ROLE not in right.roles:
             connection.exec_driver_sql(f'REVOKE {right.verb} ON "{right.name}" FROM {API_ROLE}')
+    for right in connection.execute(text(_RIGHTS_ON_COLUMNS), {"roles": [APP_ROLE, API_ROLE]}).all():
+        wanted = APP_ROLE in right.roles and (right.name, right.column, right.verb) not in NOT_FOR_THE_API
+        what = f'{right.verb} ("{right.column}") ON "{right.name}"'
+        if wanted and API_ROLE not in right.roles:
+            connection.exec_driver_sql(f"GRANT {what} TO {API_ROLE}")
+        elif not wanted and API_ROLE in right.roles:
+            connection.exec_driver_sql(f"REVOKE {what} FROM {API_ROLE}")
 
 
 def take_down_walls(connection: Connection) -> None:
