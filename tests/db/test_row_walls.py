@@ -264,6 +264,17 @@ async def test_the_role_of_the_api_may_do_no_more_than_that_of_the_engine(databa
     assert not await database.pool.fetchval("SELECT pg_has_role($1, $2, 'MEMBER')", API_ROLE, APP_ROLE)
 
 
+async def test_the_role_of_the_api_cannot_read_even_the_cipher_of_a_secret(clone: Clone, whose: Whose) -> None:
+    async with acting(clone, f"{{{A}}}") as api:
+        assert await api.fetchval("SELECT count(version) FROM secret_versions") == 1
+        for column in ("ciphertext", "wrapped_key", "*"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await api.fetch(f"SELECT {column} FROM secret_versions")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await api.execute("UPDATE secret_versions SET kek_id = 'other'")
+        await api.execute("UPDATE secrets SET description = 'other'")
+
+
 async def test_walls_that_stand_are_not_touched_and_those_that_do_not_are_put_up(clone: Clone, whose: Whose) -> None:
     policies = "SELECT array_agg(oid ORDER BY oid) FROM pg_policy WHERE polrelid <> 'runs'::regclass"
     before = await whose.root.fetchval(policies)
