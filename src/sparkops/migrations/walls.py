@@ -89,6 +89,16 @@ SELECT c.relname AS name, a.privilege_type AS verb, array_agg(r.rolname) AS role
  GROUP BY c.relname, a.privilege_type ORDER BY c.relname, a.privilege_type
 """
 
+_COLUMN_RIGHTS = """
+SELECT c.relname AS name, f.attname AS field, a.privilege_type AS verb, array_agg(r.rolname) AS roles
+  FROM pg_class c JOIN pg_attribute f ON f.attrelid = c.oid
+  CROSS JOIN LATERAL aclexplode(f.attacl) a JOIN pg_roles r ON r.oid = a.grantee
+ WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+   AND r.rolname = ANY (:roles)
+ GROUP BY c.relname, f.attname, a.privilege_type ORDER BY c.relname, f.attname, a.privilege_type
+"""
+"""Of tables of which only some columns may be changed."""
+
 
 def policies_of(table: str, *, owned: bool | None) -> Policies | None:
     """Return the policies of a table. `owned`: whether each row has a project; None: the table knows of none.
@@ -115,6 +125,12 @@ def put_up_walls(connection: Connection) -> None:
             connection.exec_driver_sql(f'GRANT {right.verb} ON "{right.name}" TO {API_ROLE}')
         elif APP_ROLE not in right.roles:
             connection.exec_driver_sql(f'REVOKE {right.verb} ON "{right.name}" FROM {API_ROLE}')
+    for right in connection.execute(text(_COLUMN_RIGHTS), {"roles": [APP_ROLE, API_ROLE]}).all():
+        what = f'{right.verb} ("{right.field}") ON "{right.name}"'
+        if API_ROLE not in right.roles:
+            connection.exec_driver_sql(f"GRANT {what} TO {API_ROLE}")
+        elif APP_ROLE not in right.roles:
+            connection.exec_driver_sql(f"REVOKE {what} FROM {API_ROLE}")
 
 
 def take_down_walls(connection: Connection) -> None:
