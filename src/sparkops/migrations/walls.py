@@ -47,6 +47,10 @@ NOTED: Final = _split(seen=_OWN_OR_ADMINISTRATOR, written=f"project_id IS NULL O
 """A row without a project is of the installation: its administrators see it, everybody's deeds are written there."""
 
 
+ADMINISTERED: Final = _all(_OWN_OR_ADMINISTRATOR)
+"""A row without a project is of the installation: its administrators alone see and write it."""
+
+
 def _of_policy(condition: str) -> str:
     return f"EXISTS (SELECT 1 FROM policies p WHERE p.id = policy_id AND ({condition}))"  # noqa: S608 -- below
 
@@ -58,9 +62,14 @@ _BELOW_POLICY: Final = _split(
 SPECIAL: Final[Mapping[str, Policies]] = {
     "projects": _all(f"id = ANY ({_SIGHT})"),
     "memberships": _split(seen=f"{_OWN} OR {_ADMINISTRATOR}", written=_OWN),
+    # People belong to no project, and change what is their own; service accounts belong to one.
+    "users": _all(f"project_id IS NULL OR {_OWN}"),
     "policy_versions": _BELOW_POLICY,
     "policy_publications": _BELOW_POLICY,
+    "secrets": ADMINISTERED,
+    "secret_versions": ADMINISTERED,
     "audit": NOTED,
+    "secret_uses": _split(seen=f"{_OWN} OR scope = 'installation' AND {_ADMINISTRATOR}", written=_OWN),
     "security_events": NOTED,
     "outbox": _split(seen=f"{_OWN} OR {_ADMINISTRATOR}", written=_ADMINISTRATOR),
     # The windows of the installation's budgets name the project or the person that they are for.
@@ -70,6 +79,16 @@ SPECIAL: Final[Mapping[str, Policies]] = {
         written=_OWN_OR_ADMINISTRATOR,
     ),
 }
+
+NOT_FOR_THE_API: Final = frozenset(
+    {
+        ("secret_versions", "ciphertext", "SELECT"),
+        ("secret_versions", "wrapped_key", "SELECT"),
+        ("secret_versions", "wrapped_key", "UPDATE"),
+        ("secret_versions", "kek_id", "UPDATE"),
+    }
+)
+"""Rights on columns that only the application's role has: the API writes secrets, and cannot read even their cipher."""
 
 _TABLES = """
 SELECT c.relname AS name, c.relrowsecurity AS walled, a.attnotnull AS owned,
@@ -118,9 +137,10 @@ def put_up_walls(connection: Connection) -> None:
             _put_up(connection, table.name, wanted, there=table.policies or [])
     for right in connection.execute(text(_RIGHTS), {"roles": [APP_ROLE, API_ROLE]}).all():
         verb = right.verb if right.field is None else f'{right.verb} ("{right.field}")'
-        if API_ROLE not in right.roles:
+        theirs = APP_ROLE in right.roles and (right.name, right.field, right.verb) not in NOT_FOR_THE_API
+        if theirs and API_ROLE not in right.roles:
             connection.exec_driver_sql(f'GRANT {verb} ON "{right.name}" TO {API_ROLE}')
-        elif APP_ROLE not in right.roles:
+        elif not theirs and API_ROLE in right.roles:
             connection.exec_driver_sql(f'REVOKE {verb} ON "{right.name}" FROM {API_ROLE}')
 
 
