@@ -141,5 +141,5 @@ async def test_every_answer_is_as_the_document_says_and_nothing_breaks(app: Fast
         await asyncio.to_thread(campaign.play, CASES)
         assert (await client.get("/api/v1/me")).status_code == 200, "asked with a session until the end"
     assert not campaign.wrong, "\n\n".join(campaign.wrong.values())
-    assert campaign.sent >= CASES * 0.9, campaign.sent
+    assert campaign.sent >= CASES * 0.8, "some operations have nothing that could be wrong"
     assert campaign.well > campaign.sent / 20, "most of it never got anywhere"
