@@ -9,7 +9,7 @@ PAGES := src/sparkops/api/pages
 WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test proof chaos up check bench fmt api-types locks clean
+.PHONY: help demo test proof chaos up check sbom bench fmt api-types permissions locks clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,7 +40,11 @@ check: $(STAMPS)/python $(STAMPS)/node ## Check format, lint, floors and types, 
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+	$(BIN)/python -m tools.lint
 	$(NPM) run check
+
+sbom: $(STAMPS)/python ## Write sbom.cdx.json, the CycloneDX bill of all packages, from the lock files
+	@$(BIN)/python -m tools.sbom --out sbom.cdx.json
 
 bench: $(STAMPS)/python ## Measure the workloads and this machine's limits, one JSON object a line
 	@$(BIN)/python -m benchmarks
@@ -54,7 +58,12 @@ api-types: $(STAMPS)/python $(STAMPS)/node ## Write web/openapi.json and the typ
 	$(BIN)/python -m sparkops.api.openapi > web/openapi.json
 	$(NPM) run api-types
 
-locks: $(STAMPS)/tools ## Compile the lock files from pyproject.toml
+permissions: $(STAMPS)/python ## Write docs/permissions.md from the table that the API enforces
+	$(BIN)/python -m sparkops.api.permission_table docs/permissions.md
+
+COOL ?= 7 days
+
+locks: $(STAMPS)/tools ## Compile the lock files from pyproject.toml, from releases that are COOL=7 days old
 	$(LOCK) pyproject.toml -o requirements.lock
 	$(LOCK) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
 	$(LOCK) --group tools -o requirements-tools.lock
@@ -64,7 +73,7 @@ clean: ## Remove what the commands above have built
 	rm -rf $(VENV) .venv-peers $(STAMPS) web/node_modules web/dist $(PAGES)
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-header --no-annotate
+	--no-emit-index-url --no-header --no-annotate --exclude-newer "$(COOL)"
 
 $(STAMPS)/tools: requirements-tools.lock
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
@@ -78,15 +87,16 @@ $(STAMPS)/python: $(STAMPS)/tools requirements-dev.lock pyproject.toml
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable . && $(BIN)/python -m compileall -q src
 	@touch $@
 
-$(STAMPS)/peers: $(STAMPS)/tools tests/peers/requirements.lock
+$(STAMPS)/peers: $(STAMPS)/tools tests/peers/requirements.lock tests/peers/oidc/package-lock.json
 	@test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
 	@VIRTUAL_ENV=.venv-peers $(BIN)/uv pip install --quiet --require-hashes -r tests/peers/requirements.lock
+	@npm --prefix tests/peers/oidc ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(STAMPS)/node: web/package-lock.json
 	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null \
 		|| { echo "Spark-Ops needs Node.js 20 or later to build its pages."; exit 1; }
-	@$(NPM) ci --no-audit --no-fund --loglevel=error
+	@$(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/pages: $(STAMPS)/node $(WEB_SOURCES)

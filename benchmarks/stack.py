@@ -16,11 +16,13 @@ from benchmarks.report import Report
 from benchmarks.workloads import Bench
 from sparkops import __version__
 from sparkops.core.client import ApiClient
-from sparkops.core.config import load_settings
+from sparkops.core.config import RateLimits, load_settings
 from sparkops.local.example.people import administrator
 from sparkops.local.supervisor import Supervisor
 
 PROJECT = "bench"
+UNHURRIED = RateLimits(reads=1_000_000, writes=1_000_000, runs=1_000_000)
+"""One caller is all the load there is."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ async def running(*, workers: int, **changed: Any) -> AsyncIterator[Running]:
         SparkOpsError: it does not start.
     """
     with tempfile.TemporaryDirectory(prefix="sparkops-bench-") as directory:
-        settings = load_settings(data_dir=Path(directory), port=0, workers=workers, **changed)
+        settings = load_settings(data_dir=Path(directory), port=0, workers=workers, rate_limits=UNHURRIED, **changed)
         async with Supervisor(settings) as stack:
             owner = await asyncpg.connect(stack.endpoints.database_url)
             login = administrator(stack.settings, stack.data)

@@ -16,17 +16,20 @@ from sparkops.api.app import create_app
 from sparkops.api.deps import Door
 from sparkops.core import log
 from sparkops.core.clock import utc_now
-from sparkops.core.config import Settings
+from sparkops.core.config import RateLimits, Settings
 from sparkops.domains.identity import queries as identity
 from sparkops.domains.identity import service
 from sparkops.domains.identity.models import User
 from sparkops.domains.identity.passwords import hash_password
+from tests.api.audited import Answers
 
 log.configure(level="warning")
 
 PASSWORD = "correct horse battery staple"
 CHEAP_ROUNDS = 4
 ORIGIN = "http://testserver"
+UNHURRIED = RateLimits(reads=10_000, writes=10_000, runs=10_000, sign_ins=10_000)
+"""Tests of other things send more than people do."""
 
 SOURCE = """\
 version: 1
@@ -57,14 +60,20 @@ def settings(app_url: str, redis_url: str, tmp_path: Path) -> Settings:
         app_database_url=SecretStr(app_url),
         redis_url=SecretStr(redis_url),
         secret_key=SecretStr("k" * 32),
+        secrets_key=SecretStr("0f" * 32),
         cors_origins=("https://ops.example.com",),
+        allowed_hosts=("testserver",),
+        rate_limits=UNHURRIED,
     )
 
 
 @pytest.fixture
 async def app(settings: Settings, tmp_path: Path) -> AsyncIterator[FastAPI]:
+    """An application; whatever a test changed through it is on record afterwards."""
     async with running(settings, tmp_path / "no-pages") as app:
+        app.state.answers = Answers(app.openapi())
         yield app
+        await app.state.answers.check(app.state.door.database.pool)
 
 
 @asynccontextmanager
@@ -82,7 +91,9 @@ def door(app: FastAPI) -> Door:
 
 
 def client_of(app: FastAPI, **headers: str) -> AsyncClient:
-    return AsyncClient(transport=ASGITransport(app), base_url=ORIGIN, headers=headers)
+    answers: Answers | None = getattr(app.state, "answers", None)
+    hooks = {"response": [answers.note]} if answers else {}
+    return AsyncClient(transport=ASGITransport(app), base_url=ORIGIN, headers=headers, event_hooks=hooks)
 
 
 @pytest.fixture
@@ -134,7 +145,7 @@ async def ann(person: MakePerson) -> Person:
 async def bob(ann: Person, person: MakePerson) -> Person:
     """Member of ann's project."""
     made = await person("bob")
-    answer = await ann.client.post("/api/v1/projects/weather/members", json={"email": made.email})
+    answer = await ann.client.post("/api/v1/projects/weather/members", json={"email": made.email, "role": "admin"})
     assert answer.status_code == 201, answer.text
     return made
 

@@ -71,8 +71,9 @@ async def watching(address: str, person: Person) -> AsyncIterator[Watcher]:
         yield Watcher(connection)
 
 
-async def ticket_of(person: Person) -> str:
-    answer = await person.client.post("/api/v1/live/tickets")
+async def ticket_of(person: Person, origin: str | None = None) -> str:
+    headers = {"Origin": origin} if origin else {}
+    answer = await person.client.post("/api/v1/live/tickets", headers=headers)
     assert answer.status_code == 201, answer.text
     ticket: str = answer.json()["ticket"]
     return ticket

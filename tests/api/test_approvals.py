@@ -29,15 +29,15 @@ async def question(ann: Person, door: Door, **demands: Any) -> tuple[Things, str
 
 
 async def test_a_question_says_what_consent_takes_and_how_far_it_is(ann: Person, bob: Person, door: Door) -> None:
-    _, path = await question(ann, door, quorum=2, approvers=[["owner", "operator"]])
+    _, path = await question(ann, door, quorum=2, approvers=[["owner", "admin"]])
     before = (await bob.client.get(path)).json()
     assert before["demands"] == {
-        "approvers": [["owner", "operator"]],
+        "approvers": [["owner", "admin"]],
         "quorum": 2,
         "escalate_to": [],
         "may_edit": False,
     }
-    assert (before["may_answer"], before["missing"], before["reminder"]) == (True, [["owner", "operator"]], False)
+    assert (before["may_answer"], before["missing"], before["reminder"]) == (True, [["owner", "admin"]], False)
     assert (await ann.client.get(path)).json()["may_answer"] is False
     answer = await bob.client.post(f"{path}/approve", json={"comment": "Fine.", "request_hash": before["request_hash"]})
     assert (answer.status_code, answer.json()["status"]) == (200, "pending")

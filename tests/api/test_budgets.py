@@ -48,7 +48,7 @@ async def test_a_budget_is_defined_listed_changed_and_given_up(ann: Person, bob:
         ({"time_zone": "Mars/Olympus"}, "must be the name of a time zone"),
         ({"thresholds": [{"percent": 80, "action": "shout"}]}, "Input should be 'notify'"),
         ({"thresholds": [{"percent": 80, "action": "deny"}] * 2}, "stands there twice"),
-        ({"scope": "api_key"}, "there are no API keys yet"),
+        ({"scope": "api_key", "target": str(uuid4())}, "There is no such api_key here"),
         ({"scope": "project", "target": str(uuid4())}, "has no target"),
         ({"scope": "agent", "limit_runs": 3}, "cannot be limited for the scope agent"),
         ({"period": "run", "limit_runs": 3}, "cannot be limited for each run"),

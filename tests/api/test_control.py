@@ -105,8 +105,10 @@ async def test_a_run_beyond_the_projects_limit_queues_until_the_limit_is_lifted(
     assert (await ann.client.get(f"/api/v1/runs/{second['id']}")).json()["status"] == "running"
     answer = await ann.client.patch("/api/v1/projects/weather", json={"max_running_runs": None})
     assert answer.json()["max_running_runs"] is None
-    lines = await door.database.pool.fetch("SELECT detail FROM audit WHERE action = 'project.limits' ORDER BY id")
-    assert [line["detail"] for line in lines] == [{"max_running_runs": 1}, {"max_running_runs": None}]
+    wanted = "SELECT before, after FROM audit WHERE action = 'project.limits' ORDER BY id"
+    lines = await door.database.pool.fetch(wanted)
+    one, any_number = {"max_running_runs": 1}, {"max_running_runs": None}
+    assert [(line["before"], line["after"]) for line in lines] == [(any_number, one), (one, any_number)]
 
 
 async def test_a_workflow_has_a_limit_of_its_own(ann: Person, door: Door) -> None:

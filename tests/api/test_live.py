@@ -103,7 +103,9 @@ async def test_an_event_between_looking_and_joining_is_not_lost(
     """Arranged: the event is committed, and its ring heard, after the subscriber has read how far the log goes."""
     monkeypatch.setattr(door.hub, "_poll", 3600)
 
-    async def then_something_happens(pool: object, principal: Principal, *, run_id: UUID) -> tuple[int, bool] | None:
+    async def then_something_happens(
+        pool: object, principal: Principal, *, run_id: UUID
+    ) -> tuple[UUID, int, bool] | None:
         found = await watched_run(door.database.pool, principal, run_id=run_id)
         await append(door.database, run_id)
         await ring(door.redis, run_id)
@@ -340,26 +342,101 @@ async def test_a_ticket_opens_one_socket(address: str, ann: Person) -> None:
 
 
 async def test_a_page_of_another_origin_cannot_open_a_socket(address: str, ann: Person) -> None:
-    url = f"ws://{address}/api/v1/ws?ticket={await ticket_of(ann)}"
+    here = f"http://{address}"
+    url = f"ws://{address}/api/v1/ws?ticket={await ticket_of(ann, here)}"
     with pytest.raises(InvalidStatus):
         await connect(url, additional_headers={"Origin": "https://evil.example.com"})
-    async with connect(url, additional_headers={"Origin": f"http://{address}"}):
+    async with connect(url, additional_headers={"Origin": here}):
         pass
+
+
+async def test_a_ticket_is_of_the_origin_that_asked_for_it(address: str, ann: Person) -> None:
+    """Both origins may open sockets; a ticket that leaked from one is of no use in the other, nor outside of pages."""
+    listed = "https://ops.example.com"
+    for asked, used in ((f"http://{address}", listed), (listed, f"http://{address}"), (listed, None), (None, listed)):
+        url = f"ws://{address}/api/v1/ws?ticket={await ticket_of(ann, asked)}"
+        with pytest.raises(InvalidStatus):
+            await connect(url, additional_headers={"Origin": used} if used else None)
+
+
+async def test_a_ticket_of_a_session_that_has_ended_opens_nothing(address: str, ann: Person, door: Door) -> None:
+    url = f"ws://{address}/api/v1/ws?ticket={await ticket_of(ann)}"
+    async with door.database.sessions.begin() as session:
+        await session.execute(update(Session).values(revoked_at=utc_now()))
+    with pytest.raises(InvalidStatus):
+        await connect(url)
+
+
+async def test_no_ticket_can_be_read_in_redis(address: str, ann: Person, door: Door) -> None:
+    ticket = await ticket_of(ann)
+    assert all(ticket not in str(key) for key in await door.redis.keys("*"))
 
 
 async def test_a_socket_does_not_outlive_its_session(
     address: str, ann: Person, door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subscriber, "CHECK_SECONDS", 0.1)
     async with watching(address, ann) as watcher:
         await watcher.send(sub="project:weather")
         await watcher.receive()
         async with door.database.sessions.begin() as session:
             await session.execute(update(Session).values(revoked_at=utc_now()))
         with pytest.raises(ConnectionClosed) as closed:
-            await watcher.receive()
+            async with asyncio.timeout(1):
+                await watcher.receive()
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == subscriber.SESSION_ENDED
+
+
+async def test_who_leaves_a_project_hears_no_more_of_it_within_a_second(
+    address: str, ann: Person, bob: Person, run_id: UUID, door: Door, owner_url: str
+) -> None:
+    async with watching(address, bob) as watcher:
+        for topic in ("project:weather", f"run:{run_id}"):
+            await watcher.send(sub=topic, since=3)
+            await watcher.receive()
+        owner = await asyncpg.connect(owner_url)
+        await owner.execute("DELETE FROM memberships WHERE user_id = $1", bob.id)
+        await owner.close()
+        async with asyncio.timeout(1):
+            told = [await watcher.until(lambda frame: "error" in frame) for _ in range(2)]
+        assert {frame["topic"] for frame in told} == {"project:weather", f"run:{run_id}"}
+        assert {frame["error"]["code"] for frame in told} == {"not-found"}
+        await append(door.database, run_id)
+        await ring(door.redis, run_id)
+        await watcher.send(sub=f"run:{run_id}", since=0)
+        assert (await watcher.receive())["error"]["code"] == "not-found", "and nothing came before that"
+    assert not door.hub._runs
+
+
+async def test_a_user_has_so_many_sockets_and_no_more(
+    address: str, ann: Person, bob: Person, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "MAX_SOCKETS_OF_USER", 2)
+    async with watching(address, ann) as one, watching(address, ann):
+        await one.send(sub="project:weather")
+        await one.receive()
+        async with watching(address, ann) as third:
+            with pytest.raises(ConnectionClosed) as closed:
+                await third.receive()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == subscriber.TOO_MANY
+        async with watching(address, bob) as other:
+            await other.send(sub="project:weather")
+            assert (await other.receive())["subscribed"]
+    async with asyncio.timeout(5):
+        while door.hub._sockets:
+            await asyncio.sleep(0.02)
+
+
+async def test_who_floods_a_socket_is_let_go(address: str, ann: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subscriber, "MAX_MESSAGES", 20)
+    async with watching(address, ann) as watcher:
+        for _ in range(40):
+            await watcher.send(unsub="project:weather")
+        with pytest.raises(ConnectionClosed) as closed:
+            await watcher.receive()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == subscriber.TOO_MANY
 
 
 async def test_rings_missed_while_redis_was_away_are_made_up_for(

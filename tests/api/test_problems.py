@@ -11,8 +11,8 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from sparkops.api.bodies import MAX_BODY_BYTES, MAX_RUN_BODY_BYTES
 from sparkops.api.deps import Door
-from sparkops.api.middleware import MAX_BODY_BYTES, MAX_RUN_BODY_BYTES
 from sparkops.api.problems import STATUS
 from sparkops.api.routes import me
 from sparkops.core import errors

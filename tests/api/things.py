@@ -36,7 +36,12 @@ class Things:
     violation_id: UUID
     backtest_id: UUID
     budget_id: UUID
+    account_id: UUID
+    key_id: UUID
+    secret_id: UUID
     window_id: UUID
+    number: int
+    """Of a line of the audit trail."""
     sha256: str
     """Of a large value that the run refers to."""
 
@@ -49,15 +54,15 @@ AGENT = {
 }
 
 
-async def make_things(ann: Person, door: Door) -> Things:
-    agent = await ann.client.post("/api/v1/agents", json={"project": "weather", "name": "analyst", "definition": AGENT})
+async def make_things(ann: Person, door: Door, project: str = "weather") -> Things:
+    agent = await ann.client.post("/api/v1/agents", json={"project": project, "name": "analyst", "definition": AGENT})
     source = SOURCE.format(name="report")
-    workflow = await ann.client.post("/api/v1/workflows", json={"project": "weather", "source": source})
-    run = await ann.client.post("/api/v1/runs", json={"project": "weather", "workflow": "report"})
+    workflow = await ann.client.post("/api/v1/workflows", json={"project": project, "source": source})
+    run = await ann.client.post("/api/v1/runs", json={"project": project, "workflow": "report"})
     run_id = UUID(run.json()["id"])
     steps = await ann.client.get(f"/api/v1/runs/{run_id}/steps")
-    tools = await ann.client.get("/api/v1/tools", params={"project": "weather"})
-    budget_id = await make_budget(ann)
+    tools = await ann.client.get("/api/v1/tools", params={"project": project})
+    budget_id = await make_budget(ann, project)
     rows = await add_rows(ann, door, run_id, UUID(steps.json()["items"][0]["id"]))
     return Things(
         agent_id=UUID(agent.json()["id"]),
@@ -70,11 +75,14 @@ async def make_things(ann: Person, door: Door) -> Things:
         call_id=rows[2],
         decision_id=rows[3],
         violation_id=rows[4],
-        **await make_policy(ann),
-        halt_id=await make_halt(ann),
+        **await make_policy(ann, project),
+        halt_id=await make_halt(ann, project),
         budget_id=budget_id,
+        **await make_account(ann, project),
+        secret_id=await make_secret(ann, project),
         window_id=await make_window(door, budget_id, run_id),
-        sha256=await add_value(ann, door, run_id, UUID(steps.json()["items"][0]["id"])),
+        number=await line_of(door, run_id),
+        sha256=await add_value(door, run_id, UUID(steps.json()["items"][0]["id"])),
     )
 
 
@@ -88,20 +96,41 @@ tests:
 """
 
 
-async def make_policy(ann: Person) -> dict[str, UUID]:
+async def make_policy(ann: Person, project: str = "weather") -> dict[str, UUID]:
     """A policy that is not in force, and a backtest of it that nobody has judged yet."""
-    saved = await ann.client.post("/api/v1/policies", json={"project": "weather", "source": POLICY})
+    saved = await ann.client.post("/api/v1/policies", json={"project": project, "source": POLICY})
     assert saved.status_code == 201, saved.text
     policy_id = saved.json()["policy"]["id"]
-    draft = {"project": "weather", "policy_id": policy_id, "version": 1, "since": "2026-01-01T00:00:00Z"}
+    draft = {"project": project, "policy_id": policy_id, "version": 1, "since": "2026-01-01T00:00:00Z"}
     backtest = await ann.client.post("/api/v1/backtests", json=draft | {"until": "2026-02-01T00:00:00Z"})
     assert backtest.status_code == 201, backtest.text
     return {"policy_id": UUID(policy_id), "backtest_id": UUID(backtest.json()["id"])}
 
 
-async def add_value(ann: Person, door: Door, run_id: UUID, step_id: UUID) -> str:
+async def make_account(ann: Person, project: str) -> dict[str, UUID]:
+    """A service account with a key."""
+    accounts = f"/api/v1/projects/{project}/service-accounts"
+    account = await ann.client.post(accounts, json={"name": "deployer", "role": "developer"})
+    assert account.status_code == 201, account.text
+    stated = {"name": "ci", "scopes": ["run:create", "run:read"]}
+    key = await ann.client.post(f"{accounts}/{account.json()['id']}/keys", json=stated)
+    assert key.status_code == 201, key.text
+    return {"account_id": UUID(account.json()["id"]), "key_id": UUID(key.json()["id"])}
+
+
+async def line_of(door: Door, run_id: UUID) -> int:
+    found: int = await door.database.pool.fetchval("SELECT id FROM audit WHERE object = $1", f"run:{run_id}")
+    return found
+
+
+async def project_of(door: Door, run_id: UUID) -> UUID:
+    found: UUID = await door.database.pool.fetchval("SELECT project_id FROM runs WHERE id = $1", run_id)
+    return found
+
+
+async def add_value(door: Door, run_id: UUID, step_id: UUID) -> str:
     """Add a large value as an item that the step works through."""
-    project = UUID((await ann.client.get("/api/v1/projects/weather")).json()["id"])
+    project = await project_of(door, run_id)
     stored = (await door.engine.payloads.store(project, "x" * INLINE_BYTES)).value
     frame = Frame(parent_id=step_id, frame_no=1, run_id=run_id, project_id=project, value=stored)
     async with door.database.sessions.begin() as session:
@@ -110,9 +139,16 @@ async def add_value(ann: Person, door: Door, run_id: UUID, step_id: UUID) -> str
     return found.sha256
 
 
-async def make_budget(ann: Person) -> UUID:
-    budget = {"project": "weather", "name": "calls", "scope": "project", "period": "month", "limit_calls": 1_000}
+async def make_budget(ann: Person, project: str = "weather") -> UUID:
+    budget = {"project": project, "name": "calls", "scope": "project", "period": "month", "limit_calls": 1_000}
     made = await ann.client.post("/api/v1/budgets", json=budget)
+    assert made.status_code == 201, made.text
+    return UUID(made.json()["id"])
+
+
+async def make_secret(ann: Person, project: str) -> UUID:
+    secret = {"project": project, "name": "stripe-key", "value": "sk-0123456789"}
+    made = await ann.client.post("/api/v1/secrets", json=secret)
     assert made.status_code == 201, made.text
     return UUID(made.json()["id"])
 
@@ -124,9 +160,9 @@ async def make_window(door: Door, budget_id: UUID, run_id: UUID) -> UUID:
     return found
 
 
-async def make_halt(ann: Person) -> UUID:
+async def make_halt(ann: Person, project: str = "weather") -> UUID:
     """A halt that was in force for a moment."""
-    order = {"kind": "pause", "scope": "project", "project": "weather", "reason": "maintenance"}
+    order = {"kind": "pause", "scope": "project", "project": project, "reason": "maintenance"}
     halt = await ann.client.post("/api/v1/halts", json=order)
     assert halt.status_code == 201, halt.text
     await ann.client.post(f"/api/v1/halts/{halt.json()['id']}/release")
@@ -135,8 +171,7 @@ async def make_halt(ann: Person) -> UUID:
 
 async def add_rows(ann: Person, door: Door, run_id: UUID, step_id: UUID) -> tuple[UUID, UUID, UUID, UUID, UUID]:
     """Add a call that waits for an approval, with its decision and a violation, and a file."""
-    project = await ann.client.get("/api/v1/projects/weather")
-    owned = {"project_id": UUID(project.json()["id"]), "run_id": run_id}
+    owned = {"project_id": await project_of(door, run_id), "run_id": run_id}
     decision_id, call_id, approval_id, artifact_id, violation_id = (new_id() for _ in range(5))
     sha256 = await door.blobs.put(REPORT)
     request = {"tool": "files.write", "arguments": {"name": "report.md", "content": "# Report"}}
@@ -216,7 +251,7 @@ async def add_rows(ann: Person, door: Door, run_id: UUID, step_id: UUID) -> tupl
 
 async def add_model_call(door: Door, run_id: UUID, step_id: UUID) -> UUID:
     """Add a model call that was allowed and is being answered."""
-    project_id = await door.database.pool.fetchval("SELECT project_id FROM runs WHERE id = $1", run_id)
+    project_id = await project_of(door, run_id)
     decision_id, call_id = new_id(), new_id()
     decision = PolicyDecision(
         project_id=project_id,

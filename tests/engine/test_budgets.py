@@ -595,10 +595,11 @@ async def test_a_change_of_a_budget_is_in_the_audit_trail(world: World) -> None:
     shared = await budget(world, limit_micros=100)
     await change_budget(world.engine, world.ada, shared, Terms(name="all", limit_micros=10))
     rows = await world.database.pool.fetch(
-        "SELECT action, detail FROM audit WHERE object = $1 ORDER BY id", f"budget:{shared}"
+        "SELECT action, before, after FROM audit WHERE object = $1 ORDER BY id", f"budget:{shared}"
     )
     assert [row["action"] for row in rows] == ["budget.define", "budget.change"]
-    assert (rows[1]["detail"]["before"]["limit_micros"], rows[1]["detail"]["after"]["limit_micros"]) == (100, 10)
+    assert rows[0]["before"] is None
+    assert (rows[1]["before"]["limit_micros"], rows[1]["after"]["limit_micros"]) == (100, 10)
 
 
 async def test_a_window_that_is_made_while_the_budget_changes_has_the_new_terms(world: World) -> None:

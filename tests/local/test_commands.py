@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,10 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from sparkops.core.clock import utc_now
+from sparkops.core.db import open_database
 from sparkops.core.endpoints import Endpoints, publish
+from sparkops.domains.identity.links import LinkVoid, look_at
 from sparkops.local.stack import EmbeddedServers
 from sparkops.migrations import runner
 
@@ -50,6 +54,37 @@ async def test_a_password_is_generated_and_told_once(owner_url: str, redis_url: 
     assert done.returncode == 0, done
     assert len(done.stdout.partition("Password: ")[2].strip()) >= 12
     assert await users(owner_url) == [("bob@example.com", "bob@example.com", False)]
+
+
+async def test_a_link_is_printed_for_who_is_invited_or_forgot_the_password(installation: Path, app_url: str) -> None:
+    there = ("--data-dir", str(installation))
+    invited = await sparkops("users", "invite", "kim@example.com", "--name", "Kim", *there)
+    assert invited.returncode == 0, invited
+    again = await sparkops("users", "reset", "KIM@example.com", *there)
+    for done in (invited, again):
+        assert re.search(r"http://127.0.0.1:1/reset#[A-Za-z0-9_-]{43}\n$", done.stdout), done
+    async with open_database(app_url) as database, database.reads.begin() as session:
+        first, second = (done.stdout.strip().rpartition("#")[2] for done in (invited, again))
+        with pytest.raises(LinkVoid):
+            await look_at(session, token=first, now=utc_now())
+        opened = await look_at(session, token=second, now=utc_now())
+    assert opened.user is not None
+    assert opened.user.name == "Kim"
+    nobody = await sparkops("users", "reset", "nobody@example.com", *there)
+    assert (nobody.returncode, nobody.stderr) == (1, "sparkops: Nobody has the address nobody@example.com.\n")
+
+
+async def test_a_user_is_kept_out_and_let_in_again(installation: Path, app_url: str) -> None:
+    there = ("--data-dir", str(installation))
+    await sparkops("users", "add", "kim@example.com", *there)
+    standing = "SELECT disabled_at IS NOT NULL FROM users"
+    for command, expected in (("disable", True), ("enable", False)):
+        assert (await sparkops("users", command, "kim@example.com", *there)).returncode == 0
+        connection = await asyncpg.connect(app_url)
+        assert await connection.fetchval(standing) is expected
+        actions = await connection.fetch("SELECT action FROM audit ORDER BY id DESC LIMIT 1")
+        await connection.close()
+        assert actions[0][0] == f"user.{command}"
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from sparkops.runtime.effects import (
     OutcomeUnknown,
 )
 from sparkops.runtime.llm.base import ModelAnswer, ModelRequest, OnText
+from sparkops.runtime.secrets.base import NO_SECRETS, CallSecrets
 
 
 class Killed(Exception):
@@ -130,7 +131,13 @@ class PlayedModel:
     def bound(self, request: ModelRequest) -> Micros:
         return Micros(1_000)
 
-    async def complete(self, request: ModelRequest, on_text: OnText | None, deadline: float | None) -> ModelAnswer:
+    async def complete(
+        self,
+        request: ModelRequest,
+        on_text: OnText | None,
+        deadline: float | None,
+        secrets: CallSecrets = NO_SECRETS,
+    ) -> ModelAnswer:
         self.asked += 1
         answer = self.answer(request)
         if on_text is not None:

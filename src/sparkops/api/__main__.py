@@ -1,6 +1,7 @@
 """`python -m sparkops.api`: serves the API and the pages from one process, on one event loop."""
 
 import asyncio
+import resource
 import signal
 import sys
 from types import FrameType
@@ -8,6 +9,7 @@ from types import FrameType
 import uvicorn
 
 from sparkops.api.app import check_settings, create_app
+from sparkops.api.connections import protocol_for
 from sparkops.core import log
 from sparkops.core.config import Settings, load_settings
 from sparkops.core.db import check_durable
@@ -18,6 +20,10 @@ WEBSOCKET_BYTES = 16_384
 """Clients only send short subscriptions."""
 
 
+SPARE_FILES = 200
+"""Connections to the database and Redis, the pages' files, the log."""
+
+
 def server_config(settings: Settings) -> uvicorn.Config:
     """Return how the application is served."""
     return uvicorn.Config(
@@ -25,14 +31,26 @@ def server_config(settings: Settings) -> uvicorn.Config:
         host=settings.host,
         port=settings.port,
         loop="auto",
-        http="httptools",
+        http=protocol_for(settings),
         ws="websockets-sansio",
         ws_max_size=WEBSOCKET_BYTES,
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        limit_concurrency=settings.max_connections,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
+
+
+def _raise_open_files(connections: int) -> None:
+    """Let this process hold as many connections as it may have, as far as the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + SPARE_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
@@ -50,6 +68,7 @@ def main() -> int:
         log.configure(level=settings.log_level, fmt=settings.log_format, role="api")
         if settings.require_durable:
             asyncio.run(check_durable(settings.app_login[0]))
+        _raise_open_files(settings.max_connections)
         server = uvicorn.Server(server_config(settings))
     except ConfigError as error:
         sys.stderr.write(f"{error.detail}\n")

@@ -35,6 +35,7 @@ OWNERS: Final[Mapping[str, tuple[str, str]]] = {
     "backtest_id": ("backtests", "backtest"),
     "budget_id": ("budget_definitions", "budget"),
     "halt_id": ("halts", "halt"),
+    "secret_id": ("secrets", "secret"),
 }
 """By the name of an id in a path: the table whose row says to which project it belongs, and the word for it."""
 
@@ -82,9 +83,16 @@ def check_routes(app: FastAPI) -> None:
             raise RuntimeError(f"{route.name} does not say which permission it needs; see sparkops/api/access.py.")
         if need in {OPEN, SIGNED_IN, PERSON} or need in INSTALLATION:
             continue
+        subject = subject_of(route)
+        if subject is not None and not _takes_only_ids(route, subject):
+            raise RuntimeError(f"{route.name} takes any text for {subject}; declare it as UUID.")
         unknown = [name for name in route.param_convertors if name.endswith("_id") and name not in OWNERS]
-        if unknown and subject_of(route) is None and "slug" not in route.param_convertors:
+        if unknown and subject is None and "slug" not in route.param_convertors:
             raise RuntimeError(f"{route.name} is about {unknown[0]}, whose project nobody can find; add it to OWNERS.")
+
+
+def _takes_only_ids(route: APIRoute, name: str) -> bool:
+    return any(one.name == name and one.field_info.annotation is UUID for one in route.dependant.path_params)
 
 
 def _routes_of(app: FastAPI) -> Iterable[APIRoute]:
@@ -138,10 +146,22 @@ def allowed(principal: Principal, slug: str) -> Place:
     """
     place = principal.place(slug)
     if principal.wants is not None:
-        check(principal, principal.wants, place and place.id, "project")
+        check(principal, principal.wants, place.id if place else None, "project")
     if place is None:
         raise NotFound("There is no such project here.")
     return place
+
+
+def check_in_body(principal: Principal, project_id: UUID | None, what: str) -> None:
+    """Do nothing if the principal may do what the request was declared to need to something that its body names.
+
+    `project_id`: of that, None if there is no such thing for the principal, `NIL` if it is the installation's.
+
+    Raises:
+        NotFound, Forbidden: as `check`.
+    """
+    if principal.wants is not None:
+        check(principal, principal.wants, project_id, what)
 
 
 def _refusal(principal: Principal, permission: Permission, place: Place) -> str:

@@ -10,20 +10,27 @@ from fastapi.routing import APIRoute
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
 from sparkops import __version__
 from sparkops.api import problems, schema
 from sparkops.api.access import check_routes
+from sparkops.api.denials import Denials
 from sparkops.api.deps import Door, get_principal
-from sparkops.api.live import Hub
-from sparkops.api.middleware import REQUEST_ID, BodyMiddleware, RequestMiddleware
+from sparkops.api.errands import Errands
+from sparkops.api.live import Hub, complain
+from sparkops.api.middleware import REQUEST_ID, BodyMiddleware, GateMiddleware, RequestMiddleware
+from sparkops.api.oidc import check_oidc, open_oidc
+from sparkops.api.once import REPLAYED, guard
 from sparkops.api.pages import PAGES, pages_router
+from sparkops.api.rates import Rates
 from sparkops.api.responses import problems as documented
 from sparkops.api.routes import (
     agents,
     approvals,
+    audit,
     auth,
     backtests,
     budgets,
@@ -31,16 +38,22 @@ from sparkops.api.routes import (
     events,
     halts,
     health,
+    keys,
     live,
     me,
+    oidc,
     outbox,
+    people,
+    permissions,
     policies,
     projects,
     reruns,
     run_parts,
     runs,
+    secrets,
     tools,
     uncertain,
+    users,
     workflows,
 )
 from sparkops.api.tasks import stop
@@ -50,11 +63,13 @@ from sparkops.core.blobs import open_blobs
 from sparkops.core.config import Settings
 from sparkops.core.db import open_database
 from sparkops.core.errors import ConfigError
+from sparkops.core.mail import Mailer
 from sparkops.core.payloads import Payloads
 from sparkops.engine.context import Engine
 from sparkops.messenger.app import make_app
 from sparkops.messenger.bell import RedisBell
 from sparkops.runtime.policies import PolicyCache
+from sparkops.runtime.secrets.sources import keys_of
 
 GZIP_BYTES = 1_024
 REDIS_CONNECTIONS = 32
@@ -76,13 +91,14 @@ def create_app(settings: Settings, *, pages: Path = PAGES) -> FastAPI:
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         lifespan=_lifespan(settings),
         generate_unique_id_function=operation_id,
     )
     _add_routes(app, pages)
     check_routes(app)
     problems.install(app)
-    _add_middleware(app, settings)
+    add_middleware(app, settings)
     schema.install(app)
     return app
 
@@ -95,6 +111,7 @@ def _add_routes(app: FastAPI, pages: Path) -> None:
         run_parts.router,
         auth.router,
         me.router,
+        people.router,
         projects.router,
         agents.router,
         tools.router,
@@ -109,33 +126,43 @@ def _add_routes(app: FastAPI, pages: Path) -> None:
         decisions.violations,
         backtests.router,
         budgets.router,
+        secrets.router,
         events.router,
         outbox.router,
+        audit.router,
+        audit.installation,
         halts.router,
         uncertain.router,
+        keys.router,
+        keys.of_project,
         live.router,
+        permissions.router,
+        users.router,
     ):
+        guard(router)
         app.include_router(
             router, prefix=PREFIX, dependencies=[Depends(get_principal)], responses=documented(401, 403, 422)
         )
     app.include_router(auth.public, prefix=PREFIX, responses=documented(422))
+    app.include_router(oidc.public, prefix=PREFIX)
     app.include_router(live.sockets, prefix=PREFIX)
     app.include_router(health.router)
     app.include_router(pages_router(pages))
 
 
-def _add_middleware(app: FastAPI, settings: Settings) -> None:
-    """The last one added is the outermost."""
+def add_middleware(app: Starlette, settings: Settings) -> None:
+    """Put in front of the routes what every request meets. The last one added is the outermost."""
     app.add_middleware(BodyMiddleware)
     app.add_middleware(GZipMiddleware, minimum_size=GZIP_BYTES)
+    app.add_middleware(GateMiddleware, hosts=settings.allowed_hosts)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST", "PUT"],
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", REQUEST_ID],
             allow_credentials=True,
-            expose_headers=[REQUEST_ID, "Retry-After"],
+            expose_headers=[REQUEST_ID, "Retry-After", "RateLimit", "RateLimit-Policy", REPLAYED],
         )
     app.add_middleware(RequestMiddleware, hsts=settings.secure_cookies)
 
@@ -169,6 +196,12 @@ def check_settings(settings: Settings) -> None:
     """
     Signer(key_of(settings))
     _ = settings.app_login, settings.broker_url
+    check_oidc(settings)
+    if settings.smtp_url is None:
+        return
+    if settings.mail_from is None or settings.public_url is None:
+        raise ConfigError("SPARKOPS_SMTP_URL also needs SPARKOPS_MAIL_FROM and, for links, SPARKOPS_PUBLIC_URL.")
+    Mailer.of(settings.smtp_url.get_secret_value(), settings.mail_from)
 
 
 @asynccontextmanager
@@ -189,8 +222,16 @@ async def open_door(settings: Settings) -> AsyncIterator[Door]:
         bell = RedisBell(make_app(settings.broker_url), redis)
         stack.push_async_callback(bell.close)
         hub = Hub(database, redis)
-        listening = asyncio.create_task(hub.listen())
-        stack.push_async_callback(stop, [listening])
+        provider = open_oidc(settings, key_of(settings))
+        if provider is not None:
+            stack.push_async_callback(provider.close)
+        rates = Rates(settings.rate_limits, redis)
+        tasks = [asyncio.create_task(job) for job in (hub.listen(), hub.look_after(), rates.run())]
+        for task in tasks:
+            task.add_done_callback(complain)
+        stack.push_async_callback(stop, tasks)
+        errands = Errands()
+        stack.push_async_callback(errands.close)
         yield Door(
             settings=settings,
             database=database,
@@ -205,8 +246,13 @@ async def open_door(settings: Settings) -> AsyncIterator[Door]:
             redis=redis,
             blobs=blobs,
             signer=signer,
-            throttle=SignInThrottle(redis),
+            throttle=SignInThrottle(database, signer),
+            rates=rates,
+            errands=errands,
             hub=hub,
+            oidc=provider,
+            denials=Denials(database),
+            keys=keys_of(settings),
         )
 
 

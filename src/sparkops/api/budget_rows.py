@@ -7,9 +7,10 @@ from uuid import UUID
 
 import asyncpg
 
-from sparkops.api.run_rows import Pool
+from sparkops.core.db import Statements
 from sparkops.core.paging import PageRequest
 from sparkops.core.principal import Principal
+from sparkops.core.tenancy import seen_by
 
 WINDOWS_SHOWN = 10
 POINTS = 60
@@ -21,6 +22,7 @@ _MEMBER = """
          WHEN 'workflow' THEN (SELECT w.name FROM workflows w WHERE w.id = b.scope_id)
          WHEN 'agent' THEN (SELECT a.name FROM agents a WHERE a.id = b.scope_id)
          WHEN 'user' THEN (SELECT u.name FROM users u WHERE u.id = b.scope_id)
+         WHEN 'api_key' THEN (SELECT k.name FROM api_keys k WHERE k.id = b.scope_id)
          WHEN 'run' THEN (SELECT w.name FROM runs r JOIN workflows w ON w.id = r.workflow_id WHERE r.id = b.scope_id)
        END AS member
 """
@@ -30,17 +32,19 @@ _WINDOW = f"""
        clock_timestamp() AS now, {_MEMBER}
 """
 _SEEN = """
-   (d.project_id IS NOT NULL OR b.scope = 'installation' OR $2 OR b.scope_id = $1
-    OR b.scope = 'project' AND EXISTS (SELECT 1 FROM memberships m WHERE m.project_id = b.scope_id AND m.user_id = $1)
-    OR b.scope = 'run' AND EXISTS (SELECT 1 FROM runs r JOIN memberships m ON m.project_id = r.project_id
-                                    WHERE r.id = b.scope_id AND m.user_id = $1))
+   (d.project_id IS NOT NULL OR b.scope = 'installation' OR '00000000-0000-0000-0000-000000000000' = ANY ($2::uuid[])
+    OR b.scope_id = $1 OR b.scope = 'project' AND b.scope_id = ANY ($2::uuid[])
+    OR b.scope = 'api_key' AND EXISTS (SELECT 1 FROM api_keys k WHERE k.id = b.scope_id AND k.user_id = $1)
+    OR b.scope = 'run' AND EXISTS (SELECT 1 FROM runs r WHERE r.id = b.scope_id AND r.project_id = ANY ($2::uuid[])))
 """
-"""Of the installation's budgets a member sees what is theirs; administrators see all. $1: the user, $2: whether so."""
+"""Of the installation's budgets a member sees what is theirs; administrators see all. $1: the user, $2: what they may
+see (`core/tenancy.py`)."""
 _DEFINED = f"""
 SELECT d.*, p.slug AS project,
        CASE d.scope
          WHEN 'workflow' THEN (SELECT w.name FROM workflows w WHERE w.id = d.scope_id)
          WHEN 'agent' THEN (SELECT a.name FROM agents a WHERE a.id = d.scope_id)
+         WHEN 'api_key' THEN (SELECT k.name FROM api_keys k WHERE k.id = d.scope_id)
          WHEN 'user' THEN (SELECT u.name FROM users u WHERE u.id = d.scope_id) END AS target,
        (SELECT count(*) FROM steps s WHERE s.status = 'waiting' AND s.waiting_for ->> 'kind' = 'budget'
            AND s.waiting_for ->> 'budget_id' = d.id::text) AS waiting,
@@ -57,21 +61,21 @@ SELECT d.*, p.slug AS project,
               FROM budgets b
              WHERE b.definition_id = d.id AND (b.ends_at > clock_timestamp() OR b.ends_at IS NULL) AND {_SEEN}) w) g
 """
-_OWN = "EXISTS (SELECT 1 FROM memberships m WHERE m.project_id = d.project_id AND m.user_id = $1)"
+_OWN = "d.project_id = ANY ($2::uuid[])"
 
 
 async def budget_rows(
-    pool: Pool, principal: Principal, *, project_id: UUID, archived: bool, page: PageRequest
+    on: Statements, principal: Principal, *, project_id: UUID, archived: bool, page: PageRequest
 ) -> Sequence[asyncpg.Record]:
     """Return the budgets of a project of the principal's and of the installation, the newest first, one more than the
     page holds. `archived`: those that were given up."""
-    found: Sequence[asyncpg.Record] = await pool.fetch(
+    found: Sequence[asyncpg.Record] = await on.fetch(
         f"""{_DEFINED}
          WHERE (d.project_id = $3 AND {_OWN} OR d.project_id IS NULL) AND (d.archived_at IS NOT NULL) = $4
            AND ($5::uuid IS NULL OR d.id < $5)
          ORDER BY d.id DESC LIMIT $6""",
         principal.user_id,
-        principal.is_admin,
+        seen_by(principal),
         project_id,
         archived,
         page.after,
@@ -80,28 +84,28 @@ async def budget_rows(
     return found
 
 
-async def budget_row(pool: Pool, principal: Principal, *, budget_id: UUID) -> asyncpg.Record | None:
+async def budget_row(on: Statements, principal: Principal, *, budget_id: UUID) -> asyncpg.Record | None:
     """Return a budget of one of the principal's projects or of the installation, or None."""
-    return await pool.fetchrow(
+    return await on.fetchrow(
         f"{_DEFINED} WHERE d.id = $3 AND (d.project_id IS NULL OR {_OWN})",
         principal.user_id,
-        principal.is_admin,
+        seen_by(principal),
         budget_id,
     )
 
 
 async def window_rows(
-    pool: Pool, principal: Principal, *, budget_id: UUID, page: PageRequest
+    on: Statements, principal: Principal, *, budget_id: UUID, page: PageRequest
 ) -> Sequence[asyncpg.Record]:
     """Return the windows of a budget that the principal may see, the newest first, one more than the page holds."""
-    found: Sequence[asyncpg.Record] = await pool.fetch(
+    found: Sequence[asyncpg.Record] = await on.fetch(
         f"""SELECT {_WINDOW} FROM budgets b JOIN budget_definitions d ON d.id = b.definition_id
              WHERE d.id = $3 AND {_SEEN}
                AND ($4::uuid IS NULL
                     OR (b.created_at, b.id) < (SELECT c.created_at, c.id FROM budgets c WHERE c.id = $4))
              ORDER BY b.created_at DESC, b.id DESC LIMIT $5""",
         principal.user_id,
-        principal.is_admin,
+        seen_by(principal),
         budget_id,
         page.after,
         page.limit + 1,
@@ -109,21 +113,24 @@ async def window_rows(
     return found
 
 
-async def window_row(pool: Pool, principal: Principal, *, budget_id: UUID, window_id: UUID) -> asyncpg.Record | None:
+async def window_row(
+    on: Statements, principal: Principal, *, budget_id: UUID, window_id: UUID
+) -> asyncpg.Record | None:
     """Return one window of a budget, or None."""
-    return await pool.fetchrow(
+    return await on.fetchrow(
         f"""SELECT {_WINDOW} FROM budgets b JOIN budget_definitions d ON d.id = b.definition_id
              WHERE d.id = $3 AND b.id = $4 AND {_SEEN}""",
         principal.user_id,
-        principal.is_admin,
+        seen_by(principal),
         budget_id,
         window_id,
     )
 
 
-async def course_rows(pool: Pool, *, window_id: UUID) -> Sequence[asyncpg.Record]:
+async def course_rows(on: Statements, *, window_id: UUID) -> Sequence[asyncpg.Record]:
     """Return {at, micros, tokens}: what had been spent in a window by the end of each of up to 60 parts of it."""
-    found: Sequence[asyncpg.Record] = await pool.fetch(
+    found: Sequence[asyncpg.Record] = await on.fetch(
+        # lint: allow sql-scope -- who calls it has looked the window up for this caller
         """WITH span AS (
              SELECT coalesce(b.starts_at, b.created_at) AS since, least(clock_timestamp(), b.ends_at) AS until
                FROM budgets b WHERE b.id = $1),
@@ -143,20 +150,19 @@ async def course_rows(pool: Pool, *, window_id: UUID) -> Sequence[asyncpg.Record
 
 
 async def notice_rows(
-    pool: Pool, principal: Principal, *, budget_id: UUID, page: PageRequest
+    on: Statements, principal: Principal, *, budget_id: UUID, page: PageRequest
 ) -> Sequence[asyncpg.Record]:
     """Return what was reached in windows that the principal may see, the latest first, one more than the page holds."""
-    found: Sequence[asyncpg.Record] = await pool.fetch(
-        f"""SELECT n.*, b.scope, b.scope_id, {_MEMBER}, CASE WHEN EXISTS (
-                     SELECT 1 FROM runs r JOIN memberships m ON m.project_id = r.project_id AND m.user_id = $1
-                      WHERE r.id = n.run_id) THEN n.run_id END AS run
+    found: Sequence[asyncpg.Record] = await on.fetch(
+        f"""SELECT n.*, b.scope, b.scope_id, {_MEMBER},
+                   (SELECT r.id FROM runs r WHERE r.id = n.run_id AND r.project_id = ANY ($2::uuid[])) AS run
               FROM budget_notices n JOIN budgets b ON b.id = n.budget_id
               JOIN budget_definitions d ON d.id = n.definition_id
              WHERE d.id = $3 AND {_SEEN}
                AND ($4::uuid IS NULL OR (n.at, n.id) < (SELECT o.at, o.id FROM budget_notices o WHERE o.id = $4))
              ORDER BY n.at DESC, n.id DESC LIMIT $5""",
         principal.user_id,
-        principal.is_admin,
+        seen_by(principal),
         budget_id,
         page.after,
         page.limit + 1,
@@ -164,9 +170,9 @@ async def notice_rows(
     return found
 
 
-async def version_row(pool: Pool, *, project_id: UUID, workflow: str, version: int | None) -> asyncpg.Record | None:
+async def version_row(on: Statements, *, project_id: UUID, workflow: str, version: int | None) -> asyncpg.Record | None:
     """Return {id, workflow_id, name, version} of a workflow's version, the latest where none is named, or None."""
-    return await pool.fetchrow(
+    return await on.fetchrow(
         """SELECT v.id, w.id AS workflow_id, w.name, v.version FROM workflows w
              JOIN workflow_versions v ON v.workflow_id = w.id AND v.version = coalesce($3, w.latest_version)
             WHERE w.project_id = $1 AND w.name = $2""",
@@ -176,9 +182,10 @@ async def version_row(pool: Pool, *, project_id: UUID, workflow: str, version: i
     )
 
 
-async def cost_lines(pool: Pool, *, run_id: UUID) -> Sequence[asyncpg.Record]:
+async def cost_lines(on: Statements, *, run_id: UUID) -> Sequence[asyncpg.Record]:
     """Return what the calls of each step to each model and tool have cost, the dearest first."""
-    found: Sequence[asyncpg.Record] = await pool.fetch(
+    found: Sequence[asyncpg.Record] = await on.fetch(
+        # lint: allow sql-scope -- who calls it has looked the run up for this caller
         """SELECT s.node_key AS step_key, s.type AS step_type, d.facts ->> 'agent.name' AS agent, c.kind, c.name,
                   count(*) AS calls, sum(c.cost_micros)::bigint AS cost_micros,
                   coalesce(sum((c.usage ->> 'input_tokens')::bigint), 0)::bigint AS input_tokens,
@@ -194,9 +201,10 @@ async def cost_lines(pool: Pool, *, run_id: UUID) -> Sequence[asyncpg.Record]:
     return found
 
 
-async def cost_points(pool: Pool, *, run_id: UUID) -> Sequence[asyncpg.Record]:
+async def cost_points(on: Statements, *, run_id: UUID) -> Sequence[asyncpg.Record]:
     """Return {at, micros}: what the calls of a run had cost after each of them, at most so many points."""
-    found: Sequence[asyncpg.Record] = await pool.fetch(
+    found: Sequence[asyncpg.Record] = await on.fetch(
+        # lint: allow sql-scope -- who calls it has looked the run up for this caller
         """WITH line AS (
              SELECT c.finished_at AS at, (sum(c.cost_micros) OVER (ORDER BY c.finished_at, c.id))::bigint AS micros,
                     row_number() OVER (ORDER BY c.finished_at, c.id) AS no, count(*) OVER () AS all_of_them
@@ -208,9 +216,10 @@ async def cost_points(pool: Pool, *, run_id: UUID) -> Sequence[asyncpg.Record]:
     return found
 
 
-async def run_sums(pool: Pool, *, run_id: UUID) -> asyncpg.Record | None:
+async def run_sums(on: Statements, *, run_id: UUID) -> asyncpg.Record | None:
     """Return {own, below, presumed}: what a run has cost by the ledger."""
-    return await pool.fetchrow(
+    return await on.fetchrow(
+        # lint: allow sql-scope -- who calls it has looked the run up for this caller
         """SELECT coalesce(sum(l.amount_micros) FILTER (WHERE l.run_id = $1), 0)::bigint AS own,
                   coalesce(sum(l.amount_micros) FILTER (WHERE l.run_id <> $1), 0)::bigint AS below,
                   coalesce(sum(l.amount_micros) FILTER (WHERE l.kind = 'presumed'), 0)::bigint AS presumed
@@ -220,9 +229,9 @@ async def run_sums(pool: Pool, *, run_id: UUID) -> asyncpg.Record | None:
     )
 
 
-async def run_budgets(pool: Pool, principal: Principal, *, run_id: UUID) -> Sequence[asyncpg.Record]:
+async def run_budgets(on: Statements, principal: Principal, *, run_id: UUID) -> Sequence[asyncpg.Record]:
     """Return the budgets that the calls of a run counted against, its own first."""
-    found: Sequence[asyncpg.Record] = await pool.fetch(
+    found: Sequence[asyncpg.Record] = await on.fetch(
         f"""SELECT b.definition_id,
                    coalesce(d.name, CASE b.scope_id WHEN $3 THEN 'This run' ELSE 'The run above' END) AS name,
                    b.period, b.ends_at, b.limit_micros, b.spent_micros, b.reserved_micros,
@@ -234,7 +243,7 @@ async def run_budgets(pool: Pool, principal: Principal, *, run_id: UUID) -> Sequ
                AND (d.id IS NULL OR {_SEEN})
              ORDER BY d.id IS NOT NULL, b.created_at LIMIT 100""",
         principal.user_id,
-        principal.is_admin,
+        seen_by(principal),
         run_id,
     )
     return found

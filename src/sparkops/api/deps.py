@@ -1,10 +1,9 @@
 """What routes are given: the transaction, the caller, the project, a page, and the way to the engine."""
 
-import ipaddress
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from typing import Annotated, cast
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from fastapi import Depends, Header, Query, Request
@@ -26,20 +25,30 @@ from sparkops.api.access import (
     declared,
     subject_of,
 )
+from sparkops.api.addresses import address_of
+from sparkops.api.denials import Denials
+from sparkops.api.errands import Errands
 from sparkops.api.errors import ForeignOrigin
+from sparkops.api.key_access import principal_of_key
 from sparkops.api.known import Known
 from sparkops.api.live import Hub
+from sparkops.api.oidc import OidcDoor
+from sparkops.api.rates import Rates, class_of
 from sparkops.api.throttle import SignInThrottle
 from sparkops.api.tokens import Signer
 from sparkops.core.blobs import Blobs
 from sparkops.core.config import Settings
 from sparkops.core.db import Database
+from sparkops.core.envelope import Keys
 from sparkops.core.errors import Forbidden, NotFound, Unauthenticated
 from sparkops.core.json import Json
+from sparkops.core.origin import acting_via
 from sparkops.core.paging import DEFAULT_LIMIT, MAX_LIMIT, PageRequest, page_request
 from sparkops.core.permissions import INSTALLATION, Permission
 from sparkops.core.principal import Principal
+from sparkops.core.tenancy import Rows, sight_of
 from sparkops.domains.audit.service import record
+from sparkops.domains.identity.keys import looks_like_key
 from sparkops.domains.identity.queries import principal_and_owner
 from sparkops.domains.projects.models import Project
 from sparkops.domains.projects.queries import project_by_slug
@@ -57,8 +66,26 @@ class Door:
     blobs: Blobs
     signer: Signer
     throttle: SignInThrottle
+    rates: Rates
+    errands: Errands
     hub: Hub
+    denials: Denials
+    keys: Keys
+    """Under which secrets are encrypted."""
+    oidc: OidcDoor | None = None
     known: Known = field(default_factory=Known)
+
+    def writes(self, principal: Principal) -> AbstractAsyncContextManager[AsyncSession]:
+        """Open a transaction to which the database shows what the principal may see, and nothing else."""
+        return self.database.walled.begin(sight_of(principal), "write")
+
+    def reads(self, principal: Principal) -> AbstractAsyncContextManager[AsyncSession]:
+        """Open a session for reading, without a transaction, that is shown as much."""
+        return self.database.walled.begin(sight_of(principal), "read")
+
+    def rows(self, principal: Principal) -> Rows:
+        """Return what executes single statements, that is shown as much."""
+        return self.database.walled.rows(sight_of(principal))
 
 
 def door_of(connection: HTTPConnection) -> Door:
@@ -77,11 +104,12 @@ DoorDep = Annotated[Door, Depends(get_door)]
 async def get_session(request: Request) -> AsyncIterator[AsyncSession]:
     """Open the request's one transaction: committed when the route has returned, rolled back when it raised.
 
-    A GET changes nothing, and has none.
+    A GET changes nothing, and has none. The database shows it what the caller may see; where nobody has signed in,
+    nothing of any project.
     """
-    database = door_of(request).database
-    sessions = database.reads if request.method == "GET" else database.sessions
-    async with sessions.begin() as session:
+    sight = sight_of(getattr(request.state, "principal", None))
+    async with door_of(request).database.walled.begin(sight, "read" if request.method == "GET" else "write") as session:
+        request.state.session = session
         yield session
 
 
@@ -90,11 +118,11 @@ SessionDep = Annotated[AsyncSession, Depends(get_session, scope="function")]
 
 
 class _SignedIn(SecurityBase):
-    """Finds out who asks, by the access token, and whether they may. It needs no other dependency: every one costs
-    each request its part."""
+    """Finds out who asks, by access token or API key, and whether they may. It needs no other dependency: every one
+    costs each request its part."""
 
     def __init__(self) -> None:
-        self.model = HTTPBearer(description="The access token of signIn or refresh.")
+        self.model = HTTPBearer(description="The access token of signIn or refresh, or an API key.")
         self.scheme_name = "HTTPBearer"
 
     async def __call__(self, request: Request) -> Principal:
@@ -103,17 +131,19 @@ class _SignedIn(SecurityBase):
         The session is looked up each time: signing out, disabling and other roles act at once.
 
         Raises:
-            Unauthenticated: there is no token, it is not valid, or its session has ended.
+            Unauthenticated: there is no token, it is not valid, or its session or key has ended.
             NotFound: what the request is about does not exist, or belongs to a project of others.
             Forbidden: their role does not allow it.
         """
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
-            raise Unauthenticated("This needs an access token: sign in first.")
+            raise Unauthenticated("This needs an access token or an API key: sign in first.")
         route: APIRoute = request.scope["route"]
         subject = subject_of(route)
         principal, project_id = await _who_and_where(request, token.strip(), subject)
         request.state.principal = principal
+        acting_via(f"key:{principal.key_id}" if principal.key_id else f"session:{principal.session_id}")
+        limit_caller(request, principal)
         need = declared(route)
         if need == PERSON and principal.session_id is None:
             raise Forbidden("This is for people who have signed in; no key may do it.")
@@ -122,7 +152,7 @@ class _SignedIn(SecurityBase):
         permission = Permission(need)
         if permission in INSTALLATION:
             check_everywhere(principal, permission)
-        elif subject is not None:
+        elif subject is not None and _id_of(request.path_params[subject]) is not None:
             check(principal, permission, project_id, OWNERS[subject][1])
         principal = replace(principal, wants=permission)
         slug = request.path_params.get("slug") or request.query_params.get("project")
@@ -132,16 +162,38 @@ class _SignedIn(SecurityBase):
         return principal
 
 
+def limit_caller(request: Request, principal: Principal) -> None:
+    """Count a request, once, of somebody who is known by now; the answer's headers tell of this limit then.
+
+    Raises:
+        TooMany: it is one too many.
+    """
+    if getattr(request.state, "caller_counted", False):
+        return
+    request.state.caller_counted = True
+    caller = principal.key_id or principal.user_id
+    standing = door_of(request).rates.take_caller(str(caller), class_of(request.scope))
+    request.state.standing = standing
+    standing.check()
+
+
 async def _who_and_where(request: Request, token: str, subject: str | None) -> tuple[Principal, UUID | None]:
     """Return who asks, and the project of what the request is about, in one statement."""
     door = door_of(request)
+    table = OWNERS[subject][0] if subject else None
+    wanted = _id_of(request.path_params[subject]) if subject else None
+    if looks_like_key(token):
+        return await principal_of_key(
+            door.database.pool,
+            token,
+            host=request.client.host if request.client else "unknown",
+            request_id=request.state.request_id,
+            table=table,
+            subject=wanted,
+        )
     claims = door.signer.read(token)
     principal, project_id = await principal_and_owner(
-        door.database.pool,
-        session_id=claims.session_id,
-        user_id=claims.user_id,
-        table=OWNERS[subject][0] if subject else None,
-        subject=_id_of(request.path_params[subject]) if subject else None,
+        door.database.pool, session_id=claims.session_id, user_id=claims.user_id, table=table, subject=wanted
     )
     if principal is None:
         raise Unauthenticated("The session has ended; sign in again.")
@@ -149,7 +201,7 @@ async def _who_and_where(request: Request, token: str, subject: str | None) -> t
 
 
 def _id_of(text: str) -> UUID | None:
-    """Read an id of a path; None for what is none, which the route refuses with a better word."""
+    """Read an id of a path; None for what is none, which no route takes (`check_routes` sees to that)."""
     try:
         return UUID(text)
     except ValueError:
@@ -203,12 +255,7 @@ NamedProject = Annotated[Project, Depends(get_project_of_path, scope="function")
 
 def client_address(request: Request) -> str:
     """Return where a request comes from, an IPv6 address cut to the network that one customer gets."""
-    host = request.client.host if request.client else "unknown"
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host
-    return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else host
+    return address_of(request.scope)
 
 
 def check_origin(origin: str | None, host: str | None, settings: Settings) -> None:
@@ -219,7 +266,8 @@ def check_origin(origin: str | None, host: str | None, settings: Settings) -> No
     """
     if origin is None or origin in settings.cors_origins:
         return
-    if urlsplit(origin).netloc != host:
+    scheme, _, netloc = origin.partition("://")
+    if netloc != host or (settings.secure_cookies and scheme != "https"):
         raise ForeignOrigin()
 
 
@@ -238,23 +286,33 @@ class Audit:
 
     session: AsyncSession
     principal: Principal
-    request_id: str
 
-    async def __call__(self, action: str, subject: str, project_id: UUID | None, **detail: Json) -> None:
+    async def __call__(
+        self,
+        action: str,
+        subject: str,
+        project_id: UUID | None,
+        *,
+        before: dict[str, Json] | None = None,
+        after: dict[str, Json] | None = None,
+        **detail: Json,
+    ) -> None:
+        """Note what the caller did to a subject such as `policy:<id>`, and what of it was before and is after."""
         await record(
             self.session,
             self.principal,
             action=action,
             subject=subject,
             project_id=project_id,
-            request_id=self.request_id,
+            before=before,
+            after=after,
             **detail,
         )
 
 
-async def get_audit(request: Request, session: SessionDep, principal: PrincipalDep) -> Audit:
+async def get_audit(session: SessionDep, principal: PrincipalDep) -> Audit:
     """Return the way to note what the caller does."""
-    return Audit(session, principal, request.state.request_id)
+    return Audit(session, principal)
 
 
 AuditDep = Annotated[Audit, Depends(get_audit, scope="function")]

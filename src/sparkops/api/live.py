@@ -21,7 +21,9 @@ from sparkops.api import problems
 from sparkops.api.tasks import stop
 from sparkops.core import json
 from sparkops.core.db import Database
+from sparkops.core.principal import Principal
 from sparkops.domains.approvals.queries import OpenState, open_state
+from sparkops.domains.identity.queries import principals_of
 from sparkops.domains.runs.queries import events_after
 from sparkops.messenger.bell import LIVE_CHANNEL, STREAM_CHANNEL
 
@@ -37,6 +39,12 @@ PROJECT_FRAME_SECONDS = 0.5
 """A frame makes every list on show ask again."""
 PAGE = 500
 RETRY_SECONDS = 1.0
+CHECK_SECONDS = 0.5
+"""How long a socket may outlive its session, and a subscription its holder's place in the project."""
+MAX_SOCKETS_OF_USER = 20
+"""A tab has one."""
+MAX_SOCKETS = 2_000
+"""Of one process."""
 _MAX_BACKOFF_SECONDS = 5.0
 _STREAM_PREFIX = STREAM_CHANNEL.format(run_id="")
 _FINAL = frozenset({"run.succeeded", "run.failed", "run.cancelled"})
@@ -56,6 +64,19 @@ class Subscriber(Protocol):
 
     async def deliver(self, frame: bytes) -> None:
         """Queue a frame, waiting for room."""
+        ...
+
+
+class Watched(Protocol):
+    """A socket, as the hub looks after it."""
+
+    @property
+    def principal(self) -> Principal:
+        """Who holds it."""
+        ...
+
+    async def allow(self, principal: Principal | None) -> None:
+        """Take in what its holder is allowed by now; None: nothing any more, the session has ended."""
         ...
 
 
@@ -186,10 +207,10 @@ class ProjectFeed:
             watcher.offer(json.dumps({"topic": topic, "changed": changed}))
 
 
-def _complain(task: asyncio.Task[None]) -> None:
-    """A feed runs until it is cancelled; ending otherwise is a bug, and must not pass unseen."""
+def complain(task: asyncio.Task[None]) -> None:
+    """A task of this process runs until it is cancelled; ending otherwise is a bug, and must not pass unseen."""
     if not task.cancelled() and (error := task.exception()):
-        log.error("live.feed_died", exc_info=error)
+        log.error("task.died", exc_info=error)
 
 
 class Hub:
@@ -203,6 +224,46 @@ class Hub:
         self._runs: dict[UUID, RunFeed] = {}
         self._projects: dict[UUID, ProjectFeed] = {}
         self._tasks: dict[RunFeed | ProjectFeed, asyncio.Task[None]] = {}
+        self._sockets: dict[UUID, set[Watched]] = {}
+        self._someone = asyncio.Event()
+
+    def enter(self, socket: Watched) -> bool:
+        """Look after a socket from now on, or return False: its holder has as many as allowed, or this process has."""
+        held = self._sockets.setdefault(socket.principal.user_id, set())
+        if len(held) >= MAX_SOCKETS_OF_USER or sum(map(len, self._sockets.values())) >= MAX_SOCKETS:
+            return False
+        held.add(socket)
+        self._someone.set()
+        return True
+
+    def leave(self, socket: Watched) -> None:
+        """Look after it no more; it may never have entered."""
+        user_id = socket.principal.user_id
+        held = self._sockets.get(user_id, set())
+        held.discard(socket)
+        if not held:
+            self._sockets.pop(user_id, None)
+
+    async def look_after(self) -> None:
+        """Tell sockets what their holders are allowed, twice a second until cancelled.
+
+        One statement for all of them. A database that is away proves nothing.
+        """
+        while True:
+            await self._someone.wait()
+            await asyncio.sleep(CHECK_SECONDS)
+            sockets = [socket for held in self._sockets.values() for socket in held]
+            if not sockets:
+                self._someone.clear()
+                continue
+            sessions = {socket: socket.principal.session_id for socket in sockets}
+            try:
+                found = await principals_of(self.database.pool, session_ids={id_ for id_ in sessions.values() if id_})
+            except DATABASE_IS_AWAY as error:
+                log.warning("live.database_away", error=type(error).__name__)
+                continue
+            for socket, session_id in sessions.items():
+                await socket.allow(found.get(session_id) if session_id else None)
 
     def watch_run(self, subscriber: Subscriber, run_id: UUID, since: int) -> tuple[RunFeed, Subscription]:
         """Add a subscriber to the feed of a run; it gets nothing before `catch_up`."""
@@ -240,7 +301,7 @@ class Hub:
 
     def _start(self, feed: RunFeed | ProjectFeed) -> None:
         task = self._tasks[feed] = asyncio.create_task(feed.run())
-        task.add_done_callback(_complain)
+        task.add_done_callback(complain)
 
     async def _end(self, feed: RunFeed | ProjectFeed) -> None:
         await stop([self._tasks.pop(feed)])

@@ -1,31 +1,40 @@
-"""What happens around every request: its id, its log line, headers, the limit on bodies, and the last resort."""
+"""What happens around every request: its id, its log line, headers, the gate, limits on body and time, the last resort.
 
+`app.py` has the order. What is refused here has cost neither a look at the body nor a statement.
+"""
+
+import asyncio
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from typing import cast
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
-from sparkops.api import problems
-from sparkops.api.errors import UnsupportedMediaType
-from sparkops.api.texts import UnstorableText, refuse_unstorable
-from sparkops.core.errors import TooLarge
+from sparkops.api import bodies, problems
+from sparkops.api.addresses import address_of, check_host
+from sparkops.api.deps import Door
+from sparkops.api.errors import Overdue, TooLong
+from sparkops.api.rates import RouteClass, class_of
+from sparkops.api.texts import refuse_unstorable
+from sparkops.core.errors import SparkOpsError
 from sparkops.core.ids import new_id
+from sparkops.core.origin import coming_from
 
 log = structlog.get_logger(__name__)
 
 REQUEST_ID = "X-Request-Id"
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{8,128}")
 
-MAX_BODY_BYTES = 1 << 20
-MAX_RUN_BODY_BYTES = 16 << 20
-"""An input of 10 MiB, with room for the spaces and escapes that clients write."""
-MAX_WORKFLOW_BODY_BYTES = 3 << 20
-"""A definition of 1 MiB, likewise."""
-_INPUT_PATHS = re.compile(r"/api/v1/runs(/[^/]+/(fork|rerun))?")
-_WORKFLOWS_PATH = "/api/v1/workflows"
+MAX_ADDRESS_BYTES = 8_192
+"""Of path and query, as they were sent."""
+REQUEST_SECONDS = 30.0
+"""From the last byte of the body to the first of the answer. A statement may take five, and a lock two."""
+HEALTH = "/health/"
+POLICY_VIOLATION = 1008
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -34,6 +43,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "X-Permitted-Cross-Domain-Policies": "none",
 }
 API_HEADERS = {
     "Cache-Control": "no-store",
@@ -75,7 +85,7 @@ class _Exchange:
 
         self._scope.setdefault("state", {})["request_id"] = self._id
         started = time.perf_counter()
-        with structlog.contextvars.bound_contextvars(request_id=self._id):
+        with structlog.contextvars.bound_contextvars(request_id=self._id), coming_from(self._id, self._address()):
             try:
                 await app(self._scope, receive, send_on)
             except Exception:
@@ -84,6 +94,10 @@ class _Exchange:
                     await problems.unexpected(self._scope)(self._scope, receive, send_on)
             finally:
                 self._log(time.perf_counter() - started)
+
+    def _address(self) -> str | None:
+        client = self._scope.get("client")
+        return client[0] if client else None
 
     def _add_headers(self, message: Message) -> None:
         headers = MutableHeaders(scope=message)
@@ -97,6 +111,8 @@ class _Exchange:
             yield from API_HEADERS.items()
         if self._hsts:
             yield "Strict-Transport-Security", HSTS
+        if standing := self._scope["state"].get("standing"):
+            yield from standing.headers()
 
     def _log(self, seconds: float) -> None:
         principal = self._scope["state"].get("principal")
@@ -116,8 +132,46 @@ def _template(scope: Scope) -> str:
     return "/".join(f"{{{names[part]}}}" if part in names else part for part in scope["path"].split("/"))
 
 
+class GateMiddleware:
+    """Turns away, before anything of a request is read, what is not for this server or comes too often."""
+
+    def __init__(self, app: ASGIApp, *, hosts: Collection[str]) -> None:
+        self._app = app
+        self._hosts = frozenset(hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        try:
+            self._check(scope)
+        except SparkOpsError as error:
+            await _refuse(scope, receive, send, error)
+            return
+        await self._app(scope, receive, send)
+
+    def _check(self, scope: Scope) -> None:
+        if len(scope.get("raw_path") or scope["path"]) + len(scope["query_string"]) > MAX_ADDRESS_BYTES:
+            raise TooLong(f"An address may have {MAX_ADDRESS_BYTES} bytes.")
+        if not scope["path"].startswith(HEALTH):
+            check_host(scope, self._hosts)
+        route_class = RouteClass.READ if scope["type"] == "websocket" else class_of(scope)
+        rates = cast(Door, scope["app"].state.door).rates
+        standing = rates.take_address(address_of(scope), route_class)
+        scope.setdefault("state", {})["standing"] = standing
+        standing.check()
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, error: SparkOpsError) -> None:
+    """Answer a problem, or end the handshake of a WebSocket."""
+    if scope["type"] == "websocket":
+        await WebSocketClose(POLICY_VIOLATION)(scope, receive, send)
+    else:
+        await problems.response(scope, error)(scope, receive, send)
+
+
 class BodyMiddleware:
-    """Reads a body whole, up to its limit, before anything looks at it; what is no JSON or no text is refused."""
+    """Reads a body whole before anything looks at it, refuses what is no JSON or no text, and limits the time."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -128,52 +182,29 @@ class BodyMiddleware:
             return
         has_body = scope["method"] not in ("GET", "HEAD", "OPTIONS")
         try:
-            body = await _read(scope, receive) if has_body else b""
+            body = await bodies.read(scope, receive) if has_body else b""
             refuse_unstorable(scope, body)
-        except (TooLarge, UnstorableText) as error:
+            if body:
+                bodies.check(scope, body)
+        except SparkOpsError as error:
             await problems.response(scope, error)(scope, receive, send)
             return
-        if body and not _is_json(scope):
-            await problems.response(scope, UnsupportedMediaType())(scope, receive, send)
-            return
-        await self._app(scope, _replay(body, receive) if has_body else receive, send)
+        await _in_time(self._app, scope, bodies.replay(body, receive) if has_body else receive, send)
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """Return a receiver that gives the body once and then what the server has to say."""
-    pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+async def _in_time(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request that has not begun to be answered in time as overdue. An answer that has begun may take long."""
+    try:
+        async with asyncio.timeout(REQUEST_SECONDS) as limit:
 
-    async def receive_again() -> Message:
-        return pending.pop() if pending else await receive()
+            async def send_on(message: Message) -> None:
+                limit.reschedule(None)
+                await send(message)
 
-    return receive_again
-
-
-def _limit(path: str) -> int:
-    if _INPUT_PATHS.fullmatch(path):
-        return MAX_RUN_BODY_BYTES
-    return MAX_WORKFLOW_BODY_BYTES if path.startswith(_WORKFLOWS_PATH) else MAX_BODY_BYTES
-
-
-async def _read(scope: Scope, receive: Receive) -> bytes:
-    limit = _limit(scope["path"])
-    declared = Headers(scope=scope).get("content-length", "0")
-    if declared.isdigit() and int(declared) > limit:
-        raise TooLarge(f"The body may have {limit} bytes, not {declared}.", limit_bytes=limit)
-    chunks: list[bytes] = []
-    size = 0
-    more = True
-    while more:
-        message = await receive()
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > limit:
-            raise TooLarge(f"The body may have {limit} bytes; this one has more.", limit_bytes=limit)
-        chunks.append(chunk)
-        more = message.get("more_body", False)
-    return b"".join(chunks)
-
-
-def _is_json(scope: Scope) -> bool:
-    media_type = Headers(scope=scope).get("content-type", "").partition(";")[0]
-    return media_type.strip().lower() == "application/json"
+            await app(scope, receive, send_on)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        log.warning("request.overdue", path=scope["path"])
+        error = Overdue("Nobody knows yet whether it was carried out; ask again with the same Idempotency-Key.")
+        await problems.response(scope, error)(scope, receive, send)

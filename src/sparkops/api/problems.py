@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
-from sparkops.api.errors import UnsupportedMediaType
+from sparkops.api.errors import KeyInUse, Malformed, Misdirected, TooLong, TooSlow, UnsupportedMediaType
 from sparkops.core import json
 from sparkops.core.errors import (
     Conflict,
@@ -40,6 +40,10 @@ STATUS: Mapping[type[SparkOpsError], int] = {
     TooLarge: 413,
     Invalid: 422,
     UnsupportedMediaType: 415,
+    Malformed: 400,
+    TooSlow: 408,
+    TooLong: 414,
+    Misdirected: 421,
     TooMany: 429,
     Unavailable: 503,
 }
@@ -104,8 +108,12 @@ def unexpected(scope: Scope) -> Response:
 def _headers(error: SparkOpsError) -> dict[str, str]:
     if isinstance(error, Unauthenticated):
         return {"WWW-Authenticate": "Bearer"}
-    if isinstance(error, TooMany):
+    if isinstance(error, TooMany | KeyInUse):
         return {"Retry-After": str(error.members.get("retry_after_seconds", 1))}
+    if isinstance(error, TooSlow | Malformed):
+        return {"Connection": "close"}
+    if isinstance(error, UnsupportedMediaType):
+        return {"Accept-Encoding": "identity", "Accept-Post": "application/json"}
     return {"Retry-After": "1"} if isinstance(error, Unavailable) else {}
 
 
@@ -118,6 +126,8 @@ def _path(location: Sequence[int | str]) -> str:
 
 async def _expected(request: Request, error: Exception) -> Response:
     assert isinstance(error, SparkOpsError)
+    if isinstance(error, Forbidden):
+        await request.app.state.door.denials.seen(request, error)
     return response(request.scope, error)
 
 

@@ -16,7 +16,6 @@ from sparkops.core import json
 from sparkops.core.errors import NotFound, SparkOpsError, Unavailable
 from sparkops.core.principal import Principal
 from sparkops.domains.effects.queries import model_calls_in_flight
-from sparkops.domains.identity.queries import principal_of
 from sparkops.domains.projects.queries import watched_project
 from sparkops.domains.runs.queries import watched_run
 from sparkops.messenger.bell import TEXT_KEY
@@ -29,12 +28,15 @@ MAX_SUBSCRIPTIONS = 50
 MAX_MESSAGE_CHARS = 4_096
 MESSAGE_SECONDS = 0.02
 """Each message costs statements: at most fifty a second are looked at."""
+MAX_MESSAGES = 300
+"""Who sends more than this within `MESSAGES_WINDOW_SECONDS` is let go: a page subscribes to what it shows."""
+MESSAGES_WINDOW_SECONDS = 10.0
 PING_SECONDS = 20.0
-CHECK_SECONDS = 5.0
-"""How long a socket may outlive the session that opened it."""
 
 SLOW_READER = 4008
 SESSION_ENDED = 4001
+TOO_MANY = 4029
+"""Too many sockets of one user or of this process, or too many messages: come back later."""
 NOT_TEXT = 1003
 TOO_BIG = 1009
 
@@ -67,12 +69,14 @@ class SocketSubscriber:
     def __init__(self, socket: WebSocket, hub: Hub, principal: Principal) -> None:
         self._socket = socket
         self._hub = hub
-        self._principal = principal
+        self.principal = principal
         self._frames: asyncio.Queue[bytes] = asyncio.Queue(QUEUE_FRAMES)
         self._dropped = asyncio.Event()
         self._code = 1000
         self._runs: dict[str, tuple[RunFeed, Subscription, asyncio.Task[None]]] = {}
         self._projects: dict[str, ProjectFeed] = {}
+        self._owners: dict[str, UUID] = {}
+        """By topic the project that must stay the holder's."""
 
     def offer(self, frame: bytes) -> bool:
         """Queue a frame; with the queue full the reader is too slow, and is let go."""
@@ -98,11 +102,16 @@ class SocketSubscriber:
 
     async def serve(self) -> None:
         """Do what the client asks until it goes or is dropped; then leave every feed."""
-        jobs = [self._receive(), self._send(), self._ping(), self._check(), self._dropped.wait()]
+        if not self._hub.enter(self):
+            self._code = TOO_MANY
+            await self._close()
+            return
+        jobs = [self._receive(), self._send(), self._ping(), self._dropped.wait()]
         tasks = [asyncio.ensure_future(job) for job in jobs]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._hub.leave(self)
             await stop(tasks)
             await self._leave_all()
         for task in done:
@@ -126,22 +135,19 @@ class SocketSubscriber:
             await asyncio.sleep(PING_SECONDS)
             self.offer(json.dumps({"ping": int(time.time())}))
 
-    async def _check(self) -> None:
-        """Let the socket go when its session has ended; a database that is away proves nothing."""
-        session_id = self._principal.session_id
-        assert session_id is not None, "tickets are issued to sessions"
-        while True:
-            await asyncio.sleep(CHECK_SECONDS)
-            try:
-                found = await principal_of(
-                    self._hub.database.pool, session_id=session_id, user_id=self._principal.user_id
-                )
-            except DATABASE_IS_AWAY:
-                continue
-            if found is None:
-                self._drop(SESSION_ENDED)
+    async def allow(self, principal: Principal | None) -> None:
+        """Let the socket go when its session has ended, and a topic when its project is its holder's no more."""
+        if principal is None:
+            self._drop(SESSION_ENDED)
+            return
+        self.principal = principal
+        for topic, project_id in list(self._owners.items()):
+            if project_id not in principal.places:
+                await self._leave(topic)
+                self._refuse(topic, NotFound("This project is not yours any more."))
 
     async def _receive(self) -> None:
+        begun, count = time.monotonic(), 0
         while True:
             message = await self._socket.receive()
             if message["type"] == "websocket.disconnect":
@@ -152,6 +158,12 @@ class SocketSubscriber:
                 return
             if len(text) > MAX_MESSAGE_CHARS:
                 self._drop(TOO_BIG)
+                return
+            if time.monotonic() - begun > MESSAGES_WINDOW_SECONDS:
+                begun, count = time.monotonic(), 0
+            count += 1
+            if count > MAX_MESSAGES:
+                self._drop(TOO_MANY)
                 return
             await self._obey(text)
             await asyncio.sleep(MESSAGE_SECONDS)
@@ -189,10 +201,10 @@ class SocketSubscriber:
         """Join the feed first and look at the run then: what happens in between rings a feed that exists."""
         feed, subscription = self._hub.watch_run(self, run_id, since)
         try:
-            found = await watched_run(self._hub.database.pool, self._principal, run_id=run_id)
+            found = await watched_run(self._hub.database.pool, self.principal, run_id=run_id)
             if found is None:
                 raise NotFound("There is no such run here.")
-            last_seq, ended = found
+            project_id, last_seq, ended = found
             subscription.seq = min(since, last_seq)
             if ended:
                 feed.ended()
@@ -200,6 +212,7 @@ class SocketSubscriber:
             await self._hub.leave_run(feed, subscription)
             raise
         await self.deliver(json.dumps({"topic": topic, "subscribed": True, "seq": last_seq}))
+        self._owners[topic] = project_id
         self._runs[topic] = (feed, subscription, asyncio.create_task(self._catch_up(feed, subscription)))
 
     async def _catch_up(self, feed: RunFeed, subscription: Subscription) -> None:
@@ -225,13 +238,15 @@ class SocketSubscriber:
                 self.offer_ephemeral(json.dumps({"topic": feed.topic, "stream": piece}))
 
     async def _join_project(self, topic: str, slug: str) -> None:
-        project_id = await watched_project(self._hub.database.pool, self._principal, slug=slug)
+        project_id = await watched_project(self._hub.database.pool, self.principal, slug=slug)
         if project_id is None:
             raise NotFound("There is no such project here.")
+        self._owners[topic] = project_id
         self._projects[topic] = self._hub.watch_project(self, project_id, topic)
         await self.deliver(json.dumps({"topic": topic, "subscribed": True, "seq": 0}))
 
     async def _leave(self, topic: str) -> None:
+        self._owners.pop(topic, None)
         if watched := self._runs.pop(topic, None):
             feed, subscription, catching_up = watched
             await stop([catching_up])

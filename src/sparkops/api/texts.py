@@ -6,8 +6,16 @@ from starlette.types import Scope
 
 from sparkops.core.errors import Invalid
 
-_ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
-_HIGH, _LOW = range(0xD800, 0xDC00), range(0xDC00, 0xE000)
+_STORABLE = re.compile(
+    rb"""(?: [^\\]++
+           | \\ [^u]
+           | \\u (?! [0-9a-fA-F]{4} )
+           | \\u (?! 0000 | [dD][89a-fA-F] ) [0-9a-fA-F]{4}
+           | \\u [dD][89abAB][0-9a-fA-F]{2} \\u [dD][c-fC-F][0-9a-fA-F]{2}
+         )*+ \\?""",
+    re.DOTALL | re.VERBOSE,
+)
+"""JSON text up to the first escape that is a NUL or half of a pair without the other half."""
 
 
 class UnstorableText(Invalid):
@@ -25,12 +33,7 @@ def refuse_unstorable(scope: Scope, body: bytes) -> None:
 
 
 def _is_unstorable(body: bytes) -> bool:
-    """Walk the escapes in order: a pair is a high half directly followed by a low one, all else is unpaired."""
-    expected_at: int | None = None
-    for escape in _ESCAPE.finditer(body):
-        code = int(escape[1], 16) if escape[1] else -1
-        paired = code in _LOW and escape.start() == expected_at
-        if code == 0 or (code in _LOW and not paired) or (expected_at is not None and not paired):
-            return True
-        expected_at = escape.end() if code in _HIGH else None
-    return expected_at is not None
+    if b"\\u" not in body:
+        return False
+    storable = _STORABLE.match(body)
+    return storable is None or storable.end() < len(body)

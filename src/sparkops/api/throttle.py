@@ -1,96 +1,91 @@
-"""A brake on guessing passwords: counts attempts in this process and in Redis, and refuses when either is over.
+"""The brake on guessing passwords: attempts are counted in PostgreSQL, by account and by address.
 
-The count in the process holds when Redis is away; the one in Redis holds over several API processes.
+A browser in which somebody signed in to the account before is counted by itself: what strangers try elsewhere makes its
+owner wait no longer.
 """
 
-import hashlib
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
-import structlog
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
-
+from sparkops.api.tokens import Signer
+from sparkops.core.db import Database
 from sparkops.core.errors import TooMany
-
-log = structlog.get_logger(__name__)
-
-WINDOW_SECONDS = 300
-PER_ACCOUNT = 10
-PER_ADDRESS = 50
-"""Many people may share an address; nobody mistypes fifty times in five minutes."""
-_MAX_TRACKED = 50_000
-"""Beyond it the oldest counts are dropped, so that memory is bounded whatever comes in."""
+from sparkops.domains.audit import security
+from sparkops.domains.identity import attempts
+from sparkops.domains.identity.attempts import Rule, Verdict
 
 
-@dataclass(slots=True)
-class _Count:
-    until: float
-    used: int = 0
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sends a request, as far as that can be seen from outside."""
+
+    address: str
+    device: str | None
+    """What the browser says of itself."""
+    request_id: str
+    known: str | None = None
+    """What it kept from an earlier sign-in; see `Signer.device`."""
 
 
 class SignInThrottle:
     """Each attempt takes a place before the password is looked at, so that parallel ones count."""
 
-    def __init__(self, redis: Redis, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._redis = redis
-        self._clock = clock
-        self._counts: dict[str, _Count] = {}
+    def __init__(self, database: Database, signer: Signer) -> None:
+        self._pool = database.pool
+        self._signer = signer
 
-    async def take(self, *, email: str, address: str) -> None:
+    async def take(self, *, email: str, caller: Caller) -> None:
         """Count one attempt.
 
         Raises:
-            TooMany: this account or this address has used its attempts for the window.
+            TooMany: this account or this address has used its attempts for now.
         """
-        waits = [await self._take(key, limit) for key, limit in self._keys(email, address)]
-        if any(waits):
-            raise TooMany(
-                "Too many attempts to sign in. Wait a few minutes and try again.", retry_after_seconds=max(waits)
+        for rule, what in self._counts(email, caller):
+            await self.take_one(rule, what, caller=caller, email=email)
+
+    async def take_one(self, rule: Rule, what: str, *, caller: Caller, email: str | None = None) -> None:
+        """Count one attempt by one rule; the first refusal of each wait is a security event.
+
+        Raises:
+            TooMany: there were too many.
+        """
+        verdict = await self.count(rule, what)
+        if verdict.wait is None:
+            return
+        if verdict.first:
+            await security.note(
+                self._pool,
+                "sign-in.locked",
+                severity="warning",
+                email=email,
+                address=caller.address,
+                request_id=caller.request_id,
+                counted_by=rule.name,
+                seconds=verdict.seconds,
             )
+        raise TooMany(f"Too many attempts. Try again in {_told(verdict.seconds)}.", retry_after_seconds=verdict.seconds)
 
-    async def give_back(self, *, email: str, address: str) -> None:
+    async def count(self, rule: Rule, what: str) -> Verdict:
+        """Count one attempt by one rule, and say whether it may go on."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            verdict = await attempts.take(connection, rule, what)
+        await attempts.prune(self._pool)
+        return verdict
+
+    async def give_back(self, *, email: str, caller: Caller) -> None:
         """Forget the attempts on the account, and this one from the address: the password was right."""
-        (account, _), (place, _) = self._keys(email, address)
-        self._counts.pop(account, None)
-        if count := self._counts.get(place):
-            count.used -= 1
-        try:
-            await self._redis.delete(account)
-            await self._redis.decr(place)
-        except (RedisError, OSError):
-            log.debug("throttle.redis_away")
+        for rule, what in self._counts(email, caller):
+            if rule is attempts.ADDRESS:
+                await attempts.give_back(self._pool, rule, what)
+            else:
+                await attempts.forget(self._pool, rule, what)
 
-    @staticmethod
-    def _keys(email: str, address: str) -> tuple[tuple[str, int], tuple[str, int]]:
-        account = hashlib.sha256(email.strip().lower().encode()).hexdigest()
-        return (f"sparkops:signin:account:{account}", PER_ACCOUNT), (f"sparkops:signin:address:{address}", PER_ADDRESS)
+    def _counts(self, email: str, caller: Caller) -> tuple[tuple[Rule, str], ...]:
+        """Return by which rules an attempt counts, the one that spares the others first."""
+        device = self._signer.read_device(caller.known, email) if caller.known else None
+        if device is not None:
+            return ((attempts.DEVICE, device),)
+        return (attempts.ADDRESS, caller.address), (attempts.ACCOUNT, email)
 
-    async def _take(self, key: str, limit: int) -> int:
-        """Return 0 if there was room, else the seconds to wait."""
-        here = self._take_here(key)
-        used = max(here.used, await self._take_there(key))
-        return 0 if used <= limit else max(1, round(here.until - self._clock()))
 
-    def _take_here(self, key: str) -> _Count:
-        now = self._clock()
-        count = self._counts.get(key)
-        if count is None or count.until <= now:
-            self._counts.pop(key, None)
-            if len(self._counts) >= _MAX_TRACKED:
-                self._counts.pop(next(iter(self._counts)))
-            count = self._counts[key] = _Count(now + WINDOW_SECONDS)
-        count.used += 1
-        return count
-
-    async def _take_there(self, key: str) -> int:
-        try:
-            async with self._redis.pipeline(transaction=True) as pipe:
-                pipe.incr(key)
-                pipe.expire(key, WINDOW_SECONDS, nx=True)
-                used, _ = await pipe.execute()
-        except (RedisError, OSError):
-            log.debug("throttle.redis_away")
-            return 0
-        return int(used)
+def _told(seconds: int) -> str:
+    return f"{seconds} seconds" if seconds < 120 else f"{-(-seconds // 60)} minutes"

@@ -1,10 +1,12 @@
 """Tickets for WebSockets: browsers cannot send a header there, and a token in an address would end up in logs.
 
-A ticket opens one socket, once, within half a minute. It lies in Redis: without Redis there are no live updates, and
-pages fall back to asking.
+A ticket opens one socket, once, within half a minute, for the session that asked for it and from a page of the same
+origin. It lies in Redis under its digest: without Redis there are no live updates, and pages fall back to asking.
 """
 
+import hashlib
 import secrets
+from dataclasses import dataclass
 from uuid import UUID
 
 from redis.asyncio import Redis
@@ -12,57 +14,49 @@ from redis.exceptions import RedisError
 
 from sparkops.core import json
 from sparkops.core.errors import Unauthenticated, Unavailable
-from sparkops.core.json import Json
 from sparkops.core.principal import Principal
 
 LIFETIME_SECONDS = 30
 
 
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """Whose ticket it was. Whether the session still lives is for the caller to see."""
+
+    user_id: UUID
+    session_id: UUID
+
+
 def _key(ticket: str) -> str:
-    return f"sparkops:ticket:{ticket}"
+    return f"sparkops:ticket:{hashlib.sha256(ticket.encode()).hexdigest()}"
 
 
-async def issue(redis: Redis, principal: Principal) -> str:
-    """Return a fresh ticket in the principal's name.
+async def issue(redis: Redis, principal: Principal, *, origin: str | None) -> str:
+    """Return a fresh ticket in the principal's name, for sockets of pages of this origin; None: of no browser.
 
     Raises:
         Unavailable: Redis does not answer.
     """
     ticket = secrets.token_urlsafe(32)
+    kept = {"user_id": principal.user_id, "session_id": principal.session_id, "origin": origin}
     try:
-        await redis.set(_key(ticket), json.dumps(_kept(principal)), ex=LIFETIME_SECONDS)
+        await redis.set(_key(ticket), json.dumps(kept), ex=LIFETIME_SECONDS)
     except (RedisError, OSError):
         raise Unavailable("Live updates need Redis, which does not answer; the pages still work.") from None
     return ticket
 
 
-def _kept(principal: Principal) -> dict[str, Json]:
-    return {
-        "user_id": str(principal.user_id),
-        "email": principal.email,
-        "name": principal.name,
-        "is_admin": principal.is_admin,
-        "session_id": str(principal.session_id),
-    }
-
-
-async def redeem(redis: Redis, ticket: str) -> Principal:
+async def redeem(redis: Redis, ticket: str, *, origin: str | None) -> Bearer:
     """Return who asked for the ticket, and void it.
 
     Raises:
-        Unauthenticated: it was used, has run out, or was never issued.
+        Unauthenticated: it was used, has run out, was never issued, or was issued to a page of another origin.
     """
     try:
         kept = await redis.getdel(_key(ticket))
     except (RedisError, OSError):
         kept = None
-    if kept is None:
+    fields = json.loads(kept) if kept is not None else None
+    if fields is None or fields["origin"] != origin:
         raise Unauthenticated("The ticket was used or has run out; ask for another one.")
-    fields = json.loads(kept)
-    return Principal(
-        user_id=UUID(fields["user_id"]),
-        email=fields["email"],
-        name=fields["name"],
-        is_admin=fields["is_admin"],
-        session_id=UUID(fields["session_id"]),
-    )
+    return Bearer(user_id=UUID(fields["user_id"]), session_id=UUID(fields["session_id"]))

@@ -1,14 +1,17 @@
 """Access tokens: JWT, HS256 only, fifteen minutes. They name a session, which is looked up at every request.
 
-With the same secret, but another key made of it, links to questions are marked.
+With the same secret, but other keys made of it, links to questions and browsers that were signed in are marked.
 """
 
 import base64
+import binascii
 import hmac
+import secrets
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import jwt
@@ -24,9 +27,15 @@ TYPE = "at+jwt"
 MIN_KEY_BYTES = 32
 LINKS = b"sparkops links to approvals"
 MARK_BYTES = 18
+DEVICES = b"sparkops browsers that were signed in"
+DEVICE_BYTES = 15
+MAX_TOKEN_CHARS = 2_000
 CAPACITY = 1_000
 """So many tokens that were found valid are remembered until they run out: what they say never changes."""
-_REQUIRED = ["iss", "aud", "sub", "sid", "jti", "typ", "iat", "exp"]
+HEADER = {"alg": ALGORITHM, "typ": TYPE}
+"""All that the head of a token of ours says: nothing in it names a key, or an address where one would be."""
+_TEXTS = ("iss", "aud", "sub", "sid", "jti", "typ")
+_TIMES = ("iat", "nbf", "exp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +66,10 @@ class Signer:
             "jti": str(new_id()),
             "typ": TYPE,
             "iat": now,
+            "nbf": now,
             "exp": now + LIFETIME,
         }
-        return self._jwt.encode(claims, self._key, algorithm=ALGORITHM)
+        return self._jwt.encode(claims, self._key, algorithm=ALGORITHM, headers=HEADER)
 
     def read(self, token: str) -> Claims:
         """Return whom the token names.
@@ -76,30 +86,69 @@ class Signer:
             self._read.popitem(last=False)
         return claims
 
+    def derive(self, purpose: bytes) -> bytes:
+        """Return another key, made of this one for one purpose; neither it nor this one tells the other."""
+        return hmac.digest(self._key.encode(), purpose, "sha256")
+
     def mark(self, approval_id: UUID) -> str:
         """Return what the link to a question carries, so that nobody finds questions by trying ids."""
-        mark = hmac.digest(hmac.digest(self._key.encode(), LINKS, "sha256"), approval_id.bytes, "sha256")
+        mark = hmac.digest(self.derive(LINKS), approval_id.bytes, "sha256")
         return base64.urlsafe_b64encode(mark[:MARK_BYTES]).decode().rstrip("=")
 
     def is_marked(self, approval_id: UUID, mark: str) -> bool:
         """Say whether the link to this question was made by us."""
         return hmac.compare_digest(self.mark(approval_id).encode(), mark.encode())
 
+    def device(self, email: str) -> str:
+        """Return what a browser keeps in which somebody signed in with this address."""
+        nonce = secrets.token_bytes(DEVICE_BYTES)
+        return base64.urlsafe_b64encode(nonce + self._device_mark(nonce, email)).decode()
+
+    def read_device(self, device: str, email: str) -> str | None:
+        """Return which browser kept this, if this very address signed in with it; else None."""
+        try:
+            raw = base64.b64decode(device.encode(), altchars=b"-_", validate=True)
+        except (ValueError, binascii.Error):
+            return None
+        nonce, mark = raw[:DEVICE_BYTES], raw[DEVICE_BYTES:]
+        return nonce.hex() if hmac.compare_digest(mark, self._device_mark(nonce, email)) else None
+
+    def _device_mark(self, nonce: bytes, email: str) -> bytes:
+        key = hmac.digest(self._key.encode(), DEVICES, "sha256")
+        return hmac.digest(key, nonce + email.strip().lower().encode(), "sha256")[:DEVICE_BYTES]
+
     def _decode(self, token: str) -> tuple[Claims, float]:
         """Return whom the token names, and until when in seconds of the system's clock."""
         try:
+            if len(token) > MAX_TOKEN_CHARS or jwt.get_unverified_header(token) != HEADER:
+                raise Unauthenticated("The access token is not valid.")
             claims = self._jwt.decode(
                 token,
                 self._key,
                 algorithms=[ALGORITHM],
                 audience=AUDIENCE,
                 issuer=ISSUER,
-                options={"require": _REQUIRED},
+                options={"require": [*_TEXTS, *_TIMES]},
             )
+            _check_claims(claims)
             if claims["typ"] != TYPE:
                 raise Unauthenticated("This token was made for another use.")
             return Claims(UUID(claims["sub"]), UUID(claims["sid"])), float(claims["exp"])
         except jwt.ExpiredSignatureError:
             raise Unauthenticated("The access token has run out; refresh it.") from None
-        except (jwt.PyJWTError, ValueError, TypeError, AttributeError):
+        except (jwt.PyJWTError, ValueError, TypeError, AttributeError, OverflowError):
             raise Unauthenticated("The access token is not valid.") from None
+
+
+def _check_claims(claims: dict[str, Any]) -> None:
+    """Refuse what the library would be content with: a number as a text, a list of audiences, years of validity.
+
+    Raises:
+        Unauthenticated: a claim is of another type than we write it, or the token counts for longer than ours do.
+    """
+    if not all(isinstance(claims[name], str) for name in _TEXTS):
+        raise Unauthenticated("The access token is not valid.")
+    if not all(type(claims[name]) is int for name in _TIMES):
+        raise Unauthenticated("The access token is not valid.")
+    if claims["exp"] - claims["iat"] > LIFETIME.total_seconds():
+        raise Unauthenticated("The access token is not valid.")

@@ -4,10 +4,12 @@ import click
 
 from sparkops import __version__
 from sparkops.cli.apply import apply
+from sparkops.cli.audit import audit
 from sparkops.cli.doctor import doctor
 from sparkops.cli.doors import api, demo, up, worker
 from sparkops.cli.recover import recover
 from sparkops.cli.schema import migrate
+from sparkops.cli.secrets import secrets
 from sparkops.cli.users import users
 
 
@@ -23,6 +25,8 @@ main.add_command(api)
 main.add_command(worker)
 main.add_command(apply)
 main.add_command(users)
+main.add_command(secrets)
 main.add_command(migrate)
 main.add_command(doctor)
 main.add_command(recover)
+main.add_command(audit)

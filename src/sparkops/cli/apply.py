@@ -36,11 +36,13 @@ MAX_BYTES = 1_048_576
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--project", required=True, help="The short name of the project; it is created if there is none.")
 @click.option("--url", help="Where the API is; that of the running `sparkops up` if left out.")
-@click.option("--email", envvar="SPARK_EMAIL", required=True, help="Who you are (SPARK_EMAIL).")
+@click.option("--email", envvar="SPARK_EMAIL", help="Who you are (SPARK_EMAIL), if you have no API key.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input, not SPARK_PASSWORD.")
 @click.option("--publish/--no-publish", default=True, help="Put policies in force, or only save them (put in force).")
-def apply(folder: Path, project: str, url: str | None, email: str, password_stdin: bool, publish: bool) -> None:
+def apply(folder: Path, project: str, url: str | None, email: str | None, password_stdin: bool, publish: bool) -> None:
     """Bring a project up to the files of FOLDER; says what was created, changed or left. Safe to repeat.
+
+    It acts with the API key in SPARK_API_KEY, or in the name of a person with their password.
 
     FOLDER has project.yaml and the folders agents, policies, budgets and workflows, as far as they are wanted. A file
     that is not accepted stops it there, with every mistake and its place; what was applied before stays.
@@ -48,10 +50,10 @@ def apply(folder: Path, project: str, url: str | None, email: str, password_stdi
     import httpx2
 
     with refusals():
-        password = sys.stdin.readline().rstrip("\r\n") if password_stdin else _password()
+        login = _login(email, password_stdin=password_stdin)
         files = read_folder(folder)
         try:
-            asyncio.run(_apply(files, project, url or _running_url(), (email, password), publish=publish))
+            asyncio.run(_apply(files, project, url or _running_url(), login, publish=publish))
         except httpx2.TransportError as error:
             raise click.ClickException(f"The API cannot be reached: {error}") from None
 
@@ -113,11 +115,12 @@ def _read(path: Path) -> File:
     return File(path, source, document)
 
 
-async def _apply(files: Files, project: str, url: str, login: tuple[str, str], *, publish: bool) -> None:
+async def _apply(files: Files, project: str, url: str, login: tuple[str, str] | str, *, publish: bool) -> None:
     from sparkops.core.client import ApiClient
 
-    async with ApiClient(url) as client:
-        await client.sign_in(*login)
+    async with ApiClient(url, token=login if isinstance(login, str) else None) as client:
+        if not isinstance(login, str):
+            await client.sign_in(*login)
         await apply_files(client, files, project, publish=publish)
 
 
@@ -230,6 +233,16 @@ async def _told(file: File) -> AsyncIterator[None]:
 def _say(kind: str, name: str, before: int | None, after: int, more: str = "") -> None:
     what = "created" if before is None else "unchanged" if before == after else "changed"
     click.echo(f"{what:<10} {kind} {name}, version {after}{', ' + more if more else ''}")
+
+
+def _login(email: str | None, *, password_stdin: bool) -> tuple[str, str] | str:
+    """Return address and password, or the API key of the environment where no address is given."""
+    key = os.environ.get("SPARK_API_KEY")
+    if email is None and key:
+        return key
+    if email is None:
+        raise click.UsageError("Say who you are: an API key in SPARK_API_KEY, or your address with --email.")
+    return email, sys.stdin.readline().rstrip("\r\n") if password_stdin else _password()
 
 
 def _password() -> str:

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from sparkops.core.config import Settings, load_settings
 from sparkops.core.db import Database, open_database
-from sparkops.core.endpoints import running
+from sparkops.core.endpoints import SECRETS_KEY, running
 from sparkops.core.errors import ConfigError, Unavailable
 
 
@@ -19,7 +19,7 @@ def find_settings(data_dir: Path | None = None) -> Settings:
     Raises:
         ConfigError: a setting is wrong, or nothing runs.
     """
-    settings = load_settings(data_dir=data_dir)
+    settings = _with_secrets_key(load_settings(data_dir=data_dir))
     if _names_servers(settings):
         return settings
     endpoints = running(settings.data_dir)
@@ -51,6 +51,7 @@ def server_variables() -> dict[str, str]:
         # Who only uses rows does not learn how to change tables.
         "SPARKOPS_DATABASE_URL" if role else "SPARKOPS_APP_DATABASE_URL": url,
         "SPARKOPS_REDIS_URL": settings.broker_url,
+        **({"SPARKOPS_SECRETS_KEY_FILE": str(settings.secrets_key_file)} if settings.secrets_key_file else {}),
     }
 
 
@@ -81,6 +82,14 @@ async def open_target(settings: Settings, *, owner: bool = False) -> AsyncIterat
         raise Unavailable(f"The database cannot be reached ({error}); does the server run?") from None
     except asyncpg.InvalidAuthorizationSpecificationError:
         raise Unavailable("The database refuses the user or the password.") from None
+
+
+def _with_secrets_key(settings: Settings) -> Settings:
+    """Return the settings with the key of secrets that `sparkops up` has made, if they have none."""
+    file = settings.data_dir.absolute() / SECRETS_KEY
+    if settings.secrets_key is not None or settings.secrets_key_file is not None or not file.exists():
+        return settings
+    return settings.model_copy(update={"secrets_key_file": file})
 
 
 def _names_servers(settings: Settings) -> bool:

@@ -4,20 +4,23 @@ They come from `SPARKOPS_*` variables, or from one TOML file named by `SPARKOPS_
 Secrets may also be read from a file: `SPARKOPS_SECRET_KEY_FILE` fills `SPARKOPS_SECRET_KEY`.
 """
 
+import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from sparkops.core.db import APP_ROLE
 from sparkops.core.errors import ConfigError
 from sparkops.core.labels import LabelList
 from sparkops.core.log import LogFormat
+from sparkops.core.permissions import Role
 
 PREFIX = "SPARKOPS_"
 CONFIG_FILE = "SPARKOPS_CONFIG"
@@ -59,6 +62,49 @@ class Connection(_Closed):
     """Of whatever is read there, such as `private:customer`."""
 
 
+class Oidc(_Closed):
+    """An OpenID provider where people sign in, with what their groups there give them here."""
+
+    issuer: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")]
+    """Exactly as the provider writes it; its discovery document lies below. `http` is for trying things out."""
+    client_id: Annotated[str, Field(min_length=1)]
+    client_secret: SecretStr = SecretStr("")
+    """Also `SPARKOPS_OIDC_CLIENT_SECRET`, or a file that `SPARKOPS_OIDC_CLIENT_SECRET_FILE` names."""
+    label: Annotated[str, Field(min_length=1, max_length=60)] = "single sign-on"
+    """What the button on the sign-in page says after "Sign in with"."""
+    scopes: tuple[str, ...] = ("openid", "email", "profile")
+    groups_claim: str = "groups"
+    admin_groups: tuple[str, ...] = ()
+    """Who is in one of them administers the installation."""
+    groups: Mapping[str, Mapping[str, Role]] = Field(default_factory=dict)
+    """By group, the role that it gives in projects, by slug. Owners are made by people."""
+    new_users: Literal["refuse", "in_groups", "anybody"] = "in_groups"
+    """Who may come in that nobody has added before."""
+    session_hours: float = Field(default=12.0, gt=0, le=168)
+    """How long a session lasts that was begun there; what groups give is looked at anew when the next one begins."""
+
+    @model_validator(mode="after")
+    def _owners_are_people(self) -> Self:
+        if any(role is Role.OWNER for roles in self.groups.values() for role in roles.values()):
+            raise ValueError("no group makes owners; an owner adds others")
+        return self
+
+
+class Vault(_Closed):
+    """HashiCorp Vault, or what speaks its KV version 2. Secrets lie at `<mount>/<prefix>/<project>/<name>`."""
+
+    address: str
+    mount: str = "secret"
+    prefix: str = "sparkops"
+    field: str = "value"
+    """Under which key of an entry the secret lies."""
+    token: SecretStr | None = None
+    token_file: Path | None = None
+    """Read at each use: an agent of Vault renews it."""
+    namespace: str | None = None
+    timeout_seconds: float = Field(default=5.0, gt=0, le=60)
+
+
 def _postgres_url(value: SecretStr | None) -> SecretStr | None:
     if value is not None and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
         raise ValueError("must look like postgresql://user:password@host:5432/database")
@@ -71,6 +117,55 @@ def _redis_url(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
+class RateLimits(_Closed):
+    """How many requests are answered in a second, on average over ten of them; beyond that they are refused."""
+
+    reads: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    writes: Annotated[int, Field(ge=1, le=1_000_000)] = 50
+    runs: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    """Runs started, and events sent from outside."""
+    sign_ins: Annotated[int, Field(ge=1, le=1_000_000)] = 3
+    """From one address: each costs a quarter second of a processor."""
+    address_factor: Annotated[int, Field(ge=1, le=1_000)] = 4
+    """So many times what one caller may, all callers of one address may together."""
+
+
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?")
+_HOST_NAME = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*")
+
+
+def _origin(value: str) -> str:
+    if not _ORIGIN.fullmatch(value):
+        raise ValueError("must be an exact origin as browsers send it, such as https://ops.example.com")
+    return value
+
+
+def _host_name(value: str) -> str:
+    if not _HOST_NAME.fullmatch(value):
+        raise ValueError("must be a name in lower case without port or wildcard, such as ops.example.com")
+    return value
+
+
+def _network(value: str) -> str:
+    ipaddress.ip_network(value)
+    return value
+
+
+Origin = Annotated[str, AfterValidator(_origin)]
+HostName = Annotated[str, AfterValidator(_host_name)]
+Network = Annotated[str, AfterValidator(_network)]
+
+
+def _public_url(value: str | None) -> str | None:
+    if value is None:
+        return None
+    if not _PUBLIC_URL.fullmatch(value):
+        raise ValueError("must look like https://ops.example.com")
+    return value.rstrip("/")
+
+
+_PUBLIC_URL = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+/?")
+PublicUrl = Annotated[str | None, AfterValidator(_public_url)]
 PostgresUrl = Annotated[SecretStr | None, AfterValidator(_postgres_url)]
 RedisUrl = Annotated[SecretStr | None, AfterValidator(_redis_url)]
 
@@ -94,6 +189,22 @@ class Settings(_Closed):
     """API and workers refuse a database that may lose what it has confirmed. Off: for development and tests."""
     secret_key: SecretStr | None = Field(default=None, min_length=32)
     """Signs access tokens. `sparkops up` makes one in the data directory."""
+    audit_key: SecretStr | None = None
+    """Seals the audit trail; without one it is not sealed. Several, separated by commas: the first seals, the others
+    still check. `sparkops up` makes one in the data directory."""
+    audit_roots: Path | None = None
+    """A file to which workers add the root of every seal; best on another disk, or one that is read elsewhere. With
+    `sparkops up` it is `audit-roots.jsonl` in the data directory."""
+
+    secrets_key: SecretStr | None = None
+    """Under which secrets are encrypted: keys of 64 hexadecimal digits, separated by space; the first one is in use,
+    the others still open what they encrypted."""
+    secrets_key_file: Path | None = None
+    """A file with these keys, read again when it changes. `sparkops up` makes one in the data directory."""
+    secrets_source: Literal["database", "vault", "files"] = "database"
+    """Where secrets lie: in the platform's database, in `vault`, or in files below `secrets_dir`."""
+    secrets_dir: Path = Path("/run/secrets")
+    vault: Vault | None = None
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
@@ -103,14 +214,34 @@ class Settings(_Closed):
     """Steps that one worker process may hold at once."""
     drain_seconds: float = Field(default=5.0, ge=0, le=600)
     lease_seconds: float = Field(default=15.0, ge=1, le=600)
-    cors_origins: tuple[str, ...] = ()
+    cors_origins: tuple[Origin, ...] = ()
+    """Pages of these origins may use the API too. There is no wildcard."""
     secure_cookies: bool = False
     """Set when the pages are served over HTTPS."""
+    allowed_hosts: tuple[HostName, ...] = ()
+    """Names under which the server is reached. It answers to its addresses and `localhost` too, to nothing else."""
+    trusted_proxies: tuple[Network, ...] = ()
+    """Addresses or networks of reverse proxies; only what these say of where a request comes from is believed."""
+    rate_limits: RateLimits = RateLimits()
+    max_connections: int = Field(default=4_000, ge=10, le=100_000)
+    """Of one API process; beyond it requests are answered 503."""
+    max_connections_per_address: int = Field(default=500, ge=1, le=100_000)
+    """Trusted proxies may have more."""
+    public_url: PublicUrl = None
+    """Under which address people reach the pages, such as `https://ops.example.com`: for links in mails."""
+    smtp_url: SecretStr | None = None
+    """The mail server: `smtp://user:password@host:587` (STARTTLS) or `smtps://…:465`; None: no mails."""
+    mail_from: str | None = Field(default=None, pattern=r"^[^@\s,;<>]+@[^@\s,;<>]+$")
+    """The sender of mails."""
     egress_allow: tuple[str, ...] = ()
     """`host:port` pairs that may be reached although their address is private or loopback."""
 
+    """Where people open the pages, such as https://ops.example.com."""
+    oidc: Oidc | None = None
+
     admin_email: str = "admin@example.com"
     admin_password: SecretStr | None = None
+    """With it the first administrator is made at the first start; without, `sparkops up` prints a link to do so."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: LogFormat = "json"
     event_log: Literal["off", "file", "stdout"] = "off"
@@ -184,7 +315,19 @@ _MODEL_SHORTHAND = {
     "model_cached_input_usd_per_million": "cached_input_usd_per_million",
     "model_unknown_price": "unknown_price",
 }
-_STRUCTURED = ("models", "tool_prices", "connections", "object_storage_options", "cors_origins", "egress_allow")
+_STRUCTURED = (
+    "vault",
+    "models",
+    "tool_prices",
+    "connections",
+    "object_storage_options",
+    "cors_origins",
+    "egress_allow",
+    "oidc",
+    "allowed_hosts",
+    "trusted_proxies",
+    "rate_limits",
+)
 
 
 def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
@@ -200,6 +343,9 @@ def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) ->
     shorthand = {field: values.pop(name) for name, field in _MODEL_SHORTHAND.items() if name in values}
     if shorthand:
         values["models"] = {**values.get("models", {}), "default": shorthand}
+    secret = values.pop("oidc_client_secret", None)
+    if secret is not None:
+        values["oidc"] = {**values.get("oidc", {}), "client_secret": secret}
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
@@ -217,6 +363,8 @@ def _file_values(path: str | None) -> dict[str, Any]:
         raise ConfigError(f"{path} is not valid TOML: {error}.") from None
 
 
+_NAMES_OF_FILES = frozenset({"secrets_key_file"})
+"""Settings that are the names of files, not what is in them."""
 _NOT_SETTINGS = frozenset({CONFIG_FILE, "SPARKOPS_FAILPOINTS"})
 
 
@@ -226,7 +374,7 @@ def _env_values(env: Mapping[str, str]) -> dict[str, Any]:
         if not key.startswith(PREFIX) or key in _NOT_SETTINGS:
             continue
         name = key.removeprefix(PREFIX).lower()
-        if name.endswith("_file"):
+        if name.endswith("_file") and name not in _NAMES_OF_FILES:
             try:
                 values[name.removesuffix("_file")] = Path(text).read_text(encoding="utf-8").strip()
             except OSError as error:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import asyncpg
 import orjson
@@ -15,8 +15,17 @@ from sparkops.core.errors import ConfigError
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
+    from sparkops.core.tenancy import Walled
+
 APP_ROLE = "sparkops_app"
-"""May read and write rows, owns nothing: row-level security can be switched on for it."""
+"""May read and write rows of every project, owns nothing: the engine and the workers."""
+
+API_ROLE = "sparkops_api"
+"""May do what `APP_ROLE` may, but only with rows of the projects that `SIGHT_SETTING` lists: sessions that act for one
+person (`migrations/walls.py`)."""
+
+SIGHT_SETTING = "sparkops.projects"
+"""The setting of a connection that lists what it may see: `core/tenancy.py` says how."""
 
 PLANNED_ONCE = {
     "plan_cache_mode": "force_generic_plan",
@@ -39,10 +48,12 @@ NO_ANSWER = (
     asyncpg.OperatorInterventionError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
+    asyncpg.LockNotAvailableError,
     ConnectionError,
+    TimeoutError,
 )
-"""The database went away, or is not there: nobody knows whether it still did what it was asked for. asyncpg's own
-`InternalClientError` is what it says of a connection that the server ended while nobody was looking."""
+"""The database went away, is not there, or is too busy: nobody knows whether it still did what it was asked for.
+asyncpg's own `InternalClientError` is what it says of a connection that the server ended while nobody was looking."""
 
 LOST_CONNECTION = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 """The database did not do what it was asked for, whatever the reason."""
@@ -62,6 +73,16 @@ SILENCE_SECONDS = 10.0
 nothing else would tell a worker whose heartbeat goes over another one."""
 
 
+class Statements(Protocol):
+    """What executes statements: a connection within a transaction, a pool, or what sees the rows of some projects."""
+
+    async def fetchval(self, query: str, *args: object) -> Any: ...
+
+    async def fetchrow(self, query: str, *args: object) -> Any: ...
+
+    async def fetch(self, query: str, *args: object) -> list[Any]: ...
+
+
 @dataclass(frozen=True)
 class Login:
     """How to open another connection like those of the pool."""
@@ -73,7 +94,7 @@ class Login:
 
 @dataclass(frozen=True)
 class Database:
-    """One process's way to PostgreSQL. Both pools connect under the application role.
+    """One process's way to PostgreSQL. All pools but `walled` connect under the application role.
 
     SQLAlchemy is imported when a session is first wanted: workers do without it, and start sooner and smaller.
     """
@@ -103,14 +124,28 @@ class Database:
 
         return make_sessions(self.engine.execution_options(isolation_level="AUTOCOMMIT"))
 
+    @cached_property
+    def walled(self) -> "Walled":
+        """Sessions that see the rows of some projects only, whatever their statements say."""
+        from sparkops.core.tenancy import Walled  # noqa: PLC0415 -- see above
+
+        return Walled(self.login)
+
     async def close(self) -> None:
         """Close both pools; running statements are given five seconds."""
         if "engine" in vars(self):
             await self.engine.dispose()
-        try:
-            await asyncio.wait_for(self.pool.close(), timeout=5)
-        except TimeoutError:
-            self.pool.terminate()
+        if "walled" in vars(self):
+            await self.walled.close()
+        await close_pool(self.pool)
+
+
+async def close_pool(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    """Close a pool; running statements are given five seconds."""
+    try:
+        await asyncio.wait_for(pool.close(), timeout=5)
+    except TimeoutError:
+        pool.terminate()
 
 
 async def check_durable(url: str) -> None:
@@ -166,6 +201,27 @@ async def _keep(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     """
 
 
+async def open_pool(
+    login: Login, connection_class: "type[asyncpg.Connection[asyncpg.Record]]" = asyncpg.Connection
+) -> "asyncpg.Pool[asyncpg.Record]":
+    """Open a pool whose connections are logged in like this.
+
+    Raises:
+        OSError, asyncpg.PostgresError: the server cannot be reached or refuses the login.
+    """
+    return await asyncpg.create_pool(
+        login.url,
+        min_size=1,
+        max_size=login.pool_size,
+        timeout=5,
+        command_timeout=SILENCE_SECONDS,
+        server_settings=dict(login.server_settings),
+        init=_set_codecs,
+        reset=_keep,
+        connection_class=connection_class,
+    )
+
+
 @asynccontextmanager
 async def open_database(
     url: str, *, role: str | None = None, name: str = "sparkops", pool_size: int = 8
@@ -178,17 +234,7 @@ async def open_database(
         OSError, asyncpg.PostgresError: the server cannot be reached or refuses the login.
     """
     login = Login(url, _server_settings(role=role, name=name) | PLANNED_ONCE, pool_size)
-    pool = await asyncpg.create_pool(
-        url,
-        min_size=1,
-        max_size=pool_size,
-        timeout=5,
-        command_timeout=SILENCE_SECONDS,
-        server_settings=dict(login.server_settings),
-        init=_set_codecs,
-        reset=_keep,
-    )
-    database = Database(pool, login)
+    database = Database(await open_pool(login), login)
     try:
         yield database
     finally:

@@ -8,6 +8,8 @@ from pathlib import Path
 from sparkops.core.json import dumps, loads
 
 FILE = Path("run") / "endpoints.json"
+SECRETS_KEY = Path("secrets") / "secrets.key"
+"""Where the key of secrets lies that `sparkops up` makes, if the settings have none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ from typing import Any, Literal
 import orjson
 import structlog
 
+from sparkops.core.redaction import SEEN
+
 LogFormat = Literal["json", "console"]
 
 
@@ -41,9 +43,15 @@ def configure(*, level: str = "info", fmt: LogFormat = "json", **bound: Any) -> 
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _strike_out, renderer],
         )
     )
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
+
+
+def _strike_out(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    """Replace the secrets that this process has met, wherever they stand in a line: tracebacks too."""
+    known = SEEN.everything
+    return {known.text(str(key)): known.anything(item) for key, item in event.items()} if known else event

@@ -164,6 +164,7 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
             "idem_key": request.idem_key,
             "idem_hash": _request_hash(request),
             "created_by": str(principal.user_id),
+            "created_by_key": str(principal.key_id) if principal.key_id else None,
             **_labelled(request),
         },
         limit_micros=limit_of(engine, graph, request.budget_micros),

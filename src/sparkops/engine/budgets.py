@@ -9,7 +9,7 @@ import asyncpg
 import structlog
 from pydantic import ValidationError
 
-from sparkops.core.db import LOST_CONNECTION
+from sparkops.core.db import LOST_CONNECTION, Statements
 from sparkops.core.errors import Conflict, Forbidden, Invalid, NotFound
 from sparkops.core.failpoints import failpoint
 from sparkops.core.ids import new_id
@@ -24,13 +24,16 @@ log = structlog.get_logger()
 
 ENOUGH_RUNS: Final = 5
 """Fewer past runs say too little to refuse one for what they cost."""
-_OF_INSTALLATION: Final = frozenset({Scope.INSTALLATION, Scope.PROJECT, Scope.USER, Scope.RUN})
-_OF_PROJECT: Final = frozenset({Scope.PROJECT, Scope.WORKFLOW, Scope.AGENT, Scope.USER, Scope.RUN})
+_OF_INSTALLATION: Final = frozenset({Scope.INSTALLATION, Scope.PROJECT, Scope.API_KEY, Scope.USER, Scope.RUN})
+_OF_PROJECT: Final = frozenset({Scope.PROJECT, Scope.WORKFLOW, Scope.AGENT, Scope.API_KEY, Scope.USER, Scope.RUN})
 
 _ZONE = "SELECT time_zone FROM projects WHERE id = $1"
 _TARGETS: Mapping[Scope, str] = {
     Scope.WORKFLOW: "SELECT EXISTS (SELECT 1 FROM workflows WHERE id = $1 AND project_id = $2)",
     Scope.AGENT: "SELECT EXISTS (SELECT 1 FROM agents WHERE id = $1 AND project_id = $2)",
+    Scope.API_KEY: (
+        "SELECT EXISTS (SELECT 1 FROM api_key_projects WHERE key_id = $1 AND (project_id = $2 OR $2 IS NULL))"
+    ),
     Scope.USER: "SELECT EXISTS (SELECT 1 FROM memberships WHERE user_id = $1 AND (project_id = $2 OR $2 IS NULL))",
 }
 _FOUND = """
@@ -39,7 +42,7 @@ SELECT d.id, d.project_id, d.archived_at, to_jsonb(d) AS definition FROM budget_
    SELECT 1 FROM memberships m WHERE m.project_id = d.project_id AND m.user_id = $2))
 """
 _FORECAST = "SELECT runs, median, p95 FROM engine.run_forecast($1)"
-_ROOM = "SELECT * FROM engine.budget_room($1, $2, $3)"
+_ROOM = "SELECT * FROM engine.budget_room($1, $2, $3, $4)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,7 @@ async def archive_budget(engine: Engine, principal: Principal, budget_id: UUID) 
         await _write(engine, principal, budget_id, {}, archive=True)
 
 
-async def forecast_of(on: "asyncpg.Pool[asyncpg.Record]", version_id: UUID) -> Forecast:
+async def forecast_of(on: Statements, version_id: UUID) -> Forecast:
     """Return what a run of this workflow version can be expected to cost."""
     row = await on.fetchrow(_FORECAST, version_id)
     return Forecast(row["runs"], row["median"], row["p95"])
@@ -142,7 +145,7 @@ async def check_forecast(
     forecast = await forecast_of(pool, version_id)
     if forecast.runs < ENOUGH_RUNS:
         return
-    for row in await pool.fetch(_ROOM, project_id, workflow_id, principal.user_id):
+    for row in await pool.fetch(_ROOM, project_id, workflow_id, principal.user_id, principal.key_id):
         expected = forecast.median_micros if row["admission_by"] == "median" else forecast.p95_micros
         asks = row["admission"] == "ask"
         if expected is None or expected <= row["room"] or (asks and confirmed):

@@ -12,6 +12,7 @@ from sparkops.core.batching import Batcher
 from sparkops.core.config import DEFAULT_RUN_BUDGET_MICROS
 from sparkops.core.db import Database
 from sparkops.core.json import Json
+from sparkops.core.origin import origin
 from sparkops.core.payloads import Payloads
 from sparkops.domains.policies.facts import Subject
 from sparkops.engine.errors import Refusals
@@ -130,9 +131,17 @@ class Connection(Protocol):
 async def call(on: Connection, function: str, *args: object) -> Any:
     """Run one database function and return its JSON. On a pool it is a transaction of its own.
 
+    Within a request the function knows where it comes from, for the audit trail.
+
     Raises:
         Fenced, NonDeterministic, WrongEpoch, CancelRequested, Halted: as the function says.
     """
     marks = ", ".join(f"${position}" for position in range(1, len(args) + 1))
+    # lint: allow sql-text -- names of functions stand in the code
+    statement = f"SELECT engine.{function}({marks})"
+    asked = origin()
+    if asked is not None:  # a function in FROM is called before those of the result
+        statement += f" FROM set_config('sparkops.origin', ${len(args) + 1}, true)"
+        args = (*args, asked.as_text())
     with Refusals(function):
-        return await on.fetchval(f"SELECT engine.{function}({marks})", *args)
+        return await on.fetchval(statement, *args)

@@ -37,6 +37,14 @@ _OBSERVED: Sequence[Invariant] = (
         """,
     ),
     Invariant(
+        "audit-sealed",
+        "A line of the audit trail is sealed within a minute; workers do so that have SPARKOPS_AUDIT_KEY.",
+        """
+        SELECT u.audit_id AS subject, a.at FROM audit_unsealed u JOIN audit a ON a.id = u.audit_id
+         WHERE a.at < clock_timestamp() - interval '1 minute'
+        """,
+    ),
+    Invariant(
         "server-durable",
         "The server keeps what it confirms: fsync, full_page_writes and synchronous_commit are on.",
         FORGETFUL,
@@ -76,6 +84,7 @@ async def examine(database: Database, *, seconds: float) -> list[Finding]:
 
 
 async def _check(connection: Any, invariant: Invariant, seconds: float) -> Finding:
+    # lint: allow sql-text -- the queries stand in engine/invariants.py
     query = f"SELECT count(*) OVER () AS total, to_jsonb(b) AS row FROM ({invariant.query}) b LIMIT {SHOWN}"  # noqa: S608
     try:
         async with connection.transaction():

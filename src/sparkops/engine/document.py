@@ -1,7 +1,7 @@
 """A graph and an input as the rows of a run: all its steps, each as far as can be decided before anything has run."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -10,6 +10,7 @@ from sparkops.core.errors import Invalid, TooLarge
 from sparkops.core.expressions import ExpressionError
 from sparkops.core.ids import new_id
 from sparkops.core.json import Json
+from sparkops.core.origin import origin as request_origin
 from sparkops.core.payloads import MAX_INPUT_BYTES, Desk, Stored, ValueTooLarge
 from sparkops.domains.runs.state import SourceKind, StepStatus
 from sparkops.engine.context import Engine
@@ -109,6 +110,7 @@ async def run_document(
         Unavailable: a large value could not be read or written.
     """
     run_id = new_id()
+    asked = request_origin()
     desk = engine.payloads.desk(UUID(run["project_id"]))
 
     async def first_steps() -> dict[str, Any]:
@@ -128,6 +130,7 @@ async def run_document(
         "limit_micros": limit_micros,
         "deadline_seconds": _seconds(graph.definition.timeout),
         "actor": actor,
+        **({} if asked is None else {"origin": asdict(asked)}),
         **_admission(graph, limited=limited),
         **({"budgeted": True, "confirmed": confirmed} if budgeted else {}),
         **await desk.decide(first_steps),

@@ -73,6 +73,16 @@ SELECT h.id, h.scope, h.kind, h.project_id,
 """
 
 
+def check_order(order: HaltOrder) -> None:
+    """Do nothing if such a halt can be ordered at all.
+
+    Raises:
+        Invalid: a workflow can be paused, not stopped.
+    """
+    if order.scope is Scope.WORKFLOW and order.kind is Kind.STOP:
+        raise Invalid("A workflow can be paused; the kill switch is for a project or the installation.")
+
+
 async def order_halt(engine: Engine, principal: Principal, order: HaltOrder) -> Ordered:
     """Put a halt in force. After a stop has been ordered, no call is PREPARED in its scope until it is released.
 
@@ -134,8 +144,7 @@ async def _owner(engine: Engine, principal: Principal, order: HaltOrder) -> UUID
     if order.scope is Scope.INSTALLATION:
         _check_admin(principal)
         return None
-    if order.scope is Scope.WORKFLOW and order.kind is Kind.STOP:
-        raise Invalid("A workflow can be paused; the kill switch is for a project or the installation.")
+    check_order(order)
     query = _PROJECT if order.scope is Scope.PROJECT else _WORKFLOW
     project_id: UUID | None = await engine.database.pool.fetchval(query, order.scope_id, principal.user_id)
     if project_id is None:

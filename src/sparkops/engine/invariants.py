@@ -407,6 +407,35 @@ INVARIANTS: Sequence[Invariant] = (
             OR coalesce(max(e.seq), t.log_removed_to, 0) <> c.last_seq
         """,
     ),
+    Invariant(
+        "audit-true",
+        "The hash of a line of the audit trail is that of what it says. Whether it is what was said, only "
+        "`sparkops audit verify` can tell.",
+        "SELECT a.id AS subject, a.action, a.object FROM audit a WHERE a.content_hash <> engine.audit_hash(a)",
+    ),
+    Invariant(
+        "audit-whole",
+        "A line of the audit trail waits to be sealed or is in exactly one seal, and what was sealed is there.",
+        """
+        SELECT l.id AS subject, count(*) FILTER (WHERE l.place = 'line') AS lines,
+               count(*) FILTER (WHERE l.place = 'list') AS waits, count(*) FILTER (WHERE l.place = 'seal') AS seals
+          FROM (SELECT id, 'line' AS place FROM audit
+                UNION ALL SELECT audit_id, 'list' FROM audit_unsealed
+                UNION ALL SELECT unnest(ids), 'seal' FROM audit_seals) l
+         GROUP BY l.id HAVING count(*) <> 2 OR count(*) FILTER (WHERE l.place = 'line') <> 1
+        """,
+    ),
+    Invariant(
+        "audit-chained",
+        "Each seal of the audit trail follows the one before it, and counts the lines that were sealed so far.",
+        """
+        SELECT s.number AS subject, s.at FROM (
+          SELECT number, at, previous, lines, cardinality(ids) AS own, lag(number, 1, 0::bigint) OVER w AS before,
+                 lag(mac, 1, repeat('0', 64)) OVER w AS mac, lag(lines, 1, 0::bigint) OVER w AS sealed
+            FROM audit_seals WINDOW w AS (ORDER BY number)) s
+         WHERE s.number <> s.before + 1 OR s.previous <> s.mac OR s.lines <> s.sealed + s.own
+        """,
+    ),
 )
 
 

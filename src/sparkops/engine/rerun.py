@@ -76,6 +76,7 @@ async def start_rerun(engine: Engine, principal: Principal, run_id: UUID, reques
             "idem_key": request.idem_key,
             "idem_hash": idem_hash,
             "created_by": str(principal.user_id),
+            "created_by_key": str(principal.key_id) if principal.key_id else None,
             "source_run_id": str(run_id),
             "source_kind": request.kind,
             "labels": list(source["labels"]) if request.same_input else [],

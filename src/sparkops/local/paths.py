@@ -38,6 +38,10 @@ class DataDir:
         return self.root / "run"
 
     @property
+    def audit_roots(self) -> Path:
+        return self.root / "audit-roots.jsonl"
+
+    @property
     def admin_password(self) -> Path:
         return self.root / "first-admin-password.txt"
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 from uuid import UUID, uuid4
@@ -16,10 +17,13 @@ import asyncpg
 from pydantic import SecretStr
 from sqlalchemy.exc import DBAPIError
 
+from sparkops.core.clock import utc_now
 from sparkops.core.config import Settings
 from sparkops.core.db import Database, open_database
-from sparkops.core.endpoints import Endpoints, publish, withdraw
+from sparkops.core.endpoints import SECRETS_KEY, Endpoints, publish, withdraw
 from sparkops.core.errors import ConfigError, Invalid, SparkOpsError
+from sparkops.domains.identity.links import Link, Purpose, make_link
+from sparkops.domains.identity.queries import has_users
 from sparkops.domains.identity.service import ensure_admin
 from sparkops.engine.context import Engine, SilentBell
 from sparkops.engine.give_back import release_session
@@ -75,7 +79,8 @@ class Supervisor:
 
     With both server URLs in the settings those servers are used, else embedded ones below the data directory.
     `owns_process` is for a process that does nothing else: it then also ends descendants of its children that were
-    left behind.
+    left behind. `by_link`: without a password in the settings, an installation without people gets its first one by
+    a link (`set_up`), instead of one with a password in a file.
     """
 
     def __init__(
@@ -88,6 +93,7 @@ class Supervisor:
         worker_command: tuple[str, ...] = WORKER_COMMAND,
         prepare: Prepare = nothing_more,
         owns_process: bool = False,
+        by_link: bool = False,
     ) -> None:
         self.settings = settings
         self.data = DataDir(settings.data_dir.absolute())
@@ -99,6 +105,9 @@ class Supervisor:
         self._worker_command = worker_command
         self._prepare = prepare
         self._owns_process = owns_process
+        self._by_link = by_link
+        self.set_up: Link | None = None
+        """How the first administrator comes to be, if that is still to happen."""
         self._releases: set[asyncio.Task[None]] = set()
         self._exit = AsyncExitStack()
         self._guardian = Guardian()
@@ -164,8 +173,13 @@ class Supervisor:
 
     async def _first_administrator(self) -> None:
         password = self.settings.admin_password
+        if self._by_link and password is None:
+            self.set_up = await self._set_up_link()
+            return
         try:
             async with self._open_database() as database, database.sessions.begin() as session:
+                if password is None and await has_users(session):
+                    return  # nobody is let in whom those who are there did not ask for
                 generated = await ensure_admin(
                     session,
                     email=self.settings.admin_email,
@@ -177,6 +191,13 @@ class Supervisor:
                         write_private(self.data.admin_password, generated + "\n")
         except Invalid as error:
             raise ConfigError(f"SPARKOPS_ADMIN_EMAIL or SPARKOPS_ADMIN_PASSWORD is not valid: {error.detail}") from None
+
+    async def _set_up_link(self) -> Link | None:
+        """Return a fresh link to set an empty installation up; earlier ones work no more."""
+        async with self._open_database() as database, database.sessions.begin() as session:
+            if await has_users(session):
+                return None
+            return await make_link(session, purpose=Purpose.SETUP, user_id=None, now=utc_now())
 
     # Doors
 
@@ -200,9 +221,19 @@ class Supervisor:
                 "app_database_url": SecretStr(servers.app_url) if servers.app_url else None,
                 "redis_url": SecretStr(servers.redis_url),
                 "secret_key": key or SecretStr(self.data.secret("signing.key")),
+                "audit_key": self.settings.audit_key or SecretStr(self.data.secret("audit.key")),
+                "audit_roots": self.settings.audit_roots or self.data.audit_roots,
+                "secrets_key_file": self._secrets_key_file(),
                 "admin_password": None,
             }
         )
+
+    def _secrets_key_file(self) -> Path | None:
+        """Return where the key of secrets lies; it is made at the first start, unless the settings have one."""
+        if self.settings.secrets_key is None and self.settings.secrets_key_file is None:
+            self.data.secret(SECRETS_KEY.name)
+            return self.data.root / SECRETS_KEY
+        return self.settings.secrets_key_file
 
     def _api_plan(self) -> ChildPlan:
         return ChildPlan(

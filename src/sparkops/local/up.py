@@ -45,8 +45,8 @@ async def run(settings: Settings, supervise: Callable[..., Supervisor] = Supervi
     """
     _stop_on_signals()
     with suppress(asyncio.CancelledError):
-        prepare = {"prepare": connection_to_weather} if example else {}
-        async with supervise(settings, say=say, owns_process=True, **prepare) as stack:
+        how = {"prepare": connection_to_weather} if example else {"by_link": True}
+        async with supervise(settings, say=say, owns_process=True, **how) as stack:
             for line in welcome(stack):
                 say(line)
             if example:
@@ -86,9 +86,19 @@ def welcome(stack: Supervisor) -> Iterator[str]:
     """Return what a person needs to know once everything runs."""
     yield f"Spark-Ops is ready: {stack.endpoints.api_url}"
     yield f"  Data and logs   {stack.data.root}"
+    yield from _way_in(stack)
+    yield "  Stop with Ctrl-C."
+
+
+def _way_in(stack: Supervisor) -> Iterator[str]:
+    if stack.set_up is not None:
+        yield "  Set up          open this link within a day; it makes you the administrator, once:"
+        yield f"                  {stack.settings.public_url or stack.endpoints.api_url}{stack.set_up.path}"
+        return
+    if stack.settings.admin_password is None and not stack.data.admin_password.exists():
+        return
     yield f"  Sign in as      {stack.settings.admin_email}"
     if stack.settings.admin_password is not None:
         yield "  Password        the one in SPARKOPS_ADMIN_PASSWORD when this user was made"
-    elif stack.data.admin_password.exists():
+    else:
         yield f"  Password        the first line of {stack.data.admin_password}"
-    yield "  Stop with Ctrl-C."

@@ -18,10 +18,11 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from sparkops.core.db import APP_ROLE
+from sparkops.core.db import API_ROLE, APP_ROLE
 from sparkops.core.errors import ConfigError, Unavailable
 from sparkops.core.orm import async_url
 from sparkops.migrations.functions import install_functions
+from sparkops.migrations.walls import put_up_walls, take_down_walls
 
 T = TypeVar("T")
 
@@ -30,12 +31,12 @@ _LOCK_KEY = 5_720_313_906_229_814_021
 
 
 async def upgrade(owner_url: str, revision: str = "head") -> None:
-    """Bring the schema to `revision`; the application's role exists afterwards. At the head already, do nothing.
+    """Bring the schema to `revision`; the application's roles exist afterwards. At the head already, do nothing.
 
-    At the head the database functions are those of this program.
+    At the head the database functions and the policies on rows are those of this program.
 
     Raises:
-        ConfigError: the schema is newer than this program, or the owner may not make the application's role.
+        ConfigError: the schema is newer than this program, or the owner may not make the application's roles.
     """
     await _in_transaction(owner_url, lambda connection: _upgrade(connection, revision))
 
@@ -46,7 +47,7 @@ async def downgrade(owner_url: str, steps: int = 1) -> None:
     Raises:
         ConfigError: there are not so many.
     """
-    await _in_transaction(owner_url, lambda connection: command.downgrade(_config(connection), f"-{steps}"))
+    await _in_transaction(owner_url, lambda connection: _downgrade(connection, steps))
 
 
 async def current(owner_url: str) -> str | None:
@@ -100,25 +101,35 @@ async def _in_transaction(owner_url: str, act: Callable[[Connection], T]) -> T:
 
 def _upgrade(connection: Connection, revision: str) -> None:
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
-    _ensure_app_role(connection)
+    _ensure_roles(connection)
     command.upgrade(_config(connection), revision)
     if MigrationContext.configure(connection).get_current_revision() == head():
         install_functions(connection)
+        put_up_walls(connection)
 
 
-def _ensure_app_role(connection: Connection) -> None:
-    """Make the role that API and workers take on, and let the owner take it on."""
+def _downgrade(connection: Connection, steps: int) -> None:
+    take_down_walls(connection)
+    command.downgrade(_config(connection), f"-{steps}")
+
+
+def _ensure_roles(connection: Connection) -> None:
+    """Make the roles that API and workers take on, and let the owner and each other take them on."""
     exists = text("SELECT 1 FROM pg_roles WHERE rolname = :role")
-    member = text("SELECT pg_has_role(current_user, :role, 'MEMBER')")
+    member = text("SELECT pg_has_role(:who, :role, 'MEMBER')")
+    owner = connection.scalar(text("SELECT current_user"))
     try:
-        if connection.scalar(exists, {"role": APP_ROLE}) is None:
-            connection.execute(text(f"CREATE ROLE {APP_ROLE} NOLOGIN"))
-        if not connection.scalar(member, {"role": APP_ROLE}):
-            connection.execute(text(f"GRANT {APP_ROLE} TO CURRENT_USER"))
+        for role in (APP_ROLE, API_ROLE):
+            if connection.scalar(exists, {"role": role}) is None:
+                connection.execute(text(f"CREATE ROLE {role} NOLOGIN"))
+        for who, role in ((owner, APP_ROLE), (APP_ROLE, API_ROLE)):
+            if not connection.scalar(member, {"who": who, "role": role}):
+                connection.execute(text(f'GRANT {role} TO "{who}"'))
     except ProgrammingError:
         raise ConfigError(
-            f"The role of SPARKOPS_DATABASE_URL may not make the role {APP_ROLE}. Let an administrator run: "
-            f"CREATE ROLE {APP_ROLE} NOLOGIN; GRANT {APP_ROLE} TO the role of that URL."
+            f"The role of SPARKOPS_DATABASE_URL may not make the roles {APP_ROLE} and {API_ROLE}. Let an administrator "
+            f"run: CREATE ROLE {APP_ROLE} NOLOGIN; CREATE ROLE {API_ROLE} NOLOGIN; GRANT {API_ROLE} TO {APP_ROLE}; "
+            f"GRANT {APP_ROLE} TO the role of that URL; leave out what is there."
         ) from None
 
 

@@ -9,17 +9,21 @@ from sparkops.domains.budgets import models as budgets
 from sparkops.domains.bus import models as bus
 from sparkops.domains.control import models as control
 from sparkops.domains.effects import models as effects
+from sparkops.domains.idempotency import models as idempotency
+from sparkops.domains.identity import key_models as keys
+from sparkops.domains.identity import link_models as links
 from sparkops.domains.identity import models as identity
 from sparkops.domains.policies import models as policies
 from sparkops.domains.projects import models as projects
 from sparkops.domains.runs import models as runs
+from sparkops.domains.secrets import models as secrets
 from sparkops.domains.tools import models as tools
 from sparkops.domains.upkeep import models as upkeep
 from sparkops.domains.workflows import models as workflows
 
 MODULES = (
     agents, approvals, artifacts, audit, budgets, bus, control, effects,
-    identity, policies, projects, runs, tools, upkeep, workflows,
+    idempotency, identity, keys, links, policies, projects, runs, secrets, tools, upkeep, workflows,
 )  # fmt: skip
 
 metadata = Base.metadata

@@ -6,12 +6,13 @@ After a crash the loop therefore runs again from its start, is answered from the
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sparkops.core.json import Json
 from sparkops.core.money import Micros
 from sparkops.core.schemas import schema_errors
 from sparkops.core.storable import storable
+from sparkops.core.templates import Path
 from sparkops.domains.agents.definition import AgentDefinition
 from sparkops.domains.effects.state import CallKind
 from sparkops.runtime import context
@@ -30,6 +31,8 @@ from sparkops.runtime.tools.base import Tool, ToolContext
 
 MAX_CALLS_PER_TURN = 32
 """What one answer may ask for; the rest is refused, so that a model gone wild stays countable."""
+
+NOTHING_WRITTEN: Final[Mapping[Path, str]] = {}
 
 ContextFor = Callable[[Dispatch], ToolContext]
 
@@ -72,16 +75,25 @@ class Toolbox:
 
 
 def tool_effect(
-    tool: Tool, arguments: Mapping[str, Any], context_for: ContextFor, facts: Mapping[str, Json] | None = None
+    tool: Tool,
+    arguments: Mapping[str, Any],
+    context_for: ContextFor,
+    facts: Mapping[str, Json] | None = None,
+    written: Mapping[Path, str] = NOTHING_WRITTEN,
 ) -> Effect:
-    """Return a tool call as an effect. The arguments must have passed the tool's schema."""
+    """Return a tool call as an effect. The arguments must have passed the tool's schema.
+
+    `written`: the references to secrets that the definition has in them. They stay references in all that is recorded
+    and become values when the call is sent.
+    """
 
     def edited(request: Json) -> Effect:
         assert isinstance(request, dict), "an edit keeps the shape of a tool's request"
-        return tool_effect(tool, request["arguments"], context_for, facts)
+        return tool_effect(tool, request["arguments"], context_for, facts, written)
 
     async def send(dispatch: Dispatch) -> Receipt:
-        result = await tool.run(arguments, context_for(dispatch))
+        context = context_for(dispatch)
+        result = await tool.run(await context.secrets.fill(arguments, written) if written else arguments, context)
         return Receipt(storable(result.output), Micros(result.cost_micros + tool.price_micros), labels=result.labels)
 
     return Effect(
@@ -99,7 +111,7 @@ def tool_effect(
             "args": dict(arguments),
             **(facts or {}),
         },
-        local=tool.local,
+        local=tool.local and not written,
         edited=edited,
         labels=tool.labels,
     )

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from random import SystemRandom
 from typing import Any, Final
 
@@ -83,10 +84,8 @@ async def execute(runtime: Runtime, claim: Claim, trust: Trust) -> Ended | Waiti
         return waits.waiting
     except Parked as parked:
         return await _park(runtime, gate, parked)
-    except TimeoutError:
-        if not limit.expired():
-            raise  # the database's, not the step's
-        return _timed_out(claim, node, gate)
+    except TimeoutError as away:
+        return _timed_out(claim, node, gate) if limit.expired() else await _put_back(runtime, gate, away)
     except (StepFailed, CallFailed) as failed:
         return _failed(claim, node, gate, dict(failed.error), retryable=failed.retryable)
     except (*_REFUSED, *_UNREADABLE) as refused:
@@ -138,6 +137,7 @@ def _gate(
         deadline=time.monotonic() + claim.seconds if claim.seconds is not None else None,
         rides_along=node.type in ("tool", "llm"),
         ahead=ahead,
+        known_secrets=partial(runtime.secrets.filter_of, claim.project_id),
     )
 
 
@@ -162,9 +162,10 @@ async def _context(runtime: Runtime, claim: Claim) -> Context:
 
 
 async def _stored(runtime: Runtime, claim: Claim, output: Json) -> Stored:
-    """Return an output as its row keeps it."""
+    """Return an output as its row keeps it, without secrets."""
     try:
-        return await runtime.engine.payloads.store(claim.project_id, output)
+        clean = runtime.secrets.filter_of(claim.project_id).value(output)
+        return await runtime.engine.payloads.store(claim.project_id, clean)
     except ValueTooLarge as error:
         raise StepFailed(OUTPUT_TOO_LARGE, error.detail) from None
 
@@ -212,7 +213,13 @@ def _failed(claim: Claim, node: Node, gate: RecordedGate, error: Mapping[str, An
     """End the attempt as its retry policy says: try again after a while, or fail for good."""
     delay = next_attempt(node.retry, claim.failures + 1, code=error.get("code"), retryable=retryable, random=_jitter)
     status = StepStatus.FAILED if delay is None else StepStatus.READY
-    return _ended(claim, gate, status, error=error, retry_in=delay)
+    return _ended(claim, gate, status, error=_clean(gate, error), retry_in=delay)
+
+
+def _clean(gate: RecordedGate, error: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an error without secrets: it may quote what a tool or a model said."""
+    known = gate.known_secrets()
+    return {**error, "message": known.text(error["message"])} if known else dict(error)
 
 
 def _ended(claim: Claim, gate: RecordedGate, status: StepStatus, **how: Any) -> Ended:

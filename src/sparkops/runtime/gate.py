@@ -6,7 +6,7 @@ outcome and its true cost are committed after. Nothing else in the platform call
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
@@ -18,6 +18,7 @@ from sparkops.core.failpoints import failpoint
 from sparkops.core.ids import new_id
 from sparkops.core.json import Json, Part, canonical, digest, digest_of
 from sparkops.core.payloads import Stored, ValueTooLarge
+from sparkops.core.redaction import NOTHING, Filter
 from sparkops.domains.effects.state import CallStatus, EffectClass
 from sparkops.engine.claim import Claim
 from sparkops.engine.context import Engine
@@ -96,6 +97,8 @@ class _Sent:
 class RecordedGate:
     """The gate of one attempt of one step. Effects are numbered in the order in which the step asks for them.
 
+    `known_secrets` are struck out of whatever comes back, before anything else sees it.
+
     `rides_along`: the step does one effect, whose record may be written together with the end of the step; it then
     lies in `unrecorded`. An effect that does not leave the process needs no record before it either: if the rules
     simply allow it, it lies whole in `noted`, judged under `policy_version`. `labels` are those of all that the step
@@ -111,6 +114,7 @@ class RecordedGate:
     deadline: float | None = None
     rides_along: bool = False
     ahead: bool = False
+    known_secrets: Callable[[], Filter] = lambda: NOTHING
     unrecorded: list[Mapping[str, Any]] = field(default_factory=list)
     noted: list[Mapping[str, Any]] = field(default_factory=list)
     policy_version: int | None = None
@@ -338,17 +342,23 @@ class RecordedGate:
         call_id = UUID(verdict["call_id"])
         try:
             receipt = await self._dispatch(effect, Dispatch(call_id, verdict["send_no"], self.deadline))
+            receipt = replace(receipt, response=self.known_secrets().value(receipt.response))
             response = await self._stored_response(effect, receipt)
         except CallFailed as failed:
             labels = effect.labels | failed.labels
-            return _failed(call_id, failed.error, failed.retryable, failed.cost_micros, failed.usage, labels)
+            error = self.without_secrets(failed.error)
+            return _failed(call_id, error, failed.retryable, failed.cost_micros, failed.usage, labels)
         except OutcomeUnknown as unknown:
-            error = ErrorInfo(code="outcome-unknown", message=unknown.message)
+            error = self.without_secrets(ErrorInfo(code="outcome-unknown", message=unknown.message))
             if effect.effect_class is EffectClass.UNSAFE:
                 result = _result(call_id, CallStatus.UNKNOWN, None, error, None, None, effect.labels)
                 return _Sent(result, Outcome(call_id, "failed", None, error, replayed=False))
             return _failed(call_id, error, True, None, None, effect.labels)
         return _done(call_id, receipt, response, effect.labels | receipt.labels)
+
+    def without_secrets(self, error: ErrorInfo) -> ErrorInfo:
+        """Return an error as it may be recorded."""
+        return ErrorInfo(code=error["code"], message=self.known_secrets().text(error["message"]))
 
     async def _stored_response(self, effect: Effect, receipt: Receipt) -> Stored:
         """Return the response as its row keeps it; one that cannot be kept is as good as lost."""

@@ -20,6 +20,7 @@ from sparkops.core.config import Settings
 from sparkops.core.db import open_database
 from sparkops.core.errors import ConfigError
 from sparkops.core.payloads import Payloads
+from sparkops.domains.audit.seals import SealKeys
 from sparkops.engine.backtests import QUEUE as BACKTESTS
 from sparkops.engine.context import Engine, Worker
 from sparkops.messenger.app import QUEUES, make_app
@@ -27,12 +28,14 @@ from sparkops.messenger.bell import RedisBell
 from sparkops.runtime.attempt import Runtime
 from sparkops.runtime.llm.registry import Models
 from sparkops.runtime.policies import PolicyCache
+from sparkops.runtime.secrets.sources import open_secrets
 from sparkops.runtime.tools.registry import builtin_tools, priced
 from sparkops.worker.backtests import Backtests
 from sparkops.worker.event_log import event_log
 from sparkops.worker.isolation import Isolation
 from sparkops.worker.loop import Companion, WorkerLoop, open_worker
 from sparkops.worker.relay import Relay
+from sparkops.worker.sealer import Sealer
 from sparkops.worker.tasks import register
 from sparkops.worker.upkeep import Upkeep
 
@@ -60,7 +63,11 @@ async def open_runtime(
     redis = Redis(connection_pool=connections)
     url, role = settings.app_login
     tools = priced(builtin_tools(), settings.tool_prices)
-    async with open_database(url, role=role, name=name) as database, Models(settings) as models:
+    async with (
+        open_database(url, role=role, name=name) as database,
+        Models(settings) as models,
+        open_secrets(settings, database) as secrets,
+    ):
         bell = RedisBell(app, redis, on_work=on_work)
         blobs = open_blobs(settings)
         payloads = Payloads(blobs)
@@ -69,7 +76,7 @@ async def open_runtime(
             database, bell, settings.lease, settings.run_budget_micros, payloads=payloads, policies=policies
         )
         try:
-            yield Runtime(engine, settings, blobs, models, tools, policies, bell)
+            yield Runtime(engine, settings, blobs, models, tools, policies, bell, secrets=secrets)
         finally:
             await bell.close()
             await redis.aclose()
@@ -130,6 +137,7 @@ class LoopThread(threading.Thread):
             Isolation(runtime.engine, worker, drain_seconds=settings.drain_seconds),
             Relay(runtime.engine, worker, await event_log(runtime.engine, settings)),
             Upkeep(runtime.engine, runtime.blobs, grace=settings.object_grace),
+            Sealer(runtime.engine, SealKeys.of(settings.audit_key), settings.audit_roots),
         ]
         if BACKTESTS not in self._queues:
             return always
@@ -168,6 +176,7 @@ def run_worker(settings: Settings, *, session_id: UUID, queues: Sequence[str]) -
     unknown = sorted(set(queues) - set(QUEUES))
     if unknown:
         raise ConfigError(f"There is no queue {', '.join(unknown)}. Queues: {', '.join(QUEUES)}.")
+    SealKeys.of(settings.audit_key)
     app = make_app(settings.broker_url)
     setup_logging.connect(_keep_our_logs, weak=False)
     thread = LoopThread(settings, app, session_id, queues)

@@ -1,5 +1,6 @@
-import { readProblem, unreachable } from './problem'
+import { previewed, readProblem, unreachable } from './problem'
 import { readAccessToken, refreshSession } from './session'
+import { readViewAs } from './view-as'
 
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 type Value = string | number | boolean | null | undefined | readonly string[]
@@ -42,6 +43,7 @@ async function fetchSignedIn(
   url: string,
   options: Parts & { signal?: AbortSignal },
 ): Promise<Response> {
+  if (readViewAs() !== null && method !== 'GET' && !isOfTheSession(url)) throw previewed(url)
   const address = fill(url, options.path) + queryString(options.query)
   let response = await send(method, address, options)
   if (response.status === 401 && !isAuthentication(url) && (await refreshSession())) {
@@ -50,6 +52,10 @@ async function fetchSignedIn(
   if (!response.ok) throw await readProblem(response)
   return response
 }
+
+/** What the pages themselves live by, whatever is shown. */
+const isOfTheSession = (url: string): boolean =>
+  url.startsWith('/api/v1/auth/') || url.startsWith('/api/v1/live/')
 
 /** A wrong password is an answer, not a session that has run out. */
 const isAuthentication = (url: string): boolean => url === '/api/v1/auth/sign-in'

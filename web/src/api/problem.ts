@@ -39,6 +39,15 @@ export function unreachable(path: string): RequestFailed {
   })
 }
 
+/** What is shown as another role sees it is only looked at. */
+export function previewed(path: string): RequestFailed {
+  const detail = 'You see the pages as another role does. Stop the preview to change something.'
+  return new RequestFailed({
+    ...problemOf('preview', 0, 'Nothing was sent', detail),
+    instance: path,
+  })
+}
+
 /** The problem in a response; one without a problem document gets a plain one made from its status. */
 export async function readProblem(response: Response): Promise<RequestFailed> {
   const requestId = response.headers.get('x-request-id')

@@ -35,6 +35,11 @@ export function openSession(tokens: Tokens): void {
   become({ phase: 'in', user: tokens.user }, tokens.access_token)
 }
 
+/** The name of who is signed in has changed. */
+export function renameSelf(name: string): void {
+  if (session.phase === 'in') become({ phase: 'in', user: { ...session.user, name } }, accessToken)
+}
+
 export function closeSession(): void {
   become({ phase: 'out' }, null)
 }

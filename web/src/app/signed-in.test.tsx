@@ -40,6 +40,7 @@ async function signIn(password: string) {
 beforeEach(() => {
   closeSession()
   server.use(
+    http.get(api('/auth/options'), () => HttpResponse.json({ mail: false, set_up: true })),
     http.post(api('/auth/sign-in'), async ({ request }) => {
       const { password } = (await request.json()) as { password: string }
       return password === 'right'

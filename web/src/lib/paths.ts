@@ -4,7 +4,14 @@ const segment = encodeURIComponent
 
 export const paths = {
   login: (next?: string) => (next ? `/login?next=${segment(next)}` : '/login'),
+  forgot: () => '/forgot',
+  me: () => '/me',
   projects: () => '/projects',
+  apiKeys: () => '/api-keys',
+  accounts: (project: string) => `/p/${segment(project)}/service-accounts`,
+  account: (project: string, id: string) => `/p/${segment(project)}/service-accounts/${segment(id)}`,
+  users: () => '/admin/users',
+  members: (project: string) => `/p/${segment(project)}/members`,
   runs: (project: string) => `/p/${segment(project)}/runs`,
   run: (project: string, id: string, tab = 'timeline') => `/p/${segment(project)}/runs/${segment(id)}/${tab}`,
   again: (project: string, id: string, kind: 'retry' | 'fork' | 'rerun', from?: string) =>
@@ -15,11 +22,15 @@ export const paths = {
   approvals: (project: string) => `/p/${segment(project)}/approvals`,
   budgets: (project: string) => `/p/${segment(project)}/budgets`,
   budget: (project: string, id: string) => `/p/${segment(project)}/budgets/${segment(id)}`,
+  secrets: (project: string) => `/p/${segment(project)}/secrets`,
+  secret: (project: string, id: string) => `/p/${segment(project)}/secrets/${segment(id)}`,
   workflows: (project: string) => `/p/${segment(project)}/workflows`,
   workflow: (project: string, id: string) => `/p/${segment(project)}/workflows/${segment(id)}`,
   policies: (project: string) => `/p/${segment(project)}/policies`,
   policy: (project: string, id: string, tab = 'rules') =>
     `/p/${segment(project)}/policies/${segment(id)}/${tab}`,
+  audit: (project: string, tab?: 'lines' | 'security') =>
+    `/p/${segment(project)}/audit${tab ? `/${tab}` : ''}`,
   violations: (project: string) => `/p/${segment(project)}/violations`,
   agents: (project: string) => `/p/${segment(project)}/agents`,
   agent: (project: string, id: string) => `/p/${segment(project)}/agents/${segment(id)}`,

@@ -1,5 +1,6 @@
 """Agents and their versions."""
 
+from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Response
@@ -104,7 +105,8 @@ async def create_agent_version(
         session, principal, agent_id=agent_id, definition=body.definition, known=known
     )
     if created:
-        await audit("agent.version", f"agent:{agent_id}", agent.project_id, version=version.version)
+        said: dict[str, Any] = {"version": version.version, "digest": version.digest}
+        await audit("agent.version", f"agent:{agent_id}", agent.project_id, **said)
     else:
         response.status_code = 200
     return views.AgentVersion.model_validate(version)

@@ -95,7 +95,7 @@ async def edit_and_approve(
 
     The request that was proposed stays on record; who agreed to it before has not agreed to this one.
     """
-    async with door.database.reads.begin() as session:
+    async with door.reads(principal) as session:
         found = await _find(session, principal, approval_id)
         edit = await _edit(door, session, principal, found, body.arguments)
     await answer_approval(
@@ -143,7 +143,7 @@ async def write_approval_message(
 ) -> views.Message:
     """Ask or tell something about an open question. Who started the run may too."""
     message_id = await discuss(door.engine, principal, approval_id, body.text)
-    async with door.database.reads.begin() as session:
+    async with door.reads(principal) as session:
         said = await queries.messages(session, principal, approval_id=approval_id)
     written = next(one for one in said if one.id == message_id)
     by = Ref(id=principal.user_id, name=principal.name)
@@ -177,7 +177,7 @@ async def _edit(
 
 
 async def _read(door: Door, principal: Principal, approval_id: UUID) -> views.Approval:
-    async with door.database.reads.begin() as session:
+    async with door.reads(principal) as session:
         found = await _find(session, principal, approval_id)
         return (await approval_views(session, principal, door.signer, [found]))[0]
 

@@ -56,14 +56,14 @@ async def start_backtest(body: views.NewBacktest, principal: PrincipalDep, door:
 
     The draft is judged together with the policies that are in force now, in the place of the one that it is of.
     """
-    async with door.database.reads.begin() as session:
+    async with door.reads(principal) as session:
         project = await find_project(session, principal, body.project)
         policy, source = await _draft(session, principal, project, body)
     since, until = _window(body)
     effect = RuleEffect(project.default_effect)
     checked = await aside(lambda: service.check(source, effect))
     job_id = new_id()
-    async with door.database.sessions.begin() as session:
+    async with door.writes(principal) as session:
         if await queries.open_backtests(session, project_id=project.id) >= MAX_OPEN:
             raise Conflict(f"{MAX_OPEN} backtests of this project wait already; cancel one, or wait.")
         job = BacktestJob(
@@ -144,13 +144,13 @@ async def list_flips(
 @router.post("/{backtest_id}/cancel", responses=problems(404), openapi_extra=needs(Permission.POLICY_WRITE))
 async def cancel_backtest(backtest_id: UUID, principal: PrincipalDep, door: DoorDep) -> views.Backtest:
     """End a backtest; one that is being judged ends within a second. What it has found stays."""
-    async with door.database.sessions.begin() as session:
+    async with door.writes(principal) as session:
         await queries.cancel_backtest(session, principal, backtest_id=backtest_id)
     return await _read(door, principal, backtest_id)
 
 
 async def _read(door: Door, principal: Principal, backtest_id: UUID) -> views.Backtest:
-    async with door.database.reads.begin() as session:
+    async with door.reads(principal) as session:
         found = await queries.backtest_job(session, principal, backtest_id=backtest_id)
         if found is None:
             raise NotFound("There is no such backtest here.")

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from sparkops.api import budget_rows as rows
-from sparkops.api.access import allowed, needs
+from sparkops.api.access import NIL, allowed, check_in_body, needs
 from sparkops.api.deps import Door, DoorDep, PageDep, PrincipalDep
 from sparkops.api.responses import problems
 from sparkops.api.routes.runs import find_run
@@ -38,7 +38,7 @@ async def list_budgets(
 ) -> views.BudgetList:
     """List the budgets of a project, and those of the installation that hold for it, newest first."""
     project_id = allowed(principal, project).id
-    found = await rows.budget_rows(door.database.pool, principal, project_id=project_id, archived=archived, page=page)
+    found = await rows.budget_rows(door.rows(principal), principal, project_id=project_id, archived=archived, page=page)
     items = [_budget(row, principal) for row in found[: page.limit]]
     return views.BudgetList(items=items, next_cursor=next_cursor([row["id"] for row in found], page))
 
@@ -48,6 +48,8 @@ async def list_budgets(
 )
 async def define_budget(body: views.NewBudgetBody, principal: PrincipalDep, door: DoorDep) -> views.Budget:
     """Define a budget; from now on calls are held against it. Those of the installation are for administrators."""
+    if body.project is None:
+        check_in_body(principal, NIL, "installation")
     project_id = None if body.project is None else allowed(principal, body.project).id
     return await _read(door, principal, await budgets.define_budget(door.engine, principal, project_id, body))
 
@@ -62,7 +64,7 @@ async def get_run_forecast(
 ) -> views.RunForecast:
     """Say what a run of a workflow can be expected to cost."""
     project_id = allowed(principal, project).id
-    pool = door.database.pool
+    pool = door.rows(principal)
     found = await rows.version_row(pool, project_id=project_id, workflow=workflow, version=version)
     if found is None:
         raise NotFound("There is no such workflow or version in this project.")
@@ -107,7 +109,7 @@ async def list_budget_windows(
 ) -> views.BudgetWindowList:
     """List the periods of a budget, of each member, the newest first."""
     await _read(door, principal, budget_id)
-    found = await rows.window_rows(door.database.pool, principal, budget_id=budget_id, page=page)
+    found = await rows.window_rows(door.rows(principal), principal, budget_id=budget_id, page=page)
     return views.BudgetWindowList(
         items=[_window(row) for row in found[: page.limit]], next_cursor=next_cursor([row["id"] for row in found], page)
     )
@@ -121,7 +123,7 @@ async def get_budget_course(
 ) -> views.BudgetCourse:
     """Say how the spending of one period went."""
     await _read(door, principal, budget_id)
-    pool = door.database.pool
+    pool = door.rows(principal)
     window = await rows.window_row(pool, principal, budget_id=budget_id, window_id=window_id)
     if window is None:
         raise NotFound("There is no such period of this budget.")
@@ -135,7 +137,7 @@ async def list_budget_notices(
 ) -> views.BudgetNoticeList:
     """List which thresholds of a budget were reached, the latest first."""
     await _read(door, principal, budget_id)
-    found = await rows.notice_rows(door.database.pool, principal, budget_id=budget_id, page=page)
+    found = await rows.notice_rows(door.rows(principal), principal, budget_id=budget_id, page=page)
     items = [
         views.BudgetNotice(
             id=row["id"],
@@ -156,7 +158,7 @@ async def list_budget_notices(
 async def get_run_costs(run_id: UUID, principal: PrincipalDep, door: DoorDep) -> views.RunCosts:
     """Say what a run has cost, on which models and tools, and what it counts against."""
     await find_run(door, principal, run_id)
-    pool = door.database.pool
+    pool = door.rows(principal)
     sums = await rows.run_sums(pool, run_id=run_id)
     used = await rows.run_budgets(pool, principal, run_id=run_id)
     return views.RunCosts(
@@ -182,7 +184,7 @@ async def get_run_costs(run_id: UUID, principal: PrincipalDep, door: DoorDep) ->
 
 
 async def _read(door: Door, principal: Principal, budget_id: UUID) -> views.Budget:
-    found = await rows.budget_row(door.database.pool, principal, budget_id=budget_id)
+    found = await rows.budget_row(door.rows(principal), principal, budget_id=budget_id)
     if found is None:
         raise NotFound("There is no such budget here.")
     return _budget(found, principal)

@@ -164,5 +164,7 @@ async def answer_violation(
     found = await answer(session, principal, violation_id=violation_id, text=body.text, status=body.status)
     if body.status is not None:
         await audit("violation.set", f"violation:{violation_id}", found.project_id, status=body.status)
+    else:
+        await audit("violation.note", f"violation:{violation_id}", found.project_id)
     notes = await queries.notes(session, principal, violation_id=violation_id)
     return await policy_views.violation_detail(session, found, notes)

@@ -35,7 +35,7 @@ async def send_event(
     size = len(dumps(body.data))
     if size > MAX_DATA_BYTES:
         raise TooLarge(f"The data of an event may take {MAX_DATA_BYTES:,} bytes, not {size:,}.")
-    async with door.database.sessions.begin() as session:
+    async with door.reads(principal) as session:
         project = await find_project(session, principal, body.project)
     receipt = await receive_event(door.engine, principal, project.id, NewEvent(body.id, body.name, body.data))
     if not receipt.created:

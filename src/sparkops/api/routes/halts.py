@@ -5,9 +5,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
-from sparkops.api.access import needs
+from sparkops.api.access import NIL, allowed, check_in_body, needs
 from sparkops.api.compose import halt_views
-from sparkops.api.deps import Door, DoorDep, PageDep, PrincipalDep, QueriedProject, SessionDep, find_project
+from sparkops.api.deps import Door, DoorDep, PageDep, PrincipalDep, QueriedProject, SessionDep
 from sparkops.api.responses import problems
 from sparkops.api.views import control as views
 from sparkops.core.errors import NotFound
@@ -15,6 +15,7 @@ from sparkops.core.paging import page_of
 from sparkops.core.permissions import Permission
 from sparkops.core.principal import Principal
 from sparkops.domains.control import queries
+from sparkops.domains.workflows.queries import project_of_workflow
 from sparkops.engine import halts
 
 router = APIRouter(prefix="/halts", tags=["halts"])
@@ -47,9 +48,15 @@ async def order_halt(body: views.NewHalt, response: Response, principal: Princip
     """
     scope_id = body.workflow_id
     if body.project is not None:
-        async with door.database.sessions.begin() as session:
-            scope_id = (await find_project(session, principal, body.project)).id
+        scope_id = allowed(principal, body.project).id
     order = halts.HaltOrder(body.kind, body.scope, scope_id, body.reason)
+    halts.check_order(order)
+    if order.scope is halts.Scope.WORKFLOW and body.workflow_id is not None:
+        async with door.reads(principal) as session:
+            project_id = await project_of_workflow(session, principal, workflow_id=body.workflow_id)
+        check_in_body(principal, project_id, "workflow")
+    if order.scope is halts.Scope.INSTALLATION:
+        check_in_body(principal, NIL, "installation")
     ordered = await halts.order_halt(door.engine, principal, order)
     if not ordered.created:
         response.status_code = 200
@@ -64,7 +71,7 @@ async def release_halt(halt_id: UUID, principal: PrincipalDep, door: DoorDep) ->
 
 
 async def _read(door: Door, principal: Principal, halt_id: UUID) -> views.Halt:
-    async with door.database.sessions.begin() as session:
+    async with door.reads(principal) as session:
         found = await queries.halt(session, principal, halt_id=halt_id)
         if found is None:
             raise NotFound("There is no such halt here.")

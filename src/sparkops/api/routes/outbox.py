@@ -34,7 +34,7 @@ async def list_outbox(
 async def redrive_outbox_entry(entry_id: UUID, principal: PrincipalDep, door: DoorDep) -> views.OutboxEntry:
     """Send an event again that was given up, with all its tries."""
     await redrive(door.engine, principal, entry_id)
-    async with door.database.sessions.begin() as session:
+    async with door.reads(principal) as session:
         found = await queries.entry(session, entry_id=entry_id)
         if found is None:
             raise NotFound("There is no such outbox entry here.")

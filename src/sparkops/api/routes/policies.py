@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.api import policy_views
-from sparkops.api.access import needs, signed_in
+from sparkops.api.access import NIL, check_in_body, needs, signed_in
 from sparkops.api.deps import AuditDep, Door, DoorDep, PageDep, PrincipalDep, QueriedProject, SessionDep, find_project
 from sparkops.api.responses import problems
 from sparkops.api.views import policies as views
@@ -50,8 +50,9 @@ async def _default(door: Door, principal: Principal, slug: str | None) -> tuple[
     In a transaction of its own: reading a text must not hold one open.
     """
     if slug is None:
+        check_in_body(principal, NIL, "installation")
         return None, RuleEffect.ALLOW
-    async with door.database.reads.begin() as session:
+    async with door.reads(principal) as session:
         project = await find_project(session, principal, slug)
         return project.id, RuleEffect(project.default_effect)
 
@@ -59,7 +60,7 @@ async def _default(door: Door, principal: Principal, slug: str | None) -> tuple[
 async def _default_of(door: Door, principal: Principal, policy: Policy) -> RuleEffect:
     if policy.project_id is None:
         return RuleEffect.ALLOW
-    async with door.database.reads.begin() as session:
+    async with door.reads(principal) as session:
         return RuleEffect((await judging(session, project_id=policy.project_id)).default_effect)
 
 
@@ -88,7 +89,7 @@ async def find_text(session: AsyncSession, principal: Principal, policy_id: UUID
 
 
 async def _read(door: Door, principal: Principal, policy_id: UUID) -> Policy:
-    async with door.database.reads.begin() as session:
+    async with door.reads(principal) as session:
         return await find_policy(session, principal, policy_id)
 
 
@@ -270,7 +271,7 @@ async def publish_policy(
     What waits for a person is judged again, too, before it goes on.
     """
     policy = await _read(door, principal, policy_id)
-    async with door.database.reads.begin() as reading:
+    async with door.reads(principal) as reading:
         text = await find_text(reading, principal, policy_id, body.version)
     default = await _default_of(door, principal, policy)
     checked = await aside(lambda: service.check(text.source, default))
@@ -283,7 +284,14 @@ async def publish_policy(
         note=body.note,
         backtest_id=body.backtest_id,
     )
-    await audit("policy.publish", f"policy:{policy_id}", policy.project_id, version=body.version, note=body.note)
+    await audit(
+        "policy.publish",
+        f"policy:{policy_id}",
+        policy.project_id,
+        before={"version": policy.active_version},
+        after={"version": body.version},
+        note=body.note,
+    )
     return await _detail(session, principal, changed)
 
 
@@ -292,8 +300,16 @@ async def withdraw_policy(
     policy_id: UUID, body: views.Withdraw, principal: PrincipalDep, session: SessionDep, audit: AuditDep
 ) -> views.PolicyDetail:
     """Let nothing be judged by a policy any more; its versions stay. Withdrawing it again changes nothing."""
+    before = (await find_policy(session, principal, policy_id)).active_version
     changed = await service.withdraw(session, principal, policy_id=policy_id, note=body.note)
-    await audit("policy.withdraw", f"policy:{policy_id}", changed.project_id, note=body.note)
+    await audit(
+        "policy.withdraw",
+        f"policy:{policy_id}",
+        changed.project_id,
+        before={"version": before},
+        after={"version": None},
+        note=body.note,
+    )
     return await _detail(session, principal, changed)
 
 

@@ -12,13 +12,16 @@ from sparkops.api.deps import AuditDep, Door, DoorDep, NamedProject, PageDep, Pr
 from sparkops.api.responses import problems
 from sparkops.api.views import catalogue
 from sparkops.api.views import identity as views
+from sparkops.api.views.access import ChangeMember
 from sparkops.api.views.base import Ref
 from sparkops.core.errors import Invalid
+from sparkops.core.json import Json
 from sparkops.core.paging import page_of
 from sparkops.core.permissions import Permission, Role
 from sparkops.core.principal import Principal
 from sparkops.domains.identity import queries as identity
-from sparkops.domains.identity.service import add_member as add_member_to
+from sparkops.domains.identity.members import change_role, find_user, put_role
+from sparkops.domains.identity.members import remove_member as take_out
 from sparkops.domains.policies.queries import rules_changed
 from sparkops.domains.policies.service import change_policy, project_rules
 from sparkops.domains.projects.models import Project
@@ -68,7 +71,9 @@ async def create_project(
     await identity.put_member(session, project_id=project.id, user_id=principal.user_id, role=Role.OWNER)
     await install_tools(session, project_id=project.id, tools=builtin_tools().values())
     await rules_changed(session, scope_id=project.id)
-    await audit("project.create", f"project:{project.id}", project.id, slug=project.slug)
+    await audit(
+        "project.create", f"project:{project.id}", project.id, after={"slug": project.slug, "name": project.name}
+    )
     return project_view(project, {project.id: Role.OWNER})
 
 
@@ -89,13 +94,16 @@ async def update_project(
     is decided by the new default and the new zone.
     """
     if "max_running_runs" in body.model_fields_set:
+        before: dict[str, Json] = {"max_running_runs": project.max_running_runs}
         await limit_runs(session, principal, project_id=project.id, max_running_runs=body.max_running_runs)
-        await audit("project.limits", f"project:{project.id}", project.id, max_running_runs=body.max_running_runs)
+        after: dict[str, Json] = {"max_running_runs": body.max_running_runs}
+        await audit("project.limits", f"project:{project.id}", project.id, before=before, after=after)
     changed = body.model_dump(include={"default_effect", "time_zone"}, exclude_none=True)
     if changed:
+        before = {name: getattr(project, name) for name in changed}
         await change_judging(session, principal, project_id=project.id, **changed)
         await rules_changed(session, scope_id=project.id)
-        await audit("project.judging", f"project:{project.id}", project.id, **changed)
+        await audit("project.judging", f"project:{project.id}", project.id, before=before, after=changed)
     kept = {name: getattr(body, name) for name in RETENTION if name in body.model_fields_set}
     if kept:
         before = {name: getattr(project, name) for name in kept}
@@ -174,15 +182,58 @@ async def list_members(project: NamedProject, principal: PrincipalDep, session: 
     return views.MemberList(items=[views.Member.model_validate(one) for one in found], next_cursor=None)
 
 
-@router.post("/{slug}/members", status_code=201, responses=problems(404), openapi_extra=needs(Permission.MEMBER_MANAGE))
+@router.post(
+    "/{slug}/members", status_code=201, responses=problems(403, 404, 409), openapi_extra=needs(Permission.MEMBER_MANAGE)
+)
 async def add_member(
     body: views.NewMember, project: NamedProject, principal: PrincipalDep, session: SessionDep, audit: AuditDep
 ) -> views.Member:
-    """Make a user a member, or change the member's role."""
-    user = await add_member_to(session, project_id=project.id, email=body.email, role=body.role)
-    await audit("member.put", f"user:{user.id}", project.id, role=body.role)
-    members = await identity.members(session, principal, project_id=project.id)
-    return next(views.Member.model_validate(one) for one in members if one.user_id == user.id)
+    """Make a user a member, or change the member's role. Owners alone make and unmake owners."""
+    user = await find_user(session, email=body.email)
+    before = await put_role(session, principal, project_id=project.id, user_id=user.id, role=body.role)
+    await audit("member.put", f"user:{user.id}", project.id, before=_as(before), after=_as(body.role))
+    return await _member(session, principal, project.id, user.id)
+
+
+@router.put(
+    "/{slug}/members/{user_id}", responses=problems(403, 404, 409), openapi_extra=needs(Permission.MEMBER_MANAGE)
+)
+async def change_member(
+    user_id: UUID,
+    body: ChangeMember,
+    project: NamedProject,
+    principal: PrincipalDep,
+    session: SessionDep,
+    audit: AuditDep,
+) -> views.Member:
+    """Change the role of a member; it acts with their next request. Owners alone make and unmake owners, and one
+    who may sign in stays."""
+    before = await change_role(session, principal, project_id=project.id, user_id=user_id, role=body.role)
+    await audit("member.put", f"user:{user_id}", project.id, before=_as(before), after=_as(body.role))
+    return await _member(session, principal, project.id, user_id)
+
+
+@router.delete(
+    "/{slug}/members/{user_id}",
+    status_code=204,
+    responses=problems(403, 404, 409),
+    openapi_extra=needs(Permission.MEMBER_MANAGE),
+)
+async def remove_member(
+    user_id: UUID, project: NamedProject, principal: PrincipalDep, session: SessionDep, audit: AuditDep
+) -> None:
+    """Take a member out of a project: from their next request on it does not exist for them."""
+    before = await take_out(session, principal, project_id=project.id, user_id=user_id)
+    await audit("member.remove", f"user:{user_id}", project.id, before=_as(before))
+
+
+def _as(role: Role | None) -> dict[str, Json] | None:
+    return None if role is None else {"role": role}
+
+
+async def _member(session: AsyncSession, principal: Principal, project_id: UUID, user_id: UUID) -> views.Member:
+    members = await identity.members(session, principal, project_id=project_id)
+    return next(views.Member.model_validate(one) for one in members if one.user_id == user_id)
 
 
 @router.get("/{slug}/policy", responses=problems(404), openapi_extra=needs(Permission.POLICY_READ))
@@ -196,6 +247,14 @@ async def put_policy(
     body: catalogue.NewPolicy, project: NamedProject, principal: PrincipalDep, session: SessionDep, audit: AuditDep
 ) -> catalogue.Policy:
     """Replace the rules of a project: the next version of its policy."""
+    before = await project_rules(session, principal, project_id=project.id)
     changed = await change_policy(session, principal, project_id=project.id, rules=body.rules)
-    await audit("policy.change", f"project:{project.id}", project.id, version=changed.version)
+    await audit(
+        "policy.change",
+        f"project:{project.id}",
+        project.id,
+        before={"rules": list(before.rules)},
+        after={"rules": list(changed.rules)},
+        version=changed.version,
+    )
     return catalogue.Policy.model_validate(changed)

@@ -39,7 +39,7 @@ async def find_run(door: Door, principal: Principal, run_id: UUID) -> UUID:
     Raises:
         NotFound: there is no such run, or it is somebody else's.
     """
-    project_id = await queries.project_of_run(door.database.pool, principal, run_id=run_id)
+    project_id = await queries.project_of_run(door.rows(principal), principal, run_id=run_id)
     if project_id is None:
         raise _no_run()
     return project_id
@@ -55,7 +55,7 @@ async def read_run(door: Door, principal: Principal, run_id: UUID) -> views.Run:
     Raises:
         NotFound: there is none, or it is somebody else's.
     """
-    found = await run_row(door.database.pool, principal, run_id=run_id)
+    found = await run_row(door.rows(principal), principal, run_id=run_id)
     if found is None:
         raise _no_run()
     return await run_whole(door, found)
@@ -113,8 +113,8 @@ async def list_runs(
     if _ID_PREFIX.fullmatch(text):
         where, text = _with_prefix(where, text), ""
     if workflow or text:
-        where = await _of_workflows(door, allowed(principal, project).id, where, workflow, text)
-    rows = await run_rows(door.database.pool, principal, slug=project, where=where, page=page)
+        where = await _of_workflows(door, principal, allowed(principal, project).id, where, workflow, text)
+    rows = await run_rows(door.rows(principal), principal, slug=project, where=where, page=page)
     items = await run_summaries(door, rows[: page.limit])
     return views.RunList(items=items, next_cursor=next_cursor([row["id"] for row in rows], page))
 
@@ -125,9 +125,11 @@ def _with_prefix(where: RunFilter, text: str) -> RunFilter:
     return replace(where, id_from=UUID(digits.ljust(_UUID_DIGITS, "0")), id_to=UUID(digits.ljust(_UUID_DIGITS, "f")))
 
 
-async def _of_workflows(door: Door, project_id: UUID, where: RunFilter, name: str | None, part: str) -> RunFilter:
+async def _of_workflows(
+    door: Door, principal: Principal, project_id: UUID, where: RunFilter, name: str | None, part: str
+) -> RunFilter:
     """Narrow to runs of the workflow of this name, and to those whose workflow's name contains this part."""
-    async with door.database.reads.begin() as session:
+    async with door.reads(principal) as session:
         found = [await ids_named(session, project_id=project_id, name=name)] if name else []
         if part:
             found.append(await ids_with_name_part(session, project_id=project_id, part=part))

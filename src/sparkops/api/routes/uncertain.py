@@ -53,7 +53,7 @@ async def resolve_step(
     """Say what became of a call in doubt, with evidence; the step goes on. A second answer is a conflict."""
     resolution = Resolution(body.answer, body.evidence, body.call_id, body.output)
     await record_answer(door.engine, principal, run_id, step_id, resolution)
-    async with door.database.sessions.begin() as session:
+    async with door.reads(principal) as session:
         return await step_detail(session, door, principal, run_id, step_id)
 
 

@@ -17,6 +17,7 @@ from sparkops.api.views import catalogue as views
 from sparkops.api.views.base import ProblemError
 from sparkops.api.views.control import Limits
 from sparkops.core.errors import NotFound
+from sparkops.core.json import Json
 from sparkops.core.paging import page_of
 from sparkops.core.permissions import Permission
 from sparkops.core.principal import Principal
@@ -84,7 +85,7 @@ async def _known(session: AsyncSession, door: Door, project_id: UUID) -> service
 
 async def _known_in(door: Door, principal: Principal, slug: str) -> tuple[Project, service.Known]:
     """Read what a new definition may name, in a transaction of its own: parsing must not hold one open."""
-    async with door.database.sessions.begin() as session:
+    async with door.reads(principal) as session:
         project = await find_project(session, principal, slug)
         return project, await _known(session, door, project.id)
 
@@ -144,10 +145,13 @@ async def update_workflow(
 ) -> views.Workflow:
     """Set how many runs of a workflow go on at once. Those that do go on; a raised limit moves the queue in seconds."""
     limit = body.max_running_runs
+    workflow, latest = await _workflow(session, principal, workflow_id)
+    before: dict[str, Json] = {"max_running_runs": workflow.max_running_runs}
     if not await queries.limit_runs(session, principal, workflow_id=workflow_id, max_running_runs=limit):
         raise NotFound("There is no such workflow here.")
-    workflow, latest = await _workflow(session, principal, workflow_id)
-    await audit("workflow.limits", f"workflow:{workflow_id}", workflow.project_id, max_running_runs=limit)
+    await session.refresh(workflow)
+    after: dict[str, Json] = {"max_running_runs": limit}
+    await audit("workflow.limits", f"workflow:{workflow_id}", workflow.project_id, before=before, after=after)
     slugs = await slugs_of(session, principal, project_ids=[workflow.project_id])
     return _whole(workflow, latest, slugs[workflow.project_id])
 
@@ -190,7 +194,7 @@ async def create_workflow_version(
     audit: AuditDep,
 ) -> views.WorkflowVersion:
     """Add a version; an unchanged text answers 200 with the latest one."""
-    async with door.database.sessions.begin() as reading:
+    async with door.reads(principal) as reading:
         workflow, _ = await _workflow(reading, principal, workflow_id)
         known = await _known(reading, door, workflow.project_id)
     definition = await _aside(service.parse, body.source, known)
@@ -198,7 +202,13 @@ async def create_workflow_version(
         session, principal, workflow_id=workflow_id, source=body.source, definition=definition
     )
     if created:
-        await audit("workflow.version", f"workflow:{workflow_id}", workflow.project_id, version=version.version)
+        await audit(
+            "workflow.version",
+            f"workflow:{workflow_id}",
+            workflow.project_id,
+            version=version.version,
+            digest=version.digest,
+        )
     else:
         response.status_code = 200
     return _version(version)

@@ -82,6 +82,7 @@ async def scripted_versions(session: AsyncSession, *, version_ids: Collection[UU
     """Return which of these versions answer from a script instead of a model."""
     return frozenset(
         await session.scalars(
+            # lint: allow unscoped-query -- the versions are those of runs that may be seen
             select(AgentVersion.id).where(
                 AgentVersion.id.in_(version_ids), AgentVersion.definition["model"].astext == "scripted"
             )

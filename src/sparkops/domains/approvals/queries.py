@@ -86,6 +86,7 @@ _STANDINGS = text(
 
 async def votes(session: AsyncSession, *, approval_ids: Collection[UUID]) -> Sequence[ApprovalVote]:
     """Return what people have said to these questions, in order; the caller has checked that they may be seen."""
+    # lint: allow unscoped-query -- the caller has checked that it may be seen
     found = select(ApprovalVote).where(ApprovalVote.approval_id.in_(approval_ids)).order_by(ApprovalVote.at)
     return (await session.scalars(found)).all()
 
@@ -135,6 +136,7 @@ async def last_approved(session: AsyncSession, principal: Principal, *, like: Ap
 
 async def approvals_refer_to(session: AsyncSession, *, run_id: UUID, sha256: str) -> bool:
     """Say whether a question of the run shows this large value; the caller has checked the run."""
+    # lint: allow unscoped-query -- the caller has checked that it may be seen
     found = select(Approval.id).where(
         Approval.run_id == run_id,
         or_(refers_to(Approval.proposed_request, sha256), refers_to(Approval.edited_request, sha256)),

@@ -14,20 +14,31 @@ async def add_line(
     *,
     project_id: UUID | None,
     actor: str,
+    via: str | None,
+    address: str | None,
+    request_id: str | None,
     action: str,
     subject: str,
     detail: dict[str, Json],
-    request_id: str | None,
+    before: dict[str, Json] | None,
+    after: dict[str, Json] | None,
 ) -> None:
-    """Insert a line; the database fills its hash."""
+    """Insert a line; the database fills its time and its hash, and puts it on the list of those to be sealed."""
     await session.execute(
-        insert(AuditEntry).values(
+        # Inline: what a line got is not asked for, which not everybody who causes one may see.
+        insert(AuditEntry)
+        .inline()
+        .values(
             project_id=project_id,
             actor=actor,
+            via=via,
+            address=address,
+            request_id=request_id,
             action=action,
             object=subject,
             detail=detail,
-            request_id=request_id,
+            before=before,
+            after=after,
             content_hash="",
         )
     )

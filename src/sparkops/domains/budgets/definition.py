@@ -118,16 +118,14 @@ class NewBudget(Terms):
 
     scope: Scope
     target: UUID | None = None
-    """The workflow, the agent or the user, if it is for one alone."""
+    """The workflow, the agent, the API key or the user, if it is for one alone."""
     period: Period
     time_zone: TimeZone | None = None
     """None: that of the project, or UTC for the installation."""
 
     @model_validator(mode="after")
     def _fits_its_scope(self) -> Self:
-        if self.scope is Scope.API_KEY:
-            raise ValueError("there are no API keys yet to which a budget could belong")
-        if self.target is not None and self.scope not in (Scope.WORKFLOW, Scope.AGENT, Scope.USER):
+        if self.target is not None and self.scope not in (Scope.WORKFLOW, Scope.AGENT, Scope.API_KEY, Scope.USER):
             raise ValueError(f"a budget of the scope {self.scope} has no target")
         if self.limit_runs is not None and self.scope in (Scope.AGENT, Scope.RUN):
             raise ValueError(f"how many runs there are cannot be limited for the scope {self.scope}")

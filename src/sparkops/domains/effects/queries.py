@@ -68,6 +68,7 @@ async def usage_of_runs(session: AsyncSession, *, run_ids: Collection[UUID]) -> 
     """Return cost and tokens by run; a run without calls is missing."""
     cost = func.sum(Call.cost_micros).cast(BigInteger)
     rows = await session.execute(
+        # lint: allow unscoped-query -- the caller has checked the runs
         select(Call.run_id, cost, _tokens("input_tokens"), _tokens("output_tokens"))
         .where(Call.run_id.in_(run_ids))
         .group_by(Call.run_id)
@@ -77,6 +78,7 @@ async def usage_of_runs(session: AsyncSession, *, run_ids: Collection[UUID]) -> 
 
 async def calls_refer_to(session: AsyncSession, *, run_id: UUID, sha256: str) -> bool:
     """Say whether a call of the run refers to this large value; the caller has checked the run."""
+    # lint: allow unscoped-query -- the caller has checked the runs
     found = select(Call.id).where(
         Call.run_id == run_id, or_(refers_to(Call.request, sha256), refers_to(Call.response, sha256))
     )

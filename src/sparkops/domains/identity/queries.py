@@ -15,7 +15,7 @@ from sparkops.core.ids import new_id
 from sparkops.core.permissions import Role
 from sparkops.core.principal import Place, Principal
 from sparkops.core.tenancy import visible_to
-from sparkops.domains.identity.models import Membership, Session, User
+from sparkops.domains.identity.models import Membership, User
 
 _PLACES = """
     (SELECT jsonb_agg(jsonb_build_array(p.id, p.slug, m.role))
@@ -26,6 +26,11 @@ _PRINCIPAL = f"""
       FROM sessions s JOIN users u ON u.id = s.user_id
      WHERE s.id = $1 AND u.id = $2 AND s.revoked_at IS NULL AND s.expires_at > now() AND u.disabled_at IS NULL
 """  # noqa: S608 -- the parts are below
+_PRINCIPALS = f"""
+    SELECT s.id AS session_id, u.id, u.email, u.name, u.is_admin, {_PLACES}
+      FROM sessions s JOIN users u ON u.id = s.user_id
+     WHERE s.id = ANY($1) AND s.revoked_at IS NULL AND s.expires_at > now() AND u.disabled_at IS NULL
+"""  # noqa: S608 -- the part is above
 _OWNER = "(SELECT coalesce(o.project_id, '00000000-0000-0000-0000-000000000000') FROM {table} o WHERE o.id = $3)"
 
 
@@ -56,13 +61,76 @@ async def principal_and_owner(
     row = await pool.fetchrow(_principal_and(table), session_id, user_id, *([subject] if table else []))
     if row is None:
         return None, None
+    return _principal(row, session_id), row["subject"]
+
+
+async def principals_of(
+    pool: "asyncpg.Pool[asyncpg.Record]", *, session_ids: Collection[UUID]
+) -> Mapping[UUID, Principal]:
+    """Return who holds these sessions, by session; those that were revoked or have run out are left out."""
+    rows = await pool.fetch(_PRINCIPALS, list(session_ids))
+    return {row["session_id"]: _principal(row, row["session_id"]) for row in rows}
+
+
+def _principal(row: asyncpg.Record, session_id: UUID) -> Principal:
     places = {UUID(id_): Place(UUID(id_), slug, Role(role)) for id_, slug, role in row["places"] or ()}
-    return Principal(row["id"], row["email"], row["name"], row["is_admin"], session_id, places=places), row["subject"]
+    return Principal(row["id"], row["email"], row["name"], row["is_admin"], session_id, places=places)
 
 
 async def user_by_email(session: AsyncSession, *, email: str) -> User | None:
     user = await session.scalar(select(User).where(User.email == email.strip().lower()))
     return user  # noqa: RET504 -- mypy reads a returned `scalar` as Any
+
+
+async def user_by_id(session: AsyncSession, *, user_id: UUID) -> User | None:
+    return await session.get(User, user_id)
+
+
+async def has_users(session: AsyncSession) -> bool:
+    """Say whether anybody is there at all."""
+    return await session.scalar(select(User.id).limit(1)) is not None
+
+
+async def locked_with_administrators(session: AsyncSession, *, user_id: UUID) -> Sequence[User]:
+    """Return this user and all administrators who may act, locked in the order of their ids until the end."""
+    rows = await session.scalars(
+        select(User)
+        .where((User.id == user_id) | (User.is_admin & User.disabled_at.is_(None)))
+        .order_by(User.id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    return rows.all()
+
+
+async def locked_user(session: AsyncSession, *, user_id: UUID) -> User | None:
+    """Return a user as the row is now, locked until the end of the transaction."""
+    user = await session.scalar(
+        select(User).where(User.id == user_id).with_for_update(key_share=True).execution_options(populate_existing=True)
+    )
+    return user  # noqa: RET504 -- mypy reads a returned `scalar` as Any
+
+
+async def still_has_password(session: AsyncSession, *, user_id: UUID, password_hash: str) -> bool:
+    """Say whether the user may act and has this password, and keep both so until the end of the transaction."""
+    found = await session.scalar(
+        select(User.id)
+        .where(User.id == user_id, User.password_hash == password_hash, User.disabled_at.is_(None))
+        .with_for_update(read=True)
+    )
+    return found is not None
+
+
+async def set_password(session: AsyncSession, *, user_id: UUID, password_hash: str) -> None:
+    await session.execute(update(User).where(User.id == user_id).values(password_hash=password_hash))
+
+
+async def set_name(session: AsyncSession, *, user_id: UUID, name: str) -> None:
+    await session.execute(update(User).where(User.id == user_id).values(name=name))
+
+
+async def set_disabled(session: AsyncSession, *, user_id: UUID, at: datetime | None) -> None:
+    await session.execute(update(User).where(User.id == user_id).values(disabled_at=at))
 
 
 async def names_of(session: AsyncSession, *, user_ids: Collection[UUID]) -> Mapping[UUID, str]:
@@ -71,52 +139,15 @@ async def names_of(session: AsyncSession, *, user_ids: Collection[UUID]) -> Mapp
     return dict(rows.tuples().all())
 
 
-async def add_user(session: AsyncSession, *, email: str, name: str, password_hash: str, is_admin: bool) -> User | None:
+async def add_user(
+    session: AsyncSession, *, email: str, name: str, password_hash: str | None, is_admin: bool
+) -> User | None:
     """Insert a user; None if the address is taken."""
     return await session.scalar(
         insert(User)
         .values(id=new_id(), email=email.strip().lower(), name=name, password_hash=password_hash, is_admin=is_admin)
         .on_conflict_do_nothing(index_elements=[User.email])
         .returning(User)
-    )
-
-
-async def add_session(
-    session: AsyncSession, *, session_id: UUID, user_id: UUID, token_hash: str, expires_at: datetime
-) -> None:
-    await session.execute(
-        insert(Session).values(id=session_id, user_id=user_id, token_hash=token_hash, expires_at=expires_at)
-    )
-
-
-async def live_session(session: AsyncSession, *, session_id: UUID, now: datetime) -> tuple[Session, User] | None:
-    """Return a session that may still be refreshed, with its user; it stays locked until the end of the transaction."""
-    rows = await session.execute(
-        select(Session, User)
-        .join(User, User.id == Session.user_id)
-        .where(
-            Session.id == session_id,
-            Session.revoked_at.is_(None),
-            Session.expires_at > now,
-            User.disabled_at.is_(None),
-        )
-        .with_for_update(of=Session)
-    )
-    return rows.tuples().one_or_none()
-
-
-async def rotate(session: AsyncSession, *, session_id: UUID, old_hash: str, new_hash: str, now: datetime) -> None:
-    await session.execute(
-        update(Session)
-        .where(Session.id == session_id, Session.token_hash == old_hash)
-        .values(previous_hash=old_hash, token_hash=new_hash, rotated_at=now)
-    )
-
-
-async def revoke(session: AsyncSession, *, session_id: UUID, now: datetime) -> None:
-    """End a session; its access tokens stop working with their next request."""
-    await session.execute(
-        update(Session).where(Session.id == session_id, Session.revoked_at.is_(None)).values(revoked_at=now)
     )
 
 

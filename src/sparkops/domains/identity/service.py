@@ -1,58 +1,72 @@
 """Use cases of identity: users, sign-in, refresh with rotation, membership."""
 
-import asyncio
-import base64
-import binascii
-import hashlib
 import hmac
 import re
-import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from sparkops.core.errors import Conflict, Invalid
+from sparkops.core.errors import Conflict, Forbidden, Invalid, NotFound
 from sparkops.core.ids import new_id
-from sparkops.core.permissions import Role
 from sparkops.core.principal import Principal
-from sparkops.domains.identity import queries
-from sparkops.domains.identity.models import User
-from sparkops.domains.identity.passwords import (
-    MAX_LENGTH,
-    MIN_LENGTH,
-    generate_password,
-    hash_password,
-    verify_password,
-)
+from sparkops.domains.identity import link_queries, queries, session_queries
+from sparkops.domains.identity.models import Session, User
+from sparkops.domains.identity.passwords import check_acceptable, generate_password, hashed, verified
+from sparkops.domains.identity.refresh import new_family_key, new_token, read_token
 
 SESSION_LIFETIME = timedelta(days=7)
 """Counted from sign-in; rotation does not extend it."""
 REUSE_GRACE = timedelta(seconds=10)
 """How long the token before the current one still works: two tabs may refresh at once, or an answer get lost."""
-_SECRET_BYTES = 32
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+MAX_SESSIONS = 200
+"""So many are listed of one person."""
+MAX_DEVICE = 400
+"""Of what a browser says of itself, so many characters are kept."""
+_EMAIL = re.compile(r"[^@\s,;:<>()\[\]\"\\\x00-\x1f]+@[^@\s,;:<>()\[\]\"\\\x00-\x1f]+")
+"""One address and nothing that a mail server could read as two."""
 
 
-async def create_user(session: AsyncSession, *, email: str, name: str, password: str, is_admin: bool) -> User:
-    """Add a user.
+async def create_user(session: AsyncSession, *, email: str, name: str, password: str | None, is_admin: bool) -> User:
+    """Add a user; a password of None is chosen by the user later, through a link.
 
     Raises:
         Invalid: the address or the password is not acceptable.
         Conflict: the address is taken.
     """
-    if not _EMAIL.fullmatch(email.strip()):
-        raise Invalid(f"{email!r} is not an e-mail address.")
-    if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
-        raise Invalid(f"A password needs {MIN_LENGTH} to {MAX_LENGTH} characters.")
-    password_hash = await asyncio.to_thread(hash_password, password)
+    _check_email(email)
+    password_hash = None
+    if password is not None:
+        # lint: allow await-in-transaction -- no statement has been sent yet
+        await check_acceptable(password, email=email, name=name)
+        # lint: allow await-in-transaction -- no statement has been sent yet
+        password_hash = await hashed(password)
+    return await add_user(session, email=email, name=name, password_hash=password_hash, is_admin=is_admin)
+
+
+async def add_user(session: AsyncSession, *, email: str, name: str, password_hash: str | None, is_admin: bool) -> User:
+    """Add a user whose password was looked at and hashed before.
+
+    Raises:
+        Invalid: the address is none.
+        Conflict: the address is taken.
+    """
+    _check_email(email)
     user = await queries.add_user(
         session, email=email, name=name.strip() or email, password_hash=password_hash, is_admin=is_admin
     )
     if user is None:
         raise Conflict(f"There is a user with the address {email.strip().lower()} already.")
     return user
+
+
+def _check_email(email: str) -> None:
+    if not _EMAIL.fullmatch(email.strip()):
+        raise Invalid(
+            f"{email!r} is not an e-mail address.", errors=[{"path": "email", "message": "is not an e-mail address"}]
+        )
 
 
 async def ensure_admin(session: AsyncSession, *, email: str, password: str | None) -> str | None:
@@ -63,13 +77,13 @@ async def ensure_admin(session: AsyncSession, *, email: str, password: str | Non
     if await queries.user_by_email(session, email=email) is not None:
         return None
     generated = None if password else generate_password()
-    await create_user(session, email=email, name="Administrator", password=password or generated or "", is_admin=True)
+    await create_user(session, email=email, name="Administrator", password=password or generated, is_admin=True)
     return generated
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What sign-in found under an address; `password_hash` of None: nobody who may sign in."""
+    """What sign-in found under an address; `password_hash` of None: nobody who may sign in with a password."""
 
     user: User | None
     password_hash: str | None
@@ -85,88 +99,195 @@ async def find_credentials(session: AsyncSession, *, email: str) -> Credentials:
 
 async def check_password(credentials: Credentials, password: str) -> User | None:
     """Return the user if the password is right. Takes as long for nobody; holds no connection meanwhile."""
-    right = await asyncio.to_thread(verify_password, password[:MAX_LENGTH], credentials.password_hash)
+    right = await verified(password, credentials.password_hash)
     return credentials.user if right else None
 
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A session with its user. `refresh_token` of None: the one the client holds stays as it is."""
+    """A session with its user and the refresh token that the client is to hold from now on."""
 
     session_id: UUID
     user: User
-    refresh_token: str | None
+    refresh_token: str
     expires_at: datetime
 
 
-async def open_session(session: AsyncSession, *, user: User, now: datetime) -> SignedIn:
+async def open_session(
+    session: AsyncSession, *, user: User, now: datetime, device: str | None = None, address: str | None = None
+) -> SignedIn:
     """Start a session and return it with its first refresh token."""
-    session_id = new_id()
-    token = _new_token(session_id)
-    expires_at = now + SESSION_LIFETIME
-    await queries.add_session(
-        session, session_id=session_id, user_id=user.id, token_hash=_hash(token), expires_at=expires_at
+    session_id, family_key = new_id(), new_family_key()
+    token = new_token(session_id, family_key)
+    row = Session(
+        id=session_id,
+        user_id=user.id,
+        token_hash=token.hash,
+        family_key=family_key,
+        rotated_at=now,
+        created_at=now,
+        expires_at=now + SESSION_LIFETIME,
+        device=_cut(device),
+        address=address,
     )
-    return SignedIn(session_id, user, token, expires_at)
+    await session_queries.add_session(session, row=row)
+    return SignedIn(session_id, user, token.text, row.expires_at)
 
 
-async def refresh_session(session: AsyncSession, *, token: str, now: datetime) -> SignedIn | None:
+async def open_session_with_password(
+    session: AsyncSession,
+    credentials: Credentials,
+    *,
+    now: datetime,
+    device: str | None = None,
+    address: str | None = None,
+) -> SignedIn | None:
+    """Start a session for a password that was right a moment ago; None: it was changed meanwhile, or the user disabled.
+
+    Whoever changes it waits for this transaction, and then ends this session with the others.
+    """
+    user, stored = credentials.user, credentials.password_hash
+    if user is None or stored is None:
+        return None
+    if not await queries.still_has_password(session, user_id=user.id, password_hash=stored):
+        return None
+    return await open_session(session, user=user, now=now, device=device, address=address)
+
+
+@dataclass(frozen=True, slots=True)
+class NotRefreshed:
+    """Why a session does not go on. `reused`: a token came back that had been replaced; its session was ended."""
+
+    reused: bool = False
+    user: User | None = None
+    session_id: UUID | None = None
+
+
+async def refresh_session(
+    session: AsyncSession, *, token: str, now: datetime, device: str | None = None, address: str | None = None
+) -> SignedIn | NotRefreshed:
     """Go on with a session and replace its refresh token.
 
-    The token before the current one still counts for `REUSE_GRACE` and is then not replaced again. Any other token of
-    the session was copied or is old: the whole session is ended, and the answer is None, as for an unknown token. The
-    caller must commit in this case, too.
+    Within `REUSE_GRACE` the token before the current one gets the current one, which nobody can have used: using it
+    would have replaced it. Any other token that the session gave out before was copied, and the whole session is
+    ended; the caller must commit in this case, too. A token that the session never gave out changes nothing.
     """
-    session_id = _session_of(token)
-    found = await queries.live_session(session, session_id=session_id, now=now) if session_id else None
-    if found is None:
-        return None
+    given = read_token(token)
+    found = await session_queries.live_session(session, session_id=given.session_id, now=now) if given else None
+    if given is None or found is None:
+        return NotRefreshed()
     row, user = found
-    presented = _hash(token)
-    if hmac.compare_digest(presented, row.token_hash):
-        successor = _new_token(row.id)
-        await queries.rotate(session, session_id=row.id, old_hash=presented, new_hash=_hash(successor), now=now)
-        return SignedIn(row.id, user, successor, row.expires_at)
-    if row.previous_hash and hmac.compare_digest(presented, row.previous_hash) and now - row.rotated_at <= REUSE_GRACE:
-        return SignedIn(row.id, user, None, row.expires_at)
-    await queries.revoke(session, session_id=row.id, now=now)
-    return None
+    if not given.is_of(row.family_key):
+        return NotRefreshed()
+    if hmac.compare_digest(given.hash, row.token_hash):
+        successor = new_token(row.id, row.family_key)
+        await session_queries.rotate(
+            session,
+            session_id=row.id,
+            old_hash=given.hash,
+            new_hash=successor.hash,
+            successor=given.seal(successor),
+            now=now,
+            device=_cut(device),
+            address=address,
+        )
+        return SignedIn(row.id, user, successor.text, row.expires_at)
+    just_before = row.previous_hash is not None and hmac.compare_digest(given.hash, row.previous_hash)
+    if just_before and row.successor is not None and now - row.rotated_at <= REUSE_GRACE:
+        return SignedIn(row.id, user, given.unseal(row.successor, row.family_key).text, row.expires_at)
+    await session_queries.revoke(session, session_id=row.id, now=now, because="reused")
+    return NotRefreshed(reused=True, user=user, session_id=row.id)
+
+
+def _cut(device: str | None) -> str | None:
+    return device[:MAX_DEVICE] if device else None
+
+
+async def end_presented(session: AsyncSession, *, token: str, now: datetime) -> None:
+    """End the session whose current refresh token this is: a new one takes its place in the same browser."""
+    given = read_token(token)
+    found = await session_queries.live_session(session, session_id=given.session_id, now=now) if given else None
+    if given is not None and found is not None and hmac.compare_digest(given.hash, found[0].token_hash):
+        await session_queries.revoke(session, session_id=given.session_id, now=now, because="replaced")
 
 
 async def sign_out(session: AsyncSession, principal: Principal, *, now: datetime) -> None:
     """End the session that the principal acts with."""
     if principal.session_id is not None:
-        await queries.revoke(session, session_id=principal.session_id, now=now)
+        await session_queries.revoke(session, session_id=principal.session_id, now=now, because="signed-out")
 
 
-async def add_member(session: AsyncSession, *, project_id: UUID, email: str, role: Role) -> User:
-    """Make the user with this address a member, or change the member's role. The caller has checked the project.
+async def end_session(session: AsyncSession, principal: Principal, *, session_id: UUID, now: datetime) -> bool:
+    """End one of the principal's own sessions; False if it had ended.
 
     Raises:
-        Invalid: nobody has this address.
+        NotFound: it is not the principal's.
     """
-    user = await queries.user_by_email(session, email=email)
-    if user is None:
-        raise Invalid(
-            f"Nobody has the address {email.strip().lower()}; an administrator adds people with `sparkops users add`.",
-            errors=[{"path": "email", "message": "nobody has this address"}],
-        )
-    await queries.put_member(session, project_id=project_id, user_id=user.id, role=role)
+    if await session_queries.session_of(session, session_id=session_id, user_id=principal.user_id) is None:
+        raise NotFound("There is no such session of yours.")
+    return await session_queries.revoke(session, session_id=session_id, now=now, because="ended")
+
+
+async def end_other_sessions(session: AsyncSession, principal: Principal, *, now: datetime) -> int:
+    """End all sessions of the principal but the one that acts; return how many."""
+    return await session_queries.revoke_all(
+        session, user_id=principal.user_id, now=now, because="ended", but=principal.session_id
+    )
+
+
+async def replace_password(
+    session: AsyncSession, credentials: Credentials, *, password_hash: str, now: datetime
+) -> User:
+    """Give a user another password, in whose place the checked one stood until now; all sessions and links end.
+
+    Raises:
+        Conflict: it was changed meanwhile.
+    """
+    user = await queries.locked_user(session, user_id=credentials.user.id) if credentials.user else None
+    if user is None or user.disabled_at is not None or user.password_hash != credentials.password_hash:
+        raise Conflict("The password was changed meanwhile; nothing was done.")
+    await give_password(session, user=user, password_hash=password_hash, now=now)
     return user
 
 
-def _new_token(session_id: UUID) -> str:
-    return base64.urlsafe_b64encode(session_id.bytes + secrets.token_bytes(_SECRET_BYTES)).decode()
+async def give_password(session: AsyncSession, *, user: User, password_hash: str, now: datetime) -> None:
+    """Put a password in the place of the one before; sessions and links that came before it end."""
+    await queries.set_password(session, user_id=user.id, password_hash=password_hash)
+    await session_queries.revoke_all(session, user_id=user.id, now=now, because="password")
+    await link_queries.replace_links(session, user_id=user.id, now=now)
 
 
-def _session_of(token: str) -> UUID | None:
-    """Read which session a token claims to belong to; the secret behind it decides."""
-    try:
-        raw = base64.b64decode(token.encode(), altchars=b"-_", validate=True)
-    except (ValueError, binascii.Error):
-        return None
-    return UUID(bytes=raw[:16]) if len(raw) == 16 + _SECRET_BYTES else None
+async def change_standing(
+    session: AsyncSession, principal: Principal, *, user_id: UUID, to: Literal["disabled", "enabled"], now: datetime
+) -> tuple[User, bool]:
+    """Disable or enable a user, and say whether that changed anything. Disabling ends all sessions and links at once.
+
+    Raises:
+        Forbidden: the principal is no administrator of the installation.
+        NotFound: there is no such user.
+        Conflict: it is the principal, or nobody else could administrate the installation any more.
+    """
+    locked = {user.id: user for user in await queries.locked_with_administrators(session, user_id=user_id)}
+    administrators = [user.id for user in locked.values() if user.is_admin and user.disabled_at is None]
+    if principal.user_id not in administrators:
+        # Somebody else may have disabled the principal while this waited.
+        raise Forbidden("Only administrators of the installation may do this.")
+    user = locked.get(user_id)
+    if user is None or user.kind != "person":
+        raise NotFound("There is no such user.")
+    if user_id == principal.user_id:
+        raise Conflict("Nobody can do this to themselves; ask another administrator.")
+    if (user.disabled_at is not None) == (to == "disabled"):
+        return user, False
+    if to == "disabled":
+        await disable(session, user=user, now=now)
+    else:
+        await queries.set_disabled(session, user_id=user_id, at=None)
+    return user, True
 
 
-def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
+async def disable(session: AsyncSession, *, user: User, now: datetime) -> None:
+    """Keep a user out: all sessions and links end at once."""
+    await queries.set_disabled(session, user_id=user.id, at=now)
+    await session_queries.revoke_all(session, user_id=user.id, now=now, because="disabled")
+    await link_queries.replace_links(session, user_id=user.id, now=now)

@@ -94,6 +94,7 @@ async def next_version(
 async def activate(session: AsyncSession, *, policy_id: UUID, version: int | None) -> None:
     """Let this version of a policy decide; None: no version of it."""
     await session.execute(
+        # lint: allow unscoped-query -- the service has found the policy for this caller
         update(Policy).where(Policy.id == policy_id).values(active_version=version, updated_at=func.clock_timestamp())
     )
 
@@ -276,6 +277,7 @@ async def publications(
 
 async def names_of_policies(session: AsyncSession, *, policy_ids: Collection[UUID]) -> Mapping[UUID, str]:
     """Return the names of policies by id, for showing whose rule decided."""
+    # lint: allow unscoped-query -- names of what rows that may be seen refer to
     rows = await session.execute(select(Policy.id, Policy.name).where(Policy.id.in_(policy_ids)))
     return dict(rows.tuples().all())
 

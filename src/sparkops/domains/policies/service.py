@@ -15,6 +15,7 @@ from sparkops.core.errors import Conflict, Forbidden, Invalid, NotFound
 from sparkops.core.json import Json, pretty
 from sparkops.core.principal import Principal
 from sparkops.domains.policies import queries
+from sparkops.domains.policies.backtest_queries import backtest_job
 from sparkops.domains.policies.cases import CaseReport, run_cases
 from sparkops.domains.policies.document import Policy, PolicyInvalid, Rule, parse_policy, policy_of_rules
 from sparkops.domains.policies.facts import Subject
@@ -126,12 +127,16 @@ async def publish(
     The caller has seen to it that its tests pass today.
 
     Raises:
-        NotFound: there is no such version for the principal.
+        NotFound: there is no such version, or no such backtest, for the principal.
         Forbidden: only administrators change what holds for the installation.
     """
     row = await _to_change(session, principal, policy_id)
     if await queries.text_of(session, principal, policy_id=policy_id, version=version) is None:
         raise NotFound("There is no such version here.")
+    if backtest_id is not None:
+        backtest = await backtest_job(session, principal, backtest_id=backtest_id)
+        if backtest is None or row.project_id not in (None, backtest.project_id):
+            raise NotFound("There is no such backtest here.")
     await _put_in_force(session, principal, row, version, note, backtest_id)
     return row
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sparkops.core.ids import new_id
 from sparkops.core.paging import PageRequest
 from sparkops.core.principal import Principal
-from sparkops.core.tenancy import visible_to
+from sparkops.core.tenancy import show_also, visible_to
 from sparkops.domains.projects.models import Project, ProjectDeletion
 
 
@@ -45,10 +45,12 @@ async def slugs_of(session: AsyncSession, principal: Principal, *, project_ids: 
 
 
 async def add_project(session: AsyncSession, *, slug: str, name: str) -> Project | None:
-    """Insert a project; None if the slug is taken."""
+    """Insert a project, which the session sees from now on; None if the slug is taken."""
+    project_id = new_id()
+    await show_also(session, project_id)
     project = await session.scalar(
         insert(Project)
-        .values(id=new_id(), slug=slug, name=name)
+        .values(id=project_id, slug=slug, name=name)
         .on_conflict_do_nothing(index_elements=[Project.slug])
         .returning(Project)
     )

@@ -67,6 +67,8 @@ class Run(Base):
     idem_key: Mapped[str | None]
     idem_hash: Mapped[str | None]
     created_by: Mapped[UUID | None]
+    created_by_key: Mapped[UUID | None]
+    """The API key that acted; None: a person did, or the platform. Runs below have that of the run at the top."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
@@ -109,7 +111,7 @@ class Run(Base):
         ),
         Index("ix_runs_project_id_id", "project_id", text("id DESC")),
         Index("ix_runs_project_id_status_id", "project_id", "status", text("id DESC")),
-        Index("ix_runs_project_id_workflow_id_id", "project_id", "workflow_id", text("id DESC")),
+        Index("ix_runs_project_id_workflow_id_status_id", "project_id", "workflow_id", "status", text("id DESC")),
         Index(
             "ix_runs_deadline",
             "deadline_at",

@@ -30,32 +30,33 @@ class RunFilter:
 def page_of_ids(project: str, where: RunFilter, page: PageRequest, mark: Mark) -> str:
     """Return the statement that picks a page's runs, newest first, one more than the page holds.
 
-    `project` is what gives the project's id. For every workflow or status asked for, its own index is walked from the
+    `project` is what gives the project's id. For every status asked for, of every workflow, an index is walked from the
     newest on: one walk with `IN` would either sort all matches or pass over all others; both grow with the table.
     """
     bounds = [f"project_id = {project}", *_bounds(where, page, mark)]
     size = mark(page.limit + 1)
+    if where.statuses is None and where.workflow_ids is None:
+        # lint: allow sql-text -- parts stand in the code, values are arguments
+        return f"SELECT id FROM runs WHERE {' AND '.join(bounds)} ORDER BY id DESC LIMIT {size}"
+    statuses = where.statuses if where.statuses is not None else set(RunStatus)
+    wanted = [f"unnest({mark(sorted(statuses))}::text[]) AS wanted (value)"]
     if where.workflow_ids is not None:
-        if where.statuses is not None:
-            bounds.append(f"status = ANY ({mark(sorted(where.statuses))}::text[])")
-        return _newest_of_each("workflow_id", f"{mark(sorted(where.workflow_ids))}::uuid[]", bounds, size)
-    if where.statuses is not None:
-        return _newest_of_each("status", f"{mark(sorted(where.statuses))}::text[]", bounds, size)
-    return f"SELECT id FROM runs WHERE {' AND '.join(bounds)} ORDER BY id DESC LIMIT {size}"
+        wanted.append(f"unnest({mark(sorted(where.workflow_ids))}::uuid[]) AS workflow (value)")
+        bounds.append("workflow_id = workflow.value")
+    return _newest_of_each(wanted, bounds, size)
 
 
-def _newest_of_each(column: str, values: str, bounds: list[str], size: str) -> str:
-    """Merge the newest runs of each value of a column.
+def _newest_of_each(wanted: list[str], bounds: list[str], size: str) -> str:
+    """Merge the newest runs of each status, or of each status of each workflow.
 
-    The two comparisons say the same as `=`, but leave the planner no order other than the one of the index on the
-    column: with `=` it may walk all runs of the project by id and hope to meet the value soon.
+    The two comparisons say the same as `=`, but leave the planner no order other than the one of the index that ends
+    with status and id: with `=` it may walk all runs of the project by id and hope to meet the status soon.
     """
-    within = " AND ".join([*bounds, f"{column} >= wanted.value", f"{column} <= wanted.value"])
-    walk = f"SELECT id FROM runs WHERE {within} ORDER BY {column}, id DESC LIMIT {size}"
-    return (
-        f"SELECT newest.id FROM unnest({values}) AS wanted (value), LATERAL ({walk}) AS newest "
-        f"ORDER BY newest.id DESC LIMIT {size}"
-    )
+    within = " AND ".join([*bounds, "status >= wanted.value", "status <= wanted.value"])
+    # lint: allow sql-text -- parts stand in the code, values are arguments
+    walk = f"SELECT id FROM runs WHERE {within} ORDER BY status, id DESC LIMIT {size}"
+    # lint: allow sql-text -- parts stand in the code, values are arguments
+    return f"SELECT newest.id FROM {', '.join(wanted)}, LATERAL ({walk}) AS newest ORDER BY newest.id DESC LIMIT {size}"
 
 
 def _bounds(where: RunFilter, page: PageRequest, mark: Mark) -> list[str]:

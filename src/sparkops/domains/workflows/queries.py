@@ -92,8 +92,17 @@ async def workflow_version(
 
 async def names_of_workflows(session: AsyncSession, *, workflow_ids: Collection[UUID]) -> Mapping[UUID, str]:
     """Return the names of workflows by id, for showing what something is about."""
+    # lint: allow unscoped-query -- names of what rows that may be seen refer to
     rows = await session.execute(select(Workflow.id, Workflow.name).where(Workflow.id.in_(workflow_ids)))
     return dict(rows.tuples().all())
+
+
+async def project_of_workflow(session: AsyncSession, principal: Principal, *, workflow_id: UUID) -> UUID | None:
+    """Return the project of a workflow of the principal's, or None."""
+    project_id = await session.scalar(
+        select(Workflow.project_id).where(Workflow.id == workflow_id, visible_to(principal, Workflow.project_id))
+    )
+    return project_id  # noqa: RET504 -- mypy reads a returned `scalar` as Any
 
 
 async def limit_runs(
@@ -135,10 +144,37 @@ class VersionName:
     """One of its `llm` steps answers from a script."""
 
 
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """The latest version of a workflow, whose text mentions something."""
+
+    id: UUID
+    name: str
+    version: int
+    source: str
+
+
+MAX_MENTIONS = 100
+
+
+async def workflows_that_mention(
+    session: AsyncSession, principal: Principal, *, project_id: UUID, text: str
+) -> Sequence[Mention]:
+    """Return the workflows of a project whose latest version has this text in it, by name, the first hundred."""
+    rows = await session.execute(
+        _with_latest(principal)
+        .where(Workflow.project_id == project_id, func.strpos(WorkflowVersion.source, text) > 0)
+        .order_by(Workflow.name)
+        .limit(MAX_MENTIONS)
+    )
+    return [Mention(flow.id, flow.name, latest.version, latest.source) for flow, latest in rows.tuples()]
+
+
 async def version_names(session: AsyncSession, *, version_ids: Collection[UUID]) -> Mapping[UUID, VersionName]:
     """Return names for showing runs, by version."""
     scripted = func.jsonb_path_exists(WorkflowVersion.definition, cast(_SCRIPTED_STEP, JSONPATH))
     rows = await session.execute(
+        # lint: allow unscoped-query -- names of what rows that may be seen refer to
         select(WorkflowVersion.id, Workflow.id, Workflow.name, WorkflowVersion.version, scripted)
         .join(Workflow, Workflow.id == WorkflowVersion.workflow_id)
         .where(WorkflowVersion.id.in_(version_ids))

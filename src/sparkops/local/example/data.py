@@ -45,6 +45,7 @@ async def _create(admin_url: str, password: str) -> None:
         if await admin.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
             return
         if not await admin.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", READER):
+            # lint: allow sql-text -- the password is ours, hexadecimal
             await admin.execute(f"CREATE ROLE {READER} LOGIN PASSWORD '{password}'")
         await _fill(admin, admin_url)
     finally:
@@ -71,6 +72,7 @@ async def _fill(admin: "asyncpg.Connection", admin_url: str) -> None:
 async def _confine(admin: "asyncpg.Connection") -> None:
     """Let the reader connect to its database and to no other, and make no temporary tables there."""
     for name in [row["datname"] for row in await admin.fetch("SELECT datname FROM pg_database WHERE datallowconn")]:
+        # lint: allow sql-text -- names from the server's own catalogue
         await admin.execute(f'REVOKE CONNECT, TEMPORARY ON DATABASE "{name}" FROM PUBLIC')
     await admin.execute(f"GRANT CONNECT ON DATABASE {DATABASE} TO {READER}")
 

@@ -2,12 +2,13 @@ CREATE OR REPLACE FUNCTION engine.accept(p jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- T_ACCEPT. The run, all its steps, its budget, its log and the audit line, in one transaction.
 -- p: {run: {…columns}, steps: [{…columns}], skipped: {key: reason}, budget_id, limit_micros, actor, when_full, calls,
--- about, parent, policy_version, decisions, budgeted, confirmed}. The first statuses of the steps were decided before; a step that is already final carries its output or error,
+-- about, origin, parent, policy_version, decisions, budgeted, confirmed}. The first statuses of the steps were decided before; a step that is already final carries its output or error,
 -- or names the final step of the source run that it is a copy of (copied_from), whose output it takes.
 -- when_full: what is done where a limit leaves no room, missing where there is no limit and no pause.
 -- calls: [{id, copy_of, step_id}], final calls of the source run, copied as `attempt` 0: no attempt of this run made
 -- them, nothing was sent, used or charged; decision and approval stay those of the original. about: the audit line's
--- detail. Both are absent for a run that is made from no other.
+-- detail. Both are absent for a run that is made from no other. origin: where the request came from, as write_audit
+-- takes it: several requests share this transaction.
 -- policy_version, decisions: what the rules said about the run, [{request_hash, and what `decide` takes}]; absent where
 -- none is on that. budgeted: budgets may limit how many runs there are; such a run comes alone. confirmed: as count_run
 -- takes it. parent: {step_id, attempt, token} of the step whose sub-workflow this is; absent for a run of its own.
@@ -26,7 +27,8 @@ DECLARE
   v_counted jsonb := '[]';
 BEGIN
   IF p ? 'parent' THEN
-    SELECT s.id, s.run_id, r.lineage || r.id INTO v_run.parent_step_id, v_run.parent_run_id, v_run.lineage
+    SELECT s.id, s.run_id, r.lineage || r.id, r.created_by_key
+      INTO v_run.parent_step_id, v_run.parent_run_id, v_run.lineage, v_run.created_by_key
       FROM steps s JOIN runs r ON r.id = s.run_id WHERE s.id = (p -> 'parent' ->> 'step_id')::uuid;
   END IF;
   v_run.lineage := coalesce(v_run.lineage, '{}');
@@ -61,11 +63,11 @@ BEGIN
     END IF;
   END IF;
   INSERT INTO runs (id, project_id, workflow_id, workflow_version_id, status, trigger, input, pins, idem_key,
-                    idem_hash, created_by, started_at, deadline_at, priority, concurrency_key,
+                    idem_hash, created_by, created_by_key, started_at, deadline_at, priority, concurrency_key,
                     concurrency_limit, step_count, source_run_id, source_kind, loop_version,
                     parent_run_id, parent_step_id, lineage, has_undo, labels)
   SELECT v_run.id, v_run.project_id, v_run.workflow_id, v_run.workflow_version_id, v_status, v_run.trigger,
-         v_run.input, v_run.pins, v_run.idem_key, v_run.idem_hash, v_run.created_by,
+         v_run.input, v_run.pins, v_run.idem_key, v_run.idem_hash, v_run.created_by, v_run.created_by_key,
          CASE v_status WHEN 'running' THEN clock_timestamp() END,
          clock_timestamp() + make_interval(secs => (p ->> 'deadline_seconds')::float8), v_run.priority,
          v_run.concurrency_key, v_run.concurrency_limit, jsonb_array_length(p -> 'steps'),
@@ -133,7 +135,7 @@ BEGIN
     v_counted := engine.count_run(v_id, coalesce((p -> 'confirmed')::boolean, false));
   END IF;
   PERFORM engine.write_audit(v_run.project_id, p ->> 'actor', 'run.' || coalesce(v_run.source_kind, 'create'),
-                             'run:' || v_id, coalesce(p -> 'about', '{}'));
+                             'run:' || v_id, coalesce(p -> 'about', '{}'), NULL, NULL, coalesce(p -> 'origin', '{}'));
 
   v_events := jsonb_build_array(
       jsonb_build_object('run_id', v_id, 'kind', 'run.created', 'data', jsonb_strip_nulls(jsonb_build_object(

@@ -10,7 +10,7 @@ DECLARE
   v_window record;
   v_ids uuid[];
 BEGIN
-  SELECT r.id, r.project_id, r.created_by, r.lineage || r.id AS line INTO v_run FROM runs r WHERE r.id = p_run;
+  SELECT r.id, r.project_id, r.created_by, r.created_by_key, r.lineage || r.id AS line INTO v_run FROM runs r WHERE r.id = p_run;
   v_ids := ARRAY(SELECT id FROM budgets WHERE definition_id IS NULL AND scope_id = ANY (v_run.line));
   FOR v_window IN
     SELECT d.id AS definition_id, m.id AS member, w.*, b.id AS budget
@@ -22,6 +22,7 @@ BEGIN
         UNION ALL SELECT a.id FROM agents a
                    WHERE d.scope = 'agent' AND a.project_id = v_run.project_id AND a.name = p_agent
         UNION ALL SELECT v_run.created_by WHERE d.scope = 'user' AND v_run.created_by IS NOT NULL
+        UNION ALL SELECT v_run.created_by_key WHERE d.scope = 'api_key' AND v_run.created_by_key IS NOT NULL
         UNION ALL SELECT v_run.line[1] WHERE d.scope = 'run') m
       CROSS JOIN LATERAL engine.budget_window(d.period, d.time_zone, v_run.line[1]) w
       LEFT JOIN budgets b ON b.definition_id = d.id AND b.scope_id = m.id AND b.window_key = w.key

@@ -50,7 +50,8 @@ BEGIN
    WHERE parent_id = ANY (v_cancelled) AND status IN ('waiting', 'open');
   UPDATE approvals SET status = 'withdrawn' WHERE run_id = p_run AND status IN ('pending', 'approved');
   PERFORM engine.write_audit(v_run.project_id, coalesce('user:' || p_user, 'system'), 'run.cancel', 'run:' || p_run,
-                             coalesce(p_error, '{}'));
+                             coalesce(p_error, '{}'), jsonb_build_object('status', v_run.status),
+                             '{"status": "cancelling"}');
 
   v_ended := engine.end_runs(ARRAY[p_run]);
   RETURN jsonb_build_object('status', (SELECT status FROM runs WHERE id = p_run),

@@ -56,7 +56,7 @@ BEGIN
     v_now.project_id, 'user:' || (p ->> 'user_id'),
     CASE WHEN v_old.id IS NULL THEN 'budget.define' WHEN (p -> 'archive')::boolean THEN 'budget.archive'
          ELSE 'budget.change' END,
-    'budget:' || v_now.id, jsonb_build_object('before', to_jsonb(v_old), 'after', to_jsonb(v_now)));
+    'budget:' || v_now.id, '{}', CASE WHEN v_old.id IS NOT NULL THEN to_jsonb(v_old) END, to_jsonb(v_now));
   RETURN jsonb_build_object('result', 'ok', 'waiting', coalesce((
     SELECT jsonb_agg(s.id) FROM steps s
      WHERE s.status = 'waiting' AND s.waiting_for ->> 'kind' = 'budget'

@@ -21,6 +21,8 @@ BEGIN
   INSERT INTO approval_messages (id, approval_id, project_id, author_id, text)
   VALUES ((p ->> 'id')::uuid, v_approval.id, v_approval.project_id, (p ->> 'user_id')::uuid, p ->> 'text');
   UPDATE approvals SET revision = revision + 1 WHERE id = v_approval.id;
+  PERFORM engine.write_audit(v_approval.project_id, 'user:' || (p ->> 'user_id'), 'approval.discuss',
+                             'approval:' || v_approval.id, jsonb_build_object('message_id', p -> 'id'));
   SELECT node_key INTO v_key FROM steps WHERE id = v_approval.step_id;
   RETURN jsonb_build_object('result', 'ok', 'rings', engine.emit(jsonb_build_array(jsonb_build_object(
     'run_id', v_approval.run_id, 'kind', 'approval.discussed', 'step_id', v_approval.step_id,

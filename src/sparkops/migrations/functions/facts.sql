@@ -28,7 +28,7 @@ BEGIN
       SELECT jsonb_build_object(
                'principal.id', coalesce(v_user::text, ''), 'principal.email', coalesce(u.email, ''),
                'principal.role', coalesce(m.role, ''),
-               'principal.kind', CASE WHEN u.id IS NULL THEN 'service' ELSE 'user' END)
+               'principal.kind', CASE WHEN u.kind = 'person' THEN 'user' ELSE 'service' END)
         FROM (SELECT v_user AS id) w
         LEFT JOIN users u ON u.id = w.id
         LEFT JOIN memberships m ON m.user_id = w.id AND m.project_id = v_project);

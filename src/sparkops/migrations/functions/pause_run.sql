@@ -27,6 +27,7 @@ BEGIN
   UPDATE runs SET status = 'paused', paused_at = coalesce(paused_at, clock_timestamp()), paused_by = p_user
    WHERE id = p_run;
   PERFORM engine.write_audit(
-    v_run.project_id, coalesce('user:' || p_user, 'system'), 'run.pause', 'run:' || p_run, '{}');
+    v_run.project_id, coalesce('user:' || p_user, 'system'), 'run.pause', 'run:' || p_run, '{}',
+    jsonb_build_object('status', v_run.status), '{"status": "paused"}');
   RETURN jsonb_build_object('status', 'paused', 'rings', engine.emit(v_events));
 END $$;

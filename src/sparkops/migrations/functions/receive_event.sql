@@ -20,6 +20,8 @@ BEGIN
   ON CONFLICT (project_id, event_id) DO NOTHING
   RETURNING * INTO v_first;
   IF FOUND THEN
+    PERFORM engine.write_audit(v_first.project_id, 'user:' || v_first.created_by, 'event.send', 'event:' || v_first.id,
+                               jsonb_build_object('event_id', v_first.event_id, 'name', v_first.name));
     RETURN jsonb_build_object('result', 'created', 'id', v_first.id, 'received_at', v_first.received_at);
   END IF;
   SELECT * INTO v_first FROM received_events WHERE project_id = v_event.project_id AND event_id = v_event.event_id;

@@ -25,7 +25,8 @@ BEGIN
     UPDATE runs SET status = 'queued', paused_by = NULL WHERE id = p_run;
   END IF;
   PERFORM engine.write_audit(
-    v_run.project_id, coalesce('user:' || p_user, 'system'), 'run.resume', 'run:' || p_run, '{}');
+    v_run.project_id, coalesce('user:' || p_user, 'system'), 'run.resume', 'run:' || p_run, '{}',
+    jsonb_build_object('status', v_run.status), jsonb_build_object('status', v_status));
   RETURN jsonb_build_object('status', v_status, 'rings', engine.emit(jsonb_build_array(jsonb_build_object(
     'run_id', p_run, 'kind', CASE v_status WHEN 'running' THEN 'run.resumed' ELSE 'run.queued' END,
     'data', jsonb_build_object('status', v_status)))));

@@ -49,5 +49,5 @@ def security_events() -> None:
 
 def downgrade() -> None:
     op.drop_table("security_events")
-    op.drop_constraint("ck_memberships_role", "memberships")
+    op.drop_constraint(op.f("ck_memberships_role"), "memberships")
     op.execute("UPDATE memberships SET role = 'member' WHERE role <> 'owner'")

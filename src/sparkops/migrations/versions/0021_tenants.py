@@ -4,7 +4,7 @@ Lines of the ledger and reservations outlive their project where a budget of the
 they no longer refer to it by a foreign key.
 
 Revision ID: 0021
-Revises: 0014
+Revises: 0020
 """
 
 import sqlalchemy as sa
@@ -12,7 +12,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0021"
-down_revision = "0014"
+down_revision = "0020"
 branch_labels = None
 depends_on = None
 

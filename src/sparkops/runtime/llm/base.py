@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 from sparkops.core.json import Json
 from sparkops.core.money import Micros
 from sparkops.runtime.effects import FREE, Usage
+from sparkops.runtime.secrets.base import NO_SECRETS, CallSecrets
 
 OnText = Callable[[str], Awaitable[None]]
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "other"]
@@ -166,8 +167,14 @@ class Model(Protocol):
         """Return an upper bound of the tokens that this request can take, read and written."""
         ...
 
-    async def complete(self, request: ModelRequest, on_text: OnText | None, deadline: float | None) -> ModelAnswer:
-        """Ask, and hand over text as it comes. `deadline` is of `time.monotonic()`.
+    async def complete(
+        self,
+        request: ModelRequest,
+        on_text: OnText | None,
+        deadline: float | None,
+        secrets: CallSecrets = NO_SECRETS,
+    ) -> ModelAnswer:
+        """Ask, and hand over text as it comes. `deadline` is of `time.monotonic()`; the key may be one of `secrets`.
 
         Raises:
             CallFailed: it definitely failed; the message says what to do.

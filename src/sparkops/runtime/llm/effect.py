@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from sparkops.core.json import Json, dumps
+from sparkops.core.redaction import Stream
 from sparkops.core.storable import storable
 from sparkops.domains.effects.state import CallKind, EffectClass
 from sparkops.runtime.effects import Dispatch, Effect, Gate, Outcome, Receipt, StepFailed
 from sparkops.runtime.llm.base import Model, ModelAnswer, ModelRequest
+from sparkops.runtime.secrets.base import NO_SECRETS, CallSecrets
 
 OnCallText = Callable[[UUID, str], Awaitable[None]]
 """Takes a piece of text as it comes, with the id of the call it belongs to. Losing one loses nothing."""
@@ -16,17 +18,26 @@ OnCallText = Callable[[UUID, str], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """A model under the name by which the definition calls it: that name is journaled, the endpoint's is not."""
+    """A model under the name by which the definition calls it: that name is journaled, the endpoint's is not.
+
+    `secrets_for` says what one call may be given, `stream` what strikes secrets out of the text that is shown.
+    """
 
     name: str
     model: Model
     on_text: OnCallText | None = None
+    secrets_for: Callable[[Dispatch], CallSecrets] = lambda _: NO_SECRETS
+    stream: Callable[[], Stream] = Stream
 
     def effect(self, request: ModelRequest, facts: Mapping[str, Json]) -> Effect:
         """Return the call of this model as an effect."""
 
         async def send(dispatch: Dispatch) -> Receipt:
-            answer = await self.model.complete(request, self._listener(dispatch.call_id), dispatch.deadline)
+            shown = None if self.on_text is None else _Shown(dispatch.call_id, self.on_text, self.stream())
+            on_text = None if shown is None else shown.text
+            answer = await self.model.complete(request, on_text, dispatch.deadline, self.secrets_for(dispatch))
+            if shown is not None:
+                await shown.end()
             return Receipt(storable(answer.to_json()), answer.cost_micros, answer.usage)
 
         def tokens() -> int:
@@ -45,12 +56,6 @@ class Speaker:
             late_facts={"call.tokens": tokens},
         )
 
-    def _listener(self, call_id: UUID) -> Callable[[str], Awaitable[None]] | None:
-        on_text = self.on_text
-        if on_text is None:
-            return None
-        return lambda text: on_text(call_id, text)
-
     async def ask(self, gate: Gate, request: ModelRequest, facts: Mapping[str, Json]) -> ModelAnswer:
         """Ask through the gate and return the answer, a recorded one if there is one.
 
@@ -61,6 +66,25 @@ class Speaker:
         if outcome.status != "done" or not isinstance(outcome.response, dict):
             raise failure(outcome)
         return ModelAnswer.from_json(outcome.response)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What is shown of one answer while it comes, without secrets."""
+
+    call_id: UUID
+    on_text: OnCallText
+    stream: Stream
+
+    async def text(self, piece: str) -> None:
+        await self._show(self.stream.feed(piece))
+
+    async def end(self) -> None:
+        await self._show(self.stream.end())
+
+    async def _show(self, text: str) -> None:
+        if text:
+            await self.on_text(self.call_id, text)
 
 
 async def perform_anew(gate: Gate, effect: Effect) -> Outcome:

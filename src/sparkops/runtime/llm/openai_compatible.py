@@ -15,6 +15,7 @@ from sparkops.runtime.effects import Usage
 from sparkops.runtime.llm import prices
 from sparkops.runtime.llm.base import ModelAnswer, ModelRequest, OnText
 from sparkops.runtime.llm.failures import WORTH_ANOTHER_SEND, EndpointWords, Failure, explain
+from sparkops.runtime.secrets.base import NO_SECRETS, CallSecrets
 
 if TYPE_CHECKING:
     from sparkops.runtime.llm.wire import Wire, WireAnswer
@@ -49,6 +50,7 @@ class OpenAICompatible:
         self._client = client
         self._words = EndpointWords(endpoint_name, endpoint.base_url, endpoint.model)
         self._wire: Wire | None = None
+        self._key = ""
 
     def bound(self, request: ModelRequest) -> Micros:
         """Return an upper bound of the cost: every byte a token, and all the output that is allowed."""
@@ -58,7 +60,13 @@ class OpenAICompatible:
         """Return an upper bound of the tokens: every byte one, and all the output that is allowed."""
         return request_bytes(request) + request.max_output_tokens
 
-    async def complete(self, request: ModelRequest, on_text: OnText | None, deadline: float | None) -> ModelAnswer:
+    async def complete(
+        self,
+        request: ModelRequest,
+        on_text: OnText | None,
+        deadline: float | None,
+        secrets: CallSecrets = NO_SECRETS,
+    ) -> ModelAnswer:
         """Ask until there is an answer, a failure that will not pass, or no time.
 
         What is sent again was answered by a status that costs nothing, or never left. The wait is what the endpoint
@@ -68,7 +76,7 @@ class OpenAICompatible:
             CallFailed: it definitely failed.
             OutcomeUnknown: the request left and no complete answer came.
         """
-        wire = await self._connected()
+        wire = await self._connected(await secrets.setting(self._endpoint.api_key.get_secret_value()))
         until = time.monotonic() + self._endpoint.timeout_seconds
         until = until if deadline is None else min(until, deadline)
         for send in range(1, MAX_SENDS + 1):
@@ -104,16 +112,17 @@ class OpenAICompatible:
             cost_micros=self._price.cost(usage),
         )
 
-    async def _connected(self) -> "Wire":
-        """Return the way to the endpoint, made at the first call.
+    async def _connected(self, key: str) -> "Wire":
+        """Return the way to the endpoint under this key, made at the first call and when the key has changed.
 
         Here and nowhere else a module is imported late: the library behind it costs a worker 33 MB and 1.5 s of CPU,
         which one that only runs scripts, tools or nothing should not pay. A thread does it, so that heartbeats go on.
         """
-        if self._wire is None:
+        if self._wire is None or self._key != key:
             module = await asyncio.to_thread(importlib.import_module, "sparkops.runtime.llm.wire")
-            key = self._endpoint.api_key.get_secret_value()
-            self._wire = module.Wire(
+            wire: Wire = module.Wire(
                 base_url=self._endpoint.base_url, model=self.name, api_key=key, client=self._client
             )
+            self._wire, self._key = wire, key
+            return wire
         return self._wire

@@ -28,6 +28,7 @@ from sparkops.runtime.llm.base import (
     ToolMessage,
     UserMessage,
 )
+from sparkops.runtime.secrets.base import NO_SECRETS, CallSecrets
 
 CHARS_PER_TOKEN = 4
 STREAM_PIECES = 4
@@ -58,7 +59,13 @@ class Scripted:
         general = len(dumps(request.to_json())) + request.max_output_tokens
         return max(general, declared.input_tokens + declared.output_tokens)
 
-    async def complete(self, request: ModelRequest, on_text: OnText | None, deadline: float | None) -> ModelAnswer:
+    async def complete(
+        self,
+        request: ModelRequest,
+        on_text: OnText | None,
+        deadline: float | None,
+        secrets: CallSecrets = NO_SECRETS,
+    ) -> ModelAnswer:
         """Answer with the turn that is due.
 
         Raises:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -15,12 +15,15 @@ from sparkops.engine.claim import Claim
 from sparkops.engine.context import Engine
 from sparkops.engine.graph import Graph, Node
 from sparkops.engine.params import Context, render_with
+from sparkops.engine.secrets import Use
 from sparkops.engine.wait import Wait
 from sparkops.runtime.effects import Dispatch
 from sparkops.runtime.gate import RecordedGate
-from sparkops.runtime.llm.effect import OnCallText
+from sparkops.runtime.llm.base import Model
+from sparkops.runtime.llm.effect import OnCallText, Speaker
 from sparkops.runtime.llm.registry import Models
 from sparkops.runtime.policies import PolicyCache
+from sparkops.runtime.secrets.base import CallSecrets, Secrets
 from sparkops.runtime.tools.base import Tool, ToolContext
 
 
@@ -51,6 +54,7 @@ class Runtime:
     viewer: Viewer
     agents: dict[UUID, Agent] = field(default_factory=dict)
     """Agent versions never change, so each is read once."""
+    secrets: Secrets = field(default_factory=Secrets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +112,18 @@ class Attempt:
             settings=self.runtime.settings,
             deadline=dispatch.deadline,
             labels=frozenset(self.gate.labels.seen),
+            secrets=self.secrets_for(dispatch),
         )
+
+    def secrets_for(self, dispatch: Dispatch) -> CallSecrets:
+        """Return what one call may be given."""
+        use = Use(self.claim.project_id, self.claim.run_id, self.step_id, dispatch.call_id)
+        return self.runtime.secrets.of_call(use)
+
+    def speaker(self, name: str, model: Model) -> Speaker:
+        """Return a model under its name, whose text is shown while it comes, without secrets."""
+        stream = partial(self.runtime.secrets.stream_of, self.claim.project_id)
+        return Speaker(name, model, self.listener(), self.secrets_for, stream)
 
     def listener(self) -> OnCallText:
         """Return what shows a model's text on the page, with the offset of each piece within its call."""

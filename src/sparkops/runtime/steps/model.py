@@ -7,7 +7,6 @@ from sparkops.core.labels import trusted
 from sparkops.core.schemas import is_closed
 from sparkops.domains.agents.definition import AgentDefinition
 from sparkops.runtime.agent import Toolbox, run_agent
-from sparkops.runtime.llm.effect import Speaker
 from sparkops.runtime.llm_step import parse_parameters, run_llm
 from sparkops.runtime.steps.base import Agent, Attempt, Runtime
 
@@ -17,7 +16,7 @@ _AGENT = "SELECT definition, version FROM agent_versions WHERE id = $1"
 async def run_llm_step(attempt: Attempt) -> Json:
     """Return what the model answered."""
     parameters = parse_parameters(attempt.params)
-    speaker = Speaker(parameters.model, attempt.runtime.models.resolve(parameters), attempt.listener())
+    speaker = attempt.speaker(parameters.model, attempt.runtime.models.resolve(parameters))
     output = (await run_llm(parameters, gate=attempt.gate, speaker=speaker)).output
     labels = attempt.gate.labels
     if labels.seen and parameters.output_schema is not None and is_closed(parameters.output_schema):
@@ -31,7 +30,7 @@ async def run_agent_step(attempt: Attempt) -> Json:
     agent = await agent_of(attempt.runtime, UUID(attempt.claim.pins["agents"][name]))
     definition = agent.definition
     toolbox = Toolbox({tool: attempt.runtime.tools[tool] for tool in definition.tools}, attempt.context_for)
-    speaker = Speaker(definition.model, attempt.runtime.models.resolve(definition), attempt.listener())
+    speaker = attempt.speaker(definition.model, attempt.runtime.models.resolve(definition))
     result = await run_agent(
         definition,
         attempt.params["prompt"],

@@ -17,6 +17,7 @@ from sparkops.core.schemas import compile_schema
 from sparkops.domains.effects.state import Capability, EffectClass
 from sparkops.runtime.effects import FREE
 from sparkops.runtime.llm.base import ToolSpec
+from sparkops.runtime.secrets.base import NO_SECRETS, CallSecrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class ToolContext:
     settings: Settings
     deadline: float | None = None
     labels: frozenset[str] = frozenset()
+    secrets: CallSecrets = NO_SECRETS
+    """What its settings may refer to. References in its arguments have been replaced already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,8 @@ class Tool:
     capability: Capability = Capability.OUTWARD
     labels: frozenset[str] = frozenset()
     """Of all that it gives back, such as `untrusted:web`."""
+    takes_secrets: bool = False
+    """Its arguments may refer to secrets: it passes them on and keeps nothing of them."""
 
     @cached_property
     def hash(self) -> str:

@@ -29,4 +29,5 @@ NOOP = Tool(
     run=_run,
     local=True,
     capability=Capability.COMPUTE,
+    takes_secrets=True,
 )

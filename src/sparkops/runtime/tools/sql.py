@@ -14,8 +14,9 @@ from typing import Any, TypeAlias
 
 import asyncpg
 from asyncpg.prepared_stmt import PreparedStatement
+from pydantic import SecretStr
 
-from sparkops.core.config import Connection, Settings
+from sparkops.core.config import Connection
 from sparkops.core.json import Json, dumps
 from sparkops.domains.effects.state import Capability, EffectClass
 from sparkops.runtime.effects import CallFailed
@@ -60,7 +61,7 @@ class SqlQuery:
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         """Run the statement and return columns and rows, cut at the connection's limits, under its labels."""
-        target = _target(arguments["connection"], context.settings)
+        target = await _target(arguments["connection"], context)
         limit = target.settings.statement_timeout_seconds + 2 * CONNECT_TIMEOUT_SECONDS + self._restart_seconds
         until = time.monotonic() + limit if context.deadline is None else context.deadline
         try:
@@ -124,17 +125,18 @@ class SqlQuery:
         self._checked_at[key] = time.monotonic()
 
 
-def _target(name: str, settings: Settings) -> _Target:
-    found = settings.connections.get(name)
+async def _target(name: str, context: ToolContext) -> _Target:
+    found = context.settings.connections.get(name)
     if found is None:
-        known = ", ".join(sorted(settings.connections)) or "none"
+        known = ", ".join(sorted(context.settings.connections)) or "none"
         raise CallFailed(
             "connection-unknown",
             f"There is no connection called {name} (there are: {known}). An operator adds it under connections in the "
             "settings.",
             retryable=False,
         )
-    return _Target(name, found)
+    url = await context.secrets.setting(found.url.get_secret_value())
+    return _Target(name, found.model_copy(update={"url": SecretStr(url)}))
 
 
 async def _connect(target: _Target) -> Postgres:
@@ -147,6 +149,7 @@ async def _connect(target: _Target) -> Postgres:
         "timezone": "UTC",
     }
     try:
+        # lint: allow outgoing -- the address is an operator's, from the settings
         return await asyncpg.connect(
             target.settings.url.get_secret_value(),
             timeout=CONNECT_TIMEOUT_SECONDS,

@@ -164,6 +164,72 @@ export type Answered = {
 };
 
 /**
+ * ApiKey
+ *
+ * An API key, as it is listed. What it proves itself with is shown once, when it is made.
+ */
+export type ApiKey = {
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Expires At
+     */
+    expires_at: string | null;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Last Used At
+     */
+    last_used_at: string | null;
+    /**
+     * Last Used From
+     */
+    last_used_from: string | null;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Prefix
+     */
+    prefix: string;
+    /**
+     * Projects
+     */
+    projects: Array<string>;
+    /**
+     * Revoked At
+     */
+    revoked_at: string | null;
+    /**
+     * Scopes
+     */
+    scopes: Array<string>;
+    /**
+     * Status
+     */
+    status: 'active' | 'expired' | 'revoked';
+};
+
+/**
+ * ApiKeyList
+ */
+export type ApiKeyList = {
+    /**
+     * Items
+     */
+    items: Array<ApiKey>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
  * Approval
  *
  * One question, bound to the digest of one exact action.
@@ -402,6 +468,245 @@ export type Attempt = {
  * How one attempt at a step ended.
  */
 export type AttemptOutcome = 'succeeded' | 'failed' | 'waiting' | 'released' | 'lost' | 'timed_out' | 'uncertain' | 'cancelled';
+
+/**
+ * AuditAction
+ *
+ * An action that lines tell of.
+ */
+export type AuditAction = {
+    /**
+     * Action
+     */
+    action: string;
+    /**
+     * Meaning
+     */
+    meaning: string;
+};
+
+/**
+ * AuditActionList
+ */
+export type AuditActionList = {
+    /**
+     * Items
+     */
+    items: Array<AuditAction>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
+ * AuditChain
+ *
+ * How far the audit trail is sealed. Whether it is whole only `sparkops audit verify` can tell.
+ *
+ * `state`: `sealed` up to what has just come, `behind` where lines have waited for more than a minute, `never` where
+ * nothing was sealed.
+ */
+export type AuditChain = {
+    last: Sealed | null;
+    /**
+     * Lines
+     */
+    lines: number;
+    /**
+     * Seals
+     */
+    seals: number;
+    /**
+     * State
+     */
+    state: 'sealed' | 'behind' | 'never';
+    /**
+     * Waiting
+     */
+    waiting: number;
+    /**
+     * Waiting Since
+     */
+    waiting_since: string | null;
+};
+
+/**
+ * AuditLine
+ *
+ * One thing that was done, without what it changed.
+ */
+export type AuditLine = {
+    /**
+     * Action
+     */
+    action: string;
+    /**
+     * Actor
+     */
+    actor: string;
+    /**
+     * Address
+     */
+    address: string | null;
+    /**
+     * At
+     */
+    at: string;
+    /**
+     * Number
+     */
+    number: number;
+    /**
+     * Object
+     */
+    object: string;
+    /**
+     * Project
+     */
+    project: string | null;
+    /**
+     * Request Id
+     */
+    request_id: string | null;
+    /**
+     * Via
+     */
+    via: string | null;
+    who: Ref | null;
+};
+
+/**
+ * AuditLineDetail
+ *
+ * One thing that was done, with what it changed. `seal` None: it waits for one, which takes about a second.
+ */
+export type AuditLineDetail = {
+    /**
+     * Action
+     */
+    action: string;
+    /**
+     * Actor
+     */
+    actor: string;
+    /**
+     * Address
+     */
+    address: string | null;
+    /**
+     * After
+     */
+    after: {
+        [key: string]: unknown;
+    } | null;
+    /**
+     * At
+     */
+    at: string;
+    /**
+     * Before
+     */
+    before: {
+        [key: string]: unknown;
+    } | null;
+    /**
+     * Content Hash
+     */
+    content_hash: string;
+    /**
+     * Detail
+     */
+    detail: {
+        [key: string]: unknown;
+    };
+    /**
+     * Number
+     */
+    number: number;
+    /**
+     * Object
+     */
+    object: string;
+    /**
+     * Project
+     */
+    project: string | null;
+    /**
+     * Request Id
+     */
+    request_id: string | null;
+    seal: Sealed | null;
+    /**
+     * Via
+     */
+    via: string | null;
+    who: Ref | null;
+};
+
+/**
+ * AuditLineList
+ */
+export type AuditLineList = {
+    /**
+     * Items
+     */
+    items: Array<AuditLine>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
+ * AuditRoot
+ *
+ * What of a seal is kept outside of the database, to compare it with.
+ */
+export type AuditRoot = {
+    /**
+     * At
+     */
+    at: string;
+    /**
+     * Key Id
+     */
+    key_id: string;
+    /**
+     * Lines
+     */
+    lines: number;
+    /**
+     * Mac
+     */
+    mac: string;
+    /**
+     * Number
+     */
+    number: number;
+    /**
+     * Previous
+     */
+    previous: string;
+    /**
+     * Root
+     */
+    root: string;
+};
+
+/**
+ * AuditRootList
+ */
+export type AuditRootList = {
+    /**
+     * Items
+     */
+    items: Array<AuditRoot>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
 
 /**
  * Backtest
@@ -1070,6 +1375,27 @@ export type CaseResult = {
 export type Change = 'stays' | 'newly_denied' | 'newly_held' | 'newly_allowed' | 'undecidable';
 
 /**
+ * ChangeMember
+ */
+export type ChangeMember = {
+    role: Role;
+};
+
+/**
+ * ChangedPassword
+ */
+export type ChangedPassword = {
+    /**
+     * Current
+     */
+    current: string;
+    /**
+     * Password
+     */
+    password: string;
+};
+
+/**
  * ChildRun
  *
  * The run of a sub-workflow.
@@ -1081,6 +1407,20 @@ export type ChildRun = {
     run_id: string;
     status: RunStatus;
     workflow: WorkflowRef;
+};
+
+/**
+ * ChosenPassword
+ */
+export type ChosenPassword = {
+    /**
+     * Password
+     */
+    password: string;
+    /**
+     * Token
+     */
+    token: string;
 };
 
 /**
@@ -1180,6 +1520,62 @@ export type CoursePoint = {
      * Tokens
      */
     tokens: number;
+};
+
+/**
+ * CreatedApiKey
+ *
+ * A key that was just made.
+ */
+export type CreatedApiKey = {
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Expires At
+     */
+    expires_at: string | null;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Key
+     */
+    key: string;
+    /**
+     * Last Used At
+     */
+    last_used_at: string | null;
+    /**
+     * Last Used From
+     */
+    last_used_from: string | null;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Prefix
+     */
+    prefix: string;
+    /**
+     * Projects
+     */
+    projects: Array<string>;
+    /**
+     * Revoked At
+     */
+    revoked_at: string | null;
+    /**
+     * Scopes
+     */
+    scopes: Array<string>;
+    /**
+     * Status
+     */
+    status: 'active' | 'expired' | 'revoked';
 };
 
 /**
@@ -1472,6 +1868,16 @@ export type EditAndApprove = {
 export type EffectClass = 'pure' | 'idempotent' | 'txn' | 'unsafe';
 
 /**
+ * EndedSessions
+ */
+export type EndedSessions = {
+    /**
+     * Ended
+     */
+    ended: number;
+};
+
+/**
  * Event
  *
  * One line of a run's log.
@@ -1646,6 +2052,16 @@ export type FlipList = {
 };
 
 /**
+ * Forgotten
+ */
+export type Forgotten = {
+    /**
+     * Email
+     */
+    email: string;
+};
+
+/**
  * Fork
  *
  * From this step on, by its id in the definition: it and all behind it run again.
@@ -1673,6 +2089,11 @@ export type Fork = {
      */
     version?: number | null;
 };
+
+/**
+ * Format
+ */
+export type Format = 'jsonl' | 'csv';
 
 /**
  * Frame
@@ -1809,6 +2230,33 @@ export type JoinRule = 'all' | 'any' | 'at_least' | 'none_failed' | 'ended';
 export type JsonValue = unknown;
 
 /**
+ * KeyScope
+ *
+ * A permission that keys can be given.
+ */
+export type KeyScope = {
+    /**
+     * Description
+     */
+    description: string;
+    /**
+     * Roles
+     */
+    roles: Array<Role>;
+    scope: Permission;
+};
+
+/**
+ * KeyScopeList
+ */
+export type KeyScopeList = {
+    /**
+     * Items
+     */
+    items: Array<KeyScope>;
+};
+
+/**
  * Kind
  */
 export type Kind = 'pause' | 'stop';
@@ -1823,6 +2271,30 @@ export type Limits = {
      * Max Running Runs
      */
     max_running_runs: number | null;
+};
+
+/**
+ * LinkShown
+ *
+ * What a one-time link leads to. `email` and `name` null: the set-up of an installation without people.
+ */
+export type LinkShown = {
+    /**
+     * Email
+     */
+    email: string | null;
+    /**
+     * Expires At
+     */
+    expires_at: string;
+    /**
+     * Name
+     */
+    name: string | null;
+    /**
+     * Purpose
+     */
+    purpose: 'reset' | 'invite' | 'setup';
 };
 
 /**
@@ -1926,6 +2398,26 @@ export type MessageList = {
 export type Mode = 'enforce' | 'monitor' | 'off';
 
 /**
+ * NewAccountKey
+ *
+ * A key that acts for a service account, in its project.
+ */
+export type NewAccountKey = {
+    /**
+     * Expires In Days
+     */
+    expires_in_days?: number | null;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Scopes
+     */
+    scopes: Array<Permission>;
+};
+
+/**
  * NewAgent
  */
 export type NewAgent = {
@@ -1955,6 +2447,30 @@ export type NewAgentVersion = {
     definition: {
         [key: string]: JsonValue;
     };
+};
+
+/**
+ * NewApiKey
+ *
+ * A key that acts for the caller, in some of their projects.
+ */
+export type NewApiKey = {
+    /**
+     * Expires In Days
+     */
+    expires_in_days?: number | null;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Projects
+     */
+    projects: Array<string>;
+    /**
+     * Scopes
+     */
+    scopes: Array<Permission>;
 };
 
 /**
@@ -2218,6 +2734,67 @@ export type NewRun = {
 };
 
 /**
+ * NewSecret
+ */
+export type NewSecret = {
+    /**
+     * Description
+     */
+    description?: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Project
+     *
+     * None: of the installation; for its administrators.
+     */
+    project: string | null;
+};
+
+/**
+ * NewSecretVersion
+ */
+export type NewSecretVersion = {
+    /**
+     * Value
+     *
+     * At least 8 characters, at most 32,768 bytes. Never shown again.
+     */
+    value: string;
+};
+
+/**
+ * NewServiceAccount
+ */
+export type NewServiceAccount = {
+    /**
+     * Name
+     */
+    name: string;
+    role: Role;
+};
+
+/**
+ * NewUser
+ */
+export type NewUser = {
+    /**
+     * Email
+     */
+    email: string;
+    /**
+     * Is Admin
+     */
+    is_admin?: boolean;
+    /**
+     * Name
+     */
+    name?: string;
+};
+
+/**
  * NewWorkflow
  *
  * The definition as YAML or JSON text; the name comes from it.
@@ -2241,6 +2818,22 @@ export type NewWorkflowVersion = {
      * Source
      */
     source: string;
+};
+
+/**
+ * OidcSignIn
+ *
+ * Whether people may sign in at an OpenID provider; send the browser to `/api/v1/auth/oidc/start` then.
+ */
+export type OidcSignIn = {
+    /**
+     * Enabled
+     */
+    enabled: boolean;
+    /**
+     * Label
+     */
+    label: string | null;
 };
 
 /**
@@ -2315,6 +2908,56 @@ export type OutboxList = {
 export type OutboxStatus = 'pending' | 'delivered' | 'dead';
 
 /**
+ * OwnSession
+ *
+ * A browser or client in which the caller is signed in.
+ */
+export type OwnSession = {
+    /**
+     * Address
+     */
+    address: string | null;
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Current
+     */
+    current: boolean;
+    /**
+     * Device
+     */
+    device: string | null;
+    /**
+     * Expires At
+     */
+    expires_at: string;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Used At
+     */
+    used_at: string;
+};
+
+/**
+ * OwnSessionList
+ */
+export type OwnSessionList = {
+    /**
+     * Items
+     */
+    items: Array<OwnSession>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
  * Part
  *
  * One part that the service needs. `missing` stops it; `degraded` costs latency only.
@@ -2345,6 +2988,112 @@ export type Parts = {
  * After what time it begins anew.
  */
 export type Period = 'run' | 'hour' | 'day' | 'week' | 'month' | 'total';
+
+/**
+ * Permission
+ *
+ * One thing that may be allowed. Those of a project come with a role; the others with the whole installation.
+ */
+export type Permission = 'project:read' | 'project:update' | 'project:delete' | 'member:read' | 'member:manage' | 'run:read' | 'run:create' | 'run:control' | 'run:resolve' | 'event:read' | 'event:send' | 'workflow:read' | 'workflow:write' | 'agent:read' | 'agent:write' | 'tool:read' | 'approval:read' | 'approval:discuss' | 'approval:answer' | 'policy:read' | 'policy:write' | 'policy:publish' | 'violation:answer' | 'budget:read' | 'budget:manage' | 'halt:read' | 'halt:order' | 'secret:read' | 'secret:manage' | 'account:read' | 'account:manage' | 'audit:read' | 'user:manage' | 'installation:audit' | 'installation:manage';
+
+/**
+ * PermissionRow
+ *
+ * One thing that may be allowed.
+ */
+export type PermissionRow = {
+    /**
+     * Description
+     */
+    description: string;
+    /**
+     * Operations
+     */
+    operations: Array<string>;
+    permission: Permission;
+    /**
+     * Scope
+     */
+    scope: 'project' | 'installation';
+};
+
+/**
+ * PermissionTable
+ *
+ * Who may do what. Roles come in order: each allows what the next one does, and more.
+ */
+export type PermissionTable = {
+    /**
+     * Open
+     */
+    open: Array<string>;
+    /**
+     * People
+     */
+    people: Array<string>;
+    /**
+     * Permissions
+     */
+    permissions: Array<PermissionRow>;
+    /**
+     * Roles
+     */
+    roles: Array<RoleRow>;
+    /**
+     * Signed In
+     */
+    signed_in: Array<string>;
+};
+
+/**
+ * Person
+ *
+ * Somebody of the installation, as its administrators see them.
+ */
+export type Person = {
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Disabled At
+     */
+    disabled_at: string | null;
+    /**
+     * Email
+     */
+    email: string;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Is Admin
+     */
+    is_admin: boolean;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Projects
+     */
+    projects: number;
+};
+
+/**
+ * PersonList
+ */
+export type PersonList = {
+    /**
+     * Items
+     */
+    items: Array<Person>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
 
 /**
  * PlanQuestion
@@ -2867,6 +3616,16 @@ export type ProblemError = {
 };
 
 /**
+ * Profile
+ */
+export type Profile = {
+    /**
+     * Name
+     */
+    name: string;
+};
+
+/**
  * Project
  *
  * A project, with the caller's role in it.
@@ -3331,6 +4090,19 @@ export type Retry = {
 export type Role = 'owner' | 'admin' | 'developer' | 'operator' | 'viewer';
 
 /**
+ * RoleRow
+ *
+ * What one role allows in its project.
+ */
+export type RoleRow = {
+    /**
+     * Permissions
+     */
+    permissions: Array<Permission>;
+    role: Role;
+};
+
+/**
  * RuleChange
  *
  * What became of a rule between two versions; `moved`: it is asked at another place.
@@ -3782,6 +4554,372 @@ export type SavedPolicy = {
 };
 
 /**
+ * Sealed
+ *
+ * The seal that covers a line.
+ */
+export type Sealed = {
+    /**
+     * At
+     */
+    at: string;
+    /**
+     * Number
+     */
+    number: number;
+    /**
+     * Root
+     */
+    root: string;
+};
+
+/**
+ * Secret
+ *
+ * A secret, without what it holds. `project` of None: the installation's, to which its settings may refer.
+ */
+export type Secret = {
+    /**
+     * Archived At
+     */
+    archived_at: string | null;
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Description
+     */
+    description: string;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Last Used At
+     */
+    last_used_at: string | null;
+    /**
+     * Latest Version
+     */
+    latest_version: number;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Project
+     */
+    project: string | null;
+    /**
+     * Reference
+     */
+    reference: string;
+};
+
+/**
+ * SecretDetail
+ *
+ * A secret with the workflows that refer to it, at most a hundred.
+ */
+export type SecretDetail = {
+    /**
+     * Archived At
+     */
+    archived_at: string | null;
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Description
+     */
+    description: string;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Last Used At
+     */
+    last_used_at: string | null;
+    /**
+     * Latest Version
+     */
+    latest_version: number;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Project
+     */
+    project: string | null;
+    /**
+     * Reference
+     */
+    reference: string;
+    /**
+     * Workflows
+     */
+    workflows: Array<SecretReader>;
+};
+
+/**
+ * SecretList
+ */
+export type SecretList = {
+    /**
+     * Items
+     */
+    items: Array<Secret>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+    /**
+     * Source
+     */
+    source: 'database' | 'vault' | 'files';
+};
+
+/**
+ * SecretReader
+ *
+ * A workflow whose latest version refers to the secret.
+ */
+export type SecretReader = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Version
+     */
+    version: number;
+};
+
+/**
+ * SecretUse
+ *
+ * A call was given the value.
+ */
+export type SecretUse = {
+    /**
+     * At
+     */
+    at: string;
+    /**
+     * Call Id
+     */
+    call_id: string;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Run Id
+     */
+    run_id: string;
+    /**
+     * Step Id
+     */
+    step_id: string;
+    /**
+     * Version
+     */
+    version: number | null;
+};
+
+/**
+ * SecretUseList
+ */
+export type SecretUseList = {
+    /**
+     * Items
+     */
+    items: Array<SecretUse>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
+ * SecretVersion
+ */
+export type SecretVersion = {
+    /**
+     * Created At
+     */
+    created_at: string;
+    created_by: Ref | null;
+    /**
+     * Kek Id
+     */
+    kek_id: string;
+    /**
+     * Version
+     */
+    version: number;
+};
+
+/**
+ * SecretVersionList
+ */
+export type SecretVersionList = {
+    /**
+     * Items
+     */
+    items: Array<SecretVersion>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
+ * SecurityEvent
+ *
+ * Something that happened to the platform's safety, such as a sign-in that failed.
+ */
+export type SecurityEvent = {
+    /**
+     * Address
+     */
+    address: string | null;
+    /**
+     * At
+     */
+    at: string;
+    /**
+     * Detail
+     */
+    detail: {
+        [key: string]: unknown;
+    };
+    /**
+     * Email
+     */
+    email: string | null;
+    /**
+     * Kind
+     */
+    kind: string;
+    /**
+     * Number
+     */
+    number: number;
+    /**
+     * Project
+     */
+    project: string | null;
+    /**
+     * Request Id
+     */
+    request_id: string | null;
+    /**
+     * Severity
+     */
+    severity: 'info' | 'warning' | 'critical';
+    who: Ref | null;
+};
+
+/**
+ * SecurityEventList
+ */
+export type SecurityEventList = {
+    /**
+     * Items
+     */
+    items: Array<SecurityEvent>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
+ * ServiceAccount
+ *
+ * An account that only keys act for.
+ */
+export type ServiceAccount = {
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Disabled At
+     */
+    disabled_at: string | null;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Name
+     */
+    name: string;
+    role: Role | null;
+};
+
+/**
+ * ServiceAccountChange
+ *
+ * What is to be changed of a service account; what is left out stays.
+ */
+export type ServiceAccountChange = {
+    /**
+     * Disabled
+     */
+    disabled?: boolean | null;
+    role?: Role | null;
+};
+
+/**
+ * ServiceAccountList
+ */
+export type ServiceAccountList = {
+    /**
+     * Items
+     */
+    items: Array<ServiceAccount>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
+ * SetUp
+ *
+ * The first administrator.
+ */
+export type SetUp = {
+    /**
+     * Email
+     */
+    email: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Password
+     */
+    password: string;
+    /**
+     * Token
+     */
+    token: string;
+};
+
+/**
  * Severity
  *
  * How bad it is to break a rule.
@@ -3802,6 +4940,22 @@ export type SignIn = {
      * Password
      */
     password: string;
+};
+
+/**
+ * SignInOptions
+ *
+ * What the sign-in page can offer.
+ */
+export type SignInOptions = {
+    /**
+     * Mail
+     */
+    mail: boolean;
+    /**
+     * Set Up
+     */
+    set_up: boolean;
 };
 
 /**
@@ -4302,6 +5456,18 @@ export type UncertainStep = {
 };
 
 /**
+ * UsedLink
+ *
+ * The part of a one-time link behind its #.
+ */
+export type UsedLink = {
+    /**
+     * Token
+     */
+    token: string;
+};
+
+/**
  * User
  *
  * A person who may sign in.
@@ -4323,6 +5489,31 @@ export type User = {
      * Name
      */
     name: string;
+};
+
+/**
+ * UserLink
+ *
+ * How a person comes to a password. `link` null: it was mailed, and nobody else sees it.
+ */
+export type UserLink = {
+    /**
+     * Expires At
+     */
+    expires_at: string;
+    /**
+     * Link
+     */
+    link: string | null;
+    /**
+     * Mailed
+     */
+    mailed: boolean;
+    /**
+     * Purpose
+     */
+    purpose: 'reset' | 'invite';
+    user: User;
 };
 
 /**
@@ -4815,6 +6006,32 @@ export type SparkopsDomainsBudgetsDefinitionScope = 'installation' | 'project' |
  */
 export type SparkopsEngineHaltsScope = 'installation' | 'project' | 'workflow';
 
+/**
+ * NewSecret
+ */
+export type NewSecretWritable = {
+    /**
+     * Description
+     */
+    description?: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Project
+     *
+     * None: of the installation; for its administrators.
+     */
+    project: string | null;
+    /**
+     * Value
+     *
+     * At least 8 characters, at most 32,768 bytes. Never shown again.
+     */
+    value: string;
+};
+
 export type ListAgentsData = {
     body?: never;
     path?: never;
@@ -4856,6 +6073,10 @@ export type ListAgentsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListAgentsError = ListAgentsErrors[keyof ListAgentsErrors];
@@ -4871,6 +6092,14 @@ export type ListAgentsResponse = ListAgentsResponses[keyof ListAgentsResponses];
 
 export type CreateAgentData = {
     body: NewAgent;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v1/agents';
@@ -4897,6 +6126,10 @@ export type CreateAgentErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type CreateAgentError = CreateAgentErrors[keyof CreateAgentErrors];
@@ -4939,6 +6172,10 @@ export type GetAgentErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetAgentError = GetAgentErrors[keyof GetAgentErrors];
@@ -4992,6 +6229,10 @@ export type ListAgentVersionsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListAgentVersionsError = ListAgentVersionsErrors[keyof ListAgentVersionsErrors];
@@ -5007,6 +6248,14 @@ export type ListAgentVersionsResponse = ListAgentVersionsResponses[keyof ListAge
 
 export type CreateAgentVersionData = {
     body: NewAgentVersion;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         /**
          * Agent Id
@@ -5034,6 +6283,10 @@ export type CreateAgentVersionErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type CreateAgentVersionError = CreateAgentVersionErrors[keyof CreateAgentVersionErrors];
@@ -5050,6 +6303,190 @@ export type CreateAgentVersionResponses = {
 };
 
 export type CreateAgentVersionResponse = CreateAgentVersionResponses[keyof CreateAgentVersionResponses];
+
+export type ListApiKeysData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/api-keys';
+};
+
+export type ListApiKeysErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type ListApiKeysError = ListApiKeysErrors[keyof ListApiKeysErrors];
+
+export type ListApiKeysResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiKeyList;
+};
+
+export type ListApiKeysResponse = ListApiKeysResponses[keyof ListApiKeysResponses];
+
+export type CreateApiKeyData = {
+    body: NewApiKey;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/v1/api-keys';
+};
+
+export type CreateApiKeyErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type CreateApiKeyError = CreateApiKeyErrors[keyof CreateApiKeyErrors];
+
+export type CreateApiKeyResponses = {
+    /**
+     * Successful Response
+     */
+    201: CreatedApiKey;
+};
+
+export type CreateApiKeyResponse = CreateApiKeyResponses[keyof CreateApiKeyResponses];
+
+export type ListKeyScopesData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/api-keys/scopes';
+};
+
+export type ListKeyScopesErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type ListKeyScopesError = ListKeyScopesErrors[keyof ListKeyScopesErrors];
+
+export type ListKeyScopesResponses = {
+    /**
+     * Successful Response
+     */
+    200: KeyScopeList;
+};
+
+export type ListKeyScopesResponse = ListKeyScopesResponses[keyof ListKeyScopesResponses];
+
+export type RevokeApiKeyData = {
+    body?: never;
+    path: {
+        /**
+         * Key Id
+         */
+        key_id: string;
+    };
+    query?: never;
+    url: '/api/v1/api-keys/{key_id}/revoke';
+};
+
+export type RevokeApiKeyErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type RevokeApiKeyError = RevokeApiKeyErrors[keyof RevokeApiKeyErrors];
+
+export type RevokeApiKeyResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiKey;
+};
+
+export type RevokeApiKeyResponse = RevokeApiKeyResponses[keyof RevokeApiKeyResponses];
 
 export type ListApprovalsData = {
     body?: never;
@@ -5098,6 +6535,10 @@ export type ListApprovalsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListApprovalsError = ListApprovalsErrors[keyof ListApprovalsErrors];
@@ -5140,6 +6581,10 @@ export type GetApprovalErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetApprovalError = GetApprovalErrors[keyof GetApprovalErrors];
@@ -5186,6 +6631,10 @@ export type ApproveErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ApproveError = ApproveErrors[keyof ApproveErrors];
@@ -5236,6 +6685,10 @@ export type EditAndApproveErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type EditAndApproveError = EditAndApproveErrors[keyof EditAndApproveErrors];
@@ -5285,6 +6738,10 @@ export type FollowApprovalLinkErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type FollowApprovalLinkError = FollowApprovalLinkErrors[keyof FollowApprovalLinkErrors];
@@ -5327,6 +6784,10 @@ export type ListApprovalMessagesErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListApprovalMessagesError = ListApprovalMessagesErrors[keyof ListApprovalMessagesErrors];
@@ -5342,6 +6803,14 @@ export type ListApprovalMessagesResponse = ListApprovalMessagesResponses[keyof L
 
 export type WriteApprovalMessageData = {
     body: NewMessage;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         /**
          * Approval Id
@@ -5373,6 +6842,10 @@ export type WriteApprovalMessageErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type WriteApprovalMessageError = WriteApprovalMessageErrors[keyof WriteApprovalMessageErrors];
@@ -5415,6 +6888,10 @@ export type PreviewApprovalErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type PreviewApprovalError = PreviewApprovalErrors[keyof PreviewApprovalErrors];
@@ -5461,6 +6938,10 @@ export type RejectErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type RejectError = RejectErrors[keyof RejectErrors];
@@ -5507,6 +6988,10 @@ export type GetArtifactContentErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetArtifactContentError = GetArtifactContentErrors[keyof GetArtifactContentErrors];
@@ -5519,6 +7004,664 @@ export type GetArtifactContentResponses = {
 };
 
 export type GetArtifactContentResponse = GetArtifactContentResponses[keyof GetArtifactContentResponses];
+
+export type ListAuditData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: number | null;
+        /**
+         * Project
+         *
+         * The project's slug.
+         */
+        project: string;
+        /**
+         * Actor
+         *
+         * Such as `user:<id>` or `system`.
+         */
+        actor?: string | null;
+        /**
+         * Action
+         *
+         * Such as `policy.publish`, or `policy` for all of these.
+         */
+        action?: string | null;
+        /**
+         * Object
+         *
+         * Such as `policy:<id>`, or `policy` for all of these.
+         */
+        object?: string | null;
+        /**
+         * Request Id
+         */
+        request_id?: string | null;
+        /**
+         * Address
+         */
+        address?: string | null;
+        /**
+         * Since
+         *
+         * With its offset, such as 2026-11-23T09:30:00Z.
+         */
+        since?: string | null;
+        /**
+         * Until
+         *
+         * With its offset, such as 2026-11-23T09:30:00Z.
+         */
+        until?: string | null;
+    };
+    url: '/api/v1/audit';
+};
+
+export type ListAuditErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type ListAuditError = ListAuditErrors[keyof ListAuditErrors];
+
+export type ListAuditResponses = {
+    /**
+     * Successful Response
+     */
+    200: AuditLineList;
+};
+
+export type ListAuditResponse = ListAuditResponses[keyof ListAuditResponses];
+
+export type ListAuditActionsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/audit/actions';
+};
+
+export type ListAuditActionsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type ListAuditActionsError = ListAuditActionsErrors[keyof ListAuditActionsErrors];
+
+export type ListAuditActionsResponses = {
+    /**
+     * Successful Response
+     */
+    200: AuditActionList;
+};
+
+export type ListAuditActionsResponse = ListAuditActionsResponses[keyof ListAuditActionsResponses];
+
+export type GetAuditChainData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * Project
+         *
+         * The project's slug.
+         */
+        project: string;
+    };
+    url: '/api/v1/audit/chain';
+};
+
+export type GetAuditChainErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type GetAuditChainError = GetAuditChainErrors[keyof GetAuditChainErrors];
+
+export type GetAuditChainResponses = {
+    /**
+     * Successful Response
+     */
+    200: AuditChain;
+};
+
+export type GetAuditChainResponse = GetAuditChainResponses[keyof GetAuditChainResponses];
+
+export type ExportAuditData = {
+    body?: never;
+    path?: never;
+    query: {
+        format?: Format;
+        /**
+         * Project
+         *
+         * The project's slug.
+         */
+        project: string;
+        /**
+         * Actor
+         *
+         * Such as `user:<id>` or `system`.
+         */
+        actor?: string | null;
+        /**
+         * Action
+         *
+         * Such as `policy.publish`, or `policy` for all of these.
+         */
+        action?: string | null;
+        /**
+         * Object
+         *
+         * Such as `policy:<id>`, or `policy` for all of these.
+         */
+        object?: string | null;
+        /**
+         * Request Id
+         */
+        request_id?: string | null;
+        /**
+         * Address
+         */
+        address?: string | null;
+        /**
+         * Since
+         *
+         * With its offset, such as 2026-11-23T09:30:00Z.
+         */
+        since?: string | null;
+        /**
+         * Until
+         *
+         * With its offset, such as 2026-11-23T09:30:00Z.
+         */
+        until?: string | null;
+    };
+    url: '/api/v1/audit/export';
+};
+
+export type ExportAuditErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type ExportAuditError = ExportAuditErrors[keyof ExportAuditErrors];
+
+export type ExportAuditResponses = {
+    /**
+     * Successful Response
+     */
+    200: string;
+};
+
+export type ExportAuditResponse = ExportAuditResponses[keyof ExportAuditResponses];
+
+export type GetAuditLineData = {
+    body?: never;
+    path: {
+        /**
+         * Number
+         */
+        number: number;
+    };
+    query: {
+        /**
+         * Project
+         *
+         * The project's slug.
+         */
+        project: string;
+    };
+    url: '/api/v1/audit/lines/{number}';
+};
+
+export type GetAuditLineErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type GetAuditLineError = GetAuditLineErrors[keyof GetAuditLineErrors];
+
+export type GetAuditLineResponses = {
+    /**
+     * Successful Response
+     */
+    200: AuditLineDetail;
+};
+
+export type GetAuditLineResponse = GetAuditLineResponses[keyof GetAuditLineResponses];
+
+export type ListSecurityEventsData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: number | null;
+        /**
+         * Project
+         *
+         * The project's slug.
+         */
+        project: string;
+        /**
+         * Kind
+         *
+         * Such as `sign-in.failed`, or `sign-in` for all of these.
+         */
+        kind?: string | null;
+        /**
+         * Severity
+         */
+        severity?: 'info' | 'warning' | 'critical' | null;
+        /**
+         * Address
+         */
+        address?: string | null;
+        /**
+         * Since
+         *
+         * With its offset, such as 2026-11-23T09:30:00Z.
+         */
+        since?: string | null;
+        /**
+         * Until
+         *
+         * With its offset, such as 2026-11-23T09:30:00Z.
+         */
+        until?: string | null;
+    };
+    url: '/api/v1/audit/security-events';
+};
+
+export type ListSecurityEventsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type ListSecurityEventsError = ListSecurityEventsErrors[keyof ListSecurityEventsErrors];
+
+export type ListSecurityEventsResponses = {
+    /**
+     * Successful Response
+     */
+    200: SecurityEventList;
+};
+
+export type ListSecurityEventsResponse = ListSecurityEventsResponses[keyof ListSecurityEventsResponses];
+
+export type ForgotPasswordData = {
+    body: Forgotten;
+    path?: never;
+    query?: never;
+    url: '/api/v1/auth/forgot';
+};
+
+export type ForgotPasswordErrors = {
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type ForgotPasswordError = ForgotPasswordErrors[keyof ForgotPasswordErrors];
+
+export type ForgotPasswordResponses = {
+    /**
+     * Successful Response
+     */
+    202: unknown;
+};
+
+export type LookAtLinkData = {
+    body: UsedLink;
+    path?: never;
+    query?: never;
+    url: '/api/v1/auth/link';
+};
+
+export type LookAtLinkErrors = {
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type LookAtLinkError = LookAtLinkErrors[keyof LookAtLinkErrors];
+
+export type LookAtLinkResponses = {
+    /**
+     * Successful Response
+     */
+    200: LinkShown;
+};
+
+export type LookAtLinkResponse = LookAtLinkResponses[keyof LookAtLinkResponses];
+
+export type GetOidcData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/auth/oidc';
+};
+
+export type GetOidcErrors = {
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type GetOidcError = GetOidcErrors[keyof GetOidcErrors];
+
+export type GetOidcResponses = {
+    /**
+     * Successful Response
+     */
+    200: OidcSignIn;
+};
+
+export type GetOidcResponse = GetOidcResponses[keyof GetOidcResponses];
+
+export type FinishOidcData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * State
+         */
+        state?: string;
+        /**
+         * Code
+         */
+        code?: string | null;
+        /**
+         * Iss
+         */
+        iss?: string | null;
+        /**
+         * Error
+         */
+        error?: string | null;
+    };
+    url: '/api/v1/auth/oidc/callback';
+};
+
+export type FinishOidcErrors = {
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type FinishOidcError = FinishOidcErrors[keyof FinishOidcErrors];
+
+export type FinishOidcResponses = {
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type FinishOidcResponse = FinishOidcResponses[keyof FinishOidcResponses];
+
+export type StartOidcData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Next
+         *
+         * The page to come back to, such as `/p/weather/runs`.
+         */
+        next?: string;
+    };
+    url: '/api/v1/auth/oidc/start';
+};
+
+export type StartOidcErrors = {
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type StartOidcError = StartOidcErrors[keyof StartOidcErrors];
+
+export type StartOidcResponses = {
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type StartOidcResponse = StartOidcResponses[keyof StartOidcResponses];
+
+export type GetSignInOptionsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/auth/options';
+};
+
+export type GetSignInOptionsErrors = {
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type GetSignInOptionsError = GetSignInOptionsErrors[keyof GetSignInOptionsErrors];
+
+export type GetSignInOptionsResponses = {
+    /**
+     * Successful Response
+     */
+    200: SignInOptions;
+};
+
+export type GetSignInOptionsResponse = GetSignInOptionsResponses[keyof GetSignInOptionsResponses];
+
+export type ChoosePasswordData = {
+    body: ChosenPassword;
+    path?: never;
+    query?: never;
+    url: '/api/v1/auth/password';
+};
+
+export type ChoosePasswordErrors = {
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type ChoosePasswordError = ChoosePasswordErrors[keyof ChoosePasswordErrors];
+
+export type ChoosePasswordResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type ChoosePasswordResponse = ChoosePasswordResponses[keyof ChoosePasswordResponses];
 
 export type RefreshData = {
     body?: never;
@@ -5540,6 +7683,10 @@ export type RefreshErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type RefreshError = RefreshErrors[keyof RefreshErrors];
@@ -5552,6 +7699,47 @@ export type RefreshResponses = {
 };
 
 export type RefreshResponse = RefreshResponses[keyof RefreshResponses];
+
+export type SetUpData = {
+    body: SetUp;
+    path?: never;
+    query?: never;
+    url: '/api/v1/auth/set-up';
+};
+
+export type SetUpErrors = {
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type SetUpError = SetUpErrors[keyof SetUpErrors];
+
+export type SetUpResponses = {
+    /**
+     * Successful Response
+     */
+    201: Tokens;
+};
+
+export type SetUpResponse = SetUpResponses[keyof SetUpResponses];
 
 export type SignInData = {
     body: SignIn;
@@ -5577,6 +7765,10 @@ export type SignInErrors = {
      * Too Many Requests
      */
     429: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type SignInError = SignInErrors[keyof SignInErrors];
@@ -5610,6 +7802,10 @@ export type SignOutErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type SignOutError = SignOutErrors[keyof SignOutErrors];
@@ -5670,6 +7866,10 @@ export type ListBacktestsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListBacktestsError = ListBacktestsErrors[keyof ListBacktestsErrors];
@@ -5685,6 +7885,14 @@ export type ListBacktestsResponse = ListBacktestsResponses[keyof ListBacktestsRe
 
 export type StartBacktestData = {
     body: NewBacktest;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v1/backtests';
@@ -5711,6 +7919,10 @@ export type StartBacktestErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type StartBacktestError = StartBacktestErrors[keyof StartBacktestErrors];
@@ -5753,6 +7965,10 @@ export type GetBacktestErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetBacktestError = GetBacktestErrors[keyof GetBacktestErrors];
@@ -5795,6 +8011,10 @@ export type CancelBacktestErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type CancelBacktestError = CancelBacktestErrors[keyof CancelBacktestErrors];
@@ -5854,6 +8074,10 @@ export type ListFlipsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListFlipsError = ListFlipsErrors[keyof ListFlipsErrors];
@@ -5914,6 +8138,10 @@ export type ListBudgetsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListBudgetsError = ListBudgetsErrors[keyof ListBudgetsErrors];
@@ -5929,6 +8157,14 @@ export type ListBudgetsResponse = ListBudgetsResponses[keyof ListBudgetsResponse
 
 export type DefineBudgetData = {
     body: NewBudgetBody;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v1/budgets';
@@ -5955,6 +8191,10 @@ export type DefineBudgetErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type DefineBudgetError = DefineBudgetErrors[keyof DefineBudgetErrors];
@@ -6011,6 +8251,10 @@ export type GetRunForecastErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetRunForecastError = GetRunForecastErrors[keyof GetRunForecastErrors];
@@ -6053,6 +8297,10 @@ export type GetBudgetErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetBudgetError = GetBudgetErrors[keyof GetBudgetErrors];
@@ -6099,6 +8347,10 @@ export type ChangeBudgetErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ChangeBudgetError = ChangeBudgetErrors[keyof ChangeBudgetErrors];
@@ -6141,6 +8393,10 @@ export type ArchiveBudgetErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ArchiveBudgetError = ArchiveBudgetErrors[keyof ArchiveBudgetErrors];
@@ -6194,6 +8450,10 @@ export type ListBudgetNoticesErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListBudgetNoticesError = ListBudgetNoticesErrors[keyof ListBudgetNoticesErrors];
@@ -6247,6 +8507,10 @@ export type ListBudgetWindowsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListBudgetWindowsError = ListBudgetWindowsErrors[keyof ListBudgetWindowsErrors];
@@ -6293,6 +8557,10 @@ export type GetBudgetCourseErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetBudgetCourseError = GetBudgetCourseErrors[keyof GetBudgetCourseErrors];
@@ -6395,6 +8663,10 @@ export type ListDecisionsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListDecisionsError = ListDecisionsErrors[keyof ListDecisionsErrors];
@@ -6437,6 +8709,10 @@ export type GetDecisionErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetDecisionError = GetDecisionErrors[keyof GetDecisionErrors];
@@ -6479,6 +8755,10 @@ export type JudgeDecisionTodayErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type JudgeDecisionTodayError = JudgeDecisionTodayErrors[keyof JudgeDecisionTodayErrors];
@@ -6539,6 +8819,10 @@ export type ListReceivedEventsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListReceivedEventsError = ListReceivedEventsErrors[keyof ListReceivedEventsErrors];
@@ -6554,6 +8838,14 @@ export type ListReceivedEventsResponse = ListReceivedEventsResponses[keyof ListR
 
 export type SendEventData = {
     body: NewEvent;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v1/events';
@@ -6584,6 +8876,10 @@ export type SendEventErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type SendEventError = SendEventErrors[keyof SendEventErrors];
@@ -6648,6 +8944,10 @@ export type ListHaltsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListHaltsError = ListHaltsErrors[keyof ListHaltsErrors];
@@ -6663,6 +8963,14 @@ export type ListHaltsResponse = ListHaltsResponses[keyof ListHaltsResponses];
 
 export type OrderHaltData = {
     body: NewHalt;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v1/halts';
@@ -6689,6 +8997,10 @@ export type OrderHaltErrors = {
      * Service Unavailable
      */
     503: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type OrderHaltError = OrderHaltErrors[keyof OrderHaltErrors];
@@ -6739,6 +9051,10 @@ export type ReleaseHaltErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ReleaseHaltError = ReleaseHaltErrors[keyof ReleaseHaltErrors];
@@ -6752,8 +9068,384 @@ export type ReleaseHaltResponses = {
 
 export type ReleaseHaltResponse = ReleaseHaltResponses[keyof ReleaseHaltResponses];
 
+export type ListInstallationAuditData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: number | null;
+        /**
+         * Actor
+         *
+         * Such as `user:<id>` or `system`.
+         */
+        actor?: string | null;
+        /**
+         * Action
+         *
+         * Such as `policy.publish`, or `policy` for all of these.
+         */
+        action?: string | null;
+        /**
+         * Object
+         *
+         * Such as `policy:<id>`, or `policy` for all of these.
+         */
+        object?: string | null;
+        /**
+         * Request Id
+         */
+        request_id?: string | null;
+        /**
+         * Address
+         */
+        address?: string | null;
+        /**
+         * Since
+         *
+         * With its offset, such as 2026-11-23T09:30:00Z.
+         */
+        since?: string | null;
+        /**
+         * Until
+         *
+         * With its offset, such as 2026-11-23T09:30:00Z.
+         */
+        until?: string | null;
+    };
+    url: '/api/v1/installation/audit';
+};
+
+export type ListInstallationAuditErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type ListInstallationAuditError = ListInstallationAuditErrors[keyof ListInstallationAuditErrors];
+
+export type ListInstallationAuditResponses = {
+    /**
+     * Successful Response
+     */
+    200: AuditLineList;
+};
+
+export type ListInstallationAuditResponse = ListInstallationAuditResponses[keyof ListInstallationAuditResponses];
+
+export type GetInstallationAuditChainData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/installation/audit/chain';
+};
+
+export type GetInstallationAuditChainErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type GetInstallationAuditChainError = GetInstallationAuditChainErrors[keyof GetInstallationAuditChainErrors];
+
+export type GetInstallationAuditChainResponses = {
+    /**
+     * Successful Response
+     */
+    200: AuditChain;
+};
+
+export type GetInstallationAuditChainResponse = GetInstallationAuditChainResponses[keyof GetInstallationAuditChainResponses];
+
+export type ExportInstallationAuditData = {
+    body?: never;
+    path?: never;
+    query?: {
+        format?: Format;
+        /**
+         * Actor
+         *
+         * Such as `user:<id>` or `system`.
+         */
+        actor?: string | null;
+        /**
+         * Action
+         *
+         * Such as `policy.publish`, or `policy` for all of these.
+         */
+        action?: string | null;
+        /**
+         * Object
+         *
+         * Such as `policy:<id>`, or `policy` for all of these.
+         */
+        object?: string | null;
+        /**
+         * Request Id
+         */
+        request_id?: string | null;
+        /**
+         * Address
+         */
+        address?: string | null;
+        /**
+         * Since
+         *
+         * With its offset, such as 2026-11-23T09:30:00Z.
+         */
+        since?: string | null;
+        /**
+         * Until
+         *
+         * With its offset, such as 2026-11-23T09:30:00Z.
+         */
+        until?: string | null;
+    };
+    url: '/api/v1/installation/audit/export';
+};
+
+export type ExportInstallationAuditErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type ExportInstallationAuditError = ExportInstallationAuditErrors[keyof ExportInstallationAuditErrors];
+
+export type ExportInstallationAuditResponses = {
+    /**
+     * Successful Response
+     */
+    200: string;
+};
+
+export type ExportInstallationAuditResponse = ExportInstallationAuditResponses[keyof ExportInstallationAuditResponses];
+
+export type GetInstallationAuditLineData = {
+    body?: never;
+    path: {
+        /**
+         * Number
+         */
+        number: number;
+    };
+    query?: never;
+    url: '/api/v1/installation/audit/lines/{number}';
+};
+
+export type GetInstallationAuditLineErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type GetInstallationAuditLineError = GetInstallationAuditLineErrors[keyof GetInstallationAuditLineErrors];
+
+export type GetInstallationAuditLineResponses = {
+    /**
+     * Successful Response
+     */
+    200: AuditLineDetail;
+};
+
+export type GetInstallationAuditLineResponse = GetInstallationAuditLineResponses[keyof GetInstallationAuditLineResponses];
+
+export type ListAuditRootsData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * After
+         *
+         * Of the seals that come after this one.
+         */
+        after?: number;
+        /**
+         * Limit
+         */
+        limit?: number;
+    };
+    url: '/api/v1/installation/audit/roots';
+};
+
+export type ListAuditRootsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type ListAuditRootsError = ListAuditRootsErrors[keyof ListAuditRootsErrors];
+
+export type ListAuditRootsResponses = {
+    /**
+     * Successful Response
+     */
+    200: AuditRootList;
+};
+
+export type ListAuditRootsResponse = ListAuditRootsResponses[keyof ListAuditRootsResponses];
+
+export type ListInstallationSecurityEventsData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: number | null;
+        /**
+         * Kind
+         *
+         * Such as `sign-in.failed`, or `sign-in` for all of these.
+         */
+        kind?: string | null;
+        /**
+         * Severity
+         */
+        severity?: 'info' | 'warning' | 'critical' | null;
+        /**
+         * Address
+         */
+        address?: string | null;
+        /**
+         * Since
+         *
+         * With its offset, such as 2026-11-23T09:30:00Z.
+         */
+        since?: string | null;
+        /**
+         * Until
+         *
+         * With its offset, such as 2026-11-23T09:30:00Z.
+         */
+        until?: string | null;
+    };
+    url: '/api/v1/installation/security-events';
+};
+
+export type ListInstallationSecurityEventsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type ListInstallationSecurityEventsError = ListInstallationSecurityEventsErrors[keyof ListInstallationSecurityEventsErrors];
+
+export type ListInstallationSecurityEventsResponses = {
+    /**
+     * Successful Response
+     */
+    200: SecurityEventList;
+};
+
+export type ListInstallationSecurityEventsResponse = ListInstallationSecurityEventsResponses[keyof ListInstallationSecurityEventsResponses];
+
 export type CreateLiveTicketData = {
     body?: never;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v1/live/tickets';
@@ -6776,6 +9468,10 @@ export type CreateLiveTicketErrors = {
      * Service Unavailable
      */
     503: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type CreateLiveTicketError = CreateLiveTicketErrors[keyof CreateLiveTicketErrors];
@@ -6809,6 +9505,10 @@ export type GetMeErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetMeError = GetMeErrors[keyof GetMeErrors];
@@ -6821,6 +9521,208 @@ export type GetMeResponses = {
 };
 
 export type GetMeResponse = GetMeResponses[keyof GetMeResponses];
+
+export type UpdateMeData = {
+    body: Profile;
+    path?: never;
+    query?: never;
+    url: '/api/v1/me';
+};
+
+export type UpdateMeErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type UpdateMeError = UpdateMeErrors[keyof UpdateMeErrors];
+
+export type UpdateMeResponses = {
+    /**
+     * Successful Response
+     */
+    200: User;
+};
+
+export type UpdateMeResponse = UpdateMeResponses[keyof UpdateMeResponses];
+
+export type ChangePasswordData = {
+    body: ChangedPassword;
+    path?: never;
+    query?: never;
+    url: '/api/v1/me/password';
+};
+
+export type ChangePasswordErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type ChangePasswordError = ChangePasswordErrors[keyof ChangePasswordErrors];
+
+export type ChangePasswordResponses = {
+    /**
+     * Successful Response
+     */
+    200: Tokens;
+};
+
+export type ChangePasswordResponse = ChangePasswordResponses[keyof ChangePasswordResponses];
+
+export type EndOtherSessionsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/me/sessions';
+};
+
+export type EndOtherSessionsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type EndOtherSessionsError = EndOtherSessionsErrors[keyof EndOtherSessionsErrors];
+
+export type EndOtherSessionsResponses = {
+    /**
+     * Successful Response
+     */
+    200: EndedSessions;
+};
+
+export type EndOtherSessionsResponse = EndOtherSessionsResponses[keyof EndOtherSessionsResponses];
+
+export type ListSessionsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/me/sessions';
+};
+
+export type ListSessionsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type ListSessionsError = ListSessionsErrors[keyof ListSessionsErrors];
+
+export type ListSessionsResponses = {
+    /**
+     * Successful Response
+     */
+    200: OwnSessionList;
+};
+
+export type ListSessionsResponse = ListSessionsResponses[keyof ListSessionsResponses];
+
+export type EndSessionData = {
+    body?: never;
+    path: {
+        /**
+         * Session Id
+         */
+        session_id: string;
+    };
+    query?: never;
+    url: '/api/v1/me/sessions/{session_id}';
+};
+
+export type EndSessionErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type EndSessionError = EndSessionErrors[keyof EndSessionErrors];
+
+export type EndSessionResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type EndSessionResponse = EndSessionResponses[keyof EndSessionResponses];
 
 export type ListOutboxData = {
     body?: never;
@@ -6859,6 +9761,10 @@ export type ListOutboxErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListOutboxError = ListOutboxErrors[keyof ListOutboxErrors];
@@ -6905,6 +9811,10 @@ export type RedriveOutboxEntryErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type RedriveOutboxEntryError = RedriveOutboxEntryErrors[keyof RedriveOutboxEntryErrors];
@@ -6917,6 +9827,43 @@ export type RedriveOutboxEntryResponses = {
 };
 
 export type RedriveOutboxEntryResponse = RedriveOutboxEntryResponses[keyof RedriveOutboxEntryResponses];
+
+export type GetPermissionsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/permissions';
+};
+
+export type GetPermissionsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type GetPermissionsError = GetPermissionsErrors[keyof GetPermissionsErrors];
+
+export type GetPermissionsResponses = {
+    /**
+     * Successful Response
+     */
+    200: PermissionTable;
+};
+
+export type GetPermissionsResponse = GetPermissionsResponses[keyof GetPermissionsResponses];
 
 export type ListPoliciesData = {
     body?: never;
@@ -6959,6 +9906,10 @@ export type ListPoliciesErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListPoliciesError = ListPoliciesErrors[keyof ListPoliciesErrors];
@@ -6974,6 +9925,14 @@ export type ListPoliciesResponse = ListPoliciesResponses[keyof ListPoliciesRespo
 
 export type CreatePolicyData = {
     body: NewPolicyText;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v1/policies';
@@ -7000,6 +9959,10 @@ export type CreatePolicyErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type CreatePolicyError = CreatePolicyErrors[keyof CreatePolicyErrors];
@@ -7037,6 +10000,10 @@ export type ValidatePolicyErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ValidatePolicyError = ValidatePolicyErrors[keyof ValidatePolicyErrors];
@@ -7079,6 +10046,10 @@ export type GetPolicyDocumentErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetPolicyDocumentError = GetPolicyDocumentErrors[keyof GetPolicyDocumentErrors];
@@ -7132,6 +10103,10 @@ export type ListPublicationsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListPublicationsError = ListPublicationsErrors[keyof ListPublicationsErrors];
@@ -7178,6 +10153,10 @@ export type PublishPolicyErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type PublishPolicyError = PublishPolicyErrors[keyof PublishPolicyErrors];
@@ -7231,6 +10210,10 @@ export type ListPolicyVersionsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListPolicyVersionsError = ListPolicyVersionsErrors[keyof ListPolicyVersionsErrors];
@@ -7246,6 +10229,14 @@ export type ListPolicyVersionsResponse = ListPolicyVersionsResponses[keyof ListP
 
 export type CreatePolicyVersionData = {
     body: NewPolicyVersion;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         /**
          * Policy Id
@@ -7273,6 +10264,10 @@ export type CreatePolicyVersionErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type CreatePolicyVersionError = CreatePolicyVersionErrors[keyof CreatePolicyVersionErrors];
@@ -7323,6 +10318,10 @@ export type GetPolicyVersionErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetPolicyVersionError = GetPolicyVersionErrors[keyof GetPolicyVersionErrors];
@@ -7376,6 +10375,10 @@ export type GetPolicyChangesErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetPolicyChangesError = GetPolicyChangesErrors[keyof GetPolicyChangesErrors];
@@ -7418,6 +10421,10 @@ export type WithdrawPolicyErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type WithdrawPolicyError = WithdrawPolicyErrors[keyof WithdrawPolicyErrors];
@@ -7462,6 +10469,10 @@ export type ListProjectsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListProjectsError = ListProjectsErrors[keyof ListProjectsErrors];
@@ -7477,6 +10488,14 @@ export type ListProjectsResponse = ListProjectsResponses[keyof ListProjectsRespo
 
 export type CreateProjectData = {
     body: NewProject;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v1/projects';
@@ -7499,6 +10518,10 @@ export type CreateProjectErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type CreateProjectError = CreateProjectErrors[keyof CreateProjectErrors];
@@ -7541,6 +10564,10 @@ export type GetProjectErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetProjectError = GetProjectErrors[keyof GetProjectErrors];
@@ -7583,6 +10610,10 @@ export type UpdateProjectErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type UpdateProjectError = UpdateProjectErrors[keyof UpdateProjectErrors];
@@ -7625,6 +10656,10 @@ export type GetDeletionErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetDeletionError = GetDeletionErrors[keyof GetDeletionErrors];
@@ -7640,6 +10675,14 @@ export type GetDeletionResponse = GetDeletionResponses[keyof GetDeletionResponse
 
 export type AskDeletionData = {
     body: NewDeletion;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         /**
          * Slug
@@ -7675,6 +10718,10 @@ export type AskDeletionErrors = {
      * Service Unavailable
      */
     503: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type AskDeletionError = AskDeletionErrors[keyof AskDeletionErrors];
@@ -7721,6 +10768,10 @@ export type CancelDeletionErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type CancelDeletionError = CancelDeletionErrors[keyof CancelDeletionErrors];
@@ -7763,6 +10814,10 @@ export type ListMembersErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListMembersError = ListMembersErrors[keyof ListMembersErrors];
@@ -7778,6 +10833,14 @@ export type ListMembersResponse = ListMembersResponses[keyof ListMembersResponse
 
 export type AddMemberData = {
     body: NewMember;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         /**
          * Slug
@@ -7802,9 +10865,17 @@ export type AddMemberErrors = {
      */
     404: Problem;
     /**
+     * Conflict
+     */
+    409: Problem;
+    /**
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type AddMemberError = AddMemberErrors[keyof AddMemberErrors];
@@ -7817,6 +10888,114 @@ export type AddMemberResponses = {
 };
 
 export type AddMemberResponse = AddMemberResponses[keyof AddMemberResponses];
+
+export type RemoveMemberData = {
+    body?: never;
+    path: {
+        /**
+         * User Id
+         */
+        user_id: string;
+        /**
+         * Slug
+         */
+        slug: string;
+    };
+    query?: never;
+    url: '/api/v1/projects/{slug}/members/{user_id}';
+};
+
+export type RemoveMemberErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type RemoveMemberError = RemoveMemberErrors[keyof RemoveMemberErrors];
+
+export type RemoveMemberResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type RemoveMemberResponse = RemoveMemberResponses[keyof RemoveMemberResponses];
+
+export type ChangeMemberData = {
+    body: ChangeMember;
+    path: {
+        /**
+         * User Id
+         */
+        user_id: string;
+        /**
+         * Slug
+         */
+        slug: string;
+    };
+    query?: never;
+    url: '/api/v1/projects/{slug}/members/{user_id}';
+};
+
+export type ChangeMemberErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type ChangeMemberError = ChangeMemberErrors[keyof ChangeMemberErrors];
+
+export type ChangeMemberResponses = {
+    /**
+     * Successful Response
+     */
+    200: Member;
+};
+
+export type ChangeMemberResponse = ChangeMemberResponses[keyof ChangeMemberResponses];
 
 export type GetPolicyData = {
     body?: never;
@@ -7847,6 +11026,10 @@ export type GetPolicyErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetPolicyError = GetPolicyErrors[keyof GetPolicyErrors];
@@ -7889,6 +11072,10 @@ export type PutPolicyErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type PutPolicyError = PutPolicyErrors[keyof PutPolicyErrors];
@@ -7901,6 +11088,348 @@ export type PutPolicyResponses = {
 };
 
 export type PutPolicyResponse = PutPolicyResponses[keyof PutPolicyResponses];
+
+export type ListServiceAccountsData = {
+    body?: never;
+    path: {
+        /**
+         * Slug
+         */
+        slug: string;
+    };
+    query?: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/projects/{slug}/service-accounts';
+};
+
+export type ListServiceAccountsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type ListServiceAccountsError = ListServiceAccountsErrors[keyof ListServiceAccountsErrors];
+
+export type ListServiceAccountsResponses = {
+    /**
+     * Successful Response
+     */
+    200: ServiceAccountList;
+};
+
+export type ListServiceAccountsResponse = ListServiceAccountsResponses[keyof ListServiceAccountsResponses];
+
+export type CreateServiceAccountData = {
+    body: NewServiceAccount;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Slug
+         */
+        slug: string;
+    };
+    query?: never;
+    url: '/api/v1/projects/{slug}/service-accounts';
+};
+
+export type CreateServiceAccountErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type CreateServiceAccountError = CreateServiceAccountErrors[keyof CreateServiceAccountErrors];
+
+export type CreateServiceAccountResponses = {
+    /**
+     * Successful Response
+     */
+    201: ServiceAccount;
+};
+
+export type CreateServiceAccountResponse = CreateServiceAccountResponses[keyof CreateServiceAccountResponses];
+
+export type ChangeServiceAccountData = {
+    body: ServiceAccountChange;
+    path: {
+        /**
+         * Account Id
+         */
+        account_id: string;
+        /**
+         * Slug
+         */
+        slug: string;
+    };
+    query?: never;
+    url: '/api/v1/projects/{slug}/service-accounts/{account_id}';
+};
+
+export type ChangeServiceAccountErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type ChangeServiceAccountError = ChangeServiceAccountErrors[keyof ChangeServiceAccountErrors];
+
+export type ChangeServiceAccountResponses = {
+    /**
+     * Successful Response
+     */
+    200: ServiceAccount;
+};
+
+export type ChangeServiceAccountResponse = ChangeServiceAccountResponses[keyof ChangeServiceAccountResponses];
+
+export type ListAccountKeysData = {
+    body?: never;
+    path: {
+        /**
+         * Account Id
+         */
+        account_id: string;
+        /**
+         * Slug
+         */
+        slug: string;
+    };
+    query?: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/projects/{slug}/service-accounts/{account_id}/keys';
+};
+
+export type ListAccountKeysErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type ListAccountKeysError = ListAccountKeysErrors[keyof ListAccountKeysErrors];
+
+export type ListAccountKeysResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiKeyList;
+};
+
+export type ListAccountKeysResponse = ListAccountKeysResponses[keyof ListAccountKeysResponses];
+
+export type CreateAccountKeyData = {
+    body: NewAccountKey;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Account Id
+         */
+        account_id: string;
+        /**
+         * Slug
+         */
+        slug: string;
+    };
+    query?: never;
+    url: '/api/v1/projects/{slug}/service-accounts/{account_id}/keys';
+};
+
+export type CreateAccountKeyErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type CreateAccountKeyError = CreateAccountKeyErrors[keyof CreateAccountKeyErrors];
+
+export type CreateAccountKeyResponses = {
+    /**
+     * Successful Response
+     */
+    201: CreatedApiKey;
+};
+
+export type CreateAccountKeyResponse = CreateAccountKeyResponses[keyof CreateAccountKeyResponses];
+
+export type RevokeAccountKeyData = {
+    body?: never;
+    path: {
+        /**
+         * Account Id
+         */
+        account_id: string;
+        /**
+         * Key Id
+         */
+        key_id: string;
+        /**
+         * Slug
+         */
+        slug: string;
+    };
+    query?: never;
+    url: '/api/v1/projects/{slug}/service-accounts/{account_id}/keys/{key_id}/revoke';
+};
+
+export type RevokeAccountKeyErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type RevokeAccountKeyError = RevokeAccountKeyErrors[keyof RevokeAccountKeyErrors];
+
+export type RevokeAccountKeyResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiKey;
+};
+
+export type RevokeAccountKeyResponse = RevokeAccountKeyResponses[keyof RevokeAccountKeyResponses];
 
 export type ListRunsData = {
     body?: never;
@@ -7967,6 +11496,10 @@ export type ListRunsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListRunsError = ListRunsErrors[keyof ListRunsErrors];
@@ -8022,6 +11555,10 @@ export type CreateRunErrors = {
      * Service Unavailable
      */
     503: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type CreateRunError = CreateRunErrors[keyof CreateRunErrors];
@@ -8068,6 +11605,10 @@ export type GetRunErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetRunError = GetRunErrors[keyof GetRunErrors];
@@ -8121,6 +11662,10 @@ export type ListArtifactsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListArtifactsError = ListArtifactsErrors[keyof ListArtifactsErrors];
@@ -8180,6 +11725,10 @@ export type ListCallsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListCallsError = ListCallsErrors[keyof ListCallsErrors];
@@ -8222,6 +11771,10 @@ export type CancelRunErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type CancelRunError = CancelRunErrors[keyof CancelRunErrors];
@@ -8264,6 +11817,10 @@ export type GetRunCostsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetRunCostsError = GetRunCostsErrors[keyof GetRunCostsErrors];
@@ -8317,6 +11874,10 @@ export type ListEventsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListEventsError = ListEventsErrors[keyof ListEventsErrors];
@@ -8377,6 +11938,10 @@ export type ForkRunErrors = {
      * Service Unavailable
      */
     503: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ForkRunError = ForkRunErrors[keyof ForkRunErrors];
@@ -8427,6 +11992,10 @@ export type PauseRunErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type PauseRunError = PauseRunErrors[keyof PauseRunErrors];
@@ -8487,6 +12056,10 @@ export type RerunErrors = {
      * Service Unavailable
      */
     503: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type RerunError = RerunErrors[keyof RerunErrors];
@@ -8557,6 +12130,10 @@ export type GetRerunPlanErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetRerunPlanError = GetRerunPlanErrors[keyof GetRerunPlanErrors];
@@ -8607,6 +12184,10 @@ export type PlanRerunWithInputErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type PlanRerunWithInputError = PlanRerunWithInputErrors[keyof PlanRerunWithInputErrors];
@@ -8653,6 +12234,10 @@ export type ResumeRunErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ResumeRunError = ResumeRunErrors[keyof ResumeRunErrors];
@@ -8713,6 +12298,10 @@ export type RetryRunErrors = {
      * Service Unavailable
      */
     503: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type RetryRunError = RetryRunErrors[keyof RetryRunErrors];
@@ -8786,6 +12375,10 @@ export type ListStepsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListStepsError = ListStepsErrors[keyof ListStepsErrors];
@@ -8832,6 +12425,10 @@ export type GetStepErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetStepError = GetStepErrors[keyof GetStepErrors];
@@ -8895,6 +12492,10 @@ export type ListFramesErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListFramesError = ListFramesErrors[keyof ListFramesErrors];
@@ -8949,6 +12550,10 @@ export type ResolveStepErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ResolveStepError = ResolveStepErrors[keyof ResolveStepErrors];
@@ -9003,6 +12608,10 @@ export type GetValueErrors = {
      * Service Unavailable
      */
     503: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetValueError = GetValueErrors[keyof GetValueErrors];
@@ -9034,6 +12643,10 @@ export type GetPolicySchemaErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetPolicySchemaError = GetPolicySchemaErrors[keyof GetPolicySchemaErrors];
@@ -9071,6 +12684,10 @@ export type GetPolicyFactsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetPolicyFactsError = GetPolicyFactsErrors[keyof GetPolicyFactsErrors];
@@ -9104,6 +12721,10 @@ export type GetWorkflowSchemaErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetWorkflowSchemaError = GetWorkflowSchemaErrors[keyof GetWorkflowSchemaErrors];
@@ -9120,6 +12741,487 @@ export type GetWorkflowSchemaResponses = {
 };
 
 export type GetWorkflowSchemaResponse = GetWorkflowSchemaResponses[keyof GetWorkflowSchemaResponses];
+
+export type ListSecretsData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * Archived
+         *
+         * Those that nothing can refer to any more.
+         */
+        archived?: boolean;
+        /**
+         * Project
+         *
+         * The project's slug.
+         */
+        project: string;
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/secrets';
+};
+
+export type ListSecretsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type ListSecretsError = ListSecretsErrors[keyof ListSecretsErrors];
+
+export type ListSecretsResponses = {
+    /**
+     * Successful Response
+     */
+    200: SecretList;
+};
+
+export type ListSecretsResponse = ListSecretsResponses[keyof ListSecretsResponses];
+
+export type CreateSecretData = {
+    body: NewSecretWritable;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/v1/secrets';
+};
+
+export type CreateSecretErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type CreateSecretError = CreateSecretErrors[keyof CreateSecretErrors];
+
+export type CreateSecretResponses = {
+    /**
+     * Successful Response
+     */
+    201: Secret;
+};
+
+export type CreateSecretResponse = CreateSecretResponses[keyof CreateSecretResponses];
+
+export type ListInstallationSecretsData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Archived
+         *
+         * Those that nothing can refer to any more.
+         */
+        archived?: boolean;
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/secrets/of-installation';
+};
+
+export type ListInstallationSecretsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type ListInstallationSecretsError = ListInstallationSecretsErrors[keyof ListInstallationSecretsErrors];
+
+export type ListInstallationSecretsResponses = {
+    /**
+     * Successful Response
+     */
+    200: SecretList;
+};
+
+export type ListInstallationSecretsResponse = ListInstallationSecretsResponses[keyof ListInstallationSecretsResponses];
+
+export type GetSecretData = {
+    body?: never;
+    path: {
+        /**
+         * Secret Id
+         */
+        secret_id: string;
+    };
+    query?: never;
+    url: '/api/v1/secrets/{secret_id}';
+};
+
+export type GetSecretErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type GetSecretError = GetSecretErrors[keyof GetSecretErrors];
+
+export type GetSecretResponses = {
+    /**
+     * Successful Response
+     */
+    200: SecretDetail;
+};
+
+export type GetSecretResponse = GetSecretResponses[keyof GetSecretResponses];
+
+export type ArchiveSecretData = {
+    body?: never;
+    path: {
+        /**
+         * Secret Id
+         */
+        secret_id: string;
+    };
+    query?: never;
+    url: '/api/v1/secrets/{secret_id}/archive';
+};
+
+export type ArchiveSecretErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type ArchiveSecretError = ArchiveSecretErrors[keyof ArchiveSecretErrors];
+
+export type ArchiveSecretResponses = {
+    /**
+     * Successful Response
+     */
+    200: Secret;
+};
+
+export type ArchiveSecretResponse = ArchiveSecretResponses[keyof ArchiveSecretResponses];
+
+export type RestoreSecretData = {
+    body?: never;
+    path: {
+        /**
+         * Secret Id
+         */
+        secret_id: string;
+    };
+    query?: never;
+    url: '/api/v1/secrets/{secret_id}/restore';
+};
+
+export type RestoreSecretErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type RestoreSecretError = RestoreSecretErrors[keyof RestoreSecretErrors];
+
+export type RestoreSecretResponses = {
+    /**
+     * Successful Response
+     */
+    200: Secret;
+};
+
+export type RestoreSecretResponse = RestoreSecretResponses[keyof RestoreSecretResponses];
+
+export type ListSecretUsesData = {
+    body?: never;
+    path: {
+        /**
+         * Secret Id
+         */
+        secret_id: string;
+    };
+    query?: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/secrets/{secret_id}/uses';
+};
+
+export type ListSecretUsesErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type ListSecretUsesError = ListSecretUsesErrors[keyof ListSecretUsesErrors];
+
+export type ListSecretUsesResponses = {
+    /**
+     * Successful Response
+     */
+    200: SecretUseList;
+};
+
+export type ListSecretUsesResponse = ListSecretUsesResponses[keyof ListSecretUsesResponses];
+
+export type ListSecretVersionsData = {
+    body?: never;
+    path: {
+        /**
+         * Secret Id
+         */
+        secret_id: string;
+    };
+    query?: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/secrets/{secret_id}/versions';
+};
+
+export type ListSecretVersionsErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type ListSecretVersionsError = ListSecretVersionsErrors[keyof ListSecretVersionsErrors];
+
+export type ListSecretVersionsResponses = {
+    /**
+     * Successful Response
+     */
+    200: SecretVersionList;
+};
+
+export type ListSecretVersionsResponse = ListSecretVersionsResponses[keyof ListSecretVersionsResponses];
+
+export type CreateSecretVersionData = {
+    body: NewSecretVersion;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Secret Id
+         */
+        secret_id: string;
+    };
+    query?: never;
+    url: '/api/v1/secrets/{secret_id}/versions';
+};
+
+export type CreateSecretVersionErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type CreateSecretVersionError = CreateSecretVersionErrors[keyof CreateSecretVersionErrors];
+
+export type CreateSecretVersionResponses = {
+    /**
+     * Successful Response
+     */
+    201: Secret;
+};
+
+export type CreateSecretVersionResponse = CreateSecretVersionResponses[keyof CreateSecretVersionResponses];
 
 export type ListToolsData = {
     body?: never;
@@ -9162,6 +13264,10 @@ export type ListToolsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListToolsError = ListToolsErrors[keyof ListToolsErrors];
@@ -9204,6 +13310,10 @@ export type GetToolErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetToolError = GetToolErrors[keyof GetToolErrors];
@@ -9258,6 +13368,10 @@ export type ListUncertainErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListUncertainError = ListUncertainErrors[keyof ListUncertainErrors];
@@ -9270,6 +13384,267 @@ export type ListUncertainResponses = {
 };
 
 export type ListUncertainResponse = ListUncertainResponses[keyof ListUncertainResponses];
+
+export type ListUsersData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Q
+         *
+         * A part of the name or the address.
+         */
+        q?: string;
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+    };
+    url: '/api/v1/users';
+};
+
+export type ListUsersErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type ListUsersError = ListUsersErrors[keyof ListUsersErrors];
+
+export type ListUsersResponses = {
+    /**
+     * Successful Response
+     */
+    200: PersonList;
+};
+
+export type ListUsersResponse = ListUsersResponses[keyof ListUsersResponses];
+
+export type InviteUserData = {
+    body: NewUser;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/v1/users';
+};
+
+export type InviteUserErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type InviteUserError = InviteUserErrors[keyof InviteUserErrors];
+
+export type InviteUserResponses = {
+    /**
+     * Successful Response
+     */
+    201: UserLink;
+};
+
+export type InviteUserResponse = InviteUserResponses[keyof InviteUserResponses];
+
+export type DisableUserData = {
+    body?: never;
+    path: {
+        /**
+         * User Id
+         */
+        user_id: string;
+    };
+    query?: never;
+    url: '/api/v1/users/{user_id}/disable';
+};
+
+export type DisableUserErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type DisableUserError = DisableUserErrors[keyof DisableUserErrors];
+
+export type DisableUserResponses = {
+    /**
+     * Successful Response
+     */
+    200: User;
+};
+
+export type DisableUserResponse = DisableUserResponses[keyof DisableUserResponses];
+
+export type EnableUserData = {
+    body?: never;
+    path: {
+        /**
+         * User Id
+         */
+        user_id: string;
+    };
+    query?: never;
+    url: '/api/v1/users/{user_id}/enable';
+};
+
+export type EnableUserErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type EnableUserError = EnableUserErrors[keyof EnableUserErrors];
+
+export type EnableUserResponses = {
+    /**
+     * Successful Response
+     */
+    200: User;
+};
+
+export type EnableUserResponse = EnableUserResponses[keyof EnableUserResponses];
+
+export type MakeUserLinkData = {
+    body?: never;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * User Id
+         */
+        user_id: string;
+    };
+    query?: never;
+    url: '/api/v1/users/{user_id}/link';
+};
+
+export type MakeUserLinkErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type MakeUserLinkError = MakeUserLinkErrors[keyof MakeUserLinkErrors];
+
+export type MakeUserLinkResponses = {
+    /**
+     * Successful Response
+     */
+    201: UserLink;
+};
+
+export type MakeUserLinkResponse = MakeUserLinkResponses[keyof MakeUserLinkResponses];
 
 export type ListViolationsData = {
     body?: never;
@@ -9348,6 +13723,10 @@ export type ListViolationsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListViolationsError = ListViolationsErrors[keyof ListViolationsErrors];
@@ -9390,6 +13769,10 @@ export type GetViolationErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetViolationError = GetViolationErrors[keyof GetViolationErrors];
@@ -9436,6 +13819,10 @@ export type AnswerViolationErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type AnswerViolationError = AnswerViolationErrors[keyof AnswerViolationErrors];
@@ -9490,6 +13877,10 @@ export type ListWorkflowsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListWorkflowsError = ListWorkflowsErrors[keyof ListWorkflowsErrors];
@@ -9505,6 +13896,14 @@ export type ListWorkflowsResponse = ListWorkflowsResponses[keyof ListWorkflowsRe
 
 export type CreateWorkflowData = {
     body: NewWorkflow;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v1/workflows';
@@ -9531,6 +13930,10 @@ export type CreateWorkflowErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type CreateWorkflowError = CreateWorkflowErrors[keyof CreateWorkflowErrors];
@@ -9568,6 +13971,10 @@ export type ValidateWorkflowErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ValidateWorkflowError = ValidateWorkflowErrors[keyof ValidateWorkflowErrors];
@@ -9610,6 +14017,10 @@ export type GetWorkflowErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetWorkflowError = GetWorkflowErrors[keyof GetWorkflowErrors];
@@ -9652,6 +14063,10 @@ export type UpdateWorkflowErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type UpdateWorkflowError = UpdateWorkflowErrors[keyof UpdateWorkflowErrors];
@@ -9705,6 +14120,10 @@ export type ListWorkflowVersionsErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ListWorkflowVersionsError = ListWorkflowVersionsErrors[keyof ListWorkflowVersionsErrors];
@@ -9720,6 +14139,14 @@ export type ListWorkflowVersionsResponse = ListWorkflowVersionsResponses[keyof L
 
 export type CreateWorkflowVersionData = {
     body: NewWorkflowVersion;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         /**
          * Workflow Id
@@ -9747,6 +14174,10 @@ export type CreateWorkflowVersionErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type CreateWorkflowVersionError = CreateWorkflowVersionErrors[keyof CreateWorkflowVersionErrors];
@@ -9797,6 +14228,10 @@ export type GetWorkflowVersionErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type GetWorkflowVersionError = GetWorkflowVersionErrors[keyof GetWorkflowVersionErrors];
@@ -9816,6 +14251,15 @@ export type LiveData = {
     query?: never;
     url: '/health/live';
 };
+
+export type LiveErrors = {
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type LiveError = LiveErrors[keyof LiveErrors];
 
 export type LiveResponses = {
     /**
@@ -9838,6 +14282,10 @@ export type ReadyErrors = {
      * Service Unavailable
      */
     503: Readiness;
+    /**
+     * Any other failure
+     */
+    default: Problem;
 };
 
 export type ReadyError = ReadyErrors[keyof ReadyErrors];

@@ -1,17 +1,17 @@
 import { Plus } from 'lucide-react'
-import { Link, useParams } from 'react-router'
+import { useParams } from 'react-router'
 import { Page, PageHeader } from '@/components/page'
-import { buttonClass } from '@/components/ui/button'
+import { PermittedLink } from '@/features/access/permitted-button'
 import { AgentList } from '@/features/agents/agent-list'
 import { paths } from '@/lib/paths'
 
 export default function AgentsPage() {
   const { project = '' } = useParams()
   const make = (
-    <Link to={`${paths.agents(project)}/new`} className={buttonClass({ variant: 'primary' })}>
+    <PermittedLink permission="agent:write" to={`${paths.agents(project)}/new`} variant="primary">
       <Plus aria-hidden />
       New agent
-    </Link>
+    </PermittedLink>
   )
   return (
     <Page title="Agents">

@@ -3,6 +3,7 @@ import { useNavigate, useParams, useSearchParams } from 'react-router'
 import { useSession } from '@/api/use-session'
 import { Page, PageHeader } from '@/components/page'
 import { Button } from '@/components/ui/button'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { Dialog } from '@/components/ui/dialog'
 import { toast } from '@/components/ui/toast'
 import { useDefineBudget } from '@/features/budgets/api'
@@ -29,9 +30,9 @@ export default function BudgetsPage() {
             <Button aria-pressed={archived} onClick={() => setSearch(archived ? {} : { archived: 'true' })}>
               {archived ? 'In force' : 'Given up'}
             </Button>
-            <Button variant="primary" onClick={() => setOpen(true)}>
+            <PermittedButton permission="budget:manage" variant="primary" onClick={() => setOpen(true)}>
               New budget
-            </Button>
+            </PermittedButton>
           </>
         }
       />

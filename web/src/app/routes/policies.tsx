@@ -1,7 +1,7 @@
 import { Plus } from 'lucide-react'
-import { Link, useParams } from 'react-router'
+import { useParams } from 'react-router'
 import { Page, PageHeader } from '@/components/page'
-import { buttonClass } from '@/components/ui/button'
+import { PermittedLink } from '@/features/access/permitted-button'
 import { JudgingFacts } from '@/features/policies/judging'
 import { PolicyList } from '@/features/policies/policy-list'
 import { paths } from '@/lib/paths'
@@ -9,10 +9,10 @@ import { paths } from '@/lib/paths'
 export default function PoliciesPage() {
   const { project = '' } = useParams()
   const make = (
-    <Link to={`${paths.policies(project)}/new`} className={buttonClass({ variant: 'primary' })}>
+    <PermittedLink permission="policy:write" to={`${paths.policies(project)}/new`} variant="primary">
       <Plus aria-hidden />
       New policy
-    </Link>
+    </PermittedLink>
   )
   return (
     <Page title="Policies">

@@ -4,6 +4,7 @@ import { useDeferredValue, useState } from 'react'
 import { useParams, useSearchParams } from 'react-router'
 import { Page, PageHeader } from '@/components/page'
 import { Button } from '@/components/ui/button'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { openApprovalsQuery } from '@/features/approvals/api'
 import type { RunFilters } from '@/features/runs/api'
 import { readFilters, writeFilters } from '@/features/runs/filters'
@@ -28,10 +29,10 @@ export default function RunsPage() {
       <PageHeader
         title="Runs"
         actions={
-          <Button variant="primary" onClick={open}>
+          <PermittedButton permission="run:create" variant="primary" onClick={open}>
             <Play aria-hidden />
             Run workflow
-          </Button>
+          </PermittedButton>
         }
       />
       <RunsToolbar

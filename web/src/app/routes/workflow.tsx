@@ -7,7 +7,7 @@ import { Moment } from '@/components/moment'
 import { Page, PageHeader } from '@/components/page'
 import { ProblemPanel } from '@/components/problem-panel'
 import { SkeletonRows } from '@/components/states'
-import { Button } from '@/components/ui/button'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { TabNav } from '@/components/ui/tab-nav'
 import { WorkflowHalts } from '@/features/control/halt-banner'
 import { WorkflowControl } from '@/features/control/workflow-control'
@@ -30,10 +30,10 @@ export default function WorkflowPage() {
   const workflow = found.data
   // One primary action a page: while it is edited, that is to save.
   const run = (
-    <Button variant={tab === 'edit' ? 'secondary' : 'primary'} onClick={() => setStarting(true)}>
+    <PermittedButton permission="run:create" variant={tab === 'edit' ? 'secondary' : 'primary'} onClick={() => setStarting(true)}>
       <Play aria-hidden />
       Run workflow
-    </Button>
+    </PermittedButton>
   )
   const to = (name: string) => `${paths.workflow(project, workflowId)}/${name}`
   return (

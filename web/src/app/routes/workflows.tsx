@@ -1,17 +1,17 @@
 import { Plus } from 'lucide-react'
-import { Link, useParams } from 'react-router'
+import { useParams } from 'react-router'
 import { Page, PageHeader } from '@/components/page'
-import { buttonClass } from '@/components/ui/button'
+import { PermittedLink } from '@/features/access/permitted-button'
 import { WorkflowList } from '@/features/workflows/workflow-list'
 import { paths } from '@/lib/paths'
 
 export default function WorkflowsPage() {
   const { project = '' } = useParams()
   const make = (
-    <Link to={`${paths.workflows(project)}/new`} className={buttonClass({ variant: 'primary' })}>
+    <PermittedLink permission="workflow:write" to={`${paths.workflows(project)}/new`} variant="primary">
       <Plus aria-hidden />
       New workflow
-    </Link>
+    </PermittedLink>
   )
   return (
     <Page title="Workflows">

@@ -4,11 +4,14 @@ import {
   Bot,
   CircleHelp,
   Inbox,
+  KeyRound,
   type LucideIcon,
   Power,
   Scale,
+  ScrollText,
   Settings,
   ShieldAlert,
+  Users,
   Wallet,
   Workflow,
   Wrench,
@@ -50,11 +53,17 @@ const GROUPS: ReadonlyArray<{ label: string; items: readonly Item[] }> = [
       { label: 'Violations', icon: ShieldAlert, to: paths.violations },
       { label: 'Budgets', icon: Wallet, to: paths.budgets },
       { label: 'Control', icon: Power, to: paths.control },
+      { label: 'Service accounts', icon: KeyRound, to: paths.accounts },
+      { label: 'Audit log', icon: ScrollText, to: paths.audit },
     ],
   },
   {
     label: 'Admin',
-    items: [{ label: 'Settings', icon: Settings, to: paths.settings }],
+    items: [
+      { label: 'Users and roles', icon: Users, to: paths.members },
+      { label: 'Secrets', icon: KeyRound, to: paths.secrets },
+      { label: 'Settings', icon: Settings, to: paths.settings },
+    ],
   },
 ]
 

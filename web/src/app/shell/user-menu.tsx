@@ -1,8 +1,10 @@
-import { LogOut } from 'lucide-react'
+import { KeyRound, LogOut, UserRound } from 'lucide-react'
 import { useSyncExternalStore } from 'react'
+import { useNavigate } from 'react-router'
 import { useSession } from '@/api/use-session'
 import { Menu, MenuChoice, MenuItem, MenuLine, MenuNote } from '@/components/ui/menu'
 import { useSignOut } from '@/features/identity/api'
+import { paths } from '@/lib/paths'
 import { chooseTheme, readTheme, subscribeTheme, type Theme } from '@/lib/theme'
 
 const THEMES: ReadonlyArray<{ value: Theme; label: string }> = [
@@ -21,6 +23,7 @@ export function UserMenu() {
   const session = useSession()
   const theme = useSyncExternalStore(subscribeTheme, readTheme)
   const signOut = useSignOut()
+  const navigate = useNavigate()
   if (session.phase !== 'in') return null
   const { name, email } = session.user
   return (
@@ -36,6 +39,14 @@ export function UserMenu() {
       <MenuLine />
       <MenuChoice label="Theme" value={theme} options={THEMES} onChange={chooseTheme} />
       <MenuLine />
+      <MenuItem onSelect={() => void navigate(paths.me())}>
+        <UserRound aria-hidden />
+        Your account
+      </MenuItem>
+      <MenuItem onSelect={() => void navigate(paths.apiKeys())}>
+        <KeyRound aria-hidden />
+        API keys
+      </MenuItem>
       <MenuItem onSelect={() => signOut.mutate()}>
         <LogOut aria-hidden />
         Sign out

@@ -4,7 +4,7 @@ import { DefinitionEditor } from '@/components/code/definition-editor'
 import { DraftBar } from '@/components/code/draft-bar'
 import { useDraft } from '@/components/code/use-draft'
 import { ProblemLine } from '@/components/problem-panel'
-import { Button } from '@/components/ui/button'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { toast } from '@/components/ui/toast'
 import { useSaveAgentVersion } from './api'
 import { definitionText, readDefinition } from './definition-text'
@@ -47,10 +47,10 @@ export function AgentEditor({ agent, onSaved }: AgentEditorProps) {
         latest={latest.version}
         error={isListed(save.error) ? null : <ProblemLine error={save.error} />}
       >
-        <Button variant="primary" disabled={save.isPending || !draft.changed} onClick={send}>
+        <PermittedButton permission="agent:write" variant="primary" disabled={save.isPending || !draft.changed} onClick={send}>
           <Save aria-hidden />
           {save.isPending ? 'Saving' : 'Save as new version'}
-        </Button>
+        </PermittedButton>
       </DraftBar>
       <DefinitionEditor
         label="Agent definition"

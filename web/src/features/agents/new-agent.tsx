@@ -5,7 +5,7 @@ import { DefinitionEditor } from '@/components/code/definition-editor'
 import { DraftBar } from '@/components/code/draft-bar'
 import { useDraft } from '@/components/code/use-draft'
 import { ProblemLine } from '@/components/problem-panel'
-import { Button } from '@/components/ui/button'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { Field } from '@/components/ui/field'
 import { Input } from '@/components/ui/input'
 import { toast } from '@/components/ui/toast'
@@ -65,10 +65,10 @@ export function NewAgent({ project, onCreated }: NewAgentProps) {
         latest={null}
         error={isListed(create.error) ? null : <ProblemLine error={create.error} />}
       >
-        <Button variant="primary" disabled={create.isPending} onClick={send}>
+        <PermittedButton permission="agent:write" variant="primary" disabled={create.isPending} onClick={send}>
           <Save aria-hidden />
           {create.isPending ? 'Creating' : 'Create agent'}
-        </Button>
+        </PermittedButton>
       </DraftBar>
       <DefinitionEditor
         label="Agent definition"

@@ -6,7 +6,7 @@ import { APPROVAL_FACE } from '@/components/faces'
 import { Status } from '@/components/glyph'
 import { Moment } from '@/components/moment'
 import { ProblemLine } from '@/components/problem-panel'
-import { Button } from '@/components/ui/button'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { Input } from '@/components/ui/input'
 import { toast } from '@/components/ui/toast'
 import { useHotkeys } from '@/lib/hotkeys'
@@ -68,17 +68,17 @@ function Answer({ approval }: { approval: Approval }) {
         value={comment}
         onChange={(event) => setComment(event.target.value)}
       />
-      <Button aria-keyshortcuts="x" onClick={() => setRejecting(true)}>
+      <PermittedButton permission="approval:answer" aria-keyshortcuts="x" onClick={() => setRejecting(true)}>
         <X aria-hidden />
         Reject
-      </Button>
+      </PermittedButton>
       {editable ? (
-        <Button aria-keyshortcuts="e" onClick={() => setEditing(true)}>
+        <PermittedButton permission="approval:answer" aria-keyshortcuts="e" onClick={() => setEditing(true)}>
           <Pencil aria-hidden />
           Edit and approve
-        </Button>
+        </PermittedButton>
       ) : null}
-      <Button
+      <PermittedButton permission="approval:answer"
         ref={approveButton}
         variant="spark"
         aria-keyshortcuts="a"
@@ -87,7 +87,7 @@ function Answer({ approval }: { approval: Approval }) {
       >
         <Check aria-hidden />
         {approve.isPending ? 'Approving' : 'Approve'}
-      </Button>
+      </PermittedButton>
       <div className="basis-full empty:hidden">
         <ProblemLine error={approve.error} />
       </div>

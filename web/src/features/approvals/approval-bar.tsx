@@ -7,6 +7,7 @@ import { JsonView } from '@/components/json-view'
 import { Moment } from '@/components/moment'
 import { ProblemLine } from '@/components/problem-panel'
 import { Button } from '@/components/ui/button'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { toast } from '@/components/ui/toast'
 import { paths } from '@/lib/paths'
 import { useApprove } from './api'
@@ -84,10 +85,10 @@ function Question({ approval, others, own, agreed, onShowStep }: QuestionProps) 
               <X aria-hidden />
               Reject
             </Button>
-            <Button variant="spark" disabled={approve.isPending} onClick={answer}>
+            <PermittedButton permission="approval:answer" variant="spark" disabled={approve.isPending} onClick={answer}>
               <Check aria-hidden />
               {approve.isPending ? 'Approving' : 'Approve'}
-            </Button>
+            </PermittedButton>
           </div>
         )}
       </div>

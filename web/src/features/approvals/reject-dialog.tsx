@@ -2,6 +2,7 @@ import { type FormEvent, useState } from 'react'
 import type { Approval } from '@/api/generated/types.gen'
 import { ProblemLine } from '@/components/problem-panel'
 import { Button } from '@/components/ui/button'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { Dialog, DialogActions, DialogBody } from '@/components/ui/dialog'
 import { Field } from '@/components/ui/field'
 import { Textarea } from '@/components/ui/input'
@@ -52,9 +53,9 @@ export function RejectDialog({ approval, open, onOpenChange }: RejectDialogProps
         </DialogBody>
         <DialogActions>
           <Button onClick={() => onOpenChange(false)}>Back</Button>
-          <Button type="submit" variant="danger" disabled={reject.isPending}>
+          <PermittedButton permission="approval:answer" type="submit" variant="danger" disabled={reject.isPending}>
             Reject request
-          </Button>
+          </PermittedButton>
         </DialogActions>
       </form>
     </Dialog>

@@ -25,7 +25,7 @@ type BudgetFormProps = {
   onSave: (draft: Draft, terms: BudgetTerms) => void
 }
 
-const CHOICES = ['project', 'workflow', 'agent', 'user', 'run'] as const
+const CHOICES = ['project', 'workflow', 'agent', 'user', 'api_key', 'run'] as const
 const ACTION_CHOICES = ['notify', 'require_approval', 'pause', 'deny'] as const
 
 /** The form of a budget: for whom, for how long, how much, and what happens on the way. */

@@ -6,6 +6,7 @@ import { Moment } from '@/components/moment'
 import { ProblemPanel } from '@/components/problem-panel'
 import { Empty, SkeletonRows } from '@/components/states'
 import { Button } from '@/components/ui/button'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { formatMoney, plural } from '@/lib/format'
 import { paths } from '@/lib/paths'
 import { budgetsQuery } from './api'
@@ -62,9 +63,9 @@ export function BudgetList({ project, archived, onNew }: BudgetListProps) {
       <Empty
         title="No budgets yet"
         action={
-          <Button variant="primary" onClick={onNew}>
+          <PermittedButton permission="budget:manage" variant="primary" onClick={onNew}>
             New budget
-          </Button>
+          </PermittedButton>
         }
       >
         A budget holds what a call may cost before it is made. Without one, each run has only its own.

@@ -7,6 +7,7 @@ import { Moment } from '@/components/moment'
 import { ProblemLine, ProblemPanel } from '@/components/problem-panel'
 import { SkeletonRows } from '@/components/states'
 import { Button } from '@/components/ui/button'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { Dialog, DialogActions, DialogBody } from '@/components/ui/dialog'
 import { toast } from '@/components/ui/toast'
 import { formatAbsolute, formatMoney, plural, shortId } from '@/lib/format'
@@ -51,10 +52,10 @@ export function BudgetActions({ project, budget }: { project: string; budget: Bu
   const close = () => setOpen(null)
   return (
     <>
-      <Button onClick={() => setOpen('archive')}>Give up</Button>
-      <Button variant="primary" onClick={() => setOpen('change')}>
+      <PermittedButton permission="budget:manage" onClick={() => setOpen('archive')}>Give up</PermittedButton>
+      <PermittedButton permission="budget:manage" variant="primary" onClick={() => setOpen('change')}>
         Change budget
-      </Button>
+      </PermittedButton>
       <Dialog open={open === 'change'} onOpenChange={close} title="Change budget">
         <BudgetForm
           project={project}

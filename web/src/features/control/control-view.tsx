@@ -118,6 +118,7 @@ function ProjectLimit({ project }: { project: string }) {
   if (!found.data) return null
   return (
     <LimitForm
+      permission="project:update"
       key={String(found.data.max_running_runs)}
       limit={found.data.max_running_runs}
       saving={limit.isPending}

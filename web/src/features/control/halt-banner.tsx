@@ -6,6 +6,7 @@ import { asProblem } from '@/api/problem'
 import { useSession } from '@/api/use-session'
 import { Moment } from '@/components/moment'
 import { Button } from '@/components/ui/button'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { Dialog, DialogActions, DialogBody } from '@/components/ui/dialog'
 import { toast } from '@/components/ui/toast'
 import { cn } from '@/lib/cn'
@@ -68,9 +69,14 @@ export function HaltBar({ halt }: { halt: Halt }) {
         <Moment at={halt.ordered_at} />. {stop ? 'No call leaves, nothing starts.' : 'Nothing new starts.'}
       </span>
       {mayRelease ? (
-        <Button size="sm" disabled={release.isPending} onClick={stop ? () => setAsking(true) : act}>
+        <PermittedButton
+          permission="halt:order"
+          size="sm"
+          disabled={release.isPending}
+          onClick={stop ? () => setAsking(true) : act}
+        >
           Release
-        </Button>
+        </PermittedButton>
       ) : (
         <span className="text-dense text-ink-3">An administrator can release it.</span>
       )}

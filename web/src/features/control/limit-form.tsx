@@ -1,12 +1,15 @@
 import { type FormEvent, useState } from 'react'
+import type { Permission } from '@/api/generated/types.gen'
 import { ProblemLine } from '@/components/problem-panel'
-import { Button } from '@/components/ui/button'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { Field } from '@/components/ui/field'
 import { Input } from '@/components/ui/input'
 import { toast } from '@/components/ui/toast'
 import { readLimit } from './limit'
 
 type LimitFormProps = {
+  /** What it takes to change it. */
+  permission: Permission
   /** As it is now; null: any number. */
   limit: number | null
   saving: boolean
@@ -15,7 +18,7 @@ type LimitFormProps = {
 }
 
 /** How many runs go on at once. */
-export function LimitForm({ limit, saving, error, onSave }: LimitFormProps) {
+export function LimitForm({ permission, limit, saving, error, onSave }: LimitFormProps) {
   const [text, setText] = useState(limit === null ? '' : String(limit))
   const [mistake, setMistake] = useState<string>()
   const submit = (event: FormEvent) => {
@@ -41,9 +44,9 @@ export function LimitForm({ limit, saving, error, onSave }: LimitFormProps) {
               value={text}
               onChange={(event) => setText(event.target.value)}
             />
-            <Button type="submit" className="h-7" disabled={saving}>
+            <PermittedButton permission={permission} type="submit" className="h-7" disabled={saving}>
               {saving ? 'Saving' : 'Save limit'}
-            </Button>
+            </PermittedButton>
           </div>
         )}
       </Field>

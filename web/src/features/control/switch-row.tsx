@@ -1,6 +1,7 @@
 import { type ReactNode, useState } from 'react'
 import type { Halt } from '@/api/generated/types.gen'
 import { Button } from '@/components/ui/button'
+import { useRefusal } from '@/features/access/may'
 import { HaltDialog } from './halt-dialog'
 import type { Switch } from './halt-words'
 
@@ -18,6 +19,8 @@ type SwitchRowProps = {
 /** One switch: what it holds, and the button that asks before it does. */
 export function SwitchRow({ order, title, inForce, forbidden = null, action, children }: SwitchRowProps) {
   const [open, setOpen] = useState(false)
+  const refused = useRefusal()('halt:order')
+  const why = order.target.scope === 'installation' ? forbidden : (refused ?? forbidden)
   return (
     <div className="flex flex-wrap items-start gap-x-8 gap-y-2 border-b border-line px-4 py-3">
       <div className="min-w-0 flex-1">
@@ -26,8 +29,8 @@ export function SwitchRow({ order, title, inForce, forbidden = null, action, chi
       </div>
       {inForce ? (
         <span className="pt-1 font-medium">In force</span>
-      ) : forbidden ? (
-        <span className="pt-1 text-ink-3">{forbidden}</span>
+      ) : why ? (
+        <span className="max-w-72 pt-1 text-ink-3">{why}</span>
       ) : (
         <Button variant={order.kind === 'stop' ? 'danger' : 'secondary'} onClick={() => setOpen(true)}>
           {action}

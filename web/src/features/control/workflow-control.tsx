@@ -22,6 +22,7 @@ export function WorkflowControl({ workflow }: { workflow: Workflow }) {
       </SwitchRow>
       <section aria-label="Limit" className="px-4 py-3">
         <LimitForm
+          permission="workflow:write"
           key={String(workflow.max_running_runs)}
           limit={workflow.max_running_runs}
           saving={limit.isPending}

@@ -1,13 +1,18 @@
+import { useQuery } from '@tanstack/react-query'
 import { type FormEvent, useState } from 'react'
+import { Link } from 'react-router'
 import { ProblemLine } from '@/components/problem-panel'
 import { Button } from '@/components/ui/button'
 import { Field } from '@/components/ui/field'
 import { Input } from '@/components/ui/input'
-import { useSignIn } from './api'
+import { paths } from '@/lib/paths'
+import { signInOptionsQuery, useSignIn } from './api'
+import { PasswordField } from './fields'
 
 export function SignInForm() {
   const [email, setEmail] = useState('')
   const [password, setPassword] = useState('')
+  const options = useQuery(signInOptionsQuery)
   const signIn = useSignIn()
   const submit = (event: FormEvent) => {
     event.preventDefault()
@@ -15,6 +20,12 @@ export function SignInForm() {
   }
   return (
     <form onSubmit={submit} className="grid gap-4">
+      {options.data?.set_up === false ? (
+        <p className="text-ink-2">
+          Nobody is here yet. Open the link that <code className="font-mono text-dense">sparkops up</code>{' '}
+          printed: it makes you the administrator.
+        </p>
+      ) : null}
       <Field label="E-mail">
         {(wiring) => (
           <Input
@@ -29,23 +40,29 @@ export function SignInForm() {
           />
         )}
       </Field>
-      <Field label="Password">
-        {(wiring) => (
-          <Input
-            {...wiring}
-            type="password"
-            autoComplete="current-password"
-            required
-            className="h-9"
-            value={password}
-            onChange={(event) => setPassword(event.target.value)}
-          />
-        )}
-      </Field>
+      <PasswordField
+        label="Password"
+        autoComplete="current-password"
+        value={password}
+        onChange={setPassword}
+      />
       <ProblemLine error={signIn.error} />
       <Button type="submit" variant="primary" className="h-9 justify-center" disabled={signIn.isPending}>
         {signIn.isPending ? 'Signing in' : 'Sign in'}
       </Button>
+      <Forgotten mail={options.data?.mail} />
     </form>
   )
+}
+
+function Forgotten({ mail }: { mail: boolean | undefined }) {
+  if (mail === undefined) return null
+  if (mail) {
+    return (
+      <Link to={paths.forgot()} className="justify-self-center text-ink-2 underline">
+        Forgotten your password?
+      </Link>
+    )
+  }
+  return <p className="text-dense text-ink-3">Forgotten your password? An administrator gives you a link.</p>
 }

@@ -4,7 +4,7 @@ import { useSession } from '@/api/use-session'
 import { DraftBar } from '@/components/code/draft-bar'
 import { useDraft } from '@/components/code/use-draft'
 import { ProblemLine } from '@/components/problem-panel'
-import { Button } from '@/components/ui/button'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { Select } from '@/components/ui/input'
 import { toast } from '@/components/ui/toast'
 import { useCreatePolicy } from './api'
@@ -53,10 +53,10 @@ export function NewPolicy({ project, onCreated }: NewPolicyProps) {
             <option value="all">For the whole installation</option>
           </Select>
         ) : null}
-        <Button variant="primary" disabled={create.isPending} onClick={send}>
+        <PermittedButton permission="policy:write" variant="primary" disabled={create.isPending} onClick={send}>
           <Save aria-hidden />
           {create.isPending ? 'Saving' : 'Save policy'}
-        </Button>
+        </PermittedButton>
       </DraftBar>
       <PolicyWriter draft={draft} check={check} onSave={send} />
     </>

@@ -5,7 +5,8 @@ import { RequestFailed } from '@/api/problem'
 import { DraftBar } from '@/components/code/draft-bar'
 import { useDraft } from '@/components/code/use-draft'
 import { ProblemLine } from '@/components/problem-panel'
-import { Button, buttonClass } from '@/components/ui/button'
+import { buttonClass } from '@/components/ui/button'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { toast } from '@/components/ui/toast'
 import { paths } from '@/lib/paths'
 import { useSavePolicyVersion } from './api'
@@ -54,10 +55,10 @@ export function PolicyEditor({ project, policy, onSaved }: PolicyEditorProps) {
             Backtest draft
           </Link>
         ) : null}
-        <Button variant="primary" disabled={save.isPending || !draft.changed} onClick={send}>
+        <PermittedButton permission="policy:write" variant="primary" disabled={save.isPending || !draft.changed} onClick={send}>
           <Save aria-hidden />
           {save.isPending ? 'Saving' : 'Save as new version'}
-        </Button>
+        </PermittedButton>
       </DraftBar>
       <PolicyWriter draft={draft} check={check} onSave={send} />
     </>

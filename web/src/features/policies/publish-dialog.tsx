@@ -7,6 +7,7 @@ import { RequestFailed } from '@/api/problem'
 import { ProblemLine } from '@/components/problem-panel'
 import { SkeletonRows } from '@/components/states'
 import { Button } from '@/components/ui/button'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { Dialog, DialogActions, DialogBody } from '@/components/ui/dialog'
 import { Field } from '@/components/ui/field'
 import { Textarea } from '@/components/ui/input'
@@ -123,9 +124,9 @@ function Form({ project, policy, version, backtestId, notStarted, onClose }: For
       </DialogBody>
       <DialogActions>
         <Button onClick={onClose}>Do not publish</Button>
-        <Button type="submit" variant="primary" disabled={!shown || publish.isPending}>
+        <PermittedButton permission="policy:publish" type="submit" variant="primary" disabled={!shown || publish.isPending}>
           {publish.isPending ? 'Publishing' : shown ? 'Publish now' : 'Waiting for the backtest'}
-        </Button>
+        </PermittedButton>
       </DialogActions>
     </form>
   )

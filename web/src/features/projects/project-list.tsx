@@ -1,6 +1,7 @@
 import type { Project } from '@/api/generated/types.gen'
 import { type Column, DataTable } from '@/components/data-table'
 import { Moment } from '@/components/moment'
+import { ROLE_WORDS } from '@/features/access/may'
 import { paths } from '@/lib/paths'
 
 const COLUMNS: ReadonlyArray<Column<Project>> = [
@@ -15,7 +16,7 @@ const COLUMNS: ReadonlyArray<Column<Project>> = [
     id: 'role',
     header: 'Your role',
     width: '120px',
-    cell: (row) => (row.role === 'owner' ? 'Owner' : 'Member'),
+    cell: (row) => ROLE_WORDS[row.role],
   },
   { id: 'created', header: 'Created', width: '220px', cell: (row) => <Moment at={row.created_at} /> },
 ]

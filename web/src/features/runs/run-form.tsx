@@ -7,6 +7,7 @@ import { inOrderOf, readSchema } from '@/components/schema-form/schema'
 import { SchemaFields } from '@/components/schema-form/schema-fields'
 import { serverErrors } from '@/components/schema-form/server-errors'
 import { Button } from '@/components/ui/button'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { DialogActions, DialogBody } from '@/components/ui/dialog'
 import { Field } from '@/components/ui/field'
 import { Input } from '@/components/ui/input'
@@ -110,9 +111,9 @@ export function RunForm({ workflow, heading, onClose, onStarted }: RunFormProps)
       </DialogBody>
       <DialogActions>
         <Button onClick={onClose}>Cancel</Button>
-        <Button type="submit" variant="primary" disabled={start.isPending}>
+        <PermittedButton permission="run:create" type="submit" variant="primary" disabled={start.isPending}>
           {start.isPending ? 'Starting run' : 'Start run'}
-        </Button>
+        </PermittedButton>
       </DialogActions>
     </form>
   )

@@ -1,6 +1,5 @@
 import { Pause, Play, RotateCcw, Square } from 'lucide-react'
 import { useState } from 'react'
-import { Link } from 'react-router'
 import type { Run } from '@/api/generated/types.gen'
 import { asProblem } from '@/api/problem'
 import { CopyButton } from '@/components/copy-button'
@@ -10,7 +9,7 @@ import { Duration, Moment } from '@/components/moment'
 import { Money } from '@/components/money'
 import { PageHeader } from '@/components/page'
 import { ScriptedMark } from '@/components/scripted-mark'
-import { Button, buttonClass } from '@/components/ui/button'
+import { PermittedButton, PermittedLink } from '@/features/access/permitted-button'
 import { toast } from '@/components/ui/toast'
 import { formatCount, formatMoney, shortId } from '@/lib/format'
 import { paths } from '@/lib/paths'
@@ -49,10 +48,10 @@ export function RunHeader({ run, waiting }: RunHeaderProps) {
             <Hold run={run} />
             {over ? <Again run={run} /> : null}
             {stoppable ? (
-              <Button variant="danger" onClick={() => setCancelling(true)}>
+              <PermittedButton permission="run:control" variant="danger" onClick={() => setCancelling(true)}>
                 <Square aria-hidden />
                 Cancel run
-              </Button>
+              </PermittedButton>
             ) : null}
           </>
         }
@@ -82,10 +81,10 @@ function Hold({ run }: { run: Run }) {
       onError: (error) => toast(asProblem(error).detail, { bad: true }),
     })
   return (
-    <Button variant={paused ? 'primary' : 'secondary'} disabled={hold.isPending} onClick={act}>
+    <PermittedButton permission="run:control" variant={paused ? 'primary' : 'secondary'} disabled={hold.isPending} onClick={act}>
       {paused ? <Play aria-hidden /> : <Pause aria-hidden />}
       {paused ? 'Resume run' : 'Pause run'}
-    </Button>
+    </PermittedButton>
   )
 }
 
@@ -93,13 +92,14 @@ function Hold({ run }: { run: Run }) {
 function Again({ run }: { run: Run }) {
   const unhappy = run.status !== 'succeeded'
   return (
-    <Link
+    <PermittedLink
+      permission="run:create"
       to={paths.again(run.project, run.id, unhappy ? 'retry' : 'rerun')}
-      className={buttonClass({ variant: 'primary' })}
+      variant="primary"
     >
       <RotateCcw aria-hidden />
       {unhappy ? 'Retry run' : 'Run again'}
-    </Link>
+    </PermittedLink>
   )
 }
 

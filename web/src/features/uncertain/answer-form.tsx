@@ -1,7 +1,7 @@
 import { type FormEvent, useState } from 'react'
 import type { DoubtfulCall, UncertainStep } from '@/api/generated/types.gen'
 import { ProblemLine } from '@/components/problem-panel'
-import { Button } from '@/components/ui/button'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { Field } from '@/components/ui/field'
 import { Textarea } from '@/components/ui/input'
 import { toast } from '@/components/ui/toast'
@@ -93,9 +93,9 @@ export function AnswerForm({ step, call }: AnswerFormProps) {
       </Field>
       <ProblemLine error={resolve.error} />
       <div>
-        <Button type="submit" variant="spark" disabled={resolve.isPending}>
+        <PermittedButton permission="run:resolve" type="submit" variant="spark" disabled={resolve.isPending}>
           {resolve.isPending ? 'Recording' : 'Record this answer'}
-        </Button>
+        </PermittedButton>
       </div>
     </form>
   )

@@ -3,7 +3,7 @@ import { DefinitionEditor } from '@/components/code/definition-editor'
 import { DraftBar } from '@/components/code/draft-bar'
 import { useDraft } from '@/components/code/use-draft'
 import { ProblemLine } from '@/components/problem-panel'
-import { Button } from '@/components/ui/button'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { toast } from '@/components/ui/toast'
 import { useCreateWorkflow } from './edit-api'
 import { STARTER } from './starter'
@@ -35,10 +35,10 @@ export function NewWorkflow({ project, onCreated }: NewWorkflowProps) {
         latest={null}
         error={isListed(create.error) ? null : <ProblemLine error={create.error} />}
       >
-        <Button variant="primary" disabled={create.isPending} onClick={send}>
+        <PermittedButton permission="workflow:write" variant="primary" disabled={create.isPending} onClick={send}>
           <Save aria-hidden />
           {create.isPending ? 'Creating' : 'Create workflow'}
-        </Button>
+        </PermittedButton>
       </DraftBar>
       <DefinitionEditor
         label="Workflow definition"

@@ -5,7 +5,7 @@ import { DefinitionEditor } from '@/components/code/definition-editor'
 import { DraftBar } from '@/components/code/draft-bar'
 import { useDraft } from '@/components/code/use-draft'
 import { ProblemLine } from '@/components/problem-panel'
-import { Button } from '@/components/ui/button'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { toast } from '@/components/ui/toast'
 import { useSaveVersion } from './edit-api'
 import { useValidation } from './use-validation'
@@ -40,10 +40,10 @@ export function WorkflowEditor({ workflow, onSaved }: WorkflowEditorProps) {
         latest={latest.version}
         error={isListed(save.error) ? null : <ProblemLine error={save.error} />}
       >
-        <Button variant="primary" disabled={save.isPending || !draft.changed} onClick={send}>
+        <PermittedButton permission="workflow:write" variant="primary" disabled={save.isPending || !draft.changed} onClick={send}>
           <Save aria-hidden />
           {save.isPending ? 'Saving' : 'Save as new version'}
-        </Button>
+        </PermittedButton>
       </DraftBar>
       <DefinitionEditor
         label="Workflow definition"

@@ -1,0 +1,110 @@
+import { useQuery } from '@tanstack/react-query'
+import { type FormEvent, useState } from 'react'
+import type { Role, ServiceAccount } from '@/api/generated/types.gen'
+import { type Column, DataTable } from '@/components/data-table'
+import { Moment } from '@/components/moment'
+import { ProblemLine, ProblemPanel } from '@/components/problem-panel'
+import { Empty, SkeletonRows } from '@/components/states'
+import { Button } from '@/components/ui/button'
+import { Dialog, DialogActions, DialogBody } from '@/components/ui/dialog'
+import { Field } from '@/components/ui/field'
+import { Input, Select } from '@/components/ui/input'
+import { toast } from '@/components/ui/toast'
+import { paths } from '@/lib/paths'
+import { accountsQuery, useCreateAccount } from './api'
+import { ACCOUNT_ROLES, ROLES } from './words'
+
+const COLUMNS: ReadonlyArray<Column<ServiceAccount>> = [
+  { id: 'name', header: 'Name', cell: (row) => <span className="font-medium">{row.name}</span> },
+  { id: 'role', header: 'Role', width: '140px', cell: (row) => (row.role ? ROLES[row.role] : 'None') },
+  {
+    id: 'state',
+    header: 'State',
+    width: '140px',
+    cell: (row) => (row.disabled_at ? <span className="text-ink-3">Disabled</span> : 'Enabled'),
+  },
+  { id: 'created', header: 'Created', width: '200px', cell: (row) => <Moment at={row.created_at} /> },
+]
+
+/** The service accounts of a project, in all states. */
+export function AccountList({ project }: { project: string }) {
+  const accounts = useQuery(accountsQuery(project))
+  if (accounts.isPending) return <SkeletonRows rows={4} />
+  if (!accounts.data) return <ProblemPanel error={accounts.error} onRetry={() => void accounts.refetch()} />
+  if (accounts.data.items.length === 0) {
+    return (
+      <Empty title="No service accounts yet">
+        A service account acts in this project by its keys alone, in a role of its own. It stays when people
+        leave.
+      </Empty>
+    )
+  }
+  return (
+    <DataTable
+      label="Service accounts"
+      columns={COLUMNS}
+      rows={accounts.data.items}
+      keyOf={(row) => row.id}
+      linkTo={(row) => paths.account(project, row.id)}
+      linkLabel={(row) => row.name}
+    />
+  )
+}
+
+type NewAccountProps = { project: string; open: boolean; onClose: () => void; onMade: (id: string) => void }
+
+export function NewAccountDialog({ project, open, onClose, onMade }: NewAccountProps) {
+  const [name, setName] = useState('')
+  const [role, setRole] = useState<Role>('developer')
+  const create = useCreateAccount(project)
+  const submit = (event: FormEvent) => {
+    event.preventDefault()
+    create.mutate(
+      { name: name.trim(), role },
+      {
+        onSuccess: (made) => {
+          toast('Service account added')
+          onMade(made.id)
+        },
+      },
+    )
+  }
+  return (
+    <Dialog open={open} onOpenChange={(next) => (next ? undefined : onClose())} title="New service account">
+      <form onSubmit={submit} className="contents">
+        <DialogBody>
+          <Field label="Name" hint="Small letters, digits and hyphens, beginning with a letter.">
+            {(wiring) => (
+              <Input
+                {...wiring}
+                required
+                pattern="[a-z][a-z0-9\-]{0,62}"
+                className="font-mono"
+                value={name}
+                onChange={(event) => setName(event.target.value)}
+              />
+            )}
+          </Field>
+          <Field label="Role" hint="Its keys never may more than this. Questions to people it never answers.">
+            {(wiring) => (
+              <Select {...wiring} value={role} onChange={(event) => setRole(event.target.value as Role)}>
+                {ACCOUNT_ROLES.map((one) => (
+                  <option key={one} value={one}>
+                    {ROLES[one]}
+                  </option>
+                ))}
+              </Select>
+            )}
+          </Field>
+          <ProblemLine error={create.error} />
+        </DialogBody>
+        <DialogActions>
+          <Button onClick={onClose}>Cancel</Button>
+          <Button type="submit" variant="primary" disabled={create.isPending}>
+            Add service account
+          </Button>
+        </DialogActions>
+      </form>
+    </Dialog>
+  )
+}
