@@ -26,6 +26,7 @@ OF_NO_PROJECT = {
     "attempts": "how often somebody tried to sign in",
     "audit_seals": "of the audit trail of the installation: digests, and nothing of the lines",
     "audit_unsealed": "numbers of lines that have to be sealed",
+    "chores": "what is done for the whole installation from time to time, and when",
     "idempotency_keys": "of principals, found by their own",
     "identities": "of people",
     "policy_stamps": "a number by scope, which says that rules have changed and not what",
@@ -261,6 +262,17 @@ async def test_the_role_of_the_api_may_do_no_more_than_that_of_the_engine(databa
                  WHERE a.grantee = $1::regrole AND c.relnamespace = 'public'::regnamespace AND NOT c.relispartition"""
     assert await database.pool.fetchval(rights, API_ROLE) == await database.pool.fetchval(rights, APP_ROLE)
     assert not await database.pool.fetchval("SELECT pg_has_role($1, $2, 'MEMBER')", API_ROLE, APP_ROLE)
+
+
+async def test_the_role_of_the_api_cannot_read_even_the_cipher_of_a_secret(clone: Clone, whose: Whose) -> None:
+    async with acting(clone, f"{{{A}}}") as api:
+        assert await api.fetchval("SELECT count(version) FROM secret_versions") == 1
+        for column in ("ciphertext", "wrapped_key", "*"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await api.fetch(f"SELECT {column} FROM secret_versions")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await api.execute("UPDATE secret_versions SET kek_id = 'other'")
+        await api.execute("UPDATE secrets SET description = 'other'")
 
 
 async def test_walls_that_stand_are_not_touched_and_those_that_do_not_are_put_up(clone: Clone, whose: Whose) -> None:

@@ -66,11 +66,10 @@ SPECIAL: Final[Mapping[str, Policies]] = {
     "users": _all(f"project_id IS NULL OR {_OWN}"),
     "policy_versions": _BELOW_POLICY,
     "policy_publications": _BELOW_POLICY,
-    # People belong to no project, service accounts to one.
-    "users": _all(f"project_id IS NULL OR {_OWN}"),
     "secrets": ADMINISTERED,
     "secret_versions": ADMINISTERED,
     "audit": NOTED,
+    "secret_uses": _split(seen=f"{_OWN} OR scope = 'installation' AND {_ADMINISTRATOR}", written=_OWN),
     "security_events": NOTED,
     "outbox": _split(seen=f"{_OWN} OR {_ADMINISTRATOR}", written=_ADMINISTRATOR),
     # The windows of the installation's budgets name the project or the person that they are for.
@@ -80,6 +79,16 @@ SPECIAL: Final[Mapping[str, Policies]] = {
         written=_OWN_OR_ADMINISTRATOR,
     ),
 }
+
+NOT_FOR_THE_API: Final = frozenset(
+    {
+        ("secret_versions", "ciphertext", "SELECT"),
+        ("secret_versions", "wrapped_key", "SELECT"),
+        ("secret_versions", "wrapped_key", "UPDATE"),
+        ("secret_versions", "kek_id", "UPDATE"),
+    }
+)
+"""Rights on columns that only the application's role has: the API writes secrets, and cannot read even their cipher."""
 
 _TABLES = """
 SELECT c.relname AS name, c.relrowsecurity AS walled, a.attnotnull AS owned,
@@ -128,9 +137,10 @@ def put_up_walls(connection: Connection) -> None:
             _put_up(connection, table.name, wanted, there=table.policies or [])
     for right in connection.execute(text(_RIGHTS), {"roles": [APP_ROLE, API_ROLE]}).all():
         verb = right.verb if right.field is None else f'{right.verb} ("{right.field}")'
-        if API_ROLE not in right.roles:
+        theirs = APP_ROLE in right.roles and (right.name, right.field, right.verb) not in NOT_FOR_THE_API
+        if theirs and API_ROLE not in right.roles:
             connection.exec_driver_sql(f'GRANT {verb} ON "{right.name}" TO {API_ROLE}')
-        elif APP_ROLE not in right.roles:
+        elif not theirs and API_ROLE in right.roles:
             connection.exec_driver_sql(f'REVOKE {verb} ON "{right.name}" FROM {API_ROLE}')
 
 

@@ -136,8 +136,8 @@ class LoopThread(threading.Thread):
         always: list[Companion] = [
             Isolation(runtime.engine, worker, drain_seconds=settings.drain_seconds),
             Relay(runtime.engine, worker, await event_log(runtime.engine, settings)),
-            Upkeep(runtime.engine, runtime.blobs, grace=settings.object_grace),
             Sealer(runtime.engine, SealKeys.of(settings.audit_key), settings.audit_roots),
+            Upkeep(runtime.engine, runtime.blobs, grace=settings.object_grace),
         ]
         if BACKTESTS not in self._queues:
             return always

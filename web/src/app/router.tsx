@@ -46,12 +46,12 @@ export const router = createBrowserRouter([
                   { path: 'approvals', lazy: page(() => import('./routes/approvals')) },
                   { path: 'uncertain', lazy: page(() => import('./routes/uncertain')) },
                   { path: 'control', lazy: page(() => import('./routes/control')) },
-                  { path: 'settings', lazy: page(() => import('./routes/settings')) },
                   { path: 'service-accounts', lazy: page(() => import('./routes/service-accounts')) },
                   {
                     path: 'service-accounts/:accountId',
                     lazy: page(() => import('./routes/service-account')),
                   },
+                  { path: 'settings', lazy: page(() => import('./routes/settings')) },
                   { path: 'budgets', lazy: page(() => import('./routes/budgets')) },
                   { path: 'budgets/:budgetId', lazy: page(() => import('./routes/budget')) },
                   { path: 'secrets', lazy: page(() => import('./routes/secrets')) },

@@ -7,8 +7,8 @@ import { Moment } from '@/components/moment'
 import { Page, PageHeader } from '@/components/page'
 import { ProblemPanel } from '@/components/problem-panel'
 import { SkeletonRows } from '@/components/states'
-import { PermittedButton } from '@/features/access/permitted-button'
 import { TabNav } from '@/components/ui/tab-nav'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { WorkflowHalts } from '@/features/control/halt-banner'
 import { WorkflowControl } from '@/features/control/workflow-control'
 import { RunsView } from '@/features/runs/runs-view'
@@ -30,7 +30,11 @@ export default function WorkflowPage() {
   const workflow = found.data
   // One primary action a page: while it is edited, that is to save.
   const run = (
-    <PermittedButton permission="run:create" variant={tab === 'edit' ? 'secondary' : 'primary'} onClick={() => setStarting(true)}>
+    <PermittedButton
+      permission="run:create"
+      variant={tab === 'edit' ? 'secondary' : 'primary'}
+      onClick={() => setStarting(true)}
+    >
       <Play aria-hidden />
       Run workflow
     </PermittedButton>

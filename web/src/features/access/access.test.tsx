@@ -46,6 +46,9 @@ const aProject = (role: Role): Project => ({
   max_running_runs: null,
   default_effect: 'allow',
   time_zone: 'UTC',
+  keep_runs_days: null,
+  keep_log_days: null,
+  keep_values_days: null,
   created_at: '2026-11-22T09:41:07Z',
 })
 
@@ -147,7 +150,11 @@ test('the matrix says of each role what it allows', () => {
   expect(screen.queryByText('Manage people')).toBeNull()
 })
 
-const MEMBERS = [aMember('user-1', 'Ada', 'admin'), aMember('user-2', 'Bob', 'viewer'), aMember('user-3', 'Cy', 'owner')]
+const MEMBERS = [
+  aMember('user-1', 'Ada', 'admin'),
+  aMember('user-2', 'Bob', 'viewer'),
+  aMember('user-3', 'Cy', 'owner'),
+]
 
 test('an administrator of a project changes roles, but makes and unmakes no owner', async () => {
   const bodies: unknown[] = []

@@ -87,11 +87,9 @@ export function useRemoveMember(project: string) {
   const changed = useChanged(project)
   return useMutation({
     mutationFn: (userId: string) =>
-      request<RemoveMemberData, RemoveMemberResponse>(
-        'DELETE',
-        '/api/v1/projects/{slug}/members/{user_id}',
-        { path: { slug: project, user_id: userId } },
-      ),
+      request<RemoveMemberData, RemoveMemberResponse>('DELETE', '/api/v1/projects/{slug}/members/{user_id}', {
+        path: { slug: project, user_id: userId },
+      }),
     onSuccess: changed,
   })
 }

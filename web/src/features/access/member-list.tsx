@@ -38,7 +38,13 @@ export function MemberList({ project, members }: { project: string; members: rea
       width: '160px',
       cell: (row) => <RoleChoice project={project} member={row} />,
     },
-    { id: 'joined', header: 'Since', width: '200px', wideOnly: true, cell: (row) => <Moment at={row.joined_at} /> },
+    {
+      id: 'joined',
+      header: 'Since',
+      width: '200px',
+      wideOnly: true,
+      cell: (row) => <Moment at={row.joined_at} />,
+    },
     {
       id: 'remove',
       header: '',
@@ -97,14 +103,22 @@ function RoleChoice({ project, member }: { project: string; member: Member }) {
   )
 }
 
-function RemoveDialog({ project, member, onClose }: { project: string; member: Member; onClose: () => void }) {
+function RemoveDialog({
+  project,
+  member,
+  onClose,
+}: {
+  project: string
+  member: Member
+  onClose: () => void
+}) {
   const remove = useRemoveMember(project)
   return (
     <Dialog open onOpenChange={(open) => (open ? null : onClose())} title={`Remove ${member.name}?`}>
       <DialogBody>
         <p>
-          From their next click on, {project} does not exist for {member.email}. What they have done stays, with
-          their name. Runs that they started go on.
+          From their next click on, {project} does not exist for {member.email}. What they have done stays,
+          with their name. Runs that they started go on.
         </p>
         <ProblemLine error={remove.error} />
       </DialogBody>

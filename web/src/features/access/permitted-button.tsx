@@ -4,7 +4,8 @@ import type { Permission } from '@/api/generated/types.gen'
 import { Button, type ButtonLook, buttonClass } from '@/components/ui/button'
 import { useRefusal } from './may'
 
-type PermittedButtonProps = ComponentProps<'button'> & ButtonLook & { permission: Permission; project?: string }
+type PermittedButtonProps = ComponentProps<'button'> &
+  ButtonLook & { permission: Permission; project?: string }
 
 /** A button for what not every role allows. Where the role does not, it stays, does nothing, and says who may. */
 export function PermittedButton({ permission, project, onClick, ...rest }: PermittedButtonProps) {

@@ -58,7 +58,8 @@ export function RoleMatrix({ table, own, onViewAs }: RoleMatrixProps) {
                 .map((row) => (
                   <tr key={row.permission} className="border-b border-line hover:bg-raised">
                     <th scope="row" className="h-8 px-2 pl-4 font-normal" title={row.operations.join(', ')}>
-                      {row.description} <code className="ml-1 font-mono text-dense text-ink-3">{row.permission}</code>
+                      {row.description}{' '}
+                      <code className="ml-1 font-mono text-dense text-ink-3">{row.permission}</code>
                     </th>
                     {table.roles.map(({ role, permissions }) => (
                       <td key={role} className="px-2">

@@ -12,8 +12,8 @@ export function ViewAsBar({ project }: { project: string }) {
         <p className="flex flex-wrap items-center gap-x-3 border-b border-line bg-raised px-4 py-1.5">
           <Eye aria-hidden className="size-3.5 shrink-0" />
           <span className="min-w-0 flex-1">
-            You see this project as <strong>{ROLE_WORDS[view.role].toLowerCase()}</strong>. Nothing is sent that
-            would change something.
+            You see this project as <strong>{ROLE_WORDS[view.role].toLowerCase()}</strong>. Nothing is sent
+            that would change something.
           </span>
           <Button size="sm" onClick={viewAsOneself}>
             Stop the preview

@@ -4,8 +4,8 @@ import { DefinitionEditor } from '@/components/code/definition-editor'
 import { DraftBar } from '@/components/code/draft-bar'
 import { useDraft } from '@/components/code/use-draft'
 import { ProblemLine } from '@/components/problem-panel'
-import { PermittedButton } from '@/features/access/permitted-button'
 import { toast } from '@/components/ui/toast'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { useSaveAgentVersion } from './api'
 import { definitionText, readDefinition } from './definition-text'
 import { isListed, useAgentProblems } from './use-agent-problems'
@@ -47,7 +47,12 @@ export function AgentEditor({ agent, onSaved }: AgentEditorProps) {
         latest={latest.version}
         error={isListed(save.error) ? null : <ProblemLine error={save.error} />}
       >
-        <PermittedButton permission="agent:write" variant="primary" disabled={save.isPending || !draft.changed} onClick={send}>
+        <PermittedButton
+          permission="agent:write"
+          variant="primary"
+          disabled={save.isPending || !draft.changed}
+          onClick={send}
+        >
           <Save aria-hidden />
           {save.isPending ? 'Saving' : 'Save as new version'}
         </PermittedButton>

@@ -5,10 +5,10 @@ import { DefinitionEditor } from '@/components/code/definition-editor'
 import { DraftBar } from '@/components/code/draft-bar'
 import { useDraft } from '@/components/code/use-draft'
 import { ProblemLine } from '@/components/problem-panel'
-import { PermittedButton } from '@/features/access/permitted-button'
 import { Field } from '@/components/ui/field'
 import { Input } from '@/components/ui/input'
 import { toast } from '@/components/ui/toast'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { useCreateAgent } from './api'
 import { readDefinition } from './definition-text'
 import { STARTER } from './starter'
@@ -65,7 +65,12 @@ export function NewAgent({ project, onCreated }: NewAgentProps) {
         latest={null}
         error={isListed(create.error) ? null : <ProblemLine error={create.error} />}
       >
-        <PermittedButton permission="agent:write" variant="primary" disabled={create.isPending} onClick={send}>
+        <PermittedButton
+          permission="agent:write"
+          variant="primary"
+          disabled={create.isPending}
+          onClick={send}
+        >
           <Save aria-hidden />
           {create.isPending ? 'Creating' : 'Create agent'}
         </PermittedButton>

@@ -6,9 +6,9 @@ import { APPROVAL_FACE } from '@/components/faces'
 import { Status } from '@/components/glyph'
 import { Moment } from '@/components/moment'
 import { ProblemLine } from '@/components/problem-panel'
-import { PermittedButton } from '@/features/access/permitted-button'
 import { Input } from '@/components/ui/input'
 import { toast } from '@/components/ui/toast'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { useHotkeys } from '@/lib/hotkeys'
 import { useApprove } from './api'
 import { EditDialog } from './edit-dialog'
@@ -78,7 +78,8 @@ function Answer({ approval }: { approval: Approval }) {
           Edit and approve
         </PermittedButton>
       ) : null}
-      <PermittedButton permission="approval:answer"
+      <PermittedButton
+        permission="approval:answer"
         ref={approveButton}
         variant="spark"
         aria-keyshortcuts="a"

@@ -7,8 +7,8 @@ import { JsonView } from '@/components/json-view'
 import { Moment } from '@/components/moment'
 import { ProblemLine } from '@/components/problem-panel'
 import { Button } from '@/components/ui/button'
-import { PermittedButton } from '@/features/access/permitted-button'
 import { toast } from '@/components/ui/toast'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { paths } from '@/lib/paths'
 import { useApprove } from './api'
 import { askedRequest, hasAgreed, isOwn, missingInWords } from './inbox'
@@ -85,7 +85,12 @@ function Question({ approval, others, own, agreed, onShowStep }: QuestionProps) 
               <X aria-hidden />
               Reject
             </Button>
-            <PermittedButton permission="approval:answer" variant="spark" disabled={approve.isPending} onClick={answer}>
+            <PermittedButton
+              permission="approval:answer"
+              variant="spark"
+              disabled={approve.isPending}
+              onClick={answer}
+            >
               <Check aria-hidden />
               {approve.isPending ? 'Approving' : 'Approve'}
             </PermittedButton>

@@ -7,11 +7,11 @@ import { type Draft, draftOf, readDraft } from '@/components/schema-form/draft'
 import { readSchema, type Schema } from '@/components/schema-form/schema'
 import { SchemaFields } from '@/components/schema-form/schema-fields'
 import { Button } from '@/components/ui/button'
-import { PermittedButton } from '@/features/access/permitted-button'
 import { Dialog, DialogActions, DialogBody } from '@/components/ui/dialog'
 import { Field } from '@/components/ui/field'
 import { Input } from '@/components/ui/input'
 import { toast } from '@/components/ui/toast'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { useEditAndApprove } from './api'
 import { argumentsOf, askedRequest, orderly } from './inbox'
 import { previewQuery } from './inbox-api'
@@ -125,7 +125,12 @@ function EditForm({ approval, given, schema, onDone }: EditFormProps) {
       <DialogActions>
         {changed ? null : <p className="mr-auto self-center text-ink-3">Nothing is changed yet.</p>}
         <Button onClick={onDone}>Back</Button>
-        <PermittedButton permission="approval:answer" type="submit" variant="spark" disabled={send.isPending || !changed}>
+        <PermittedButton
+          permission="approval:answer"
+          type="submit"
+          variant="spark"
+          disabled={send.isPending || !changed}
+        >
           {send.isPending ? 'Approving' : 'Approve with changes'}
         </PermittedButton>
       </DialogActions>

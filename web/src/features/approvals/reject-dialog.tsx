@@ -2,11 +2,11 @@ import { type FormEvent, useState } from 'react'
 import type { Approval } from '@/api/generated/types.gen'
 import { ProblemLine } from '@/components/problem-panel'
 import { Button } from '@/components/ui/button'
-import { PermittedButton } from '@/features/access/permitted-button'
 import { Dialog, DialogActions, DialogBody } from '@/components/ui/dialog'
 import { Field } from '@/components/ui/field'
 import { Textarea } from '@/components/ui/input'
 import { toast } from '@/components/ui/toast'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { useReject } from './api'
 
 type RejectDialogProps = { approval: Approval; open: boolean; onOpenChange: (open: boolean) => void }
@@ -53,7 +53,12 @@ export function RejectDialog({ approval, open, onOpenChange }: RejectDialogProps
         </DialogBody>
         <DialogActions>
           <Button onClick={() => onOpenChange(false)}>Back</Button>
-          <PermittedButton permission="approval:answer" type="submit" variant="danger" disabled={reject.isPending}>
+          <PermittedButton
+            permission="approval:answer"
+            type="submit"
+            variant="danger"
+            disabled={reject.isPending}
+          >
             Reject request
           </PermittedButton>
         </DialogActions>

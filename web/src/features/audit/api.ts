@@ -39,7 +39,10 @@ const given = <T extends Record<string, string>>(filters: T) =>
 function askLines(scope: AuditScope, filters: Partial<LineFilters>, more: object, signal: AbortSignal) {
   const query = { ...filters, ...more }
   return scope.everywhere
-    ? request<ListInstallationAuditData, AuditLineList>('GET', '/api/v1/installation/audit', { query, signal })
+    ? request<ListInstallationAuditData, AuditLineList>('GET', '/api/v1/installation/audit', {
+        query,
+        signal,
+      })
     : request<ListAuditData, AuditLineList>('GET', '/api/v1/audit', {
         query: { ...query, project: scope.project },
         signal,

@@ -78,7 +78,11 @@ export function AuditView({ scope }: AuditViewProps) {
           aria-label="Filter the audit log"
           className="flex flex-wrap items-center gap-2 border-b border-line px-4 py-1"
         >
-          <ActionSelect actions={[...meanings.keys()]} value={filters.action} onChange={(v) => set('action', v)} />
+          <ActionSelect
+            actions={[...meanings.keys()]}
+            value={filters.action}
+            onChange={(v) => set('action', v)}
+          />
           <Select
             aria-label="Time"
             className="w-32 text-body"
@@ -127,7 +131,12 @@ export function AuditView({ scope }: AuditViewProps) {
             <Export scope={scope} filters={filters} format="csv" label="CSV" />
           </span>
         </div>
-        <NewLines scope={scope} filters={filters} first={rows[0]?.number} onShow={() => void found.refetch()} />
+        <NewLines
+          scope={scope}
+          filters={filters}
+          first={rows[0]?.number}
+          onShow={() => void found.refetch()}
+        />
         <div className="min-h-0 flex-1 overflow-auto">
           {found.isError && !found.data ? (
             <ProblemPanel error={found.error} onRetry={() => void found.refetch()} />
@@ -241,7 +250,11 @@ type NewLinesProps = {
 /** The log does not move under the reader: new lines are told of, and shown when that is wanted. */
 function NewLines({ scope, filters, first, onShow }: NewLinesProps) {
   const poll = usePolling(POLL_MS)
-  const newest = useQuery({ ...newestQuery(scope, filters), refetchInterval: ({ state }) => (state.error ? false : poll), enabled: first !== undefined })
+  const newest = useQuery({
+    ...newestQuery(scope, filters),
+    refetchInterval: ({ state }) => (state.error ? false : poll),
+    enabled: first !== undefined,
+  })
   const last = newest.data?.items[0]?.number
   if (first === undefined || last === undefined || last <= first) return null
   return (

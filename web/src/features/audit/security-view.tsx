@@ -54,7 +54,10 @@ export function SecurityView({ scope }: { scope: AuditScope }) {
   const poll = usePolling(POLL_MS)
   const severity = SEVERITIES.find((one) => one === search.get('severity')) ?? ''
   const filters: EventFilters = { kind: search.get('kind') ?? '', severity }
-  const found = useInfiniteQuery({ ...eventsQuery(scope, filters), refetchInterval: ({ state }) => (state.error ? false : poll) })
+  const found = useInfiniteQuery({
+    ...eventsQuery(scope, filters),
+    refetchInterval: ({ state }) => (state.error ? false : poll),
+  })
   const rows = found.data?.pages.flatMap((page) => page.items) ?? []
   const set = (key: 'kind' | 'severity', value: string) =>
     setSearch(

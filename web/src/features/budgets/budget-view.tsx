@@ -7,9 +7,9 @@ import { Moment } from '@/components/moment'
 import { ProblemLine, ProblemPanel } from '@/components/problem-panel'
 import { SkeletonRows } from '@/components/states'
 import { Button } from '@/components/ui/button'
-import { PermittedButton } from '@/features/access/permitted-button'
 import { Dialog, DialogActions, DialogBody } from '@/components/ui/dialog'
 import { toast } from '@/components/ui/toast'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { formatAbsolute, formatMoney, plural, shortId } from '@/lib/format'
 import { paths } from '@/lib/paths'
 import { courseQuery, noticesQuery, useArchiveBudget, useChangeBudget, windowsQuery } from './api'
@@ -52,7 +52,9 @@ export function BudgetActions({ project, budget }: { project: string; budget: Bu
   const close = () => setOpen(null)
   return (
     <>
-      <PermittedButton permission="budget:manage" onClick={() => setOpen('archive')}>Give up</PermittedButton>
+      <PermittedButton permission="budget:manage" onClick={() => setOpen('archive')}>
+        Give up
+      </PermittedButton>
       <PermittedButton permission="budget:manage" variant="primary" onClick={() => setOpen('change')}>
         Change budget
       </PermittedButton>

@@ -1,10 +1,10 @@
 import { type FormEvent, useState } from 'react'
 import type { Permission } from '@/api/generated/types.gen'
 import { ProblemLine } from '@/components/problem-panel'
-import { PermittedButton } from '@/features/access/permitted-button'
 import { Field } from '@/components/ui/field'
 import { Input } from '@/components/ui/input'
 import { toast } from '@/components/ui/toast'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { readLimit } from './limit'
 
 type LimitFormProps = {

@@ -4,9 +4,9 @@ import { useSession } from '@/api/use-session'
 import { DraftBar } from '@/components/code/draft-bar'
 import { useDraft } from '@/components/code/use-draft'
 import { ProblemLine } from '@/components/problem-panel'
-import { PermittedButton } from '@/features/access/permitted-button'
 import { Select } from '@/components/ui/input'
 import { toast } from '@/components/ui/toast'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { useCreatePolicy } from './api'
 import { isListed } from './policy-editor'
 import { PolicyWriter } from './policy-writer'
@@ -53,7 +53,12 @@ export function NewPolicy({ project, onCreated }: NewPolicyProps) {
             <option value="all">For the whole installation</option>
           </Select>
         ) : null}
-        <PermittedButton permission="policy:write" variant="primary" disabled={create.isPending} onClick={send}>
+        <PermittedButton
+          permission="policy:write"
+          variant="primary"
+          disabled={create.isPending}
+          onClick={send}
+        >
           <Save aria-hidden />
           {create.isPending ? 'Saving' : 'Save policy'}
         </PermittedButton>

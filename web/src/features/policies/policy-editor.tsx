@@ -6,8 +6,8 @@ import { DraftBar } from '@/components/code/draft-bar'
 import { useDraft } from '@/components/code/use-draft'
 import { ProblemLine } from '@/components/problem-panel'
 import { buttonClass } from '@/components/ui/button'
-import { PermittedButton } from '@/features/access/permitted-button'
 import { toast } from '@/components/ui/toast'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { paths } from '@/lib/paths'
 import { useSavePolicyVersion } from './api'
 import { PolicyWriter } from './policy-writer'
@@ -55,7 +55,12 @@ export function PolicyEditor({ project, policy, onSaved }: PolicyEditorProps) {
             Backtest draft
           </Link>
         ) : null}
-        <PermittedButton permission="policy:write" variant="primary" disabled={save.isPending || !draft.changed} onClick={send}>
+        <PermittedButton
+          permission="policy:write"
+          variant="primary"
+          disabled={save.isPending || !draft.changed}
+          onClick={send}
+        >
           <Save aria-hidden />
           {save.isPending ? 'Saving' : 'Save as new version'}
         </PermittedButton>

@@ -7,11 +7,11 @@ import { RequestFailed } from '@/api/problem'
 import { ProblemLine } from '@/components/problem-panel'
 import { SkeletonRows } from '@/components/states'
 import { Button } from '@/components/ui/button'
-import { PermittedButton } from '@/features/access/permitted-button'
 import { Dialog, DialogActions, DialogBody } from '@/components/ui/dialog'
 import { Field } from '@/components/ui/field'
 import { Textarea } from '@/components/ui/input'
 import { toast } from '@/components/ui/toast'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { paths } from '@/lib/paths'
 import { usePublish } from './api'
 import { BacktestHead, Counts, Lacking, Meaning } from './backtest-result'
@@ -124,7 +124,12 @@ function Form({ project, policy, version, backtestId, notStarted, onClose }: For
       </DialogBody>
       <DialogActions>
         <Button onClick={onClose}>Do not publish</Button>
-        <PermittedButton permission="policy:publish" type="submit" variant="primary" disabled={!shown || publish.isPending}>
+        <PermittedButton
+          permission="policy:publish"
+          type="submit"
+          variant="primary"
+          disabled={!shown || publish.isPending}
+        >
           {publish.isPending ? 'Publishing' : shown ? 'Publish now' : 'Waiting for the backtest'}
         </PermittedButton>
       </DialogActions>

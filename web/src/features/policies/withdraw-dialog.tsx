@@ -2,11 +2,11 @@ import { type FormEvent, useState } from 'react'
 import type { PolicyDetail } from '@/api/generated/types.gen'
 import { ProblemLine } from '@/components/problem-panel'
 import { Button } from '@/components/ui/button'
-import { PermittedButton } from '@/features/access/permitted-button'
 import { Dialog, DialogActions, DialogBody } from '@/components/ui/dialog'
 import { Field } from '@/components/ui/field'
 import { Textarea } from '@/components/ui/input'
 import { toast } from '@/components/ui/toast'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { useWithdraw } from './api'
 
 type WithdrawProps = { project: string; policy: PolicyDetail }
@@ -59,7 +59,12 @@ function Form({ project, policy, onClose }: WithdrawProps & { onClose: () => voi
       </DialogBody>
       <DialogActions>
         <Button onClick={onClose}>Leave it in force</Button>
-        <PermittedButton permission="policy:publish" type="submit" variant="danger" disabled={withdraw.isPending}>
+        <PermittedButton
+          permission="policy:publish"
+          type="submit"
+          variant="danger"
+          disabled={withdraw.isPending}
+        >
           {withdraw.isPending ? 'Withdrawing' : 'Withdraw now'}
         </PermittedButton>
       </DialogActions>

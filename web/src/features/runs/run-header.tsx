@@ -9,8 +9,8 @@ import { Duration, Moment } from '@/components/moment'
 import { Money } from '@/components/money'
 import { PageHeader } from '@/components/page'
 import { ScriptedMark } from '@/components/scripted-mark'
-import { PermittedButton, PermittedLink } from '@/features/access/permitted-button'
 import { toast } from '@/components/ui/toast'
+import { PermittedButton, PermittedLink } from '@/features/access/permitted-button'
 import { formatCount, formatMoney, shortId } from '@/lib/format'
 import { paths } from '@/lib/paths'
 import { useHoldRun } from './api'
@@ -81,7 +81,12 @@ function Hold({ run }: { run: Run }) {
       onError: (error) => toast(asProblem(error).detail, { bad: true }),
     })
   return (
-    <PermittedButton permission="run:control" variant={paused ? 'primary' : 'secondary'} disabled={hold.isPending} onClick={act}>
+    <PermittedButton
+      permission="run:control"
+      variant={paused ? 'primary' : 'secondary'}
+      disabled={hold.isPending}
+      onClick={act}
+    >
       {paused ? <Play aria-hidden /> : <Pause aria-hidden />}
       {paused ? 'Resume run' : 'Pause run'}
     </PermittedButton>

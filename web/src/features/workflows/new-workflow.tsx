@@ -3,8 +3,8 @@ import { DefinitionEditor } from '@/components/code/definition-editor'
 import { DraftBar } from '@/components/code/draft-bar'
 import { useDraft } from '@/components/code/use-draft'
 import { ProblemLine } from '@/components/problem-panel'
-import { PermittedButton } from '@/features/access/permitted-button'
 import { toast } from '@/components/ui/toast'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { useCreateWorkflow } from './edit-api'
 import { STARTER } from './starter'
 import { useValidation } from './use-validation'
@@ -35,7 +35,12 @@ export function NewWorkflow({ project, onCreated }: NewWorkflowProps) {
         latest={null}
         error={isListed(create.error) ? null : <ProblemLine error={create.error} />}
       >
-        <PermittedButton permission="workflow:write" variant="primary" disabled={create.isPending} onClick={send}>
+        <PermittedButton
+          permission="workflow:write"
+          variant="primary"
+          disabled={create.isPending}
+          onClick={send}
+        >
           <Save aria-hidden />
           {create.isPending ? 'Creating' : 'Create workflow'}
         </PermittedButton>

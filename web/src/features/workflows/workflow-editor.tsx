@@ -5,8 +5,8 @@ import { DefinitionEditor } from '@/components/code/definition-editor'
 import { DraftBar } from '@/components/code/draft-bar'
 import { useDraft } from '@/components/code/use-draft'
 import { ProblemLine } from '@/components/problem-panel'
-import { PermittedButton } from '@/features/access/permitted-button'
 import { toast } from '@/components/ui/toast'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { useSaveVersion } from './edit-api'
 import { useValidation } from './use-validation'
 
@@ -40,7 +40,12 @@ export function WorkflowEditor({ workflow, onSaved }: WorkflowEditorProps) {
         latest={latest.version}
         error={isListed(save.error) ? null : <ProblemLine error={save.error} />}
       >
-        <PermittedButton permission="workflow:write" variant="primary" disabled={save.isPending || !draft.changed} onClick={send}>
+        <PermittedButton
+          permission="workflow:write"
+          variant="primary"
+          disabled={save.isPending || !draft.changed}
+          onClick={send}
+        >
           <Save aria-hidden />
           {save.isPending ? 'Saving' : 'Save as new version'}
         </PermittedButton>
