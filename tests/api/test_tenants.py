@@ -113,17 +113,21 @@ async def due(owner_url: str) -> None:
     await owner.close()
 
 
-async def test_what_a_project_keeps_is_set_and_audited(ann: Person, bob: Person, door: Door) -> None:
+async def test_what_a_project_keeps_is_set_and_audited(ann: Person, person: MakePerson, door: Door) -> None:
     kept = {"keep_runs_days": 90, "keep_log_days": 30, "keep_values_days": 7}
     answer = await ann.client.patch("/api/v1/projects/weather", json=kept)
     assert answer.status_code == 200, answer.text
     assert {name: answer.json()[name] for name in kept} == kept
     answer = await ann.client.patch("/api/v1/projects/weather", json={"keep_log_days": None})
     assert (answer.json()["keep_log_days"], answer.json()["keep_runs_days"]) == (None, 90)
-    lines = await door.database.pool.fetch("SELECT detail FROM audit WHERE action = 'project.retention' ORDER BY id")
-    assert [line["detail"]["after"] for line in lines] == [kept, {"keep_log_days": None}]
-    assert lines[1]["detail"]["before"] == {"keep_log_days": 30}
-    assert (await bob.client.patch("/api/v1/projects/weather", json=kept)).status_code == 403
+    lines = await door.database.pool.fetch(
+        "SELECT before, after FROM audit WHERE action = 'project.retention' ORDER BY id"
+    )
+    assert [line["after"] for line in lines] == [kept, {"keep_log_days": None}]
+    assert lines[1]["before"] == {"keep_log_days": 30}
+    dev = await person("dev")
+    await ann.client.post("/api/v1/projects/weather/members", json={"email": dev.email, "role": "developer"})
+    assert (await dev.client.patch("/api/v1/projects/weather", json=kept)).status_code == 403
 
 
 @pytest.mark.parametrize("days", [0, -1, 36_501, "many"])
