@@ -7,6 +7,12 @@ import asyncpg
 from httpx2 import Response
 
 AUDITED: Final[dict[str, set[str]]] = {
+    "createApiKey": {"key.create"},
+    "revokeApiKey": {"key.revoke"},
+    "createServiceAccount": {"account.create"},
+    "changeServiceAccount": {"account.change"},
+    "createAccountKey": {"key.create"},
+    "revokeAccountKey": {"key.revoke"},
     "createAgent": {"agent.create"},
     "createAgentVersion": {"agent.version"},
     "approve": {"approval.agreed", "approval.approved"},
@@ -16,10 +22,6 @@ AUDITED: Final[dict[str, set[str]]] = {
     "defineBudget": {"budget.define"},
     "changeBudget": {"budget.change"},
     "archiveBudget": {"budget.archive"},
-    "createSecret": {"secret.create"},
-    "createSecretVersion": {"secret.version"},
-    "archiveSecret": {"secret.archive"},
-    "restoreSecret": {"secret.restore"},
     "answerViolation": {"violation.set", "violation.note"},
     "sendEvent": {"event.send"},
     "orderHalt": {"halt.order"},
@@ -30,8 +32,26 @@ AUDITED: Final[dict[str, set[str]]] = {
     "publishPolicy": {"policy.publish"},
     "withdrawPolicy": {"policy.withdraw"},
     "createProject": {"project.create"},
-    "updateProject": {"project.limits", "project.judging"},
+    "updateProject": {"project.limits", "project.judging", "project.retention"},
     "addMember": {"member.put"},
+    "changeMember": {"member.put"},
+    "removeMember": {"member.remove"},
+    "createSecret": {"secret.create"},
+    "createSecretVersion": {"secret.version"},
+    "archiveSecret": {"secret.archive"},
+    "restoreSecret": {"secret.restore"},
+    "inviteUser": {"user.invite"},
+    "makeUserLink": {"user.link"},
+    "disableUser": {"user.disable"},
+    "enableUser": {"user.enable"},
+    "updateMe": {"user.rename"},
+    "changePassword": {"password.change"},
+    "choosePassword": {"password.set"},
+    "setUp": {"installation.set-up"},
+    "endSession": {"session.end"},
+    "endOtherSessions": {"session.end-others"},
+    "askDeletion": {"project.deletion.ask"},
+    "cancelDeletion": {"project.deletion.cancel"},
     "putPolicy": {"policy.change"},
     "retryRun": {"run.retry", "run.refuse"},
     "forkRun": {"run.fork", "run.refuse"},
@@ -44,16 +64,6 @@ AUDITED: Final[dict[str, set[str]]] = {
     "createWorkflow": {"workflow.create"},
     "updateWorkflow": {"workflow.limits"},
     "createWorkflowVersion": {"workflow.version"},
-    "updateMe": {"user.rename"},
-    "changePassword": {"password.change"},
-    "choosePassword": {"password.set"},
-    "setUp": {"installation.set-up"},
-    "endSession": {"session.end"},
-    "endOtherSessions": {"session.end-others"},
-    "inviteUser": {"user.invite"},
-    "makeUserLink": {"user.link"},
-    "disableUser": {"user.disable"},
-    "enableUser": {"user.enable"},
 }
 """By the operation: the actions of which one is on record when it has changed something."""
 
@@ -76,8 +86,11 @@ REPEATABLE: Final = frozenset(
     {
         "approve",
         "archiveSecret",
-        "restoreSecret",
+        "askDeletion",
+        "cancelDeletion",
         "cancelRun",
+        "changeMember",
+        "changeServiceAccount",
         "disableUser",
         "enableUser",
         "endOtherSessions",
@@ -85,12 +98,17 @@ REPEATABLE: Final = frozenset(
         "pauseRun",
         "redriveOutboxEntry",
         "releaseHalt",
+        "restoreSecret",
         "resumeRun",
+        "revokeAccountKey",
+        "revokeApiKey",
         "updateMe",
+        "updateProject",
     }
 )
 """Operations that answer alike where there is nothing to do any more: then nothing is written."""
 
+REPLAYED: Final = "Idempotency-Replayed"
 REQUEST_ID: Final = "X-Request-Id"
 
 
@@ -108,6 +126,8 @@ class Answers:
 
     async def note(self, response: Response) -> None:
         """Remember an answer after which a line has to be on record. A hook of the client."""
+        if REPLAYED in response.headers:
+            return  # it was given before, with its line
         for method, pattern, described in self._routes:
             if response.request.method == method and pattern.fullmatch(response.request.url.path):
                 operation = described["operationId"]

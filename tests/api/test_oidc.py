@@ -200,15 +200,17 @@ async def test_groups_give_roles_and_take_them_away_and_what_people_gave_stays(
     assert await roles_with() == {"weather": "viewer", "garden": "viewer", "admin": False}
     changes = await table(
         door,
-        "SELECT action, detail FROM audit WHERE action ~ '^(user[.]admin|member[.])' AND detail ? 'by' ORDER BY id",
+        "SELECT action, before, after, request_id FROM audit"
+        " WHERE action ~ '^(user[.]admin|member[.])' AND detail ? 'by' ORDER BY id",
     )
-    assert [(one["action"], one["detail"]["before"], one["detail"]["after"]) for one in changes] == [
-        ("member.put", None, "developer"),
-        ("user.admin", False, True),
-        ("member.put", "developer", "admin"),
-        ("user.admin", True, False),
-        ("member.remove", "admin", None),
+    assert [(one["action"], one["before"], one["after"]) for one in changes] == [
+        ("member.put", None, {"role": "developer"}),
+        ("user.admin", {"is_admin": False}, {"is_admin": True}),
+        ("member.put", {"role": "developer"}, {"role": "admin"}),
+        ("user.admin", {"is_admin": True}, {"is_admin": False}),
+        ("member.remove", {"role": "admin"}, None),
     ]
+    assert all(one["request_id"] for one in changes)
 
 
 async def test_an_administrator_whom_people_made_stays_one_without_the_group(

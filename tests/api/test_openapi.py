@@ -63,6 +63,9 @@ def test_only_the_ways_in_need_no_token(described: dict[str, Any]) -> None:
         "lookAtLink",
         "choosePassword",
         "setUp",
+        "getOidc",
+        "startOidc",
+        "finishOidc",
         "live",
         "ready",
     }

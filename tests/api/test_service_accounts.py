@@ -167,10 +167,11 @@ async def test_a_name_is_taken_once_and_changes_are_on_record(ann: Person, door:
     made = await key_for(ann.client, account, Permission.RUN_READ)
     await ann.client.post(f"{ACCOUNTS}/{account['id']}/keys/{made['id']}/revoke")
     rows = await door.database.pool.fetch(
-        "SELECT action, detail FROM audit WHERE action ~ '^(account|key)[.]' ORDER BY id"
+        "SELECT action, before, after FROM audit WHERE action ~ '^(account|key)[.]' ORDER BY id"
     )
     assert [row["action"] for row in rows] == ["account.create", "account.change", "key.create", "key.revoke"]
-    assert rows[1]["detail"]["was"] == {"role": "developer", "disabled": False}
+    assert rows[1]["before"] == {"role": "developer", "disabled": False}
+    assert rows[1]["after"] == {"role": "viewer", "disabled": True}
 
 
 async def test_the_rules_know_that_a_service_account_acts(app: FastAPI, ann: Person) -> None:

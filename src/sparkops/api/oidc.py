@@ -104,7 +104,7 @@ class OidcDoor:
     def __init__(self, settings: Oidc, *, public_url: str, secret_key: str, client: httpx2.AsyncClient) -> None:
         self.settings = settings
         self.flows = FlowBox(secret_key)
-        self.redirect_uri = public_url + CALLBACK
+        self.redirect_uri = public_url.rstrip("/") + CALLBACK
         self._client = client
         self._asking = asyncio.Lock()
         self._provider: tuple[Provider | ProviderFault, float] | None = None

@@ -47,8 +47,8 @@ NOTED: Final = _split(seen=_OWN_OR_ADMINISTRATOR, written=f"project_id IS NULL O
 """A row without a project is of the installation: its administrators see it, everybody's deeds are written there."""
 
 
-PRIVATE: Final = _all(_OWN_OR_ADMINISTRATOR)
-"""A row without a project is of the installation: for its administrators alone."""
+ADMINISTERED: Final = _all(_OWN_OR_ADMINISTRATOR)
+"""A row without a project is of the installation: its administrators alone see and write it."""
 
 
 def _of_policy(condition: str) -> str:
@@ -62,12 +62,14 @@ _BELOW_POLICY: Final = _split(
 SPECIAL: Final[Mapping[str, Policies]] = {
     "projects": _all(f"id = ANY ({_SIGHT})"),
     "memberships": _split(seen=f"{_OWN} OR {_ADMINISTRATOR}", written=_OWN),
+    # People belong to no project, and change what is their own; service accounts belong to one.
+    "users": _all(f"project_id IS NULL OR {_OWN}"),
     "policy_versions": _BELOW_POLICY,
     "policy_publications": _BELOW_POLICY,
-    "audit": NOTED,
-    "secrets": PRIVATE,
-    "secret_versions": PRIVATE,
+    "secrets": ADMINISTERED,
+    "secret_versions": ADMINISTERED,
     "secret_uses": _split(seen=f"{_OWN} OR scope = 'installation' AND {_ADMINISTRATOR}", written=_OWN),
+    "audit": NOTED,
     "security_events": NOTED,
     "outbox": _split(seen=f"{_OWN} OR {_ADMINISTRATOR}", written=_ADMINISTRATOR),
     # The windows of the installation's budgets name the project or the person that they are for.
@@ -97,21 +99,20 @@ SELECT c.relname AS name, c.relrowsecurity AS walled, a.attnotnull AS owned,
  ORDER BY c.relname
 """
 _RIGHTS = """
-SELECT c.relname AS name, a.privilege_type AS verb, array_agg(r.rolname) AS roles
-  FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a JOIN pg_roles r ON r.oid = a.grantee
- WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-   AND r.rolname = ANY (:roles)
- GROUP BY c.relname, a.privilege_type ORDER BY c.relname, a.privilege_type
+WITH rights AS (
+  SELECT c.relname AS name, NULL AS field, a.privilege_type AS verb, a.grantee
+    FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a
+   WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+  UNION ALL
+  SELECT c.relname, f.attname, a.privilege_type, a.grantee
+    FROM pg_class c JOIN pg_attribute f ON f.attrelid = c.oid CROSS JOIN LATERAL aclexplode(f.attacl) a
+   WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition)
+SELECT r.name, r.field, r.verb, array_agg(g.rolname) AS roles
+  FROM rights r JOIN pg_roles g ON g.oid = r.grantee
+ WHERE g.rolname = ANY (:roles)
+ GROUP BY r.name, r.field, r.verb ORDER BY r.name, r.field, r.verb
 """
-
-_RIGHTS_ON_COLUMNS = """
-SELECT c.relname AS name, t.attname AS column, a.privilege_type AS verb, array_agg(r.rolname) AS roles
-  FROM pg_class c JOIN pg_attribute t ON t.attrelid = c.oid AND NOT t.attisdropped
-  CROSS JOIN LATERAL aclexplode(t.attacl) a JOIN pg_roles r ON r.oid = a.grantee
- WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-   AND r.rolname = ANY (:roles)
- GROUP BY c.relname, t.attname, a.privilege_type ORDER BY c.relname, t.attname, a.privilege_type
-"""
+"""Of whole tables, and (`field`) of single columns."""
 
 
 def policies_of(table: str, *, owned: bool | None) -> Policies | None:
@@ -135,17 +136,12 @@ def put_up_walls(connection: Connection) -> None:
         if wanted is not None:
             _put_up(connection, table.name, wanted, there=table.policies or [])
     for right in connection.execute(text(_RIGHTS), {"roles": [APP_ROLE, API_ROLE]}).all():
-        if API_ROLE not in right.roles:
-            connection.exec_driver_sql(f'GRANT {right.verb} ON "{right.name}" TO {API_ROLE}')
-        elif APP_ROLE not in right.roles:
-            connection.exec_driver_sql(f'REVOKE {right.verb} ON "{right.name}" FROM {API_ROLE}')
-    for right in connection.execute(text(_RIGHTS_ON_COLUMNS), {"roles": [APP_ROLE, API_ROLE]}).all():
-        wanted = APP_ROLE in right.roles and (right.name, right.column, right.verb) not in NOT_FOR_THE_API
-        what = f'{right.verb} ("{right.column}") ON "{right.name}"'
+        verb = right.verb if right.field is None else f'{right.verb} ("{right.field}")'
+        wanted = APP_ROLE in right.roles and (right.name, right.field, right.verb) not in NOT_FOR_THE_API
         if wanted and API_ROLE not in right.roles:
-            connection.exec_driver_sql(f"GRANT {what} TO {API_ROLE}")
+            connection.exec_driver_sql(f'GRANT {verb} ON "{right.name}" TO {API_ROLE}')
         elif not wanted and API_ROLE in right.roles:
-            connection.exec_driver_sql(f"REVOKE {what} FROM {API_ROLE}")
+            connection.exec_driver_sql(f'REVOKE {verb} ON "{right.name}" FROM {API_ROLE}')
 
 
 def take_down_walls(connection: Connection) -> None:

@@ -6,7 +6,6 @@ keys of a person: who has got hold of one must not be able to keep a way in.
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -18,6 +17,7 @@ from sparkops.api.responses import problems
 from sparkops.api.views import keys as views
 from sparkops.core.clock import utc_now
 from sparkops.core.errors import Conflict, NotFound
+from sparkops.core.json import Json
 from sparkops.core.paging import page_of
 from sparkops.core.permissions import DESCRIPTIONS, ROLES, Permission
 from sparkops.core.principal import Place, Principal
@@ -45,7 +45,7 @@ async def create_api_key(
     request = _request(body, [_place(principal, slug) for slug in dict.fromkeys(body.projects)])
     made = await api_keys.make_api_key(session, principal, request, user_id=principal.user_id)
     for place in request.places:
-        await audit("key.create", f"key:{made.key.id}", place.id, **_about(made.key))
+        await audit("key.create", f"key:{made.key.id}", place.id, after=_about(made.key))
     return await _created(session, principal, made)
 
 
@@ -84,7 +84,8 @@ async def create_service_account(
     """Add a service account with a role that allows no more than that of the caller. Give it a key next."""
     place = _place(principal, project.slug)
     account_id = await accounts.create_account(session, principal, place, name=body.name, role=body.role)
-    await audit("account.create", f"user:{account_id}", project.id, name=body.name, role=body.role)
+    after: dict[str, Json] = {"name": body.name, "role": body.role}
+    await audit("account.create", f"user:{account_id}", project.id, after=after)
     return await _account(session, project.id, account_id)
 
 
@@ -103,15 +104,10 @@ async def change_service_account(
         await accounts.change_role(session, principal, project_id=project.id, account_id=account_id, role=body.role)
     if body.disabled is not None:
         await accounts.switch(session, project_id=project.id, account_id=account_id, on=not body.disabled)
-    await audit(
-        "account.change",
-        f"user:{account_id}",
-        project.id,
-        name=before.name,
-        was={"role": before.role, "disabled": before.disabled_at is not None},
-        **body.model_dump(mode="json", exclude_none=True),
-    )
-    return await _account(session, project.id, account_id)
+    after = await accounts.find_account(session, project_id=project.id, account_id=account_id)
+    subject = f"user:{account_id}"
+    await audit("account.change", subject, project.id, before=_state(before), after=_state(after), name=before.name)
+    return views.ServiceAccount.model_validate(after)
 
 
 @of_project.get("/{account_id}/keys", responses=problems(403, 404), openapi_extra=needs(Permission.ACCOUNT_READ))
@@ -145,7 +141,7 @@ async def create_account_key(
     accounts.check_role(principal, project.id, account.role)
     request = _request(body, [_place(principal, project.slug)])
     made = await api_keys.make_api_key(session, principal, request, user_id=account_id)
-    await audit("key.create", f"key:{made.key.id}", project.id, account=account.name, **_about(made.key))
+    await audit("key.create", f"key:{made.key.id}", project.id, after=_about(made.key), account=account.name)
     return await _created(session, principal, made)
 
 
@@ -171,8 +167,9 @@ async def _revoke(
     key = await api_keys.find_key(session, user_id=user_id, key_id=key_id)
     if await key_queries.revoke_key(session, user_id=user_id, key_id=key_id, by=principal.user_id):
         reached = await key_queries.projects_of_keys(session, key_ids=[key_id])
-        for project_id in reached.get(key_id, ()):
-            await audit("key.revoke", f"key:{key_id}", project_id, **_about(key))
+        nowhere: list[UUID | None] = [None]
+        for project_id in reached.get(key_id) or nowhere:
+            await audit("key.revoke", f"key:{key_id}", project_id, before=_about(key))
         await session.refresh(key)
     (view,) = await _views(session, principal, [key])
     return view
@@ -224,7 +221,12 @@ def _view(principal: Principal, key: ApiKey, reached: Mapping[UUID, Sequence[UUI
     )
 
 
-def _about(key: ApiKey) -> dict[str, Any]:
+def _state(account: accounts.ServiceAccount) -> dict[str, Json]:
+    """Return what the audit trail tells of a service account."""
+    return {"role": account.role, "disabled": account.disabled_at is not None}
+
+
+def _about(key: ApiKey) -> dict[str, Json]:
     """Return what the audit trail tells of a key."""
     return {
         "name": key.name,

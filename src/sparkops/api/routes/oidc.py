@@ -5,6 +5,7 @@ sign-in page says why by a word in its address. What is for operators is in the 
 """
 
 import re
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated, Final
 from urllib.parse import urlencode
@@ -24,6 +25,7 @@ from sparkops.api.sign_in import note as note_of_user
 from sparkops.api.views import oidc as views
 from sparkops.core.clock import utc_now
 from sparkops.core.errors import NotFound
+from sparkops.core.origin import origin
 from sparkops.domains.audit.security import note
 from sparkops.domains.identity import service
 from sparkops.domains.identity.arrivals import Arrival, NotLetIn, Rules, arrive
@@ -107,7 +109,7 @@ async def finish_oidc(
         return await _turn_away(door, request, "refused", f"the provider answered {error or 'without a code'}")
     try:
         claims = await oidc.claims_of(flow, code=code, issuer=iss)
-        arrival = await _arrive(door, oidc, claims, request.state.request_id)
+        arrival = await _arrive(door, oidc, claims)
     except ProviderFault as fault:
         return await _turn_away(door, request, "provider", fault.detail)
     except NotLetIn as refusal:
@@ -124,20 +126,24 @@ def _oidc(door: Door) -> OidcDoor:
     return door.oidc
 
 
-async def _arrive(door: Door, oidc: OidcDoor, claims: Claims, request_id: str) -> Arrival:
+async def _arrive(door: Door, oidc: OidcDoor, claims: Claims) -> Arrival:
     stated = oidc.settings
     rules = Rules(stated.new_users, frozenset(stated.admin_groups), stated.groups)
     async with door.database.pool.acquire() as connection, connection.transaction():
         arrival = await arrive(connection, stated.issuer, claims, rules)
+        asked = origin()
         for change in arrival.changes:
             await connection.execute(
                 # lint: allow sql-place -- one call of a function of the engine
-                "SELECT engine.write_audit($1, $2, $3, $4, $5)",
+                "SELECT engine.write_audit($1, $2, $3, $4, $5, $6, $7, $8)",
                 change.project_id,
                 f"user:{arrival.user_id}",
                 change.action,
                 change.subject,
-                {**change.detail, "request_id": request_id},
+                change.detail,
+                change.before,
+                change.after,
+                asdict(asked) if asked else None,
             )
     return arrival
 
@@ -145,9 +151,13 @@ async def _arrive(door: Door, oidc: OidcDoor, claims: Claims, request_id: str) -
 async def _open_session(
     door: Door, request: Request, oidc: OidcDoor, arrival: Arrival, answer: RedirectResponse
 ) -> None:
-    """Open a session that ends sooner than others: what the groups give is looked at when the next one begins."""
+    """Open a session that ends sooner than others: what the groups give is looked at when the next one begins. The
+    session that the browser held until now ends."""
     now, caller = utc_now(), caller_of(request, door)
+    held = cookies.read(request, cookies.COOKIE, door.settings)
     async with door.database.sessions.begin() as session:
+        if held is not None:
+            await service.end_presented(session, token=held, now=now)
         user = await session.get_one(User, arrival.user_id)
         signed_in = await service.open_session(
             session, user=user, now=now, device=caller.device, address=caller.address

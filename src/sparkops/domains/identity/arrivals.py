@@ -87,6 +87,8 @@ class Change:
     subject: str
     project_id: UUID | None
     detail: Mapping[str, Json]
+    before: Mapping[str, Json] | None = None
+    after: Mapping[str, Json] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +189,14 @@ async def _administer(
         return person.is_admin
     await on.execute(_ADMIN, person.user_id, wanted)
     changes.append(
-        Change("user.admin", f"user:{person.user_id}", None, {"before": person.is_admin, "after": wanted, "by": "oidc"})
+        Change(
+            "user.admin",
+            f"user:{person.user_id}",
+            None,
+            {"by": "oidc"},
+            before={"is_admin": person.is_admin},
+            after={"is_admin": wanted},
+        )
     )
     return wanted
 
@@ -208,6 +217,8 @@ async def _join_projects(
                 "member.remove" if role is None else "member.put",
                 f"user:{user_id}",
                 row["id"],
-                {"before": before, "after": role.value if role else None, "by": "oidc"},
+                {"by": "oidc"},
+                before={"role": before} if before else None,
+                after={"role": role.value} if role else None,
             )
         )
