@@ -137,10 +137,10 @@ def put_up_walls(connection: Connection) -> None:
             _put_up(connection, table.name, wanted, there=table.policies or [])
     for right in connection.execute(text(_RIGHTS), {"roles": [APP_ROLE, API_ROLE]}).all():
         verb = right.verb if right.field is None else f'{right.verb} ("{right.field}")'
-        wanted = APP_ROLE in right.roles and (right.name, right.field, right.verb) not in NOT_FOR_THE_API
-        if wanted and API_ROLE not in right.roles:
+        due = APP_ROLE in right.roles and (right.name, right.field, right.verb) not in NOT_FOR_THE_API
+        if due and API_ROLE not in right.roles:
             connection.exec_driver_sql(f'GRANT {verb} ON "{right.name}" TO {API_ROLE}')
-        elif not wanted and API_ROLE in right.roles:
+        elif not due and API_ROLE in right.roles:
             connection.exec_driver_sql(f'REVOKE {verb} ON "{right.name}" FROM {API_ROLE}')
 
 
