@@ -30,10 +30,6 @@ async def owner(owner_url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Rec
     await connection.close()
 
 
-def keys_in(file: Path) -> list[str]:
-    return file.read_text().split()
-
-
 async def opened(owner: "asyncpg.Connection[asyncpg.Record]", key_file: Path) -> list[str]:
     rows = await owner.fetch(
         "SELECT v.*, s.name FROM secret_versions v JOIN secrets s ON s.id = v.secret_id ORDER BY v.version"
