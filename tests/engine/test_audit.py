@@ -274,6 +274,27 @@ async def test_every_tampering_is_found(world: World, owner_url: str) -> None:
     assert after.ok
 
 
+async def test_a_genuine_seal_of_another_past_does_not_fit_into_the_chain(world: World, owner_url: str) -> None:
+    """As somebody has it who kept a backup: made with the key, of the same number, over the same line."""
+    await line(world)
+    async with world.transaction(commit=False) as engine:
+        await seal_some(engine, KEYS)
+        other = tuple(await engine.database.pool.fetchrow("SELECT * FROM audit_seals"))
+    await seal_some(world.engine, KEYS)
+    await line(world)
+    await seal_some(world.engine, KEYS)
+    async with owner(owner_url) as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute(
+            "ALTER TABLE audit_seals DISABLE TRIGGER USER; DELETE FROM audit_seals WHERE number = 1"
+        )
+        await connection.execute("INSERT INTO audit_seals VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)", *other)
+        report = await verify(connection, KEYS)
+        await transaction.rollback()
+    assert [(one.kind, one.subject) for one in report.findings] == [(Kind.CHAIN_BROKEN, 2)]
+
+
 async def test_a_trail_that_was_sealed_anew_with_another_key_is_found(world: World) -> None:
     anchors = await trail(world)
     report = await checked(world, [], OTHER_KEYS)
