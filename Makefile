@@ -61,9 +61,9 @@ api-types: $(STAMPS)/python $(STAMPS)/node ## Write web/openapi.json and the typ
 permissions: $(STAMPS)/python ## Write docs/permissions.md from the table that the API enforces
 	$(BIN)/python -m sparkops.api.permission_table docs/permissions.md
 
-COOL ?= 3 days
+COOL ?= 7 days
 
-locks: $(STAMPS)/tools ## Compile the lock files from pyproject.toml, from releases that are COOL=3 days old
+locks: $(STAMPS)/tools ## Compile the lock files from pyproject.toml, from releases that are COOL=7 days old
 	$(LOCK) pyproject.toml -o requirements.lock
 	$(LOCK) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
 	$(LOCK) --group tools -o requirements-tools.lock

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.decisions import decisions
+from benchmarks.gateway import gateway
 from benchmarks.governed import w7
 from benchmarks.growth import growth
 from benchmarks.limits import measure_limits
@@ -18,7 +19,7 @@ from benchmarks.workloads import w1, w2, w4
 from sparkops.core.errors import SparkOpsError
 
 WORKLOADS = {"W1": w1, "W2": w2, "W3": w3, "W4": w4, "W5": w5, "W7": w7, "growth": growth}
-ON_THEIR_OWN = {"scale": scale_out, "crowd": crowd, "decisions": decisions}
+ON_THEIR_OWN = {"scale": scale_out, "crowd": crowd, "decisions": decisions, "gateway": gateway}
 """What needs a stack of another shape, or none."""
 ALL = (*WORKLOADS, "W6", "limits", *ON_THEIR_OWN)
 

@@ -22,6 +22,10 @@ AUDITED: Final[dict[str, set[str]]] = {
     "defineBudget": {"budget.define"},
     "changeBudget": {"budget.change"},
     "archiveBudget": {"budget.archive"},
+    "createSecret": {"secret.create"},
+    "createSecretVersion": {"secret.version"},
+    "archiveSecret": {"secret.archive"},
+    "restoreSecret": {"secret.restore"},
     "answerViolation": {"violation.set", "violation.note"},
     "sendEvent": {"event.send"},
     "orderHalt": {"halt.order"},
@@ -32,8 +36,22 @@ AUDITED: Final[dict[str, set[str]]] = {
     "publishPolicy": {"policy.publish"},
     "withdrawPolicy": {"policy.withdraw"},
     "createProject": {"project.create"},
-    "updateProject": {"project.limits", "project.judging"},
+    "updateProject": {"project.limits", "project.judging", "project.retention"},
     "addMember": {"member.put"},
+    "changeMember": {"member.put"},
+    "removeMember": {"member.remove"},
+    "inviteUser": {"user.invite"},
+    "makeUserLink": {"user.link"},
+    "disableUser": {"user.disable"},
+    "enableUser": {"user.enable"},
+    "updateMe": {"user.rename"},
+    "changePassword": {"password.change"},
+    "choosePassword": {"password.set"},
+    "setUp": {"installation.set-up"},
+    "endSession": {"session.end"},
+    "endOtherSessions": {"session.end-others"},
+    "askDeletion": {"project.deletion.ask"},
+    "cancelDeletion": {"project.deletion.cancel"},
     "putPolicy": {"policy.change"},
     "retryRun": {"run.retry", "run.refuse"},
     "forkRun": {"run.fork", "run.refuse"},
@@ -46,16 +64,6 @@ AUDITED: Final[dict[str, set[str]]] = {
     "createWorkflow": {"workflow.create"},
     "updateWorkflow": {"workflow.limits"},
     "createWorkflowVersion": {"workflow.version"},
-    "updateMe": {"user.rename"},
-    "changePassword": {"password.change"},
-    "choosePassword": {"password.set"},
-    "setUp": {"installation.set-up"},
-    "endSession": {"session.end"},
-    "endOtherSessions": {"session.end-others"},
-    "inviteUser": {"user.invite"},
-    "makeUserLink": {"user.link"},
-    "disableUser": {"user.disable"},
-    "enableUser": {"user.enable"},
 }
 """By the operation: the actions of which one is on record when it has changed something."""
 
@@ -77,7 +85,12 @@ NOT_AUDITED: Final[dict[str, str]] = {
 REPEATABLE: Final = frozenset(
     {
         "approve",
+        "archiveSecret",
+        "askDeletion",
+        "cancelDeletion",
         "cancelRun",
+        "changeMember",
+        "changeServiceAccount",
         "disableUser",
         "enableUser",
         "endOtherSessions",
@@ -85,14 +98,17 @@ REPEATABLE: Final = frozenset(
         "pauseRun",
         "redriveOutboxEntry",
         "releaseHalt",
+        "restoreSecret",
         "resumeRun",
         "revokeAccountKey",
         "revokeApiKey",
         "updateMe",
+        "updateProject",
     }
 )
 """Operations that answer alike where there is nothing to do any more: then nothing is written."""
 
+REPLAYED: Final = "Idempotency-Replayed"
 REQUEST_ID: Final = "X-Request-Id"
 
 
@@ -110,6 +126,8 @@ class Answers:
 
     async def note(self, response: Response) -> None:
         """Remember an answer after which a line has to be on record. A hook of the client."""
+        if REPLAYED in response.headers:
+            return  # it was given before, with its line
         for method, pattern, described in self._routes:
             if response.request.method == method and pattern.fullmatch(response.request.url.path):
                 operation = described["operationId"]

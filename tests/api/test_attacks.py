@@ -38,7 +38,7 @@ async def test_a_session_that_somebody_else_began_is_not_gone_on_with(
         assert theirs.cookies[COOKIE] != planted
     assert theirs.json()["access_token"] != answer.json()["access_token"]
     still = await anonymous.post(REFRESH)
-    assert still.json()["user"]["email"] == "eve@example.com", "the attacker has the attacker's session"
+    assert still.status_code == 401, "what the browser held before was ended, and nobody shares what came after"
 
 
 async def test_a_cookie_alone_opens_nothing_but_its_own_two_routes(
@@ -58,7 +58,7 @@ async def test_a_cookie_alone_opens_nothing_but_its_own_two_routes(
                 assert answer.status_code == 401, operation["operationId"]
             elif answer.status_code < 300:
                 opened.add(operation["operationId"])
-    assert opened <= {"refresh", "live", "ready"}
+    assert opened <= {"refresh", "live", "ready", "getOidc", "getSignInOptions"}, "the others are open without it, too"
 
 
 @pytest.mark.parametrize("origin", [EVIL, "null", "http://testserver:8080", "http://testserver.evil.com", ""])
@@ -88,11 +88,15 @@ async def test_no_get_changes_anything(app: FastAPI, ann: Person, door: Door) ->
     assert await counted(door) == before
 
 
+NOTED = ("alembic_version", "security_events", "audit", "audit_unsealed")
+"""Reading the audit trail is itself put on record."""
+
+
 async def counted(door: Door) -> dict[str, int]:
     tables = await door.database.pool.fetch(
         "SELECT relname FROM pg_stat_user_tables WHERE schemaname = 'public' AND relname !~ '_p?[0-9]+$' ORDER BY 1"
     )
-    names = [row["relname"] for row in tables if row["relname"] not in ("alembic_version", "security_events")]
+    names = [row["relname"] for row in tables if row["relname"] not in NOTED]
     return {name: await door.database.pool.fetchval(f"SELECT count(*) FROM {name}") for name in names}
 
 

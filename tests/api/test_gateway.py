@@ -32,6 +32,18 @@ away = pytest.mark.parametrize(
 )
 
 
+@pytest.fixture
+async def app(settings: Settings, tmp_path: Path) -> AsyncIterator[FastAPI]:
+    async with running(settings, tmp_path / "no-pages") as app:
+        stop_clock(app)
+        yield app
+
+
+def stop_clock(app: FastAPI) -> None:
+    """Let all that a test does fall into one window, however slow the machine."""
+    app.state.door.rates._clock = lambda: 1_000_000.0
+
+
 async def statuses(client: AsyncClient, times: int, method: str = "GET", path: str = "/api/v1/me") -> list[int]:
     body: dict[str, Any] = {"json": {"slug": "No"}} if method == "POST" else {}
     return [(await client.request(method, path, **body)).status_code for _ in range(times)]
@@ -58,6 +70,14 @@ async def test_a_caller_who_asks_too_often_is_told_when_to_come_back(person: Mak
 async def test_writes_are_fewer(person: MakePerson) -> None:
     ann = await person("ann")
     assert (await statuses(ann.client, 12, "POST", "/api/v1/projects"))[8:] == [422, 422, 429, 429]
+
+
+@strict
+async def test_a_request_with_a_key_counts_once(person: MakePerson) -> None:
+    ann = await person("ann")
+    for left in (9, 8):
+        answer = await ann.client.post("/api/v1/projects", json={"slug": "No"}, headers={"Idempotency-Key": "k-1"})
+        assert (answer.status_code, answer.headers["ratelimit"][:11]) == (422, f'"write";r={left}')
 
 
 @strict
@@ -96,13 +116,14 @@ async def test_two_processes_share_the_limits_by_redis(
 ) -> None:
     ann = await person("ann")
     async with running(settings, tmp_path) as other, client_of(other, Authorization=f"Bearer {ann.token}") as there:
+        stop_clock(other)
         assert (await statuses(ann.client, 15))[-1] == 200
-        assert (await statuses(there, 1)) == [200]
-        for process in (app, other):
-            await process.state.door.rates.share()
-        await there.get("/api/v1/me")
-        await other.state.door.rates.share()
-        assert 429 in await statuses(there, 6)
+        await app.state.door.rates.share()
+        let_in = 0
+        while (await there.get("/api/v1/me")).status_code == 200:
+            let_in += 1
+            await other.state.door.rates.share()
+        assert 5 <= let_in <= 6, "what comes before the first word of the other process is let in"
 
 
 @strict

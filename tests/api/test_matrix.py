@@ -19,6 +19,7 @@ from sparkops.api.access import OPEN, PERSON, SIGNED_IN
 from sparkops.api.deps import Door
 from sparkops.core.clock import utc_now
 from sparkops.core.permissions import INSTALLATION, ROLES, Permission, Role
+from sparkops.domains.identity.keys import GRANTABLE
 from sparkops.domains.identity.queries import principal_of
 from tests.api.conftest import MakePerson, Person, client_of
 from tests.api.test_walls import (
@@ -38,7 +39,7 @@ from tests.api.things import Things, make_things
 OWN_REASONS = {"own-request", "not-an-approver", "owners-only", "edit-refused"}
 """Refusals that have nothing to do with roles: who is let through to them has passed the wall."""
 ENDS_THE_SESSION = {"signOut"}
-MADE_FOR_IT = {"user_id": "a member", "entry_id": "an entry of the outbox"}
+MADE_FOR_IT = {"user_id": "a member", "entry_id": "an entry of the outbox", "session_id": "a session of one's own"}
 """Ids in paths that do not come from `make_things`."""
 
 
@@ -205,6 +206,47 @@ async def test_people_who_are_signed_in_may_use_what_is_for_all_of_them(app: Fas
         assert answer.status_code not in (401, 403), (name, answer.text)
 
 
+async def key_of(owner: Person, scopes: list[Permission], project: str) -> str:
+    body = {"name": f"for {project}", "scopes": scopes, "projects": [project]}
+    made = await owner.client.post("/api/v1/api-keys", json=body)
+    assert made.status_code == 201, made.text
+    return str(made.json()["key"])
+
+
+async def test_a_key_of_an_owner_may_what_its_scopes_say_and_nothing_else(app: FastAPI, everybody: Cast) -> None:
+    owner = everybody.members[Role.OWNER]
+    key = await key_of(owner, [Permission.RUN_READ, Permission.WORKFLOW_READ], "weather")
+    tried = {"through": 0, "refused": 0}
+    async with client_of(app, Authorization=f"Bearer {key}") as client:
+        for operation in operations(app):
+            name, need = operation[2]["operationId"], need_of(operation)
+            if need in {OPEN, SIGNED_IN}:
+                continue
+            answer = await send(client, operation, own(everybody, operation[1]))
+            if need in {Permission.RUN_READ, Permission.WORKFLOW_READ}:
+                assert passed(answer), (name, answer.text)
+                tried["through"] += 1
+            else:
+                assert answer.status_code == 403, (name, answer.text)
+                tried["refused"] += 1
+    assert min(tried.values()) > 10
+
+
+async def test_for_a_key_the_other_projects_of_its_owner_do_not_exist(app: FastAPI, everybody: Cast) -> None:
+    """Its owner owns both; it was made for one of them, with every scope that there is."""
+    zoe = everybody.elsewhere
+    await join(everybody.members[Role.OWNER], zoe, Role.OWNER)
+    scopes = [one for one in Permission if one in GRANTABLE]
+    async with client_of(app, Authorization=f"Bearer {await key_of(zoe, scopes, 'elsewhere')}") as client:
+        for operation, permission in of_projects(app):
+            if permission not in GRANTABLE:
+                continue
+            answer = await send(client, operation, own(everybody, operation[1]))
+            assert answer.status_code == 404, (operation[2]["operationId"], answer.text)
+        projects = (await client.get("/api/v1/projects")).json()["items"]
+        assert [one["slug"] for one in projects] == ["elsewhere"]
+
+
 # What a path, a query or a body names besides its project: each belongs to the same project, or does not exist.
 
 
@@ -218,16 +260,18 @@ async def both(everybody: Cast, door: Door) -> tuple[Cast, Person, Things]:
     return everybody, zoe, things
 
 
-NESTED_IN_PATHS = {
-    ("run_id", "step_id"): 404,
-    ("run_id", "sha256"): 404,
-    ("budget_id", "window_id"): 404,
-    ("slug", "user_id"): 404,
-    ("policy_id", "version"): None,
-    ("agent_id", "version"): None,
-    ("workflow_id", "version"): None,
-}
-"""What lies below something else in a path. None: a number that says nothing without what is before it."""
+NESTED_IN_PATHS = [
+    ("run_id", "step_id"),
+    ("run_id", "sha256"),
+    ("budget_id", "window_id"),
+    ("slug", "user_id"),
+    ("slug", "account_id"),
+    ("slug", "account_id", "key_id"),
+    ("policy_id", "version"),
+    ("agent_id", "version"),
+    ("workflow_id", "version"),
+]
+"""What lies below something else in a path. A version is a number that says nothing without what is before it."""
 
 
 async def test_what_lies_below_belongs_to_what_stands_before_it(
@@ -237,20 +281,19 @@ async def test_what_lies_below_belongs_to_what_stands_before_it(
     stranger = str((await person("eve")).id)
     tried = set()
     for operation, _ in of_projects(app):
-        names = [name for name in ids_of(operation[1]) if name != "slug"]
         if len(ids_of(operation[1])) < 2:
             continue
-        pair = next((one for one in NESTED_IN_PATHS if set(one) == ids_of(operation[1])), None)
-        assert pair is not None, (operation[1], "say in NESTED_IN_PATHS what happens to a foreign one")
-        if NESTED_IN_PATHS[pair] is None:
-            continue
-        theirs = {pair[1]: stranger if pair[1] == "user_id" else str(getattr(others, pair[1]))}
-        if pair[1] == "sha256":
-            theirs = {"sha256": "f" * 64}
-        answer = await send(zoe.client, operation, own(everybody, operation[1]) | theirs)
-        assert answer.status_code == NESTED_IN_PATHS[pair], (operation[2]["operationId"], answer.text)
-        tried.update(names)
-    assert tried >= {"step_id", "window_id", "user_id"}
+        names = next((one for one in NESTED_IN_PATHS if set(one) == ids_of(operation[1])), None)
+        assert names is not None, (operation[1], "say in NESTED_IN_PATHS what lies below what")
+        special = {"user_id": stranger, "sha256": "f" * 64}
+        for name in names[1:]:
+            if name == "version":
+                continue
+            theirs = {name: special.get(name) or str(getattr(others, name))}
+            answer = await send(zoe.client, operation, own(everybody, operation[1]) | theirs)
+            assert answer.status_code == 404, (operation[2]["operationId"], name, answer.text)
+            tried.add(name)
+    assert tried >= {"step_id", "window_id", "user_id", "account_id", "key_id"}
 
 
 NESTED_IN_BODIES: dict[tuple[str, str], tuple[str, int, dict[str, Any]]] = {

@@ -41,12 +41,12 @@ async def test_another_role_acts_with_the_next_request_and_is_on_record(ann: Per
     assert changed.json()["role"] == "admin"
     assert (await vic.client.put(f"{MEMBERS}/{vic.id}", json={"role": "operator"})).status_code == 200
     lines = await door.database.pool.fetch(
-        "SELECT action, detail FROM audit WHERE object = $1 ORDER BY id", f"user:{vic.id}"
+        "SELECT action, before, after FROM audit WHERE object = $1 ORDER BY id", f"user:{vic.id}"
     )
-    assert [(line["action"], line["detail"].get("before"), line["detail"].get("after")) for line in lines] == [
-        ("member.put", None, "viewer"),
-        ("member.put", "viewer", "admin"),
-        ("member.put", "admin", "operator"),
+    assert [tuple(line) for line in lines] == [
+        ("member.put", None, {"role": "viewer"}),
+        ("member.put", {"role": "viewer"}, {"role": "admin"}),
+        ("member.put", {"role": "admin"}, {"role": "operator"}),
     ]
 
 

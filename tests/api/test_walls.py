@@ -31,6 +31,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "validateWorkflow": {"project": "weather", "source": SOURCE.format(name="spy")},
     "createRun": {"project": "weather", "workflow": "report"},
     "updateProject": {"max_running_runs": 1},
+    "askDeletion": {"slug": "weather", "reason": "the trial is over"},
     "updateWorkflow": {"max_running_runs": 1},
     "orderHalt": {"kind": "pause", "scope": "project", "project": "weather", "reason": "maintenance"},
     "sendEvent": {"project": "weather", "id": "e-1", "name": "payment.received", "data": {}},

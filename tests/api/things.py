@@ -40,6 +40,8 @@ class Things:
     key_id: UUID
     secret_id: UUID
     window_id: UUID
+    number: int
+    """Of a line of the audit trail."""
     sha256: str
     """Of a large value that the run refers to."""
 
@@ -79,6 +81,7 @@ async def make_things(ann: Person, door: Door, project: str = "weather") -> Thin
         **await make_account(ann, project),
         secret_id=await make_secret(ann, project),
         window_id=await make_window(door, budget_id, run_id),
+        number=await line_of(door, run_id),
         sha256=await add_value(door, run_id, UUID(steps.json()["items"][0]["id"])),
     )
 
@@ -113,6 +116,11 @@ async def make_account(ann: Person, project: str) -> dict[str, UUID]:
     key = await ann.client.post(f"{accounts}/{account.json()['id']}/keys", json=stated)
     assert key.status_code == 201, key.text
     return {"account_id": UUID(account.json()["id"]), "key_id": UUID(key.json()["id"])}
+
+
+async def line_of(door: Door, run_id: UUID) -> int:
+    found: int = await door.database.pool.fetchval("SELECT id FROM audit WHERE object = $1", f"run:{run_id}")
+    return found
 
 
 async def project_of(door: Door, run_id: UUID) -> UUID:

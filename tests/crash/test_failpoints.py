@@ -76,8 +76,8 @@ POINTS = {
 }
 """Each named point, and the scenario in which it is reached."""
 
-ELSEWHERE = {"after_blob_written"}
-"""In `test_kill.py`: only runs with large values reach it."""
+ELSEWHERE = {"after_blob_written", "after_removal_batch", "after_removal_objects", "after_condemned"}
+"""The first in `test_kill.py`: only runs with large values reach it; the others in `test_kill_upkeep.py`."""
 
 UNSAFE_POINTS = ("before_prepare", "after_prepare", "before_send", "mid_send", "after_send", "before_complete")
 

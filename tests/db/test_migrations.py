@@ -12,6 +12,7 @@ from sparkops.domains.budgets.state import RESERVATION_MACHINE
 from sparkops.domains.bus.state import OUTBOX_MACHINE
 from sparkops.domains.effects.state import CALL_MACHINE
 from sparkops.domains.policies.state import BACKTEST_MACHINE, VIOLATION_MACHINE
+from sparkops.domains.projects.state import DELETION_MACHINE
 from sparkops.domains.runs.state import RUN_MACHINE, STEP_MACHINE
 from sparkops.migrations import runner
 
@@ -24,6 +25,7 @@ MACHINES: dict[str, Machine[Any]] = {
     "outbox": OUTBOX_MACHINE,
     "violations": VIOLATION_MACHINE,
     "backtests": BACKTEST_MACHINE,
+    "project_deletions": DELETION_MACHINE,
 }
 
 

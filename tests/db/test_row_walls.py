@@ -19,12 +19,20 @@ from tests.conftest import Clone
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 OF_NO_PROJECT = {
+    "account_links": "one-time links of people, found by what only their owner holds",
     "alembic_version": "which revision the tables have",
+    "api_key_networks": "of keys, which belong to people; where a key reaches is `api_key_projects`",
+    "api_keys": "of people, found by their owner or by what only their owner holds",
+    "attempts": "how often somebody tried to sign in",
+    "audit_seals": "of the audit trail of the installation: digests, and nothing of the lines",
+    "audit_unsealed": "numbers of lines that have to be sealed",
+    "chores": "what is done for the whole installation from time to time, and when",
+    "idempotency_keys": "of principals, found by their own",
+    "identities": "of people",
     "policy_stamps": "a number by scope, which says that rules have changed and not what",
     "sessions": "of people, found by what only their owner holds",
     "system": "the epoch of the installation",
     "unadvanced": "ids of runs that have to be looked at again",
-    "users": "people are the installation's; who is in which project is not",
     "worker_sessions": "processes",
 }
 """Tables without a wall, each with the reason: what lies there belongs to no project. A new table without `project_id`
@@ -172,7 +180,7 @@ async def test_every_table_that_knows_whose_its_rows_are_has_a_wall(whose: Whose
 
 
 async def test_a_project_is_shown_its_own_rows_and_what_holds_for_all(clone: Clone, whose: Whose) -> None:
-    noted = {"audit", "security_events", "memberships", "outbox"}
+    noted = {"audit", "security_events", "memberships", "outbox", "secrets", "secret_versions"}
     async with acting(clone, f"{{{A}}}") as api:
         for table in await walled_tables(whose.root):
             shared = {None} if may_be_nobodys(table) and table["name"] not in noted else set()
@@ -189,7 +197,7 @@ async def test_an_administrator_is_shown_what_is_the_installations_and_no_other_
             assert await seen(api, whose, table["name"]) == rest | everyone, table["name"]
 
 
-@pytest.mark.parametrize("sight", [None, "", "{}", "{00000000-0000-0000-0000-0000000000ff}"])
+@pytest.mark.parametrize("sight", [None, "", "{}", "{00000000-0000-0000-0000-00000000000c}"])
 async def test_where_nobody_has_said_what_may_be_seen_no_project_is(
     clone: Clone, whose: Whose, sight: str | None
 ) -> None:
@@ -254,6 +262,17 @@ async def test_the_role_of_the_api_may_do_no_more_than_that_of_the_engine(databa
                  WHERE a.grantee = $1::regrole AND c.relnamespace = 'public'::regnamespace AND NOT c.relispartition"""
     assert await database.pool.fetchval(rights, API_ROLE) == await database.pool.fetchval(rights, APP_ROLE)
     assert not await database.pool.fetchval("SELECT pg_has_role($1, $2, 'MEMBER')", API_ROLE, APP_ROLE)
+
+
+async def test_the_role_of_the_api_cannot_read_even_the_cipher_of_a_secret(clone: Clone, whose: Whose) -> None:
+    async with acting(clone, f"{{{A}}}") as api:
+        assert await api.fetchval("SELECT count(version) FROM secret_versions") == 1
+        for column in ("ciphertext", "wrapped_key", "*"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await api.fetch(f"SELECT {column} FROM secret_versions")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await api.execute("UPDATE secret_versions SET kek_id = 'other'")
+        await api.execute("UPDATE secrets SET description = 'other'")
 
 
 async def test_walls_that_stand_are_not_touched_and_those_that_do_not_are_put_up(clone: Clone, whose: Whose) -> None:

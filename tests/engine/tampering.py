@@ -222,3 +222,6 @@ ACTS: Sequence[Callable[[Connection, Random], Awaitable[str]]] = (
     cut_off,
     drop_waiting,
 )
+
+ENDINGS = frozenset({cut_off, delete_seal})
+"""Acts that may only take away the end of the trail, which nobody can see who has nothing to compare it with."""

@@ -24,7 +24,7 @@ from sparkops.engine.seals import anchors_after, seal_some
 from sparkops.worker.sealer import Sealer
 from tests.engine.acts import ONE_STEP
 from tests.engine.conftest import World
-from tests.engine.tampering import ACTS
+from tests.engine.tampering import ACTS, ENDINGS
 from tests.tiers import WHOLE
 
 KEYS = SealKeys(["a" * 32])
@@ -260,7 +260,9 @@ async def test_every_tampering_is_found(world: World, owner_url: str) -> None:
             transaction = connection.transaction()
             await transaction.start()
             said = await act(connection, dice)
-            report = await verify(connection, KEYS, anchors)
+            # Every second time nothing was kept elsewhere, so that the seals have to show it by themselves.
+            kept = anchors if act in ENDINGS or number // len(ACTS) % 2 else []
+            report = await verify(connection, KEYS, kept)
             await transaction.rollback()
             done[act.__name__] += 1
             if report.ok:

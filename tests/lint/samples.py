@@ -140,6 +140,26 @@ SAMPLES: Final[Mapping[str, Samples]] = {
             Sample("import httpx2\nclient = httpx2.AsyncClient(transport=guarded)", "runtime/egress.py"),
         ],
     ),
+    "compare": Samples(
+        bad=_of(
+            "ok = token == given",
+            "if session.ticket != body.ticket:\n    raise Refused",
+            "same = expected_signature == signature",
+            "known = settings.secret == password",
+            place="api/tokens.py",
+        ),
+        good=[
+            *_of(
+                "import hmac\nok = hmac.compare_digest(token, given)",
+                "found = Session.token_hash == token_hash",
+                "missing = token == ''",
+                "if password is None:\n    raise Refused",
+                "kind = step.kind == other.kind",
+                place="api/tokens.py",
+            ),
+            Sample("again = claim.token == lease.token", "worker/loop.py"),
+        ],
+    ),
     "sql-place": Samples(
         bad=_of(
             "_RUNS = 'SELECT id FROM runs'",

@@ -1190,4 +1190,11 @@ GUARDS: Sequence[Guard] = (
         ("close_outbox", "AND o.claim_token = p_token AND o.status", "AND o.status"),
     ),
     _guard("redrive: only what is dead", "outbox", ("redrive", "IF v_entry.status = 'dead' THEN", "IF true THEN")),
+    # Seals of the audit trail
+    _guard("seal: a number is taken once", "audit", ("seal", "\n  ON CONFLICT (number) DO NOTHING;", ";")),
+    _guard(
+        "seal: a line is sealed once",
+        "audit",
+        ("seal", "  DELETE FROM audit_unsealed WHERE audit_id = ANY (v_ids);\n", ""),
+    ),
 )

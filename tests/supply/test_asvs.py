@@ -46,19 +46,13 @@ REQUIRED = {
 
 
 @pytest.fixture(scope="module")
-def document() -> Mapping[str, Any]:
-    loaded: Mapping[str, Any] = YAML(typ="safe").load(ROOT / "docs/asvs.yaml")
-    return loaded
-
-
-@pytest.fixture(scope="module")
-def rows(document: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
-    requirements: Mapping[str, Mapping[str, Any]] = document["requirements"]
+def rows() -> Mapping[str, Mapping[str, Any]]:
+    requirements: Mapping[str, Mapping[str, Any]] = YAML(typ="safe").load(ROOT / "docs/asvs.yaml")["requirements"]
     return requirements
 
 
 @cache
-def tests_in(path: str) -> frozenset[str]:
+def names_in(path: str) -> frozenset[str]:
     file = ROOT / path
     if not file.exists():
         return frozenset()
@@ -68,13 +62,7 @@ def tests_in(path: str) -> frozenset[str]:
 
 def is_a_test(named: str) -> bool:
     path, _, name = named.partition("::")
-    return name.startswith("test_") and name in tests_in(path)
-
-
-def is_awaited(named: str, document: Mapping[str, Any]) -> bool:
-    """Say whether another part of the work brings it: the whole file while it is not here, or this test of it."""
-    path = named.partition("::")[0]
-    return named in document["awaited"] or (path in document["awaited"] and not (ROOT / path).exists())
+    return name.startswith("test_") and name in names_in(path)
 
 
 def named_tests(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
@@ -100,31 +88,25 @@ def test_what_is_said_to_hold_is_shown_by_tests(rows: Mapping[str, Mapping[str, 
     assert [name for name, row in rows.items() if row["state"] in ("held", "partly") and not row.get("tests")] == []
 
 
-def test_every_named_test_exists(document: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) -> None:
-    lost = [
-        f"{name}: {test}" for name, test in named_tests(rows) if not is_a_test(test) and not is_awaited(test, document)
-    ]
-    assert lost == []
+def test_every_named_test_exists(rows: Mapping[str, Mapping[str, Any]]) -> None:
+    assert [f"{name}: {test}" for name, test in named_tests(rows) if not is_a_test(test)] == []
 
 
 def test_a_test_that_does_not_exist_is_noticed() -> None:
     assert is_a_test("tests/supply/test_asvs.py::test_a_test_that_does_not_exist_is_noticed")
     assert not is_a_test("tests/supply/test_asvs.py::test_of_nothing")
     assert not is_a_test("tests/supply/test_nothing.py::test_of_nothing")
-    assert not is_a_test("tests/supply/test_asvs.py::tests_in")
+    assert not is_a_test("tests/supply/test_asvs.py::names_in")
 
 
-def test_no_answer_refers_to_a_document_or_a_heading_that_is_not_there(
-    document: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]
-) -> None:
+def test_no_answer_refers_to_a_document_or_a_heading_that_is_not_there(rows: Mapping[str, Mapping[str, Any]]) -> None:
     lost = []
     for name, row in rows.items():
         for path, heading in re.findall(
             r"((?:docs|deploy|web)/[\w./-]*\w|SECURITY\.md)(?:, ([A-Z][\w ]+?)(?=[:.;]))?", row["why"]
         ):
             if not (ROOT / path).exists():
-                if not is_awaited(path, document):
-                    lost.append(f"{name}: {path}")
+                lost.append(f"{name}: {path}")
             elif heading and f"# {heading}\n" not in (ROOT / path).read_text(encoding="utf-8"):
                 lost.append(f"{name}: {path}, {heading}")
     assert lost == []
@@ -146,10 +128,8 @@ def test_the_page_on_security_names_all_that_is_open(rows: Mapping[str, Mapping[
     assert [name for name, row in rows.items() if row["state"] == "open" and name.removeprefix("V") not in page] == []
 
 
-def test_the_page_on_security_names_tests_that_exist(document: Mapping[str, Any]) -> None:
+def test_the_page_on_security_names_tests_that_exist() -> None:
     page = (ROOT / "docs/security.md").read_text(encoding="utf-8")
-    files = set(re.findall(r"`(tests/[\w/]+\.py)`", page)) | set(re.findall(r"`(tests/[\w/]+)/?`", page))
-    assert len(files) > 15
-    lost = [file for file in files if not (ROOT / file).exists() and not is_awaited(file, document)]
-    tests = set(re.findall(r"`(tests/[\w/]+\.py::\w+)`", page))
-    assert lost + [test for test in tests if not is_a_test(test) and not is_awaited(test, document)] == []
+    named = set(re.findall(r"`(tests/[\w/]+(?:\.py)?)`", page))
+    assert len(named) > 25
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []

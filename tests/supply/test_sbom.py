@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 MAY_BE_SHIPPED = {
     "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "BlueOak-1.0.0", "CC0-1.0", "CNRI-Python", "ISC", "MIT",
-    "MPL-2.0", "OFL-1.1", "PSF-2.0", "PostgreSQL", "Python-2.0", "Unlicense", "ZPL-2.1",
+    "MIT-0", "MPL-2.0", "OFL-1.1", "PSF-2.0", "PostgreSQL", "Python-2.0", "Unlicense", "ZPL-2.1",
 }  # fmt: skip
 """Licences that let a company run and pass on the platform without opening what is its own."""
 

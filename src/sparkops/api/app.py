@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
@@ -97,7 +98,7 @@ def create_app(settings: Settings, *, pages: Path = PAGES) -> FastAPI:
     _add_routes(app, pages)
     check_routes(app)
     problems.install(app)
-    _add_middleware(app, settings)
+    add_middleware(app, settings)
     schema.install(app)
     return app
 
@@ -149,8 +150,8 @@ def _add_routes(app: FastAPI, pages: Path) -> None:
     app.include_router(pages_router(pages))
 
 
-def _add_middleware(app: FastAPI, settings: Settings) -> None:
-    """The last one added is the outermost."""
+def add_middleware(app: Starlette, settings: Settings) -> None:
+    """Put in front of the routes what every request meets. The last one added is the outermost."""
     app.add_middleware(BodyMiddleware)
     app.add_middleware(GZipMiddleware, minimum_size=GZIP_BYTES)
     app.add_middleware(GateMiddleware, hosts=settings.allowed_hosts)

@@ -163,11 +163,14 @@ class _SignedIn(SecurityBase):
 
 
 def limit_caller(request: Request, principal: Principal) -> None:
-    """Count a request of somebody who is known by now; the answer's headers tell of this limit then.
+    """Count a request, once, of somebody who is known by now; the answer's headers tell of this limit then.
 
     Raises:
         TooMany: it is one too many.
     """
+    if getattr(request.state, "caller_counted", False):
+        return
+    request.state.caller_counted = True
     caller = principal.key_id or principal.user_id
     standing = door_of(request).rates.take_caller(str(caller), class_of(request.scope))
     request.state.standing = standing

@@ -38,13 +38,14 @@ _PROJECT = "(SELECT id FROM projects WHERE slug = $1 AND id = ANY ($2))"
 
 _RUN = f"""
 SELECT {_SUMMARY}, r.input, r.output, r.deadline_at, r.ends_as, r.parent_run_id, r.parent_step_id,
-       s.node_key AS parent_key, r.concurrency_key, r.concurrency_limit,
+       s.node_key AS parent_key, r.concurrency_key, r.concurrency_limit, t.log_removed_at, t.values_removed_at,
        CASE WHEN r.status = 'queued' THEN engine.blocked_by(r) END AS queued_behind,
        (SELECT jsonb_object_agg(n.status, n.steps)
           FROM (SELECT status, count(*) AS steps FROM steps WHERE run_id = r.id GROUP BY status) n) AS steps_by_status
   FROM runs r
   {_BESIDE}
   LEFT JOIN steps s ON s.id = r.parent_step_id
+  LEFT JOIN thinned_runs t ON t.run_id = r.id
  WHERE r.id = $1 AND r.project_id = ANY ($2)
 """
 

@@ -139,8 +139,8 @@ def _document(report: "Report") -> dict[str, object]:
         "waiting": report.waiting,
         "roots": report.anchors,
         "last": {"number": report.last.number, "at": report.last.at, "mac": report.last.mac} if report.last else None,
-        "counts": dict(report.counts),
-        "findings": [{"kind": one.kind, "subject": one.subject, "detail": one.detail} for one in report.findings],
+        "counts": {str(kind): count for kind, count in report.counts.items()},
+        "findings": [{"kind": str(one.kind), "subject": one.subject, "detail": one.detail} for one in report.findings],
     }
 
 

@@ -1,13 +1,16 @@
 """Object storage by content: bytes lie under their SHA-256, so that writing twice is writing once.
 
-Bytes go in before any row names them; a row that names a digest can always be read.
+Bytes go in before any row names them; a row that names a digest can always be read. What no row names is moved aside
+for some time before it is removed, because a row may be about to name it: see `engine/collection.py`.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import os
-from collections.abc import AsyncIterator, Mapping
-from datetime import timedelta
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -20,6 +23,10 @@ from sparkops.core.config import Settings
 from sparkops.core.errors import ConfigError, NotFound, TooLarge, Unavailable
 
 CHUNK_BYTES = 1 << 20
+CONDEMNED = "condemned/"
+"""What lies aside lies under its path below this one."""
+PROJECTS = "projects/"
+LIST_PAGE = 1_000
 _SILENT_TIMEOUT = timedelta(seconds=15)
 """How long a remote store may say nothing."""
 _WHOLE_TIMEOUT = timedelta(minutes=10)
@@ -40,6 +47,15 @@ def _sync(file: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An object as a list tells of it: `path` is where it lies in the whole store."""
+
+    path: str
+    sha256: str
+    written_at: datetime
 
 
 class Blobs:
@@ -112,13 +128,20 @@ class Blobs:
                 if self._directory is not None and not await self._is_whole(path, sha256):
                     await obstore.put_async(self._store, path, data, use_multipart=False)
             if self._directory is not None:
-                await asyncio.to_thread(_sync, self._directory / path)
+                try:
+                    await asyncio.to_thread(_sync, self._directory / path)
+                except FileNotFoundError:  # it was moved aside meanwhile
+                    await obstore.put_async(self._store, path, data, use_multipart=False)
+                    await asyncio.to_thread(_sync, self._directory / path)
         except (BaseError, OSError) as error:
             raise Unavailable("The object storage did not take a file; check its disk or its address.") from error
         return sha256
 
     async def _is_whole(self, path: str, sha256: str) -> bool:
-        found = await obstore.get_async(self._store, path)
+        try:
+            found = await obstore.get_async(self._store, path)
+        except (NotFoundError, FileNotFoundError):  # it was moved aside meanwhile
+            return False
         return hashlib.sha256(bytes(await found.bytes_async())).hexdigest() == sha256
 
     async def get(self, sha256: str, max_bytes: int) -> bytes:
@@ -141,16 +164,99 @@ class Blobs:
             Unavailable: the store does not answer.
             Damaged: while reading: the store gave back other bytes than were stored.
         """
-        try:
-            found = await obstore.get_async(self._store, self._path(sha256))
-        except (NotFoundError, FileNotFoundError):
-            raise NotFound("The bytes of this file are not in the object storage.") from None
-        except (BaseError, OSError) as error:
-            raise Unavailable("The object storage does not answer.") from error
+        path = self._path(sha256)
+        # It may lie aside, and it may be moved back between two looks.
+        for place in (path, CONDEMNED + path, path):
+            try:
+                found = await obstore.get_async(self._store, place)
+                break
+            except (NotFoundError, FileNotFoundError):
+                continue
+            except (BaseError, OSError) as error:
+                raise Unavailable("The object storage does not answer.") from error
+        else:
+            raise NotFound("The bytes of this file are not in the object storage.")
         size = found.meta["size"]
         if size > max_bytes:
             raise TooLarge(f"The file has {size} bytes; at most {max_bytes} can be read here.")
         return _checked(found, sha256)
+
+    # -- what the collector does. It alone moves and removes, and nothing that was written lately.
+
+    async def pages(self) -> AsyncIterator[Sequence[Found]]:
+        """List what lies under this prefix, page by page, in no particular order.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        try:
+            async for page in obstore.list(self._store, f"{self._prefix}blobs/", chunk_size=LIST_PAGE):
+                yield [Found(one["path"], one["path"].rpartition("/")[2], one["last_modified"]) for one in page]
+        except (BaseError, OSError) as error:
+            raise Unavailable("The object storage does not answer.") from error
+
+    async def projects(self) -> Sequence[str]:
+        """Return the names below the projects' prefix. Raises Unavailable as `pages` does."""
+        try:
+            found = await obstore.list_with_delimiter_async(self._store, PROJECTS)
+        except (BaseError, OSError) as error:
+            raise Unavailable("The object storage does not answer.") from error
+        return [prefix.rstrip("/").rpartition("/")[2] for prefix in found["common_prefixes"]]
+
+    async def set_aside(self, path: str) -> None:
+        """Move an object aside: who writes it writes it anew, and who reads it finds it there."""
+        await self._move(path, CONDEMNED + path)
+
+    async def put_back(self, path: str) -> None:
+        """Move an object that lies aside to its place; nothing happens if it is there already."""
+        await self._move(CONDEMNED + path, path)
+
+    async def _move(self, source: str, target: str) -> None:
+        try:
+            await obstore.rename_async(self._store, source, target)
+        except (NotFoundError, FileNotFoundError):
+            return
+        except (BaseError, OSError) as error:
+            raise Unavailable("The object storage does not answer.") from error
+
+    async def remove_aside(self, path: str) -> None:
+        """Remove an object that lies aside, for good."""
+        await self._remove([CONDEMNED + path])
+
+    async def remove_all(self) -> int:
+        """Remove everything under this prefix, for good, what lies aside too. Returns how many objects there were.
+
+        Raises:
+            Unavailable: the store does not answer; some may be gone.
+        """
+        assert self._prefix, "the whole store is never removed"
+        removed = 0
+        for prefix in (self._prefix, CONDEMNED + self._prefix):
+            try:
+                async for page in obstore.list(self._store, prefix, chunk_size=LIST_PAGE):
+                    await self._remove([one["path"] for one in page])
+                    removed += len(page)
+            except (BaseError, OSError) as error:
+                raise Unavailable("The object storage does not answer.") from error
+            if self._directory is not None:
+                await asyncio.to_thread(_remove_empty, self._directory / prefix)
+        return removed
+
+    async def _remove(self, paths: Sequence[str]) -> None:
+        for path in paths:  # what is gone already is an error with some kinds of storage, for a whole batch
+            try:
+                await obstore.delete_async(self._store, path)
+            except (NotFoundError, FileNotFoundError):
+                continue
+            except (BaseError, OSError) as error:
+                raise Unavailable("The object storage does not answer.") from error
+
+
+def _remove_empty(directory: Path) -> None:
+    """Remove the folders that hold nothing any more; one that somebody writes into stays."""
+    for folder, _, _ in os.walk(directory, topdown=False):
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
 
 
 async def _checked(found: "obstore.GetResult", sha256: str) -> AsyncIterator[bytes]:

@@ -257,12 +257,26 @@ class Settings(_Closed):
     """Where files and large values lie, such as `s3://bucket/prefix`; None: a directory of `data_dir`."""
     object_storage_options: Mapping[str, SecretStr] = Field(default_factory=dict)
     """For S3: `endpoint`, `region`, `access_key_id`, `secret_access_key`."""
+    object_grace_hours: float = Field(default=24.0, ge=1, le=8_760)
+    """How long an object that nothing refers to is left alone, and then lies aside, before it is removed."""
+    deletion_delay_days: float = Field(default=7.0, ge=0, le=365)
+    """How long a project that is to be deleted is stopped before its data is removed."""
     connections: Mapping[str, Connection] = Field(default_factory=dict)
 
     @property
     def lease(self) -> timedelta:
         """How long a worker holds a step without a word."""
         return timedelta(seconds=self.lease_seconds)
+
+    @property
+    def object_grace(self) -> timedelta:
+        """How long an object that nothing refers to is kept, twice."""
+        return timedelta(hours=self.object_grace_hours)
+
+    @property
+    def deletion_delay(self) -> timedelta:
+        """How long a project that is to be deleted can be restored."""
+        return timedelta(days=self.deletion_delay_days)
 
     @property
     def blob_dir(self) -> Path:

@@ -13,11 +13,9 @@ Objects lie under their project's prefix by the SHA-256 of their canonical JSON,
 They are written before the transaction that refers to them, so that a crash in between leaves an object that nobody
 refers to, and writing again changes nothing.
 
-Nothing is deleted yet. What a later collector may take away is, of one project's objects, what no stored value refers
-to: `jsonb_path_query(value, '$.**."$blob".sha256')` over `runs.input`, `runs.output`, `steps.output`, `frames.value`,
-`frames.output`, `calls.request`, `calls.response`, `approvals.proposed_request` and `approvals.edited_request`. It must
-leave alone what was written within the last day (a reference may be about to be committed), and `_WRITTEN_SECONDS` must
-stay far below that.
+What no stored value of a project refers to any more is removed by `engine/collection.py`, which lists the columns that
+hold stored values. It leaves alone what was written lately (a reference may be about to be committed), for far longer
+than `_WRITTEN_SECONDS`.
 """
 
 import re

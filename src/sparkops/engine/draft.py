@@ -42,6 +42,11 @@ SELECT r.id, r.project_id, r.workflow_id, r.workflow_version_id, r.status, r.inp
   LEFT JOIN runs k ON k.project_id = r.project_id AND k.idem_key = $3
  WHERE r.id = $1
 """
+_WHOLE = """
+SELECT 1 FROM runs r
+ WHERE r.id = $1 AND NOT EXISTS (
+   SELECT 1 FROM thinned_runs t WHERE t.run_id = r.id AND t.values_removed_at IS NOT NULL)
+"""
 _VERSION = "SELECT id FROM workflow_versions WHERE workflow_id = $1 AND version = $2"
 _STEPS = """
 WITH undone AS (
@@ -63,6 +68,10 @@ class RunNotEnded(Conflict):
 
 class NothingToRetry(Conflict):
     code, title = "nothing-to-retry", "The run has nothing that a retry would do again"
+
+
+class ValuesRemoved(Conflict):
+    code, title = "values-removed", "What the run worked with is no longer kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +131,23 @@ async def find_source(engine: Engine, principal: Principal, run_id: UUID, idem_k
     return source
 
 
+async def check_whole(engine: Engine, run_id: UUID) -> None:
+    """Do nothing if what a run worked with is still there. Nothing that was read before can have been missing then.
+
+    Raises:
+        ValuesRemoved: its project keeps values, or runs, for a shorter time.
+    """
+    if await engine.database.pool.fetchval(_WHOLE, run_id) is None:
+        raise ValuesRemoved("The project no longer keeps what this run worked with, so it cannot be done again.")
+
+
 async def draft_run(engine: Engine, source: asyncpg.Record, request: Rerun) -> Draft:
     """Decide what is kept. What a step has ended as never changes, so nothing need be locked until the commit.
 
     Raises:
-        NotFound, RunNotEnded, NothingToRetry, Invalid: as `start_rerun` says.
+        NotFound, RunNotEnded, NothingToRetry, Invalid, ValuesRemoved: as `start_rerun` says.
     """
+    await check_whole(engine, source["id"])
     _check(RunStatus(source["status"]), request)
     pool = engine.database.pool
     before = await engine.graphs.get(pool, source["workflow_version_id"])

@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from sparkops.core.errors import Forbidden, Invalid, NotFound, Unavailable
+from sparkops.core.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from sparkops.core.ids import new_id
 from sparkops.core.principal import Principal
 from sparkops.engine.admission import admit_project
@@ -63,10 +63,24 @@ SELECT w.project_id FROM workflows w JOIN memberships m ON m.project_id = w.proj
  WHERE w.id = $1
 """
 _HALT = """
-SELECT h.id, h.scope, h.kind, h.project_id FROM halts h
+SELECT h.id, h.scope, h.kind, h.project_id,
+       h.kind = 'stop' AND h.scope = 'project' AND h.released_at IS NULL AND EXISTS (
+         SELECT 1 FROM project_deletions d WHERE d.project_id = h.project_id AND d.status IN ('asked', 'removing')
+       ) AS is_kept
+  FROM halts h
  WHERE h.id = $1 AND (h.project_id IS NULL OR EXISTS (
    SELECT 1 FROM memberships m WHERE m.project_id = h.project_id AND m.user_id = $2))
 """
+
+
+def check_order(order: HaltOrder) -> None:
+    """Do nothing if such a halt can be ordered at all.
+
+    Raises:
+        Invalid: a workflow can be paused, not stopped.
+    """
+    if order.scope is Scope.WORKFLOW and order.kind is Kind.STOP:
+        raise Invalid("A workflow can be paused; the kill switch is for a project or the installation.")
 
 
 async def order_halt(engine: Engine, principal: Principal, order: HaltOrder) -> Ordered:
@@ -76,7 +90,7 @@ async def order_halt(engine: Engine, principal: Principal, order: HaltOrder) -> 
 
     Raises:
         NotFound: no such project or workflow of theirs.
-        Forbidden: their role there does not allow it, or only administrators halt the installation.
+        Forbidden: only administrators halt the installation.
         Invalid: a workflow can be paused, not stopped.
         Unavailable: the stop is NOT in force, because calls in flight did not let go; try again.
     """
@@ -105,12 +119,15 @@ async def release_halt(engine: Engine, principal: Principal, halt_id: UUID) -> N
     Raises:
         NotFound: there is no such halt in a project of theirs.
         Forbidden: only administrators release a halt of the installation.
+        Conflict: the project is to be deleted, and stays stopped until that is taken back.
     """
     halt = await engine.database.pool.fetchrow(_HALT, halt_id, principal.user_id)
     if halt is None:
         raise NotFound("There is no such halt here.")
     if halt["scope"] == Scope.INSTALLATION:
         _check_admin(principal)
+    if halt["is_kept"]:
+        raise Conflict("The project is to be deleted and stays stopped; an owner can take the deletion back.")
     if not await call(engine.database.pool, "release_halt", halt_id, principal.user_id):
         return
     log.warning("halt.released", halt_id=str(halt_id))
@@ -127,8 +144,7 @@ async def _owner(engine: Engine, principal: Principal, order: HaltOrder) -> UUID
     if order.scope is Scope.INSTALLATION:
         _check_admin(principal)
         return None
-    if order.scope is Scope.WORKFLOW and order.kind is Kind.STOP:
-        raise Invalid("A workflow can be paused; the kill switch is for a project or the installation.")
+    check_order(order)
     query = _PROJECT if order.scope is Scope.PROJECT else _WORKFLOW
     project_id: UUID | None = await engine.database.pool.fetchval(query, order.scope_id, principal.user_id)
     if project_id is None:

@@ -36,18 +36,20 @@ INVARIANTS: Sequence[Invariant] = (
     ),
     Invariant(
         "copy-true",
-        "A step that is a copy was never attempted, and ended well in the source, as the same part of the definition.",
+        "A copy of a step was never attempted, and ended well in the source, as the same part; while that is kept.",
         """
         SELECT s.id AS subject, s.copied_from, s.status FROM steps s JOIN runs r ON r.id = s.run_id
          WHERE s.copied_from IS NOT NULL AND (
            s.status NOT IN ('succeeded', 'skipped')
            OR EXISTS (SELECT 1 FROM step_attempts a WHERE a.run_id = s.run_id AND a.step_id = s.id)
-           OR NOT EXISTS (
+           OR EXISTS (SELECT 1 FROM runs q WHERE q.id = r.source_run_id) AND NOT EXISTS (
              SELECT 1 FROM steps o JOIN runs q ON q.id = o.run_id
                JOIN workflow_versions w ON w.id = q.workflow_version_id
                JOIN workflow_versions v ON v.id = r.workflow_version_id
               WHERE o.id = s.copied_from AND o.run_id = r.source_run_id AND o.project_id = s.project_id
-                AND o.path = s.path AND o.status = s.status AND o.output IS NOT DISTINCT FROM s.output
+                AND o.path = s.path AND o.status = s.status
+                AND (o.output IS NOT DISTINCT FROM s.output OR EXISTS (
+                  SELECT 1 FROM thinned_runs t WHERE t.run_id IN (q.id, r.id) AND t.values_removed_at IS NOT NULL))
                 AND jsonb_path_query_first(v.definition, '$.steps[*] ? (@.id == $key)',
                                            jsonb_build_object('key', s.node_key))
                   = jsonb_path_query_first(w.definition, '$.steps[*] ? (@.id == $key)',
@@ -64,17 +66,20 @@ INVARIANTS: Sequence[Invariant] = (
     ),
     Invariant(
         "call-copied",
-        "A call that no attempt of its run made is a final one of the same step in the source; nothing was sent.",
+        "A call that no attempt of its run made is a final one of the source, while that is kept; nothing was sent.",
         """
         SELECT c.id AS subject, c.status, c.sends FROM calls c
           JOIN steps s ON s.id = c.step_id JOIN runs r ON r.id = c.run_id
          WHERE c.attempt = 0 AND (
            c.status NOT IN ('done', 'failed', 'denied', 'expired') OR c.sends <> 0 OR c.prepared_at IS NOT NULL
-           OR c.cost_micros <> 0 OR NOT EXISTS (
+           OR c.cost_micros <> 0
+           OR EXISTS (SELECT 1 FROM runs q WHERE q.id = r.source_run_id) AND NOT EXISTS (
              SELECT 1 FROM steps o JOIN calls k ON k.run_id = o.run_id AND k.step_id = o.id
               WHERE o.run_id = r.source_run_id AND o.path = s.path AND k.seq = c.seq AND k.kind = c.kind
                 AND k.name = c.name AND k.request_hash = c.request_hash AND k.status = c.status
-                AND k.response IS NOT DISTINCT FROM c.response))
+                AND (k.response IS NOT DISTINCT FROM c.response OR EXISTS (
+                  SELECT 1 FROM thinned_runs t WHERE t.run_id IN (o.run_id, c.run_id)
+                     AND t.values_removed_at IS NOT NULL))))
         """,
     ),
     Invariant(
@@ -115,9 +120,11 @@ INVARIANTS: Sequence[Invariant] = (
                               AS above_calls
                        FROM reservations v CROSS JOIN LATERAL unnest(v.budget_ids) AS u (id) GROUP BY u.id) v
             ON v.id = b.id
-         WHERE b.spent_micros + b.reserved_micros > coalesce(b.top_micros, b.limit_micros) + coalesce(v.above, 0)
-            OR b.spent_tokens + b.reserved_tokens > b.top_tokens + coalesce(v.above_tokens, 0)
-            OR b.calls > b.top_calls + coalesce(v.above_calls, 0)
+         WHERE (b.spent_micros + b.reserved_micros > coalesce(b.top_micros, b.limit_micros) + coalesce(v.above, 0)
+                OR b.spent_tokens + b.reserved_tokens > b.top_tokens + coalesce(v.above_tokens, 0)
+                OR b.calls > b.top_calls + coalesce(v.above_calls, 0))
+           AND NOT EXISTS (SELECT 1 FROM project_deletions d WHERE d.project_id = b.project_id
+                              AND d.status = 'removing')
         """,
     ),
     Invariant(
@@ -135,18 +142,22 @@ INVARIANTS: Sequence[Invariant] = (
                             count(*) FILTER (WHERE l.kind = 'run') AS runs
                        FROM ledger_entries l GROUP BY l.budget_id) l
             ON l.budget_id = b.id
-         WHERE b.reserved_micros <> coalesce(v.held, 0) OR b.spent_micros <> coalesce(l.spent, 0)
-            OR b.reserved_tokens <> coalesce(v.held_tokens, 0) OR b.spent_tokens <> coalesce(l.tokens, 0)
-            OR b.calls <> coalesce(v.calls, 0) OR b.runs <> coalesce(l.runs, 0)
+         WHERE (b.reserved_micros <> coalesce(v.held, 0) OR b.spent_micros <> coalesce(l.spent, 0)
+                OR b.reserved_tokens <> coalesce(v.held_tokens, 0) OR b.spent_tokens <> coalesce(l.tokens, 0)
+                OR b.calls <> coalesce(v.calls, 0) OR b.runs <> coalesce(l.runs, 0))
+           AND NOT EXISTS (SELECT 1 FROM project_deletions d WHERE d.project_id = b.project_id
+                              AND d.status = 'removing')
         """,
     ),
     Invariant(
         "budget-whole",
-        "Every hold counts against the run's own budget, and against no window of another project.",
+        "Every hold counts against the run's own budget, while its project is there, and no window of another project.",
         """
         SELECT v.call_id AS subject, v.send_no, v.budget_ids FROM reservations v
          WHERE NOT EXISTS (SELECT 1 FROM budgets b WHERE b.definition_id IS NULL AND b.scope_id = v.run_id
                               AND b.id = ANY (v.budget_ids))
+               AND EXISTS (SELECT 1 FROM projects p WHERE p.id = v.project_id AND NOT EXISTS (
+                 SELECT 1 FROM project_deletions d WHERE d.project_id = p.id AND d.status = 'removing'))
             OR EXISTS (SELECT 1 FROM budgets b WHERE b.id = ANY (v.budget_ids) AND b.project_id <> v.project_id)
         """,
     ),
@@ -386,11 +397,14 @@ INVARIANTS: Sequence[Invariant] = (
     ),
     Invariant(
         "log-whole",
-        "The log of a run has no gap and ends where its counter stands.",
+        "The log of a run has no gap, begins behind what retention has removed, and ends where its counter stands.",
         """
-        SELECT c.run_id AS subject, c.last_seq, count(e.seq) AS lines FROM run_counters c
+        SELECT c.run_id AS subject, c.last_seq, t.log_removed_to, count(e.seq) AS lines FROM run_counters c
+          LEFT JOIN thinned_runs t ON t.run_id = c.run_id
           LEFT JOIN events e ON e.run_id = c.run_id
-         GROUP BY c.run_id HAVING count(e.seq) <> c.last_seq OR coalesce(max(e.seq), 0) <> c.last_seq
+         GROUP BY c.run_id, t.log_removed_to
+        HAVING count(e.seq) <> c.last_seq - coalesce(t.log_removed_to, 0)
+            OR coalesce(max(e.seq), t.log_removed_to, 0) <> c.last_seq
         """,
     ),
     Invariant(

@@ -9,7 +9,7 @@ from sparkops.domains.runs.state import SourceKind
 from sparkops.engine.accept import Accepted, accept_document, repeated
 from sparkops.engine.context import Engine
 from sparkops.engine.document import Kept, Origin, limit_of, run_document, store_input
-from sparkops.engine.draft import Draft, Rerun, draft_run, find_source
+from sparkops.engine.draft import Draft, Rerun, check_whole, draft_run, find_source
 from sparkops.engine.judging import NewRun
 from sparkops.engine.pins import pin_names
 
@@ -45,6 +45,7 @@ async def start_rerun(engine: Engine, principal: Principal, run_id: UUID, reques
             twice; `calls` names them. Resolve the step, or ask for it with `repeat_doubtful`.
         AlreadyRetried: another retry is going on or has succeeded; `run_id` names it.
         Invalid: the request does not fit the kind, names no step of the version, or its input does not fit.
+        ValuesRemoved: the project no longer keeps what the run worked with.
         IdempotencyMismatch: the key was used for another request.
         DeniedByPolicy: the rules of the project do not allow it; that is on record.
         Unavailable: the outcome is unknown, or a large value could not be read or written; try the same key again.
@@ -85,6 +86,7 @@ async def start_rerun(engine: Engine, principal: Principal, run_id: UUID, reques
         confirmed=request.confirm_budget,
         origin=await _origin(engine, draft, request),
     )
+    await check_whole(engine, run_id)  # again: all that is taken over has been read by now
     new = NewRun(draft.graph.definition.name, inputs.values, int(source["stamp"]))
     return await accept_document(engine, draft.graph, document, new)
 

@@ -18,11 +18,12 @@ from sparkops.domains.projects import models as projects
 from sparkops.domains.runs import models as runs
 from sparkops.domains.secrets import models as secrets
 from sparkops.domains.tools import models as tools
+from sparkops.domains.upkeep import models as upkeep
 from sparkops.domains.workflows import models as workflows
 
 MODULES = (
     agents, approvals, artifacts, audit, budgets, bus, control, effects,
-    idempotency, identity, keys, links, policies, projects, runs, secrets, tools, workflows,
+    idempotency, identity, keys, links, policies, projects, runs, secrets, tools, upkeep, workflows,
 )  # fmt: skip
 
 metadata = Base.metadata

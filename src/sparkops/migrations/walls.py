@@ -47,6 +47,10 @@ NOTED: Final = _split(seen=_OWN_OR_ADMINISTRATOR, written=f"project_id IS NULL O
 """A row without a project is of the installation: its administrators see it, everybody's deeds are written there."""
 
 
+ADMINISTERED: Final = _all(_OWN_OR_ADMINISTRATOR)
+"""A row without a project is of the installation: its administrators alone see and write it."""
+
+
 def _of_policy(condition: str) -> str:
     return f"EXISTS (SELECT 1 FROM policies p WHERE p.id = policy_id AND ({condition}))"  # noqa: S608 -- below
 
@@ -62,7 +66,10 @@ SPECIAL: Final[Mapping[str, Policies]] = {
     "users": _all(f"project_id IS NULL OR {_OWN}"),
     "policy_versions": _BELOW_POLICY,
     "policy_publications": _BELOW_POLICY,
+    "secrets": ADMINISTERED,
+    "secret_versions": ADMINISTERED,
     "audit": NOTED,
+    "secret_uses": _split(seen=f"{_OWN} OR scope = 'installation' AND {_ADMINISTRATOR}", written=_OWN),
     "security_events": NOTED,
     "outbox": _split(seen=f"{_OWN} OR {_ADMINISTRATOR}", written=_ADMINISTRATOR),
     # The windows of the installation's budgets name the project or the person that they are for.
@@ -73,6 +80,16 @@ SPECIAL: Final[Mapping[str, Policies]] = {
     ),
 }
 
+NOT_FOR_THE_API: Final = frozenset(
+    {
+        ("secret_versions", "ciphertext", "SELECT"),
+        ("secret_versions", "wrapped_key", "SELECT"),
+        ("secret_versions", "wrapped_key", "UPDATE"),
+        ("secret_versions", "kek_id", "UPDATE"),
+    }
+)
+"""Rights on columns that only the application's role has: the API writes secrets, and cannot read even their cipher."""
+
 _TABLES = """
 SELECT c.relname AS name, c.relrowsecurity AS walled, a.attnotnull AS owned,
        (SELECT array_agg(p.polname || ' ' || coalesce(obj_description(p.oid, 'pg_policy'), '') ORDER BY p.polname)
@@ -82,22 +99,20 @@ SELECT c.relname AS name, c.relrowsecurity AS walled, a.attnotnull AS owned,
  ORDER BY c.relname
 """
 _RIGHTS = """
-SELECT c.relname AS name, a.privilege_type AS verb, array_agg(r.rolname) AS roles
-  FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a JOIN pg_roles r ON r.oid = a.grantee
- WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-   AND r.rolname = ANY (:roles)
- GROUP BY c.relname, a.privilege_type ORDER BY c.relname, a.privilege_type
+WITH rights AS (
+  SELECT c.relname AS name, NULL AS field, a.privilege_type AS verb, a.grantee
+    FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a
+   WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+  UNION ALL
+  SELECT c.relname, f.attname, a.privilege_type, a.grantee
+    FROM pg_class c JOIN pg_attribute f ON f.attrelid = c.oid CROSS JOIN LATERAL aclexplode(f.attacl) a
+   WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition)
+SELECT r.name, r.field, r.verb, array_agg(g.rolname) AS roles
+  FROM rights r JOIN pg_roles g ON g.oid = r.grantee
+ WHERE g.rolname = ANY (:roles)
+ GROUP BY r.name, r.field, r.verb ORDER BY r.name, r.field, r.verb
 """
-
-_COLUMN_RIGHTS = """
-SELECT c.relname AS name, f.attname AS field, a.privilege_type AS verb, array_agg(r.rolname) AS roles
-  FROM pg_class c JOIN pg_attribute f ON f.attrelid = c.oid
-  CROSS JOIN LATERAL aclexplode(f.attacl) a JOIN pg_roles r ON r.oid = a.grantee
- WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-   AND r.rolname = ANY (:roles)
- GROUP BY c.relname, f.attname, a.privilege_type ORDER BY c.relname, f.attname, a.privilege_type
-"""
-"""Of tables of which only some columns may be changed."""
+"""Of whole tables, and (`field`) of single columns."""
 
 
 def policies_of(table: str, *, owned: bool | None) -> Policies | None:
@@ -121,16 +136,12 @@ def put_up_walls(connection: Connection) -> None:
         if wanted is not None:
             _put_up(connection, table.name, wanted, there=table.policies or [])
     for right in connection.execute(text(_RIGHTS), {"roles": [APP_ROLE, API_ROLE]}).all():
-        if API_ROLE not in right.roles:
-            connection.exec_driver_sql(f'GRANT {right.verb} ON "{right.name}" TO {API_ROLE}')
-        elif APP_ROLE not in right.roles:
-            connection.exec_driver_sql(f'REVOKE {right.verb} ON "{right.name}" FROM {API_ROLE}')
-    for right in connection.execute(text(_COLUMN_RIGHTS), {"roles": [APP_ROLE, API_ROLE]}).all():
-        what = f'{right.verb} ("{right.field}") ON "{right.name}"'
-        if API_ROLE not in right.roles:
-            connection.exec_driver_sql(f"GRANT {what} TO {API_ROLE}")
-        elif APP_ROLE not in right.roles:
-            connection.exec_driver_sql(f"REVOKE {what} FROM {API_ROLE}")
+        verb = right.verb if right.field is None else f'{right.verb} ("{right.field}")'
+        theirs = APP_ROLE in right.roles and (right.name, right.field, right.verb) not in NOT_FOR_THE_API
+        if theirs and API_ROLE not in right.roles:
+            connection.exec_driver_sql(f'GRANT {verb} ON "{right.name}" TO {API_ROLE}')
+        elif not theirs and API_ROLE in right.roles:
+            connection.exec_driver_sql(f'REVOKE {verb} ON "{right.name}" FROM {API_ROLE}')
 
 
 def take_down_walls(connection: Connection) -> None:

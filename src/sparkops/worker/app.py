@@ -37,6 +37,7 @@ from sparkops.worker.loop import Companion, WorkerLoop, open_worker
 from sparkops.worker.relay import Relay
 from sparkops.worker.sealer import Sealer
 from sparkops.worker.tasks import register
+from sparkops.worker.upkeep import Upkeep
 
 log = structlog.get_logger()
 
@@ -136,6 +137,7 @@ class LoopThread(threading.Thread):
             Isolation(runtime.engine, worker, drain_seconds=settings.drain_seconds),
             Relay(runtime.engine, worker, await event_log(runtime.engine, settings)),
             Sealer(runtime.engine, SealKeys.of(settings.audit_key), settings.audit_roots),
+            Upkeep(runtime.engine, runtime.blobs, grace=settings.object_grace),
         ]
         if BACKTESTS not in self._queues:
             return always

@@ -3,6 +3,7 @@
 from typing import Final
 
 from tools.lint.rules import (
+    compare,
     evaluation,
     outgoing,
     programs,
@@ -25,6 +26,7 @@ RULES: Final[tuple[Rule, ...]] = (
     shell.RULE,
     programs.RULE,
     outgoing.RULE,
+    compare.RULE,
     sql_places.RULE,
     sql_text.RULE,
     sql_scope.RULE,

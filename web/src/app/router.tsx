@@ -51,6 +51,7 @@ export const router = createBrowserRouter([
                     path: 'service-accounts/:accountId',
                     lazy: page(() => import('./routes/service-account')),
                   },
+                  { path: 'settings', lazy: page(() => import('./routes/settings')) },
                   { path: 'budgets', lazy: page(() => import('./routes/budgets')) },
                   { path: 'budgets/:budgetId', lazy: page(() => import('./routes/budget')) },
                   { path: 'secrets', lazy: page(() => import('./routes/secrets')) },

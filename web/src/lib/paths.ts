@@ -18,6 +18,7 @@ export const paths = {
     `/p/${segment(project)}/runs/${segment(id)}/again/${kind}${from ? `?from=${segment(from)}` : ''}`,
   uncertain: (project: string) => `/p/${segment(project)}/uncertain`,
   control: (project: string) => `/p/${segment(project)}/control`,
+  settings: (project: string) => `/p/${segment(project)}/settings`,
   approvals: (project: string) => `/p/${segment(project)}/approvals`,
   budgets: (project: string) => `/p/${segment(project)}/budgets`,
   budget: (project: string, id: string) => `/p/${segment(project)}/budgets/${segment(id)}`,

@@ -44,6 +44,8 @@ export const aRun = (given: Partial<Run> = {}): Run => ({
   parent: null,
   concurrency: null,
   queued_behind: null,
+  log_removed_at: null,
+  values_removed_at: null,
   ...given,
 })
 

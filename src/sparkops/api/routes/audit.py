@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import StreamingResponse
 
 from sparkops.api import audit_rows
-from sparkops.api.access import needs
+from sparkops.api.access import needs, signed_in
 from sparkops.api.audit_export import MEDIA_TYPES, Format, exported
 from sparkops.api.deps import Door, DoorDep, PrincipalDep, QueriedProject
 from sparkops.api.responses import problems
@@ -83,8 +83,8 @@ async def list_audit(
     return await _list(door, project.id, wanted, limit, cursor)
 
 
-@router.get("/actions", openapi_extra=needs(Permission.AUDIT_READ))
-async def list_audit_actions(_: QueriedProject) -> views.AuditActionList:
+@router.get("/actions", openapi_extra=signed_in())
+async def list_audit_actions() -> views.AuditActionList:
     """List the actions that lines tell of."""
     items = [views.AuditAction(action=action, meaning=meaning) for action, meaning in ACTIONS.items()]
     return views.AuditActionList(items=items, next_cursor=None)
@@ -93,6 +93,16 @@ async def list_audit_actions(_: QueriedProject) -> views.AuditActionList:
 @router.get("/chain", responses=problems(404), openapi_extra=needs(Permission.AUDIT_READ))
 async def get_audit_chain(_: QueriedProject, door: DoorDep) -> views.AuditChain:
     """Say how far the audit trail of the installation is sealed."""
+    return await _chain(door)
+
+
+@installation.get("/audit/chain", openapi_extra=needs(Permission.INSTALLATION_AUDIT))
+async def get_installation_audit_chain(door: DoorDep) -> views.AuditChain:
+    """Say how far the audit trail is sealed, as `getAuditChain` does."""
+    return await _chain(door)
+
+
+async def _chain(door: Door) -> views.AuditChain:
     row = await audit_rows.chain(door.database.pool)
     never = row["number"] is None
     state: Literal["sealed", "behind", "never"] = "never" if never else "behind" if row["behind"] else "sealed"

@@ -49,20 +49,21 @@ async def order_halt(body: views.NewHalt, response: Response, principal: Princip
     scope_id = body.workflow_id
     if body.project is not None:
         scope_id = allowed(principal, body.project).id
-    elif body.workflow_id is not None:
+    order = halts.HaltOrder(body.kind, body.scope, scope_id, body.reason)
+    halts.check_order(order)
+    if order.scope is halts.Scope.WORKFLOW and body.workflow_id is not None:
         async with door.reads(principal) as session:
             project_id = await project_of_workflow(session, principal, workflow_id=body.workflow_id)
         check_in_body(principal, project_id, "workflow")
-    else:
+    if order.scope is halts.Scope.INSTALLATION:
         check_in_body(principal, NIL, "installation")
-    order = halts.HaltOrder(body.kind, body.scope, scope_id, body.reason)
     ordered = await halts.order_halt(door.engine, principal, order)
     if not ordered.created:
         response.status_code = 200
     return await _read(door, principal, ordered.halt_id)
 
 
-@router.post("/{halt_id}/release", responses=problems(403, 404), openapi_extra=needs(Permission.HALT_ORDER))
+@router.post("/{halt_id}/release", responses=problems(403, 404, 409), openapi_extra=needs(Permission.HALT_ORDER))
 async def release_halt(halt_id: UUID, principal: PrincipalDep, door: DoorDep) -> views.Halt:
     """End a halt: what it held back goes on. Releasing it again changes nothing."""
     await halts.release_halt(door.engine, principal, halt_id)

@@ -167,7 +167,8 @@ async def _revoke(
     key = await api_keys.find_key(session, user_id=user_id, key_id=key_id)
     if await key_queries.revoke_key(session, user_id=user_id, key_id=key_id, by=principal.user_id):
         reached = await key_queries.projects_of_keys(session, key_ids=[key_id])
-        for project_id in reached.get(key_id) or [None]:
+        nowhere: list[UUID | None] = [None]
+        for project_id in reached.get(key_id) or nowhere:
             await audit("key.revoke", f"key:{key_id}", project_id, before=_about(key))
         await session.refresh(key)
     (view,) = await _views(session, principal, [key])

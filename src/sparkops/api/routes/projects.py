@@ -7,12 +7,14 @@ from uuid import UUID
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from sparkops.api.access import needs, people_only, signed_in
-from sparkops.api.deps import AuditDep, NamedProject, PageDep, PrincipalDep, SessionDep
+from sparkops.api.access import allowed, needs, people_only, signed_in
+from sparkops.api.deps import AuditDep, Door, DoorDep, NamedProject, PageDep, PrincipalDep, SessionDep
 from sparkops.api.responses import problems
 from sparkops.api.views import catalogue
 from sparkops.api.views import identity as views
 from sparkops.api.views.access import ChangeMember
+from sparkops.api.views.base import Ref
+from sparkops.core.errors import Invalid
 from sparkops.core.json import Json
 from sparkops.core.paging import page_of
 from sparkops.core.permissions import Permission, Role
@@ -23,12 +25,16 @@ from sparkops.domains.identity.members import remove_member as take_out
 from sparkops.domains.policies.queries import rules_changed
 from sparkops.domains.policies.service import change_policy, project_rules
 from sparkops.domains.projects.models import Project
-from sparkops.domains.projects.queries import change_judging, limit_runs, projects_of
+from sparkops.domains.projects.queries import change_judging, change_retention, last_deletion, limit_runs, projects_of
 from sparkops.domains.projects.service import create_project as create
+from sparkops.domains.projects.state import DeletionStatus
 from sparkops.domains.tools.service import install_tools
+from sparkops.engine import removal
 from sparkops.runtime.tools.registry import builtin_tools
 
 router = APIRouter(prefix="/projects", tags=["projects"])
+
+RETENTION = ("keep_runs_days", "keep_log_days", "keep_values_days")
 
 
 def project_view(project: Project, roles: Mapping[UUID, Role]) -> views.Project:
@@ -41,6 +47,9 @@ def project_view(project: Project, roles: Mapping[UUID, Role]) -> views.Project:
         max_running_runs=project.max_running_runs,
         default_effect=cast(views.DefaultEffect, project.default_effect),
         time_zone=project.time_zone,
+        keep_runs_days=project.keep_runs_days,
+        keep_log_days=project.keep_log_days,
+        keep_values_days=project.keep_values_days,
         created_at=project.created_at,
     )
 
@@ -78,7 +87,8 @@ async def get_project(project: NamedProject, principal: PrincipalDep, session: S
 async def update_project(
     body: views.ProjectSettings, project: NamedProject, principal: PrincipalDep, session: SessionDep, audit: AuditDep
 ) -> views.Project:
-    """Change how many runs of a project go on at once, what holds where no rule matches, or the zone of its clocks.
+    """Change how many runs of a project go on at once, what holds where no rule matches, the zone of its clocks, or how
+    long it keeps what has ended.
 
     Runs that go on do so beyond a lowered limit; a raised one moves the queue in seconds. What is decided from now on
     is decided by the new default and the new zone.
@@ -94,8 +104,75 @@ async def update_project(
         await change_judging(session, principal, project_id=project.id, **changed)
         await rules_changed(session, scope_id=project.id)
         await audit("project.judging", f"project:{project.id}", project.id, before=before, after=changed)
+    kept = {name: getattr(body, name) for name in RETENTION if name in body.model_fields_set}
+    if kept:
+        before = {name: getattr(project, name) for name in kept}
+        await change_retention(session, principal, project_id=project.id, **kept)
+        await audit("project.retention", f"project:{project.id}", project.id, before=before, after=kept)
     await session.refresh(project)
     return project_view(project, await identity.roles_of(session, principal))
+
+
+@router.get("/{slug}/deletion", responses=problems(404), openapi_extra=needs(Permission.PROJECT_READ))
+async def get_deletion(
+    project: NamedProject, principal: PrincipalDep, session: SessionDep, door: DoorDep
+) -> views.DeletionState:
+    """Tell whether a project is to be deleted."""
+    return await _deletion_state(session, principal, door, project.id)
+
+
+@router.post(
+    "/{slug}/deletion",
+    status_code=201,
+    responses=problems(404, 409, 503),
+    openapi_extra=needs(Permission.PROJECT_DELETE),
+)
+async def ask_deletion(
+    slug: str, body: views.NewDeletion, principal: PrincipalDep, session: SessionDep, door: DoorDep
+) -> views.DeletionState:
+    """Stop a project at once, and have it deleted with all its data when the delay is over.
+
+    Until then an owner can take it back. 503: it is not to be deleted, ask again.
+    """
+    place = allowed(principal, slug)
+    if body.slug != slug:
+        raise Invalid("The slug is not that of the project; type it once more.")
+    await removal.ask_deletion(
+        door.engine, principal, project_id=place.id, reason=body.reason, delay=door.settings.deletion_delay
+    )
+    return await _deletion_state(session, principal, door, place.id)
+
+
+@router.post("/{slug}/deletion/cancel", responses=problems(404, 409), openapi_extra=needs(Permission.PROJECT_DELETE))
+async def cancel_deletion(
+    slug: str, principal: PrincipalDep, session: SessionDep, door: DoorDep
+) -> views.DeletionState:
+    """Take back that a project is to be deleted: it goes on, unless it was stopped before."""
+    place = allowed(principal, slug)
+    await removal.cancel_deletion(door.engine, principal, project_id=place.id)
+    return await _deletion_state(session, principal, door, place.id)
+
+
+async def _deletion_state(
+    session: AsyncSession, principal: Principal, door: Door, project_id: UUID
+) -> views.DeletionState:
+    found = await last_deletion(session, principal, project_id=project_id)
+    delay = door.settings.deletion_delay.total_seconds()
+    if found is None:
+        return views.DeletionState(deletion=None, delay_seconds=delay)
+    people = {one for one in (found.asked_by, found.cancelled_by) if one is not None}
+    names = await identity.names_of(session, user_ids=people)
+    deletion = views.Deletion(
+        id=found.id,
+        status=DeletionStatus(found.status),
+        reason=found.reason,
+        asked_by=Ref(id=found.asked_by, name=names.get(found.asked_by, "")),
+        asked_at=found.asked_at,
+        due_at=found.due_at,
+        cancelled_by=Ref(id=found.cancelled_by, name=names.get(found.cancelled_by, "")) if found.cancelled_by else None,
+        cancelled_at=found.cancelled_at,
+    )
+    return views.DeletionState(deletion=deletion, delay_seconds=delay)
 
 
 @router.get("/{slug}/members", responses=problems(404), openapi_extra=needs(Permission.MEMBER_READ))

@@ -215,7 +215,7 @@ def _as_download(name: str, sha256: str) -> dict[str, str]:
     }
 
 
-_BYTES = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+_BYTES = {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
 
 
 @files.get(

@@ -7,10 +7,12 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, model_validator
 
-from sparkops.api.views.base import Body, Slug, View
+from sparkops.api.views.base import Body, Ref, Slug, View
 from sparkops.api.views.control import MaxRunningRuns
 from sparkops.core.permissions import Role
+from sparkops.domains.projects.state import DeletionStatus
 
+Days = Annotated[int, Field(ge=1, le=36_500)]
 DefaultEffect = Literal["allow", "deny"]
 
 
@@ -55,6 +57,12 @@ class Project(View):
     """What is decided where no rule matches."""
     time_zone: str
     """Whose clocks rules and budgets go by: an IANA name."""
+    keep_runs_days: int | None
+    """Runs that ended longer ago are removed; null: they are kept for ever."""
+    keep_log_days: int | None
+    """As above, of the logs of runs and of events from outside."""
+    keep_values_days: int | None
+    """As above, of what runs worked with: inputs, outputs, requests, responses, files."""
     created_at: datetime
 
 
@@ -71,12 +79,47 @@ class ProjectSettings(Body):
     """How many of its runs go on at once, the others queue; null: any number."""
     default_effect: DefaultEffect | None = None
     time_zone: Annotated[str, Field(max_length=100), AfterValidator(_zone)] | None = None
+    keep_runs_days: Days | None = None
+    """After so many days an ended run is removed with all that belongs to it but its costs; null: never."""
+    keep_log_days: Days | None = None
+    """As above, of the logs of runs and of events from outside."""
+    keep_values_days: Days | None = None
+    """As above, of what runs worked with: inputs, outputs, requests, responses, files."""
 
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
         if not self.model_fields_set:
-            raise ValueError("say what to change: max_running_runs, default_effect, time_zone")
+            raise ValueError(f"say what to change: {', '.join(type(self).model_fields)}")
         return self
+
+
+class NewDeletion(Body):
+    """That a project is to be deleted: its slug once more, and why."""
+
+    slug: Slug
+    reason: Annotated[str, Field(min_length=1, max_length=1_000)]
+
+
+class Deletion(View):
+    """That somebody wants the project deleted. It is stopped meanwhile; from `due_at` on its data is removed."""
+
+    id: UUID
+    status: DeletionStatus
+    reason: str
+    asked_by: Ref
+    asked_at: datetime
+    due_at: datetime
+    cancelled_by: Ref | None
+    cancelled_at: datetime | None
+
+
+class DeletionState(View):
+    """Whether the project is to be deleted."""
+
+    deletion: Deletion | None
+    """The last that was asked for; null: nobody ever has."""
+    delay_seconds: float
+    """How long one that is asked for now can be taken back."""
 
 
 class ProjectList(View):

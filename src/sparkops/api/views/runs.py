@@ -122,6 +122,10 @@ class Run(RunSummary):
     concurrency: RunConcurrency | None
     queued_behind: QueuedBehind | None
     """Why a queued run does not go on; null: it is about to, or is not queued."""
+    log_removed_at: datetime | None
+    """When its log was removed, because the project keeps logs no longer; null: it is there."""
+    values_removed_at: datetime | None
+    """As above, of what it worked with: input, output, requests, answers, files. It cannot be done again then."""
 
 
 class NewRun(Body):

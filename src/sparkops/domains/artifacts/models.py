@@ -34,4 +34,5 @@ class Artifact(Base):
         UniqueConstraint("call_id", "name"),
         CheckConstraint("size_bytes >= 0", name="size"),
         Index("ix_artifacts_project_id_id", "project_id", "id"),
+        Index("ix_artifacts_sha256", "sha256"),
     )

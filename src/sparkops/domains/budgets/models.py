@@ -160,7 +160,8 @@ class Reservation(Base):
 
     call_id: Mapped[UUID] = mapped_column(primary_key=True)
     send_no: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
+    project_id: Mapped[UUID]
+    """No foreign key: what a budget of the installation has counted outlives the project."""
     run_id: Mapped[UUID] = mapped_column(index=True)
     budget_ids: Mapped[list[UUID]] = mapped_column(ARRAY(PgUUID(as_uuid=True)))
     amount_micros: Mapped[int]
@@ -186,7 +187,8 @@ class LedgerEntry(Base):
     __tablename__ = "ledger_entries"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
+    project_id: Mapped[UUID]
+    """No foreign key, as above."""
     budget_id: Mapped[UUID] = mapped_column(ForeignKey("budgets.id", ondelete="CASCADE"))
     run_id: Mapped[UUID] = mapped_column(index=True)
     call_id: Mapped[UUID]

@@ -25,17 +25,18 @@ class OwnersOnly(Forbidden):
     code, title = "owners-only", "Only owners make and unmake owners"
 
 
+PERSON: Final = "person"
 _NOBODY: Final = "There is no such member here."
 
 
 async def find_user(session: AsyncSession, *, email: str) -> User:
-    """Return the user with this address.
+    """Return the person with this address; a service account belongs to the project that made it, and to no other.
 
     Raises:
         Invalid: nobody has it.
     """
     user = await queries.user_by_email(session, email=email)
-    if user is None:
+    if user is None or user.kind != PERSON:
         raise Invalid(
             f"Nobody has the address {email.strip().lower()}; an administrator adds people with `sparkops users add`.",
             errors=[{"path": "email", "message": "nobody has this address"}],
@@ -129,6 +130,7 @@ async def _check_owners(session: AsyncSession, *, project_id: UUID, without: UUI
             Membership.role == Role.OWNER,
             Membership.user_id != without,
             User.disabled_at.is_(None),
+            User.kind == PERSON,
         )
     )
     if not await session.scalar(others):
@@ -152,7 +154,7 @@ async def people(session: AsyncSession, *, part: str, page: PageRequest) -> Sequ
     """Return the people of the installation whose name or address has this part, the newest first, one more than the
     page holds. The caller has checked that they may be seen."""
     projects = select(func.count()).where(Membership.user_id == User.id).correlate(User).scalar_subquery()
-    statement = select(User, projects).order_by(User.id.desc()).limit(page.limit + 1)
+    statement = select(User, projects).where(User.kind == PERSON).order_by(User.id.desc()).limit(page.limit + 1)
     if part:
         statement = statement.where(
             User.email.icontains(part, autoescape=True) | User.name.icontains(part, autoescape=True)

@@ -13,7 +13,7 @@ from sparkops.core.ids import new_id
 from sparkops.core.paging import PageRequest
 from sparkops.core.principal import Principal
 from sparkops.core.tenancy import show_also, visible_to
-from sparkops.domains.projects.models import Project
+from sparkops.domains.projects.models import Project, ProjectDeletion
 
 
 async def project_by_slug(session: AsyncSession, principal: Principal, *, slug: str) -> Project | None:
@@ -90,6 +90,26 @@ async def change_judging(session: AsyncSession, principal: Principal, *, project
     await session.execute(
         update(Project).where(Project.id == project_id, visible_to(principal, Project.id)).values(**changed)
     )
+
+
+async def change_retention(
+    session: AsyncSession, principal: Principal, *, project_id: UUID, **changed: int | None
+) -> None:
+    """Set `keep_runs_days`, `keep_log_days` or `keep_values_days` of a project of the principal's; None: for ever."""
+    await session.execute(
+        update(Project).where(Project.id == project_id, visible_to(principal, Project.id)).values(**changed)
+    )
+
+
+async def last_deletion(session: AsyncSession, principal: Principal, *, project_id: UUID) -> ProjectDeletion | None:
+    """Return the deletion of a project of the principal's that was asked for last, or None."""
+    found = await session.scalar(
+        select(ProjectDeletion)
+        .where(ProjectDeletion.project_id == project_id, visible_to(principal, ProjectDeletion.project_id))
+        .order_by(ProjectDeletion.id.desc())
+        .limit(1)
+    )
+    return found  # noqa: RET504 -- mypy reads a returned `scalar` as Any
 
 
 _WATCHED = """

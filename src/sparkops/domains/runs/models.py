@@ -342,6 +342,21 @@ class RunCounter(Base):
     last_seq: Mapped[int] = mapped_column(default=0, server_default="0")
 
 
+class ThinnedRun(Base):
+    """A run that ended so long ago that a part of it was removed, as its project wants. Only functions of the database
+    write it: the application may read it."""
+
+    __tablename__ = "thinned_runs"
+
+    run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    project_id: Mapped[UUID]
+    log_removed_at: Mapped[datetime | None]
+    log_removed_to: Mapped[int] = mapped_column(default=0, server_default="0")
+    """The number of the last line of its log that is gone."""
+    values_removed_at: Mapped[datetime | None]
+    """Since then its values are gone: it can be read, and not done again."""
+
+
 class Unadvanced(Base):
     """A run whose step was ended by somebody who does not hold the run, and who is to advance it afterwards.
 

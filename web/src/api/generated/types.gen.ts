@@ -1719,6 +1719,57 @@ export type DecisionToday = {
 };
 
 /**
+ * Deletion
+ *
+ * That somebody wants the project deleted. It is stopped meanwhile; from `due_at` on its data is removed.
+ */
+export type Deletion = {
+    /**
+     * Asked At
+     */
+    asked_at: string;
+    asked_by: Ref;
+    /**
+     * Cancelled At
+     */
+    cancelled_at: string | null;
+    cancelled_by: Ref | null;
+    /**
+     * Due At
+     */
+    due_at: string;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Reason
+     */
+    reason: string;
+    status: DeletionStatus;
+};
+
+/**
+ * DeletionState
+ *
+ * Whether the project is to be deleted.
+ */
+export type DeletionState = {
+    /**
+     * Delay Seconds
+     */
+    delay_seconds: number;
+    deletion: Deletion | null;
+};
+
+/**
+ * DeletionStatus
+ *
+ * Where the deletion of a project stands.
+ */
+export type DeletionStatus = 'asked' | 'cancelled' | 'removing' | 'done';
+
+/**
  * Demands
  *
  * What consent takes: of each group of `approvers` (roles and e-mail addresses) somebody, `quorum` people in all.
@@ -2511,6 +2562,22 @@ export type NewBudgetBody = {
      * Time Zone
      */
     time_zone?: string | null;
+};
+
+/**
+ * NewDeletion
+ *
+ * That a project is to be deleted: its slug once more, and why.
+ */
+export type NewDeletion = {
+    /**
+     * Reason
+     */
+    reason: string;
+    /**
+     * Slug
+     */
+    slug: string;
 };
 
 /**
@@ -3577,6 +3644,18 @@ export type Project = {
      */
     id: string;
     /**
+     * Keep Log Days
+     */
+    keep_log_days: number | null;
+    /**
+     * Keep Runs Days
+     */
+    keep_runs_days: number | null;
+    /**
+     * Keep Values Days
+     */
+    keep_values_days: number | null;
+    /**
      * Max Running Runs
      */
     max_running_runs: number | null;
@@ -3619,6 +3698,18 @@ export type ProjectSettings = {
      * Default Effect
      */
     default_effect?: 'allow' | 'deny' | null;
+    /**
+     * Keep Log Days
+     */
+    keep_log_days?: number | null;
+    /**
+     * Keep Runs Days
+     */
+    keep_runs_days?: number | null;
+    /**
+     * Keep Values Days
+     */
+    keep_values_days?: number | null;
     /**
      * Max Running Runs
      */
@@ -4140,6 +4231,10 @@ export type Run = {
      * Last Seq
      */
     last_seq: number;
+    /**
+     * Log Removed At
+     */
+    log_removed_at: string | null;
     output: JsonValue;
     parent: RunParent | null;
     /**
@@ -4184,6 +4279,10 @@ export type Run = {
      * Trigger
      */
     trigger: string;
+    /**
+     * Values Removed At
+     */
+    values_removed_at: string | null;
     workflow: WorkflowRef;
 };
 
@@ -7005,14 +7104,7 @@ export type ListAuditResponse = ListAuditResponses[keyof ListAuditResponses];
 export type ListAuditActionsData = {
     body?: never;
     path?: never;
-    query: {
-        /**
-         * Project
-         *
-         * The project's slug.
-         */
-        project: string;
-    };
+    query?: never;
     url: '/api/v1/audit/actions';
 };
 
@@ -8952,6 +9044,10 @@ export type ReleaseHaltErrors = {
      */
     404: Problem;
     /**
+     * Conflict
+     */
+    409: Problem;
+    /**
      * Unprocessable Entity
      */
     422: Problem;
@@ -9057,6 +9153,43 @@ export type ListInstallationAuditResponses = {
 };
 
 export type ListInstallationAuditResponse = ListInstallationAuditResponses[keyof ListInstallationAuditResponses];
+
+export type GetInstallationAuditChainData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/installation/audit/chain';
+};
+
+export type GetInstallationAuditChainErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type GetInstallationAuditChainError = GetInstallationAuditChainErrors[keyof GetInstallationAuditChainErrors];
+
+export type GetInstallationAuditChainResponses = {
+    /**
+     * Successful Response
+     */
+    200: AuditChain;
+};
+
+export type GetInstallationAuditChainResponse = GetInstallationAuditChainResponses[keyof GetInstallationAuditChainResponses];
 
 export type ExportInstallationAuditData = {
     body?: never;
@@ -10493,6 +10626,164 @@ export type UpdateProjectResponses = {
 };
 
 export type UpdateProjectResponse = UpdateProjectResponses[keyof UpdateProjectResponses];
+
+export type GetDeletionData = {
+    body?: never;
+    path: {
+        /**
+         * Slug
+         */
+        slug: string;
+    };
+    query?: never;
+    url: '/api/v1/projects/{slug}/deletion';
+};
+
+export type GetDeletionErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type GetDeletionError = GetDeletionErrors[keyof GetDeletionErrors];
+
+export type GetDeletionResponses = {
+    /**
+     * Successful Response
+     */
+    200: DeletionState;
+};
+
+export type GetDeletionResponse = GetDeletionResponses[keyof GetDeletionResponses];
+
+export type AskDeletionData = {
+    body: NewDeletion;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same request with the same key is carried out once, and answered alike for a day.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Slug
+         */
+        slug: string;
+    };
+    query?: never;
+    url: '/api/v1/projects/{slug}/deletion';
+};
+
+export type AskDeletionErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type AskDeletionError = AskDeletionErrors[keyof AskDeletionErrors];
+
+export type AskDeletionResponses = {
+    /**
+     * Successful Response
+     */
+    201: DeletionState;
+};
+
+export type AskDeletionResponse = AskDeletionResponses[keyof AskDeletionResponses];
+
+export type CancelDeletionData = {
+    body?: never;
+    path: {
+        /**
+         * Slug
+         */
+        slug: string;
+    };
+    query?: never;
+    url: '/api/v1/projects/{slug}/deletion/cancel';
+};
+
+export type CancelDeletionErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type CancelDeletionError = CancelDeletionErrors[keyof CancelDeletionErrors];
+
+export type CancelDeletionResponses = {
+    /**
+     * Successful Response
+     */
+    200: DeletionState;
+};
+
+export type CancelDeletionResponse = CancelDeletionResponses[keyof CancelDeletionResponses];
 
 export type ListMembersData = {
     body?: never;

@@ -9,6 +9,7 @@ import {
   Power,
   Scale,
   ScrollText,
+  Settings,
   ShieldAlert,
   Users,
   Wallet,
@@ -61,6 +62,7 @@ const GROUPS: ReadonlyArray<{ label: string; items: readonly Item[] }> = [
     items: [
       { label: 'Users and roles', icon: Users, to: paths.members },
       { label: 'Secrets', icon: KeyRound, to: paths.secrets },
+      { label: 'Settings', icon: Settings, to: paths.settings },
     ],
   },
 ]

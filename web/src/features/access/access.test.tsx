@@ -46,6 +46,9 @@ const aProject = (role: Role): Project => ({
   max_running_runs: null,
   default_effect: 'allow',
   time_zone: 'UTC',
+  keep_runs_days: null,
+  keep_log_days: null,
+  keep_values_days: null,
   created_at: '2026-11-22T09:41:07Z',
 })
 

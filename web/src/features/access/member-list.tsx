@@ -55,9 +55,10 @@ export function MemberList({ project, members }: { project: string; members: rea
           permission="member:manage"
           project={project}
           size="sm"
+          aria-label={`Remove ${row.name}`}
           onClick={() => setLeaving(row)}
         >
-          Remove<span className="sr-only"> {row.name}</span>
+          Remove
         </PermittedButton>
       ),
     },

@@ -7,6 +7,7 @@ import { ProblemPanel } from '@/components/problem-panel'
 import { Empty, SkeletonRows } from '@/components/states'
 import { Button } from '@/components/ui/button'
 import { Input } from '@/components/ui/input'
+import { UserActions } from '@/features/identity/user-actions'
 import { peopleQuery } from './api'
 
 const COLUMNS: ReadonlyArray<Column<Person>> = [
@@ -38,6 +39,13 @@ const COLUMNS: ReadonlyArray<Column<Person>> = [
     width: '200px',
     wideOnly: true,
     cell: (row) => <Moment at={row.created_at} />,
+  },
+  {
+    id: 'actions',
+    header: 'Action',
+    width: '72px',
+    align: 'end',
+    cell: (row) => <UserActions person={row} />,
   },
 ]
 

@@ -29,8 +29,13 @@ export function RoleMatrix({ table, own, onViewAs }: RoleMatrixProps) {
                   {ROLE_WORDS[role]}
                   {role === own ? <span className="font-normal text-ink-3"> (you)</span> : null}
                 </span>
-                <Button size="sm" className="mt-1" onClick={() => onViewAs(role)}>
-                  View as<span className="sr-only"> {ROLE_WORDS[role].toLowerCase()}</span>
+                <Button
+                  size="sm"
+                  className="mt-1"
+                  aria-label={`View as ${ROLE_WORDS[role].toLowerCase()}`}
+                  onClick={() => onViewAs(role)}
+                >
+                  View as
                 </Button>
               </th>
             ))}

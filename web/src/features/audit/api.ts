@@ -1,13 +1,14 @@
 import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query'
 import { request, requestBlob } from '@/api/client'
 import type {
+  AuditChain,
   AuditLineDetail,
   AuditLineList,
   ExportAuditData,
   ExportInstallationAuditData,
   GetAuditChainData,
-  GetAuditChainResponse,
   GetAuditLineData,
+  GetInstallationAuditChainData,
   GetInstallationAuditLineData,
   ListAuditActionsData,
   ListAuditActionsResponse,
@@ -81,25 +82,25 @@ export const lineQuery = (scope: AuditScope, number: number) =>
           }),
   })
 
-export const actionsQuery = (project: string) =>
-  queryOptions({
-    queryKey: ['audit-actions'],
-    queryFn: ({ signal }) =>
-      request<ListAuditActionsData, ListAuditActionsResponse>('GET', '/api/v1/audit/actions', {
-        query: { project },
-        signal,
-      }),
-    staleTime: Number.POSITIVE_INFINITY,
-  })
+export const actionsQuery = queryOptions({
+  queryKey: ['audit-actions'],
+  queryFn: ({ signal }) =>
+    request<ListAuditActionsData, ListAuditActionsResponse>('GET', '/api/v1/audit/actions', { signal }),
+  staleTime: Number.POSITIVE_INFINITY,
+})
 
-export const chainQuery = (project: string) =>
+export const chainQuery = (scope: AuditScope) =>
   queryOptions({
-    queryKey: ['audit-chain', project],
+    queryKey: ['audit-chain', scope],
     queryFn: ({ signal }) =>
-      request<GetAuditChainData, GetAuditChainResponse>('GET', '/api/v1/audit/chain', {
-        query: { project },
-        signal,
-      }),
+      scope.everywhere
+        ? request<GetInstallationAuditChainData, AuditChain>('GET', '/api/v1/installation/audit/chain', {
+            signal,
+          })
+        : request<GetAuditChainData, AuditChain>('GET', '/api/v1/audit/chain', {
+            query: { project: scope.project },
+            signal,
+          }),
   })
 
 export const eventsQuery = (scope: AuditScope, filters: EventFilters) =>

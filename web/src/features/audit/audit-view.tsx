@@ -43,7 +43,7 @@ export function AuditView({ scope }: AuditViewProps) {
     since,
   }
   const found = useInfiniteQuery(linesQuery(scope, filters))
-  const actions = useQuery(actionsQuery(scope.project))
+  const actions = useQuery(actionsQuery)
   const meanings = new Map(actions.data?.items.map((one) => [one.action, one.meaning]))
   const rows = found.data?.pages.flatMap((page) => page.items) ?? []
   const chosen = Number(search.get('line')) || null

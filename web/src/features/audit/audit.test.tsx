@@ -87,7 +87,7 @@ test('the chain says how far it goes, and that only a check can tell whether it 
       }),
     ),
   )
-  show(<ChainState project="weather" />)
+  show(<ChainState scope={PROJECT} />)
   expect(await screen.findByText(/seal 2 over 1,234 lines/)).toBeVisible()
   expect(screen.getByText('sparkops audit verify')).toBeVisible()
 })

@@ -2,16 +2,16 @@ import { useQuery } from '@tanstack/react-query'
 import { usePolling } from '@/api/use-live'
 import { Status } from '@/components/glyph'
 import { Moment } from '@/components/moment'
-import { chainQuery } from './api'
+import { type AuditScope, chainQuery } from './api'
 import { CHAIN_FACE } from './words'
 
 const POLL_MS = 10_000
 
 /** How far the trail is sealed. Whether it is whole nobody can tell who only sees the database: that is said, too. */
-export function ChainState({ project }: { project: string }) {
+export function ChainState({ scope }: { scope: AuditScope }) {
   const poll = usePolling(POLL_MS)
   const found = useQuery({
-    ...chainQuery(project),
+    ...chainQuery(scope),
     refetchInterval: ({ state }) => (state.error ? false : poll),
   })
   const chain = found.data

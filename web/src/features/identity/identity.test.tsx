@@ -13,6 +13,7 @@ import { PasswordForm } from './password-form'
 import { SessionList } from './session-list'
 import { SetUpForm } from './set-up-form'
 import { SignInForm } from './sign-in-form'
+import { UserActions } from './user-actions'
 
 const EXPIRES = '2026-11-23T12:00:00Z'
 const aLink = (purpose: 'reset' | 'invite' | 'setup') => ({
@@ -185,4 +186,36 @@ test('every session but this one can be ended', async () => {
   await waitFor(() => expect(screen.queryByRole('row', { name: /curl/ })).toBeNull())
   await userEvent.click(screen.getByRole('button', { name: 'End all others' }))
   await waitFor(() => expect(screen.queryByRole('button', { name: 'End all others' })).toBeNull())
+})
+
+describe('what an administrator does about a person', () => {
+  const kim = { id: 'kim', name: 'Kim', disabled_at: null }
+
+  test('a link is shown once, to be handed on', async () => {
+    server.use(
+      http.post(api('/users/kim/link'), () =>
+        HttpResponse.json(
+          {
+            user: { id: 'kim', email: 'kim@example.org', name: 'Kim', is_admin: false },
+            purpose: 'reset',
+            link: '/reset#tok',
+            expires_at: EXPIRES,
+            mailed: false,
+          },
+          { status: 201 },
+        ),
+      ),
+    )
+    show(<UserActions person={kim} />)
+    await userEvent.click(screen.getByRole('button', { name: 'What to do about Kim' }))
+    await userEvent.click(await screen.findByRole('menuitem', { name: 'Make a link to a new password' }))
+    expect(await screen.findByText(`${location.origin}/reset#tok`)).toBeVisible()
+  })
+
+  test('who is disabled can only be enabled', async () => {
+    show(<UserActions person={{ ...kim, disabled_at: EXPIRES }} />)
+    await userEvent.click(screen.getByRole('button', { name: 'What to do about Kim' }))
+    expect(await screen.findByRole('menuitem', { name: 'Enable' })).toBeVisible()
+    expect(screen.queryByRole('menuitem', { name: 'Disable' })).toBeNull()
+  })
 })

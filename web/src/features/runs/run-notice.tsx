@@ -5,7 +5,7 @@ import { Moment } from '@/components/moment'
 import { buttonClass } from '@/components/ui/button'
 import { paths } from '@/lib/paths'
 
-/** One line below the header while a run does not simply go on: why, and what it takes. */
+/** One line below the header while a run does not simply go on, or is no longer whole: why, and what it takes. */
 export function RunNotice({ run }: { run: Run }) {
   const words = noticeOf(run)
   if (words === null) return null
@@ -60,8 +60,25 @@ function noticeOf(run: Run): ReactNode {
         </span>
       )
     default:
-      return null
+      return removedOf(run)
   }
+}
+
+/** What the project no longer keeps of a run that has ended. */
+function removedOf(run: Run): ReactNode {
+  const at = run.values_removed_at ?? run.log_removed_at
+  if (at === null) return null
+  const what = [
+    run.values_removed_at ? 'what it worked with' : null,
+    run.log_removed_at ? 'its log' : null,
+  ].filter((one) => one !== null)
+  return (
+    <>
+      <b className="font-semibold">No longer kept: </b>
+      {what.join(' and ')}, since <Moment at={at} />.
+      {run.values_removed_at ? ' It cannot be done again.' : ''}
+    </>
+  )
 }
 
 function Paused({ run }: { run: Run }) {
