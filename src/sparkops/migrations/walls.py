@@ -70,7 +70,6 @@ SPECIAL: Final[Mapping[str, Policies]] = {
     "secret_versions": ADMINISTERED,
     "audit": NOTED,
     "secret_uses": _split(seen=f"{_OWN} OR scope = 'installation' AND {_ADMINISTRATOR}", written=_OWN),
-    "audit": NOTED,
     "security_events": NOTED,
     "outbox": _split(seen=f"{_OWN} OR {_ADMINISTRATOR}", written=_ADMINISTRATOR),
     # The windows of the installation's budgets name the project or the person that they are for.
