@@ -81,6 +81,7 @@ NOT_AUDITED: Final[dict[str, str]] = {
 REPEATABLE: Final = frozenset(
     {
         "approve",
+        "archiveBudget",
         "archiveSecret",
         "askDeletion",
         "cancelDeletion",

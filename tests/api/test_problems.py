@@ -116,9 +116,9 @@ async def test_a_commit_that_fails_is_not_answered_as_done(ann: Person, door: Do
     def refuse(connection: object) -> None:
         raise RuntimeError("the disk is full")
 
-    event.listen(door.database.engine.sync_engine, "commit", refuse)
+    event.listen(door.database.walled.engine.sync_engine, "commit", refuse)
     answer = await ann.client.post("/api/v1/projects", json={"slug": "second", "name": "Second"})
-    event.remove(door.database.engine.sync_engine, "commit", refuse)
+    event.remove(door.database.walled.engine.sync_engine, "commit", refuse)
 
     assert answer.status_code == 500
     assert (await ann.client.get("/api/v1/projects/second")).status_code == 404

@@ -93,11 +93,11 @@ class Walled:
 
     def __init__(self, login: Login) -> None:
         self._login = Login(login.url, {**login.server_settings, "role": API_ROLE}, login.pool_size)
-        self._engine = make_engine(self._login.url, self._login.server_settings, login.pool_size)
+        self.engine = make_engine(self._login.url, self._login.server_settings, login.pool_size)
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._opening = asyncio.Lock()
-        self._writing = _sessions(self._engine)
-        self._reading = _sessions(self._engine.execution_options(isolation_level="AUTOCOMMIT"))
+        self._writing = _sessions(self.engine)
+        self._reading = _sessions(self.engine.execution_options(isolation_level="AUTOCOMMIT"))
 
     @asynccontextmanager
     async def begin(self, sight: str, mode: Literal["write", "read"]) -> AsyncIterator[AsyncSession]:
@@ -119,7 +119,7 @@ class Walled:
 
     async def close(self) -> None:
         """Close the pools."""
-        await self._engine.dispose()
+        await self.engine.dispose()
         if self._pool is not None:
             await close_pool(self._pool)
 
