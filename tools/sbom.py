@@ -36,6 +36,7 @@ _CLASSIFIED: Final = {
     "License :: OSI Approved :: Python Software Foundation License": "PSF-2.0",
 }
 _LOOKED_UP: Final = {
+    "ahocorasick-rs": "Apache-2.0",
     "async-timeout": "Apache-2.0",
     "bcrypt": "Apache-2.0",
     "colorama": "BSD-3-Clause",

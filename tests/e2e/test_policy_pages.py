@@ -153,7 +153,7 @@ async def test_a_violation_is_acknowledged_with_a_note_and_resolved(browser: Bro
     await platform.owner.post(f"/policies/{policy_id}/publish", {"version": 1})
     run_id = await start(platform, NOTES, name="worm.exe")
     await ended(platform, run_id, "failed")
-    async with visitor(browser, platform, platform.approver_login, scheme="dark") as page:
+    async with visitor(browser, platform, platform.owner_login, scheme="dark") as page:
         await page.goto(f"/p/{PROJECT}/violations")
         await page.get_by_role("list", name="Violations").get_by_role("link", name=re.compile("programs")).first.click()
         article = page.get_by_role("article", name="programs")

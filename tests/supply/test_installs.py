@@ -11,8 +11,15 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LOCKS = [*sorted(ROOT.glob("requirements*.lock")), ROOT / "tests/peers/requirements.lock"]
 
-KNOWN_PTH = {"_editable_impl_sparkops.pth": r"/[^\n;]*/src"}
-"""Files that Python reads at its start, by what each may hold: one line, the folder of this code."""
+KNOWN_PTH = {
+    "_editable_impl_sparkops.pth": r"/[^\n;]*/src",
+    "distutils-precedence.pth": re.escape(
+        "import os; var = 'SETUPTOOLS_USE_DISTUTILS'; enabled = os.environ.get(var, 'local') == 'local'; "
+        "enabled and __import__('_distutils_hack').add_shim();"
+    ),
+}
+"""Files that Python reads at its start, by what each may hold: one line, the folder of this code; and what setuptools
+leaves, which Python 3.11 puts into every new environment."""
 
 PATCHED = {
     "celery": "5.6.0",  # broker passwords in logs

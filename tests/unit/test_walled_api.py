@@ -9,6 +9,7 @@ AROUND_IT = {
     "known.py": "names that never change, kept for all; by ids of rows that were found through the wall",
     "routes/auth.py": "nobody has signed in yet",
     "routes/health.py": "the platform itself",
+    "routes/me.py": "the caller's own row, which belongs to no project",
     "routes/oidc.py": "nobody has signed in yet",
 }
 """Files of the API that open sessions which see every project, each with the reason."""
