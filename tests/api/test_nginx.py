@@ -87,7 +87,9 @@ def behind(settings: Settings) -> Settings:
 @pytest.fixture
 async def front(behind: Settings, tmp_path: Path) -> AsyncIterator[Front]:
     program = shutil.which("nginx", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
-    assert program is not None, "this test needs nginx: apt-get install nginx-light"
+    if program is None or shutil.which("openssl") is None:
+        assert "CI" not in os.environ, "no nginx or openssl on this machine"
+        pytest.skip("this test needs nginx and openssl: apt-get install nginx-light openssl")
     await certificate(tmp_path)
     async with serving(behind) as (backend, server):
         http, https = free_port(), free_port()
