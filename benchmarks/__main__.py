@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import os
 import sys
 from collections.abc import Sequence
 
@@ -14,14 +13,14 @@ from benchmarks.limits import measure_limits
 from benchmarks.scale import crowd, scale_out
 from benchmarks.stack import running
 from benchmarks.throughput import w3, w5
-from benchmarks.weight import measure_weight
+from benchmarks.weight import w6
 from benchmarks.workloads import w1, w2, w4
 from sparkops.core.errors import SparkOpsError
 
 WORKLOADS = {"W1": w1, "W2": w2, "W3": w3, "W4": w4, "W5": w5, "W7": w7, "growth": growth}
-ON_THEIR_OWN = {"scale": scale_out, "crowd": crowd, "decisions": decisions, "gateway": gateway}
+ON_THEIR_OWN = {"W6": w6, "scale": scale_out, "crowd": crowd, "decisions": decisions, "gateway": gateway}
 """What needs a stack of another shape, or none."""
-ALL = (*WORKLOADS, "W6", "limits", *ON_THEIR_OWN)
+ALL = (*WORKLOADS, "limits", *ON_THEIR_OWN)
 
 
 async def measure(wanted: Sequence[str], workers: int) -> None:
@@ -37,8 +36,6 @@ async def _measure_together(wanted: Sequence[str], workers: int) -> None:
     async with running(workers=workers) as stack:
         embedded = stack.supervisor.embedded
         assert embedded is not None, "benchmarks run on the embedded servers"
-        if "W6" in wanted:
-            await measure_weight(stack.bench.report, os.getpid(), stack.supervisor.data.root)
         for name in wanted:
             if name in WORKLOADS:
                 await WORKLOADS[name](stack.bench)

@@ -4,8 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from benchmarks.report import Report, percentile
-from benchmarks.stack import machine
+from benchmarks.report import Report, machine, percentile
 from sparkops.core.json import Json
 from sparkops.domains.policies.backtest import Recorded, backtest
 from sparkops.domains.policies.document import read_policy

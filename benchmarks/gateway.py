@@ -11,8 +11,8 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import Message, Scope
 
-from benchmarks.report import Report
-from benchmarks.stack import UNHURRIED, machine
+from benchmarks.report import Report, machine
+from benchmarks.stack import UNHURRIED
 from sparkops.api.app import add_middleware
 from sparkops.api.rates import Rates, RouteClass
 from sparkops.core import log

@@ -1,10 +1,13 @@
 """One JSON object a line: {"workload", "metric", "value", "unit", "settings"}."""
 
+import os
+import platform
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sparkops import __version__
 from sparkops.core.json import dumps
 
 
@@ -31,3 +34,8 @@ def percentile(values: Sequence[float], rank: float) -> float:
     """Return the value at or next to this rank."""
     ordered = sorted(values)
     return ordered[round(rank / 100 * (len(ordered) - 1))]
+
+
+def machine() -> dict[str, Any]:
+    """Return what every figure is told with."""
+    return {"sparkops": __version__, "python": platform.python_version(), "cores": os.cpu_count()}

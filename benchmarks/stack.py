@@ -1,20 +1,19 @@
 """A stack of its own on a temporary directory, with a project, somebody signed in, and a look into its database."""
 
 import os
-import platform
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 
 from benchmarks.plain import PlainClient
-from benchmarks.report import Report
+from benchmarks.report import Report, machine
 from benchmarks.workloads import Bench
-from sparkops import __version__
 from sparkops.core.client import ApiClient
 from sparkops.core.config import RateLimits, load_settings
 from sparkops.local.example.people import administrator
@@ -50,16 +49,21 @@ async def running(*, workers: int, **changed: Any) -> AsyncIterator[Running]:
                 await client.post("/projects", {"slug": PROJECT, "name": "Bench"})
                 report = Report({**await _settings(owner), "workers": workers, **changed})
                 plain = PlainClient(client.url, client.token or "")
-                yield Running(Bench(client, owner, PROJECT, report, os.getpid(), plain), stack)
+                bench = Bench(client, owner, PROJECT, report, os.getpid(), plain, partial(_processes, stack))
+                yield Running(bench, stack)
                 plain.close()
             await owner.close()
+
+
+def _processes(stack: Supervisor) -> Mapping[str, Sequence[int]]:
+    found: dict[str, list[int]] = {}
+    for child in stack.children:
+        if child.pid is not None:
+            role = child.plan.name.lower().partition("-")[0].removesuffix("ql")
+            found.setdefault(role, []).append(child.pid)
+    return found
 
 
 async def _settings(owner: "asyncpg.Connection") -> dict[str, Any]:
     shown = ("server_version", "fsync", "synchronous_commit", "full_page_writes")
     return {**machine(), "postgres": {name: await owner.fetchval(f"SHOW {name}") for name in shown}}
-
-
-def machine() -> dict[str, Any]:
-    """Return what every figure is told with."""
-    return {"sparkops": __version__, "python": platform.python_version(), "cores": os.cpu_count()}

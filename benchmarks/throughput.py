@@ -4,7 +4,6 @@ import asyncio
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,18 +28,6 @@ _END = "SELECT max(finished_at) AS at, count(*) FILTER (WHERE status <> 'succeed
 _LAST = "SELECT id FROM runs ORDER BY id DESC LIMIT 1"
 
 
-def roles(root: int) -> Mapping[str, Sequence[int]]:
-    """Return the stack's processes by what they are: api, worker, postgres, valkey."""
-    found: dict[str, list[int]] = {}
-    for pid in descendants(root):
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-        words = ("sparkops.api", "sparkops.worker", "postgres", "valkey")
-        role = next((word.rpartition(".")[2] for word in words if word in command), None)
-        if role is not None:
-            found.setdefault(role, []).append(pid)
-    return found
-
-
 async def w3(bench: Bench) -> None:
     """Runs of three steps, submitted over four connections as fast as the API takes them, until all are done."""
     await bench.create(sequence("three", 3))
@@ -51,13 +38,13 @@ async def w3(bench: Bench) -> None:
 
 async def flooded(bench: Bench, workload: str, workflow: str, runs: int, **about: Any) -> Mapping[str, float]:
     """Report what so many runs of a workflow cost; return `cpu_all` in ms and `commits`, a run each."""
-    before, cpu = await _counters(bench), _cpu(bench.root)
+    before, cpu = await _counters(bench), _cpu(bench)
     last = await bench.database.fetchval(_LAST)
     sent = await flood(bench, workflow, runs)
     end = await bench.database.fetchrow(_END, last)
     if end["bad"]:
         raise RuntimeError(f"{end['bad']} runs did not succeed")
-    after, used = await _counters(bench), _cpu(bench.root)
+    after, used = await _counters(bench), _cpu(bench)
     took = end["at"].timestamp() - sent["begun"]
     bench.report.line(workload, "throughput", runs / took, "runs/s", runs=runs, connections=CONNECTIONS, **about)
     bench.report.spread(workload, "submit", sent["latencies_ms"], "ms", **about)
@@ -73,8 +60,11 @@ async def flooded(bench: Bench, workload: str, workflow: str, runs: int, **about
     return costs
 
 
-def _cpu(root: int) -> dict[str, float]:
-    return {role: cpu_seconds(pids) for role, pids in roles(root).items()}
+def _cpu(bench: Bench) -> dict[str, float]:
+    return {
+        role: cpu_seconds([each for pid in pids for each in (pid, *descendants(pid))])
+        for role, pids in bench.processes().items()
+    }
 
 
 async def _counters(bench: Bench) -> Mapping[str, int]:

@@ -2,13 +2,20 @@
 
 import asyncio
 import os
+import sys
+import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from benchmarks.report import Report
+from benchmarks.report import Report, machine
+from sparkops.core.endpoints import running
 
-IDLE_SECONDS = 5.0
+UP = (sys.executable, "-m", "sparkops.local")
+WORKERS = 2
+START_SECONDS = 120.0
+SETTLE_SECONDS = 10.0
+IDLE_SECONDS = 20.0
 MIB = 1024 * 1024
 
 
@@ -61,8 +68,23 @@ def disk_mib(root: Path) -> float:
     return sum(path.stat().st_size for path in root.rglob("*") if path.is_file()) / MIB
 
 
-async def measure_weight(report: Report, stack_pid: int, data_dir: Path) -> None:
-    """Measure the stack as it idles: its supervisor, doors and servers."""
+async def w6() -> None:
+    """Print what `sparkops up` weighs that nobody uses: its supervisor, doors and servers, and the files of all."""
+    with tempfile.TemporaryDirectory(prefix="sparkops-idle-") as directory:
+        options = ("--data-dir", directory, "--port", "0", "--workers", str(WORKERS))
+        stack = await asyncio.create_subprocess_exec(*UP, *options, stdout=asyncio.subprocess.DEVNULL)
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                while running(Path(directory)) is None:
+                    await asyncio.sleep(0.1)
+            await asyncio.sleep(SETTLE_SECONDS)
+            await _measure(Report({**machine(), "workers": WORKERS}), stack.pid, Path(directory))
+        finally:
+            stack.terminate()
+            await stack.wait()
+
+
+async def _measure(report: Report, stack_pid: int, data_dir: Path) -> None:
     pids = [stack_pid, *descendants(stack_pid)]
     before, begun = cpu_seconds(pids), time.monotonic()
     await asyncio.sleep(IDLE_SECONDS)

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -67,6 +67,8 @@ class Bench:
     """The process whose descendants are the stack."""
     plain: PlainClient
     """For what is timed."""
+    processes: Callable[[], Mapping[str, Sequence[int]]]
+    """The processes that the stack keeps alive, by what they are: api, worker, postgres, valkey."""
 
     async def create(self, source: str) -> None:
         await self.client.post("/workflows", {"project": self.project, "source": source})
