@@ -3,6 +3,8 @@ import react from '@vitejs/plugin-react'
 import { defineConfig } from 'vitest/config'
 
 const API = process.env.SPARKOPS_API ?? 'http://localhost:8000'
+/** Tests of what asks the server or keeps something in the browser. */
+const IN_A_DOCUMENT = ['src/**/*.test.tsx', 'src/api/{client,session}.test.ts']
 
 export default defineConfig({
   plugins: [react(), tailwindcss()],
@@ -18,9 +20,20 @@ export default defineConfig({
     proxy: { '/api': { target: API, ws: true } },
   },
   test: {
-    environment: 'jsdom',
-    setupFiles: ['./src/test/setup.ts'],
     restoreMocks: true,
     testTimeout: 20_000,
+    // A document costs a second to make: what computes only does without one.
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'pages',
+          environment: 'jsdom',
+          setupFiles: ['./src/test/setup.ts'],
+          include: IN_A_DOCUMENT,
+        },
+      },
+      { extends: true, test: { name: 'plain', include: ['src/**/*.test.ts'], exclude: IN_A_DOCUMENT } },
+    ],
   },
 })

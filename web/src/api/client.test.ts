@@ -46,6 +46,17 @@ describe('a token that has run out', () => {
   })
 })
 
+test('a second factor that has come to be demanded is known from the first refusal on', async () => {
+  server.use(
+    http.get(api('/me'), () =>
+      HttpResponse.json(aProblem(403, 'second-factor-required', 'Set it up.'), { status: 403 }),
+    ),
+    http.post(api('/auth/refresh'), () => HttpResponse.json({ ...someTokens('fresh'), must_enrol: true })),
+  )
+  await expect(getMe()).rejects.toMatchObject({ status: 403 })
+  expect(readSession()).toMatchObject({ phase: 'in', mustEnrol: true })
+})
+
 describe('failures', () => {
   test('keep everything the server said', async () => {
     const problem = aProblem(409, 'approval-closed', 'It is approved already.', { status_now: 'approved' })

@@ -1,4 +1,4 @@
-import { previewed, readProblem, unreachable } from './problem'
+import { previewed, type RequestFailed, readProblem, unreachable } from './problem'
 import { readAccessToken, refreshSession } from './session'
 import { readViewAs } from './view-as'
 
@@ -49,16 +49,24 @@ async function fetchSignedIn(
   if (response.status === 401 && !isAuthentication(url) && (await refreshSession())) {
     response = await send(method, address, options)
   }
-  if (!response.ok) throw await readProblem(response)
+  if (!response.ok) throw await failure(response)
   return response
+}
+
+/** What a request failed of. Where a second factor has come to be demanded, the session says so from now on. */
+async function failure(response: Response): Promise<RequestFailed> {
+  const failed = await readProblem(response)
+  if (failed.code === 'second-factor-required') await refreshSession()
+  return failed
 }
 
 /** What the pages themselves live by, whatever is shown. */
 const isOfTheSession = (url: string): boolean =>
   url.startsWith('/api/v1/auth/') || url.startsWith('/api/v1/live/')
 
-/** A wrong password is an answer, not a session that has run out. */
-const isAuthentication = (url: string): boolean => url === '/api/v1/auth/sign-in'
+/** A wrong password or code is an answer, not a session that has run out. */
+const isAuthentication = (url: string): boolean =>
+  url === '/api/v1/auth/sign-in' || url === '/api/v1/auth/factor'
 
 async function send(
   method: Method,

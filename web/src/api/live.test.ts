@@ -78,6 +78,19 @@ describe('the live connection', () => {
     expect(heard).toEqual([3, 4, 5])
   })
 
+  test('the lists of a project are read again once it is watched, also after a cut', async () => {
+    const { live } = await connected()
+    const changed = vi.fn()
+    live.listenToProject('weather', changed)
+    last().say({ topic: 'project:weather', subscribed: true, seq: 0 })
+    expect(changed.mock.calls).toEqual([[['runs', 'approvals']]])
+    last().close()
+    await vi.advanceTimersByTimeAsync(1000)
+    last().open()
+    last().say({ topic: 'project:weather', subscribed: true, seq: 0 })
+    expect(changed).toHaveBeenCalledTimes(2)
+  })
+
   test('asks again when something is missing', async () => {
     const { heard } = await connected()
     last().say(batch(5))

@@ -5,9 +5,13 @@ import { mergeEvents, reconnectDelay, type StreamPiece } from './live-merge'
 export type LivePhase = 'idle' | 'connecting' | 'live' | 'reconnecting' | 'offline'
 export type LiveState = { phase: LivePhase; since: number }
 export type RunListener = { onEvents?: (events: Event[]) => void; onText?: (piece: StreamPiece) => void }
+/** What a project's watchers are told of. */
+const LISTS = ['runs', 'approvals']
+
 type Frame = {
   topic?: string
   seq?: number
+  subscribed?: boolean
   events?: Event[]
   changed?: string[]
   stream?: StreamPiece
@@ -154,7 +158,9 @@ export class Live {
     if (!topic || frame.topic === undefined) return
     if (frame.events) this.take(frame.topic, topic, frame.events)
     if (frame.stream) for (const listener of topic.runs) listener.onText?.(frame.stream)
-    if (frame.changed) for (const onChanged of topic.projects) onChanged(frame.changed)
+    // What a page read before this, or before a cut, may be older than what happened meanwhile.
+    const changed = frame.subscribed ? LISTS : frame.changed
+    if (changed) for (const onChanged of topic.projects) onChanged(changed)
   }
 
   private take(name: string, topic: Topic, events: Event[]): void {

@@ -2,10 +2,13 @@ import type { Problem, Tokens, User } from './generated/types.gen'
 import { reconnectDelay } from './live-merge'
 import { asProblem, readProblem, unreachable } from './problem'
 
-/** `starting`: not known yet, with why it takes so long; `in`: we hold an access token; `out`: sign in first. */
+/**
+ * `starting`: not known yet, with why it takes so long; `in`: we hold an access token; `out`: sign in first.
+ * `mustEnrol`: it is good for nothing but setting up a second factor.
+ */
 export type Session =
   | { phase: 'starting'; trouble?: Problem }
-  | { phase: 'in'; user: User }
+  | { phase: 'in'; user: User; mustEnrol: boolean }
   | { phase: 'out' }
 
 const REFRESH = '/api/v1/auth/refresh'
@@ -32,12 +35,12 @@ export const readSession = (): Session => session
 export const readAccessToken = (): string | null => accessToken
 
 export function openSession(tokens: Tokens): void {
-  become({ phase: 'in', user: tokens.user }, tokens.access_token)
+  become({ phase: 'in', user: tokens.user, mustEnrol: tokens.must_enrol }, tokens.access_token)
 }
 
 /** The name of who is signed in has changed. */
 export function renameSelf(name: string): void {
-  if (session.phase === 'in') become({ phase: 'in', user: { ...session.user, name } }, accessToken)
+  if (session.phase === 'in') become({ ...session, user: { ...session.user, name } }, accessToken)
 }
 
 export function closeSession(): void {

@@ -41,6 +41,7 @@ beforeEach(() => {
   closeSession()
   server.use(
     http.get(api('/auth/options'), () => HttpResponse.json({ mail: false, set_up: true })),
+    http.get(api('/auth/oidc'), () => HttpResponse.json({ enabled: false, label: null })),
     http.post(api('/auth/sign-in'), async ({ request }) => {
       const { password } = (await request.json()) as { password: string }
       return password === 'right'
@@ -54,6 +55,29 @@ test('signing in leads to the page that was asked for, with its search', async (
   visit('/p/weather/runs?status=failed')
   await signIn('right')
   expect(await screen.findByText('at /p/weather/runs?status=failed')).toBeVisible()
+})
+
+test('who has to have a second factor sets it up before any page, and then sees the one that was asked for', async () => {
+  let mustEnrol = true
+  server.use(
+    http.post(api('/auth/sign-in'), () => HttpResponse.json({ ...someTokens(), must_enrol: true })),
+    http.post(api('/auth/refresh'), () => HttpResponse.json({ ...someTokens(), must_enrol: mustEnrol })),
+    http.post(api('/me/factor'), () =>
+      HttpResponse.json({ key: 'ABCD', address: 'otpauth:', picture: 'data:,' }),
+    ),
+    http.post(api('/me/factor/confirm'), () => {
+      mustEnrol = false
+      return HttpResponse.json({ codes: ['AAAA'] })
+    }),
+  )
+  visit('/p/weather/runs')
+  await signIn('right')
+  expect(await screen.findByRole('heading', { name: 'Set up a second factor' })).toBeVisible()
+  expect(screen.queryByText('at /p/weather/runs')).toBeNull()
+  await userEvent.type(screen.getByLabelText('Your password'), 'right{Enter}')
+  await userEvent.type(await screen.findByLabelText('Code that the app shows'), '123456{Enter}')
+  await userEvent.click(await screen.findByRole('button', { name: 'I have kept them' }))
+  expect(await screen.findByText('at /p/weather/runs')).toBeVisible()
 })
 
 test('a wrong password is said at the form', async () => {

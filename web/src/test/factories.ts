@@ -134,6 +134,8 @@ export const anApproval = (given: Partial<Approval> = {}): Approval => ({
   edited_by: null,
   edited_at: null,
   demands: { approvers: [], quorum: 1, escalate_to: [], may_edit: false },
+  budgets: [],
+  reassigned: [],
   votes: [],
   agreed: 0,
   missing: [],
@@ -166,6 +168,7 @@ export const aPreview = (given: Partial<Preview> = {}): Preview => ({
   tool_changed: false,
   policy: null,
   severity: null,
+  outlook: null,
   facts: {},
   last_approved: null,
   earlier: [],
@@ -203,6 +206,7 @@ export const someTokens = (access = 'fresh'): Tokens => ({
   token_type: 'Bearer',
   expires_in: 900,
   user: { id: 'user-1', email: 'ada@example.org', name: 'Ada', is_admin: true },
+  must_enrol: false,
 })
 
 export const aProblem = (

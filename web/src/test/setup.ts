@@ -17,9 +17,22 @@ globalThis.matchMedia ??= () => new EventTarget() as MediaQueryList
 Element.prototype.scrollTo ??= () => {}
 Range.prototype.getClientRects ??= () => [] as unknown as DOMRectList
 
-beforeAll(() => server.listen({ onUnhandledFrame: 'error' }))
+/** What a test asked for without saying what answers. */
+const unanswered: string[] = []
+
+beforeAll(() =>
+  server.listen({
+    onUnhandledFrame: async ({ frame }) => {
+      const asked = await frame.getUnhandledMessage()
+      unanswered.push(asked)
+      throw new Error(asked)
+    },
+  }),
+)
 afterEach(() => {
   cleanup()
   server.resetHandlers()
+  const asked = unanswered.splice(0)
+  if (asked.length > 0) throw new Error(`Nothing was said to answer this:\n${asked.join('\n')}`)
 })
 afterAll(() => server.close())

@@ -247,6 +247,10 @@ export type Approval = {
      */
     at_stake_micros: number | null;
     /**
+     * Budgets
+     */
+    budgets: Array<AskingBudget>;
+    /**
      * Comment
      */
     comment: string | null;
@@ -308,6 +312,10 @@ export type Approval = {
      */
     reason: string | null;
     /**
+     * Reassigned
+     */
+    reassigned: Array<Reassigned>;
+    /**
      * Reminder
      */
     reminder: boolean;
@@ -332,15 +340,15 @@ export type Approval = {
     /**
      * Step Id
      */
-    step_id: string;
+    step_id: string | null;
     /**
      * Step Key
      */
-    step_key: string;
+    step_key: string | null;
     /**
      * Subject Kind
      */
-    subject_kind: 'run' | 'step' | 'call';
+    subject_kind: 'run' | 'step' | 'call' | 'output';
     /**
      * Title
      */
@@ -437,6 +445,67 @@ export type ArtifactList = {
      * Next Cursor
      */
     next_cursor: string | null;
+};
+
+/**
+ * AskingBudget
+ *
+ * A budget that people are asked about before a run begins: it has had so many runs already (`runs`), or less left
+ * than such a run can be expected to cost (`forecast`). Figures of the other kind are None.
+ */
+export type AskingBudget = {
+    /**
+     * About
+     */
+    about: 'runs' | 'forecast';
+    /**
+     * Budget Id
+     */
+    budget_id: string;
+    /**
+     * Expected Micros
+     */
+    expected_micros?: number | null;
+    /**
+     * Limit Runs
+     */
+    limit_runs?: number | null;
+    /**
+     * Median Micros
+     */
+    median_micros?: number | null;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * P95 Micros
+     */
+    p95_micros?: number | null;
+    /**
+     * Percent
+     */
+    percent?: number | null;
+    /**
+     * Reason
+     */
+    reason: string;
+    /**
+     * Resets At
+     */
+    resets_at: string | null;
+    /**
+     * Room Micros
+     */
+    room_micros?: number | null;
+    /**
+     * Runs
+     */
+    runs?: number | null;
+    /**
+     * Used Runs
+     */
+    used_runs?: number | null;
 };
 
 /**
@@ -1386,6 +1455,10 @@ export type ChangeMember = {
  */
 export type ChangedPassword = {
     /**
+     * Code
+     */
+    code?: string | null;
+    /**
      * Current
      */
     current: string;
@@ -1421,6 +1494,18 @@ export type ChosenPassword = {
      * Token
      */
     token: string;
+};
+
+/**
+ * Confirmation
+ *
+ * The present password, once more.
+ */
+export type Confirmation = {
+    /**
+     * Current
+     */
+    current: string;
 };
 
 /**
@@ -1952,6 +2037,50 @@ export type FactView = {
 };
 
 /**
+ * Factor
+ *
+ * The caller's second factor.
+ */
+export type Factor = {
+    /**
+     * Demanded
+     */
+    demanded: boolean;
+    /**
+     * Enrolled At
+     */
+    enrolled_at: string | null;
+    /**
+     * Has Password
+     */
+    has_password: boolean;
+    /**
+     * Recovery Codes
+     */
+    recovery_codes: number;
+};
+
+/**
+ * FactorKey
+ *
+ * What an authenticator app needs. It is shown this once, and counts for nothing until it is confirmed.
+ */
+export type FactorKey = {
+    /**
+     * Address
+     */
+    address: string;
+    /**
+     * Key
+     */
+    key: string;
+    /**
+     * Picture
+     */
+    picture: string;
+};
+
+/**
  * Failure
  *
  * Why something failed: a stable code and a sentence.
@@ -2072,10 +2201,6 @@ export type Fork = {
      */
     budget_micros?: number | null;
     /**
-     * Confirm Budget
-     */
-    confirm_budget?: boolean;
-    /**
      * From
      */
     from: string;
@@ -2174,6 +2299,34 @@ export type FrameList = {
 };
 
 /**
+ * FullConfirmation
+ *
+ * The present password and a code, once more.
+ */
+export type FullConfirmation = {
+    /**
+     * Code
+     */
+    code: string;
+    /**
+     * Current
+     */
+    current: string;
+};
+
+/**
+ * GivenCode
+ *
+ * What the authenticator app shows, or a recovery code.
+ */
+export type GivenCode = {
+    /**
+     * Code
+     */
+    code: string;
+};
+
+/**
  * Halt
  *
  * What holds work back: nothing new starts there, and under a `stop` no call is prepared either.
@@ -2183,6 +2336,10 @@ export type Halt = {
      * Id
      */
     id: string;
+    /**
+     * Kept By Deletion
+     */
+    kept_by_deletion: boolean;
     kind: Kind;
     /**
      * Ordered At
@@ -2706,10 +2863,6 @@ export type NewRun = {
      * Budget Micros
      */
     budget_micros?: number | null;
-    /**
-     * Confirm Budget
-     */
-    confirm_budget?: boolean;
     input?: JsonValue;
     /**
      * Labels
@@ -2908,6 +3061,35 @@ export type OutboxList = {
 export type OutboxStatus = 'pending' | 'delivered' | 'dead';
 
 /**
+ * Outlook
+ *
+ * What a call would do, as its target told without doing any of it when the question was put.
+ */
+export type Outlook = {
+    /**
+     * Besides
+     */
+    besides: Array<string>;
+    /**
+     * Made At
+     */
+    made_at: string;
+    /**
+     * Plan
+     */
+    plan: Array<string>;
+    /**
+     * Request Hash
+     */
+    request_hash: string;
+    rows: Touched;
+    /**
+     * What
+     */
+    what: string;
+};
+
+/**
  * OwnSession
  *
  * A browser or client in which the caller is signed in.
@@ -3063,6 +3245,10 @@ export type Person = {
      * Email
      */
     email: string;
+    /**
+     * Has Factor
+     */
+    has_factor: boolean;
     /**
      * Id
      */
@@ -3533,6 +3719,7 @@ export type Preview = {
      * Name
      */
     name: string | null;
+    outlook: Outlook | null;
     parameters: JsonValue | null;
     policy: SparkopsApiViewsApprovalsPolicyRef | null;
     request: JsonValue;
@@ -3795,6 +3982,41 @@ export type Readiness = {
 };
 
 /**
+ * Reassign
+ */
+export type Reassign = {
+    /**
+     * Comment
+     */
+    comment?: string | null;
+    /**
+     * To
+     */
+    to: string;
+};
+
+/**
+ * Reassigned
+ *
+ * Somebody let another person, or a role, answer in their place.
+ */
+export type Reassigned = {
+    /**
+     * At
+     */
+    at: string;
+    by: Ref;
+    /**
+     * Comment
+     */
+    comment: string | null;
+    /**
+     * To
+     */
+    to: string;
+};
+
+/**
  * ReceivedEvent
  *
  * An event as it was received. `id` is the sender's.
@@ -3904,6 +4126,18 @@ export type RecordedDecisionList = {
 };
 
 /**
+ * RecoveryCodes
+ *
+ * Codes that work once each in place of the app. They are shown this once; earlier ones work no more.
+ */
+export type RecoveryCodes = {
+    /**
+     * Codes
+     */
+    codes: Array<string>;
+};
+
+/**
  * Ref
  *
  * A person, by id and name.
@@ -3983,10 +4217,6 @@ export type Rerun = {
      * Budget Micros
      */
     budget_micros?: number | null;
-    /**
-     * Confirm Budget
-     */
-    confirm_budget?: boolean;
     input?: JsonValue;
     /**
      * Repeat Doubtful
@@ -4068,10 +4298,6 @@ export type Retry = {
      * Budget Micros
      */
     budget_micros?: number | null;
-    /**
-     * Confirm Budget
-     */
-    confirm_budget?: boolean;
     /**
      * Keep Calls
      */
@@ -4959,6 +5185,18 @@ export type SignInOptions = {
 };
 
 /**
+ * SignedOut
+ *
+ * Signed out here. `leave_at`: where the browser goes to sign out at the OpenID provider, too; null: nowhere.
+ */
+export type SignedOut = {
+    /**
+     * Leave At
+     */
+    leave_at: string | null;
+};
+
+/**
  * SourceKind
  *
  * How a run was made from another.
@@ -5336,6 +5574,10 @@ export type Tokens = {
      */
     expires_in: number;
     /**
+     * Must Enrol
+     */
+    must_enrol: boolean;
+    /**
      * Token Type
      */
     token_type: 'Bearer';
@@ -5393,6 +5635,26 @@ export type ToolList = {
      * Next Cursor
      */
     next_cursor: string | null;
+};
+
+/**
+ * Touched
+ *
+ * How many rows a call would touch: counted (`exact`), as its target expects (`estimated`), or not known.
+ */
+export type Touched = {
+    /**
+     * Basis
+     */
+    basis: 'exact' | 'estimated' | 'unknown';
+    /**
+     * Count
+     */
+    count: number | null;
+    /**
+     * Why
+     */
+    why: string | null;
 };
 
 /**
@@ -5714,6 +5976,23 @@ export type Vote = {
      * Vote
      */
     vote: 'approve' | 'reject';
+};
+
+/**
+ * Waiting
+ *
+ * The password was right, and a code of the second factor is asked for: send it to `/auth/factor` with the cookie
+ * that came along.
+ */
+export type Waiting = {
+    /**
+     * Expires In
+     */
+    expires_in: number;
+    /**
+     * Factor
+     */
+    factor: 'totp';
 };
 
 /**
@@ -6905,6 +7184,56 @@ export type PreviewApprovalResponses = {
 
 export type PreviewApprovalResponse = PreviewApprovalResponses[keyof PreviewApprovalResponses];
 
+export type ReassignApprovalData = {
+    body: Reassign;
+    path: {
+        /**
+         * Approval Id
+         */
+        approval_id: string;
+    };
+    query?: never;
+    url: '/api/v1/approvals/{approval_id}/reassign';
+};
+
+export type ReassignApprovalErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type ReassignApprovalError = ReassignApprovalErrors[keyof ReassignApprovalErrors];
+
+export type ReassignApprovalResponses = {
+    /**
+     * Successful Response
+     */
+    200: Approval;
+};
+
+export type ReassignApprovalResponse = ReassignApprovalResponses[keyof ReassignApprovalResponses];
+
 export type RejectData = {
     body: Reject;
     path: {
@@ -7410,6 +7739,51 @@ export type ListSecurityEventsResponses = {
 
 export type ListSecurityEventsResponse = ListSecurityEventsResponses[keyof ListSecurityEventsResponses];
 
+export type AnswerChallengeData = {
+    body: GivenCode;
+    path?: never;
+    query?: never;
+    url: '/api/v1/auth/factor';
+};
+
+export type AnswerChallengeErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type AnswerChallengeError = AnswerChallengeErrors[keyof AnswerChallengeErrors];
+
+export type AnswerChallengeResponses = {
+    /**
+     * Successful Response
+     */
+    200: Tokens;
+};
+
+export type AnswerChallengeResponse = AnswerChallengeResponses[keyof AnswerChallengeResponses];
+
 export type ForgotPasswordData = {
     body: Forgotten;
     path?: never;
@@ -7778,6 +8152,10 @@ export type SignInResponses = {
      * Successful Response
      */
     200: Tokens;
+    /**
+     * A code is asked for
+     */
+    202: Waiting;
 };
 
 export type SignInResponse = SignInResponses[keyof SignInResponses];
@@ -7814,7 +8192,7 @@ export type SignOutResponses = {
     /**
      * Successful Response
      */
-    204: void;
+    200: SignedOut;
 };
 
 export type SignOutResponse = SignOutResponses[keyof SignOutResponses];
@@ -9558,6 +9936,239 @@ export type UpdateMeResponses = {
 };
 
 export type UpdateMeResponse = UpdateMeResponses[keyof UpdateMeResponses];
+
+export type GetFactorData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/me/factor';
+};
+
+export type GetFactorErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type GetFactorError = GetFactorErrors[keyof GetFactorErrors];
+
+export type GetFactorResponses = {
+    /**
+     * Successful Response
+     */
+    200: Factor;
+};
+
+export type GetFactorResponse = GetFactorResponses[keyof GetFactorResponses];
+
+export type BeginFactorData = {
+    body: Confirmation;
+    path?: never;
+    query?: never;
+    url: '/api/v1/me/factor';
+};
+
+export type BeginFactorErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type BeginFactorError = BeginFactorErrors[keyof BeginFactorErrors];
+
+export type BeginFactorResponses = {
+    /**
+     * Successful Response
+     */
+    200: FactorKey;
+};
+
+export type BeginFactorResponse = BeginFactorResponses[keyof BeginFactorResponses];
+
+export type ConfirmFactorData = {
+    body: GivenCode;
+    path?: never;
+    query?: never;
+    url: '/api/v1/me/factor/confirm';
+};
+
+export type ConfirmFactorErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type ConfirmFactorError = ConfirmFactorErrors[keyof ConfirmFactorErrors];
+
+export type ConfirmFactorResponses = {
+    /**
+     * Successful Response
+     */
+    200: RecoveryCodes;
+};
+
+export type ConfirmFactorResponse = ConfirmFactorResponses[keyof ConfirmFactorResponses];
+
+export type RenewRecoveryCodesData = {
+    body: FullConfirmation;
+    path?: never;
+    query?: never;
+    url: '/api/v1/me/factor/recovery-codes';
+};
+
+export type RenewRecoveryCodesErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type RenewRecoveryCodesError = RenewRecoveryCodesErrors[keyof RenewRecoveryCodesErrors];
+
+export type RenewRecoveryCodesResponses = {
+    /**
+     * Successful Response
+     */
+    200: RecoveryCodes;
+};
+
+export type RenewRecoveryCodesResponse = RenewRecoveryCodesResponses[keyof RenewRecoveryCodesResponses];
+
+export type RemoveFactorData = {
+    body: FullConfirmation;
+    path?: never;
+    query?: never;
+    url: '/api/v1/me/factor/remove';
+};
+
+export type RemoveFactorErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type RemoveFactorError = RemoveFactorErrors[keyof RemoveFactorErrors];
+
+export type RemoveFactorResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type RemoveFactorResponse = RemoveFactorResponses[keyof RemoveFactorResponses];
 
 export type ChangePasswordData = {
     body: ChangedPassword;
@@ -13587,6 +14198,56 @@ export type EnableUserResponses = {
 };
 
 export type EnableUserResponse = EnableUserResponses[keyof EnableUserResponses];
+
+export type ResetFactorData = {
+    body?: never;
+    path: {
+        /**
+         * User Id
+         */
+        user_id: string;
+    };
+    query?: never;
+    url: '/api/v1/users/{user_id}/factor';
+};
+
+export type ResetFactorErrors = {
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Not Found
+     */
+    404: Problem;
+    /**
+     * Conflict
+     */
+    409: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Any other failure
+     */
+    default: Problem;
+};
+
+export type ResetFactorError = ResetFactorErrors[keyof ResetFactorErrors];
+
+export type ResetFactorResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type ResetFactorResponse = ResetFactorResponses[keyof ResetFactorResponses];
 
 export type MakeUserLinkData = {
     body?: never;

@@ -3,6 +3,7 @@ import { Page, PageHeader } from '@/components/page'
 import { ProblemPanel } from '@/components/problem-panel'
 import { SkeletonRows } from '@/components/states'
 import { meQuery } from '@/features/identity/api'
+import { FactorSection } from '@/features/identity/factor-section'
 import { PasswordForm } from '@/features/identity/password-form'
 import { ProfileForm } from '@/features/identity/profile-form'
 import { SessionList } from '@/features/identity/session-list'
@@ -25,6 +26,7 @@ export default function AccountPage() {
                 <ProfileForm name={me.data.user.name} />
                 <PasswordForm email={me.data.user.email} />
               </div>
+              <FactorSection />
               <SessionList />
             </>
           ) : null}

@@ -31,7 +31,7 @@ export default function AuditPage() {
             admin ? (
               <Select
                 aria-label="Of what"
-                className="w-44 text-body"
+                className="w-48 text-body"
                 value={scope.everywhere ? 'installation' : 'project'}
                 onChange={(event) => choose(event.target.value)}
               >

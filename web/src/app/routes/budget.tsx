@@ -4,8 +4,8 @@ import { Page, PageHeader } from '@/components/page'
 import { ProblemPanel } from '@/components/problem-panel'
 import { SkeletonRows } from '@/components/states'
 import { budgetQuery } from '@/features/budgets/api'
-import { BackToBudgets } from '@/features/budgets/budget-list'
 import { BudgetActions, BudgetFacts, BudgetView } from '@/features/budgets/budget-view'
+import { paths } from '@/lib/paths'
 
 /** Nothing live tells of budgets. */
 const POLL_MS = 5000
@@ -21,13 +21,8 @@ export default function BudgetPage() {
     <Page title={budget.data.name}>
       <div className="absolute inset-0 flex flex-col bg-surface">
         <PageHeader
-          title={
-            <span className="flex items-center gap-2">
-              <BackToBudgets project={project} />
-              <span className="text-ink-3">/</span>
-              {budget.data.name}
-            </span>
-          }
+          within={{ to: paths.budgets(project), label: 'Budgets' }}
+          title={budget.data.name}
           facts={<BudgetFacts budget={budget.data} />}
           actions={<BudgetActions project={project} budget={budget.data} />}
         />

@@ -2,16 +2,17 @@ import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { Link, useParams } from 'react-router'
 import { useSession } from '@/api/use-session'
-import { viewAs } from '@/api/view-as'
-import { Page, PageHeader } from '@/components/page'
+import { useViewAs, viewAs } from '@/api/view-as'
+import { Page, PageHeader, Section } from '@/components/page'
 import { ProblemPanel } from '@/components/problem-panel'
 import { SkeletonRows } from '@/components/states'
 import { AddMemberDialog } from '@/features/access/add-member-dialog'
 import { membersQuery, permissionsQuery } from '@/features/access/api'
-import { useRole } from '@/features/access/may'
 import { MemberList } from '@/features/access/member-list'
+import { Permitted } from '@/features/access/permitted'
 import { PermittedButton } from '@/features/access/permitted-button'
 import { RoleMatrix } from '@/features/access/role-matrix'
+import { meQuery } from '@/features/identity/api'
 import { paths } from '@/lib/paths'
 
 export default function MembersPage() {
@@ -41,7 +42,10 @@ export default function MembersPage() {
           </PermittedButton>
         }
       />
-      <Members key={project} project={project} />
+      <Permitted permission="member:read">
+        <Members key={project} project={project} />
+      </Permitted>
+      <div className="h-6 border-b border-line" />
       <Matrix project={project} />
       {adding ? <AddMemberDialog project={project} onClose={() => setAdding(false)} /> : null}
     </Page>
@@ -59,17 +63,23 @@ function Members({ project }: { project: string }) {
 
 function Matrix({ project }: { project: string }) {
   const table = useQuery(permissionsQuery)
-  const own = useRole(project)
+  const me = useQuery(meQuery)
+  const view = useViewAs()
+  const own = me.data?.projects.find((one) => one.slug === project)?.role
   return (
-    <section aria-label="Roles" className="mt-6">
-      <h2 className="border-y border-line bg-bg px-4 py-1.5 text-dense font-medium text-ink-2">Roles</h2>
+    <Section title="Roles">
       {table.isError ? (
         <ProblemPanel error={table.error} onRetry={() => void table.refetch()} />
       ) : table.data ? (
-        <RoleMatrix table={table.data} own={own} onViewAs={(role) => viewAs({ project, role })} />
+        <RoleMatrix
+          table={table.data}
+          own={own}
+          shown={view?.project === project ? view.role : null}
+          onViewAs={(role) => viewAs({ project, role })}
+        />
       ) : (
         <SkeletonRows />
       )}
-    </section>
+    </Section>
   )
 }

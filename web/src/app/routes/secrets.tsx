@@ -3,6 +3,8 @@ import { useNavigate, useParams, useSearchParams } from 'react-router'
 import { Page, PageHeader } from '@/components/page'
 import { Button } from '@/components/ui/button'
 import { toast } from '@/components/ui/toast'
+import { Permitted } from '@/features/access/permitted'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { NewSecretDialog } from '@/features/secrets/secret-dialogs'
 import { SecretList } from '@/features/secrets/secret-list'
 import { paths } from '@/lib/paths'
@@ -23,18 +25,20 @@ export default function SecretsPage() {
             <Button aria-pressed={archived} onClick={() => setSearch(archived ? {} : { archived: 'true' })}>
               {archived ? 'In use' : 'Archived'}
             </Button>
-            <Button variant="primary" onClick={() => setOpen(true)}>
+            <PermittedButton permission="secret:manage" variant="primary" onClick={() => setOpen(true)}>
               New secret
-            </Button>
+            </PermittedButton>
           </>
         }
       />
-      <SecretList
-        key={`${project}/${archived}`}
-        project={project}
-        archived={archived}
-        onNew={() => setOpen(true)}
-      />
+      <Permitted permission="secret:read">
+        <SecretList
+          key={`${project}/${archived}`}
+          project={project}
+          archived={archived}
+          onNew={() => setOpen(true)}
+        />
+      </Permitted>
       <NewSecretDialog
         project={project}
         open={open}

@@ -3,15 +3,21 @@ import { useParams } from 'react-router'
 import { Page } from '@/components/page'
 import { ProblemPanel } from '@/components/problem-panel'
 import { Empty, SkeletonRows } from '@/components/states'
-import { meQuery } from '@/features/identity/api'
+import { Permitted } from '@/features/access/permitted'
 import { AccountView } from '@/features/keys/account-view'
 import { accountsQuery } from '@/features/keys/api'
-import { manages } from '@/features/keys/words'
 
 export default function ServiceAccountPage() {
   const { project = '', accountId = '' } = useParams()
+  return (
+    <Permitted permission="account:read">
+      <Shown project={project} accountId={accountId} />
+    </Permitted>
+  )
+}
+
+function Shown({ project, accountId }: { project: string; accountId: string }) {
   const accounts = useQuery(accountsQuery(project))
-  const me = useQuery(meQuery)
   const account = accounts.data?.items.find((one) => one.id === accountId)
   return (
     <Page title={account?.name ?? 'Service account'}>
@@ -20,9 +26,7 @@ export default function ServiceAccountPage() {
         <ProblemPanel error={accounts.error} onRetry={() => void accounts.refetch()} />
       ) : null}
       {accounts.data && !account ? <Empty title="There is no such service account here" /> : null}
-      {account ? (
-        <AccountView project={project} account={account} manages={manages(me.data, project)} />
-      ) : null}
+      {account ? <AccountView key={account.id} project={project} account={account} /> : null}
     </Page>
   )
 }

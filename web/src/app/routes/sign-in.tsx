@@ -15,8 +15,8 @@ export default function SignInPage() {
   if (session.phase === 'in') return <Navigate to={within(search.get('next'))} replace />
   return (
     <Entrance title="Sign in to Spark-Ops">
-      <SignInForm />
       <OidcSignIn next={within(search.get('next'))} refused={search.get('refused')} />
+      <SignInForm />
     </Entrance>
   )
 }

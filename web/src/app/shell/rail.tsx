@@ -11,6 +11,7 @@ import {
   ScrollText,
   Settings,
   ShieldAlert,
+  UserCog,
   Users,
   Wallet,
   Workflow,
@@ -53,7 +54,6 @@ const GROUPS: ReadonlyArray<{ label: string; items: readonly Item[] }> = [
       { label: 'Violations', icon: ShieldAlert, to: paths.violations },
       { label: 'Budgets', icon: Wallet, to: paths.budgets },
       { label: 'Control', icon: Power, to: paths.control },
-      { label: 'Service accounts', icon: KeyRound, to: paths.accounts },
       { label: 'Audit log', icon: ScrollText, to: paths.audit },
     ],
   },
@@ -61,6 +61,7 @@ const GROUPS: ReadonlyArray<{ label: string; items: readonly Item[] }> = [
     label: 'Admin',
     items: [
       { label: 'Users and roles', icon: Users, to: paths.members },
+      { label: 'Service accounts', icon: UserCog, to: paths.accounts },
       { label: 'Secrets', icon: KeyRound, to: paths.secrets },
       { label: 'Settings', icon: Settings, to: paths.settings },
     ],

@@ -1,4 +1,4 @@
-import { KeyRound, LogOut, UserRound } from 'lucide-react'
+import { KeyRound, LogOut, UserRound, Users } from 'lucide-react'
 import { useSyncExternalStore } from 'react'
 import { useNavigate } from 'react-router'
 import { useSession } from '@/api/use-session'
@@ -47,6 +47,12 @@ export function UserMenu() {
         <KeyRound aria-hidden />
         API keys
       </MenuItem>
+      {session.user.is_admin ? (
+        <MenuItem onSelect={() => void navigate(paths.users())}>
+          <Users aria-hidden />
+          People
+        </MenuItem>
+      ) : null}
       <MenuItem onSelect={() => signOut.mutate()}>
         <LogOut aria-hidden />
         Sign out

@@ -1,56 +1,18 @@
-import { QueryClientProvider } from '@tanstack/react-query'
-import { render, screen } from '@testing-library/react'
+import { screen } from '@testing-library/react'
 import userEvent from '@testing-library/user-event'
 import { HttpResponse, http } from 'msw'
-import type { ReactElement } from 'react'
-import { MemoryRouter, Route, Routes } from 'react-router'
 import { afterEach, expect, test, vi } from 'vitest'
 import { request } from '@/api/client'
-import type { Member, PermissionTable, Project, Role } from '@/api/generated/types.gen'
-import { openSession } from '@/api/session'
+import type { Member, Role } from '@/api/generated/types.gen'
 import { viewAs, viewAsOneself } from '@/api/view-as'
-import { makeQueryClient } from '@/app/query-client'
-import { meQuery } from '@/features/identity/api'
+import { aProject, showAs, TABLE } from '@/test/as-role'
 import { aProblem, someTokens } from '@/test/factories'
 import { api, server } from '@/test/server'
-import { permissionsQuery } from './api'
 import { refusal } from './may'
 import { MemberList } from './member-list'
 import { PermittedButton, PermittedLink } from './permitted-button'
 import { RoleMatrix } from './role-matrix'
 import { ViewAsBar } from './view-as-bar'
-
-const TABLE: PermissionTable = {
-  permissions: [
-    { permission: 'run:read', description: 'See runs', scope: 'project', operations: ['listRuns'] },
-    { permission: 'run:create', description: 'Start runs', scope: 'project', operations: ['createRun'] },
-    { permission: 'member:manage', description: 'Manage members', scope: 'project', operations: [] },
-    { permission: 'user:manage', description: 'Manage people', scope: 'installation', operations: [] },
-  ],
-  roles: [
-    { role: 'owner', permissions: ['run:read', 'run:create', 'member:manage'] },
-    { role: 'admin', permissions: ['run:read', 'run:create', 'member:manage'] },
-    { role: 'operator', permissions: ['run:read', 'run:create'] },
-    { role: 'viewer', permissions: ['run:read'] },
-  ],
-  signed_in: [],
-  people: [],
-  open: [],
-}
-
-const aProject = (role: Role): Project => ({
-  id: 'project-1',
-  slug: 'weather',
-  name: 'Weather',
-  role,
-  max_running_runs: null,
-  default_effect: 'allow',
-  time_zone: 'UTC',
-  keep_runs_days: null,
-  keep_log_days: null,
-  keep_values_days: null,
-  created_at: '2026-11-22T09:41:07Z',
-})
 
 const aMember = (id: string, name: string, role: Role): Member => ({
   user_id: id,
@@ -59,23 +21,6 @@ const aMember = (id: string, name: string, role: Role): Member => ({
   role,
   joined_at: '2026-11-22T09:41:07Z',
 })
-
-/** Shows a part of a page of the project as somebody of this role sees it. */
-function showAs(role: Role, part: ReactElement) {
-  const client = makeQueryClient()
-  client.setQueryData(meQuery.queryKey, { user: someTokens().user, projects: [aProject(role)] })
-  client.setQueryData(permissionsQuery.queryKey, TABLE)
-  openSession(someTokens())
-  render(
-    <QueryClientProvider client={client}>
-      <MemoryRouter initialEntries={['/p/weather/runs']}>
-        <Routes>
-          <Route path="/p/:project/runs" element={part} />
-        </Routes>
-      </MemoryRouter>
-    </QueryClientProvider>,
-  )
-}
 
 afterEach(viewAsOneself)
 
@@ -126,7 +71,12 @@ test('an owner sees the pages as a viewer does, and nothing is sent meanwhile', 
     'owner',
     <>
       <ViewAsBar project="weather" />
-      <RoleMatrix table={TABLE} own="owner" onViewAs={(role) => viewAs({ project: 'weather', role })} />
+      <RoleMatrix
+        table={TABLE}
+        own="owner"
+        shown={null}
+        onViewAs={(role) => viewAs({ project: 'weather', role })}
+      />
       <PermittedButton permission="run:create">Run</PermittedButton>
     </>,
   )
@@ -143,10 +93,13 @@ test('an owner sees the pages as a viewer does, and nothing is sent meanwhile', 
 })
 
 test('the matrix says of each role what it allows', () => {
-  showAs('viewer', <RoleMatrix table={TABLE} own="viewer" onViewAs={() => {}} />)
+  showAs('viewer', <RoleMatrix table={TABLE} own="viewer" shown="viewer" onViewAs={() => {}} />)
   const row = screen.getByRole('row', { name: /Manage members/ })
   expect(row).toHaveTextContent(/no.*no/)
-  expect(screen.getAllByRole('img', { name: 'yes' })).toHaveLength(9)
+  expect(screen.getByRole('button', { name: 'View as viewer' })).toHaveAttribute('aria-pressed', 'true')
+  expect(screen.getAllByRole('img', { name: 'yes' })).toHaveLength(
+    TABLE.roles.flatMap((row) => row.permissions).length,
+  )
   expect(screen.queryByText('Manage people')).toBeNull()
 })
 

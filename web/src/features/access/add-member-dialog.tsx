@@ -1,9 +1,8 @@
-import { type FormEvent, useState } from 'react'
+import { useState } from 'react'
 import type { Role } from '@/api/generated/types.gen'
 import { RequestFailed } from '@/api/problem'
-import { ProblemLine } from '@/components/problem-panel'
-import { Button } from '@/components/ui/button'
-import { Dialog, DialogActions, DialogBody } from '@/components/ui/dialog'
+import { DialogForm } from '@/components/dialog-form'
+import { Dialog } from '@/components/ui/dialog'
 import { Field } from '@/components/ui/field'
 import { Input, Select } from '@/components/ui/input'
 import { toast } from '@/components/ui/toast'
@@ -16,8 +15,7 @@ export function AddMemberDialog({ project, onClose }: { project: string; onClose
   const [role, setRole] = useState<Role>('developer')
   const own = useRole(project)
   const add = useAddMember(project)
-  const submit = (event: FormEvent) => {
-    event.preventDefault()
+  const submit = () =>
     add.mutate(
       { email: email.trim(), role },
       {
@@ -27,45 +25,42 @@ export function AddMemberDialog({ project, onClose }: { project: string; onClose
         },
       },
     )
-  }
   const wrong = add.error instanceof RequestFailed && add.error.status === 422 ? add.error.message : undefined
   return (
     <Dialog open onOpenChange={(open) => (open ? null : onClose())} title="Add a member">
-      <form onSubmit={submit} className="contents">
-        <DialogBody>
-          <Field label="E-mail" error={wrong} hint="Of somebody who has been added to the installation.">
-            {(wiring) => (
-              <Input
-                {...wiring}
-                type="email"
-                required
-                value={email}
-                onChange={(event) => setEmail(event.target.value)}
-              />
-            )}
-          </Field>
-          <Field label="Role" hint="What it allows stands in the table of this page.">
-            {(wiring) => (
-              <Select {...wiring} value={role} onChange={(event) => setRole(event.target.value as Role)}>
-                {(Object.keys(ROLE_WORDS) as Role[])
-                  .filter((one) => one !== 'owner' || own === 'owner')
-                  .map((one) => (
-                    <option key={one} value={one}>
-                      {ROLE_WORDS[one]}
-                    </option>
-                  ))}
-              </Select>
-            )}
-          </Field>
-          {wrong ? null : <ProblemLine error={add.error} />}
-        </DialogBody>
-        <DialogActions>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" variant="primary" disabled={add.isPending}>
-            Add
-          </Button>
-        </DialogActions>
-      </form>
+      <DialogForm
+        validate
+        action="Add"
+        pending={add.isPending}
+        error={wrong ? null : add.error}
+        onCancel={onClose}
+        onSubmit={submit}
+      >
+        <Field label="E-mail" error={wrong} hint="Of somebody who has an account in this installation.">
+          {(wiring) => (
+            <Input
+              {...wiring}
+              type="email"
+              required
+              value={email}
+              onChange={(event) => setEmail(event.target.value)}
+            />
+          )}
+        </Field>
+        <Field label="Role" hint="What each role allows stands below the members.">
+          {(wiring) => (
+            <Select {...wiring} value={role} onChange={(event) => setRole(event.target.value as Role)}>
+              {(Object.keys(ROLE_WORDS) as Role[])
+                .filter((one) => one !== 'owner' || own === 'owner')
+                .map((one) => (
+                  <option key={one} value={one}>
+                    {ROLE_WORDS[one]}
+                  </option>
+                ))}
+            </Select>
+          )}
+        </Field>
+      </DialogForm>
     </Dialog>
   )
 }

@@ -1,14 +1,14 @@
 import { useState } from 'react'
+import { Link } from 'react-router'
 import type { Member, Role } from '@/api/generated/types.gen'
 import { asProblem } from '@/api/problem'
 import { useSession } from '@/api/use-session'
 import { type Column, DataTable } from '@/components/data-table'
+import { ConfirmDialog } from '@/components/dialog-form'
 import { Moment } from '@/components/moment'
-import { ProblemLine } from '@/components/problem-panel'
-import { Button } from '@/components/ui/button'
-import { Dialog, DialogActions, DialogBody } from '@/components/ui/dialog'
 import { Select } from '@/components/ui/input'
 import { toast } from '@/components/ui/toast'
+import { paths } from '@/lib/paths'
 import { useChangeMember, useRemoveMember } from './api'
 import { ROLE_WORDS, useRefusal, useRole } from './may'
 import { PermittedButton } from './permitted-button'
@@ -31,7 +31,18 @@ export function MemberList({ project, members }: { project: string; members: rea
         </>
       ),
     },
-    { id: 'email', header: 'E-mail', cell: (row) => row.email },
+    {
+      id: 'email',
+      header: 'E-mail',
+      cell: (row) =>
+        isService(row) ? (
+          <Link to={paths.account(project, row.user_id)} className="text-ink-2 underline">
+            Service account
+          </Link>
+        ) : (
+          row.email
+        ),
+    },
     {
       id: 'role',
       header: 'Role',
@@ -47,7 +58,8 @@ export function MemberList({ project, members }: { project: string; members: rea
     },
     {
       id: 'remove',
-      header: '',
+      header: 'Action',
+      acts: true,
       width: '120px',
       align: 'end',
       cell: (row) => (
@@ -82,6 +94,7 @@ function RoleChoice({ project, member }: { project: string; member: Member }) {
   return (
     <Select
       aria-label={`Role of ${member.name}`}
+      className="max-md:w-auto"
       value={change.isPending ? change.variables.role : member.role}
       disabled={change.isPending}
       onChange={(event) =>
@@ -114,31 +127,31 @@ function RemoveDialog({
 }) {
   const remove = useRemoveMember(project)
   return (
-    <Dialog open onOpenChange={(open) => (open ? null : onClose())} title={`Remove ${member.name}?`}>
-      <DialogBody>
-        <p>
-          From their next click on, {project} does not exist for {member.email}. What they have done stays,
-          with their name. Runs that they started go on.
-        </p>
-        <ProblemLine error={remove.error} />
-      </DialogBody>
-      <DialogActions>
-        <Button onClick={onClose}>Keep</Button>
-        <Button
-          variant="danger"
-          disabled={remove.isPending}
-          onClick={() =>
-            remove.mutate(member.user_id, {
-              onSuccess: () => {
-                toast(`${member.name} was removed`)
-                onClose()
-              },
-            })
-          }
-        >
-          Remove
-        </Button>
-      </DialogActions>
-    </Dialog>
+    <ConfirmDialog
+      open
+      onClose={onClose}
+      title={`Remove ${member.name}?`}
+      cancel="Keep"
+      action="Remove"
+      danger
+      pending={remove.isPending}
+      error={remove.error}
+      onConfirm={() =>
+        remove.mutate(member.user_id, {
+          onSuccess: () => {
+            toast(`${member.name} was removed`)
+            onClose()
+          },
+        })
+      }
+    >
+      <p>
+        From their next click on, {project} does not exist for {isService(member) ? 'it' : member.email}. What
+        they have done stays, with their name. Runs that they started go on.
+      </p>
+    </ConfirmDialog>
   )
 }
+
+/** Accounts of machines have an address that nobody reads. */
+const isService = (member: Member): boolean => member.email.endsWith('.service.invalid')

@@ -3,8 +3,8 @@ import { useState } from 'react'
 import type { Person } from '@/api/generated/types.gen'
 import { type Column, DataTable } from '@/components/data-table'
 import { Moment } from '@/components/moment'
-import { ProblemPanel } from '@/components/problem-panel'
-import { Empty, SkeletonRows } from '@/components/states'
+import { Paged } from '@/components/paged'
+import { Empty } from '@/components/states'
 import { Button } from '@/components/ui/button'
 import { Input } from '@/components/ui/input'
 import { UserActions } from '@/features/identity/user-actions'
@@ -34,6 +34,12 @@ const COLUMNS: ReadonlyArray<Column<Person>> = [
       ),
   },
   {
+    id: 'factor',
+    header: 'Second factor',
+    width: '120px',
+    cell: (row) => (row.has_factor ? 'Yes' : ''),
+  },
+  {
     id: 'created',
     header: 'Added',
     width: '200px',
@@ -43,7 +49,8 @@ const COLUMNS: ReadonlyArray<Column<Person>> = [
   {
     id: 'actions',
     header: 'Action',
-    width: '72px',
+    acts: true,
+    width: '56px',
     align: 'end',
     cell: (row) => <UserActions person={row} />,
   },
@@ -53,7 +60,6 @@ const COLUMNS: ReadonlyArray<Column<Person>> = [
 export function PeopleList() {
   const [part, setPart] = useState('')
   const found = useInfiniteQuery(peopleQuery(part.trim()))
-  const people = found.data?.pages.flatMap((page) => page.items)
   return (
     <>
       <div className="border-b border-line px-4 py-2">
@@ -67,25 +73,18 @@ export function PeopleList() {
           onChange={(event) => setPart(event.target.value)}
         />
       </div>
-      {found.isError && !people ? (
-        <ProblemPanel error={found.error} onRetry={() => void found.refetch()} />
-      ) : !people ? (
-        <SkeletonRows />
-      ) : people.length === 0 ? (
-        <Empty
-          title="Nobody is called so"
-          action={<Button onClick={() => setPart('')}>Show everybody</Button>}
-        />
-      ) : (
-        <DataTable label="People" columns={COLUMNS} rows={people} keyOf={(row) => row.id} />
-      )}
-      {found.hasNextPage ? (
-        <div className="px-4 py-3">
-          <Button disabled={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>
-            Show more
-          </Button>
-        </div>
-      ) : null}
+      <Paged
+        found={found}
+        skeleton={12}
+        empty={
+          <Empty
+            title="Nobody is called so"
+            action={<Button onClick={() => setPart('')}>Show everybody</Button>}
+          />
+        }
+      >
+        {(people) => <DataTable label="People" columns={COLUMNS} rows={people} keyOf={(row) => row.id} />}
+      </Paged>
     </>
   )
 }

@@ -8,11 +8,16 @@ type RoleMatrixProps = {
   table: PermissionTable
   /** The column that is one's own. */
   own: Role | undefined
+  /** The role that the pages are shown as, in a preview. */
+  shown: Role | null
   onViewAs: (role: Role) => void
 }
 
+/** The first column stays where the table is wider than the page. */
+const FIRST = 'sticky left-0 w-auto bg-surface px-2 pl-4 group-hover:bg-raised max-md:max-w-44'
+
 /** What each role allows, as the server enforces it. */
-export function RoleMatrix({ table, own, onViewAs }: RoleMatrixProps) {
+export function RoleMatrix({ table, own, shown, onViewAs }: RoleMatrixProps) {
   const rows = table.permissions.filter((row) => row.scope === 'project')
   const groups = [...new Set(rows.map((row) => areaOf(row.permission)))]
   return (
@@ -20,7 +25,7 @@ export function RoleMatrix({ table, own, onViewAs }: RoleMatrixProps) {
       <table aria-label="Permissions by role" className="w-full min-w-[720px] border-collapse text-left">
         <thead>
           <tr className="border-b border-line text-dense text-ink-3">
-            <th scope="col" className="h-7 px-2 pl-4 font-normal">
+            <th scope="col" className={`h-7 pb-1.5 align-bottom font-normal ${FIRST}`}>
               What it allows
             </th>
             {table.roles.map(({ role }) => (
@@ -31,8 +36,9 @@ export function RoleMatrix({ table, own, onViewAs }: RoleMatrixProps) {
                 </span>
                 <Button
                   size="sm"
-                  className="mt-1"
+                  className="mt-1 aria-pressed:border-ink aria-pressed:bg-raised"
                   aria-label={`View as ${ROLE_WORDS[role].toLowerCase()}`}
+                  aria-pressed={role === shown}
                   onClick={() => onViewAs(role)}
                 >
                   View as
@@ -56,10 +62,14 @@ export function RoleMatrix({ table, own, onViewAs }: RoleMatrixProps) {
               {rows
                 .filter((row) => areaOf(row.permission) === group)
                 .map((row) => (
-                  <tr key={row.permission} className="border-b border-line hover:bg-raised">
-                    <th scope="row" className="h-8 px-2 pl-4 font-normal" title={row.operations.join(', ')}>
+                  <tr key={row.permission} className="group border-b border-line hover:bg-raised">
+                    <th
+                      scope="row"
+                      className={`h-8 py-1 font-normal ${FIRST}`}
+                      title={row.operations.join(', ')}
+                    >
                       {row.description}{' '}
-                      <code className="ml-1 font-mono text-dense text-ink-3">{row.permission}</code>
+                      <code className="font-mono text-dense text-ink-3">{row.permission}</code>
                     </th>
                     {table.roles.map(({ role, permissions }) => (
                       <td key={role} className="px-2">

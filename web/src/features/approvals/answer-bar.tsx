@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
-import { Check, Pencil, X } from 'lucide-react'
+import { Check, Pencil, UserRoundPlus, X } from 'lucide-react'
 import { useRef, useState } from 'react'
 import type { Approval } from '@/api/generated/types.gen'
 import { APPROVAL_FACE } from '@/components/faces'
@@ -12,8 +12,17 @@ import { PermittedButton } from '@/features/access/permitted-button'
 import { useHotkeys } from '@/lib/hotkeys'
 import { useApprove } from './api'
 import { EditDialog } from './edit-dialog'
-import { argumentsOf, askedRequest, hasAgreed, isOwn, missingInWords, namesOfAnswerers } from './inbox'
+import {
+  argumentsOf,
+  askedRequest,
+  gaveAway,
+  hasAgreed,
+  isOwn,
+  missingInWords,
+  namesOfAnswerers,
+} from './inbox'
 import { answerersQuery } from './inbox-api'
+import { ReassignDialog } from './reassign-dialog'
 import { RejectDialog } from './reject-dialog'
 
 type AnswerBarProps = { approval: Approval; userId: string | undefined }
@@ -26,21 +35,24 @@ export function AnswerBar({ approval, userId }: AnswerBarProps) {
         <Settled approval={approval} />
       ) : isOwn(approval, userId) ? (
         <Own approval={approval} />
+      ) : gaveAway(approval, userId) ? (
+        <GivenAway approval={approval} />
       ) : !approval.may_answer ? (
         <NotNamed approval={approval} />
       ) : hasAgreed(approval, userId) ? (
         <Agreed approval={approval} />
       ) : (
-        <Answer approval={approval} />
+        <Answer approval={approval} userId={userId} />
       )}
     </section>
   )
 }
 
-function Answer({ approval }: { approval: Approval }) {
+function Answer({ approval, userId }: AnswerBarProps) {
   const [comment, setComment] = useState('')
   const [rejecting, setRejecting] = useState(false)
   const [editing, setEditing] = useState(false)
+  const [reassigning, setReassigning] = useState(false)
   const editable = approval.demands.may_edit && argumentsOf(askedRequest(approval)) !== null
   const approveButton = useRef<HTMLButtonElement>(null)
   const approve = useApprove()
@@ -57,6 +69,7 @@ function Answer({ approval }: { approval: Approval }) {
     { keys: 'a', label: 'Approve, then Enter to confirm', run: () => approveButton.current?.focus() },
     ...(editable ? [{ keys: 'e', label: 'Edit and approve', run: () => setEditing(true) }] : []),
     { keys: 'x', label: 'Reject with a reason', run: () => setRejecting(true) },
+    { keys: 'h', label: 'Reassign: hand it on', run: () => setReassigning(true) },
   ])
   return (
     <div className="flex flex-wrap items-center gap-2">
@@ -68,6 +81,14 @@ function Answer({ approval }: { approval: Approval }) {
         value={comment}
         onChange={(event) => setComment(event.target.value)}
       />
+      <PermittedButton
+        permission="approval:answer"
+        aria-keyshortcuts="h"
+        onClick={() => setReassigning(true)}
+      >
+        <UserRoundPlus aria-hidden />
+        Reassign
+      </PermittedButton>
       <PermittedButton permission="approval:answer" aria-keyshortcuts="x" onClick={() => setRejecting(true)}>
         <X aria-hidden />
         Reject
@@ -93,6 +114,9 @@ function Answer({ approval }: { approval: Approval }) {
         <ProblemLine error={approve.error} />
       </div>
       <RejectDialog approval={approval} open={rejecting} onOpenChange={setRejecting} />
+      {reassigning ? (
+        <ReassignDialog approval={approval} userId={userId} onClose={() => setReassigning(false)} />
+      ) : null}
       <EditDialog approval={approval} open={editing} onOpenChange={setEditing} />
     </div>
   )
@@ -106,6 +130,17 @@ function Own({ approval }: { approval: Approval }) {
       You started this run, so somebody else has to answer.
       {names ? ` ${names} may.` : ''}
       {members.data && !names ? ' Nobody else is a member of this project yet.' : ''}
+    </p>
+  )
+}
+
+function GivenAway({ approval }: { approval: Approval }) {
+  const members = useQuery(answerersQuery(approval.project))
+  const names = namesOfAnswerers(approval, members.data?.items ?? [])
+  return (
+    <p>
+      You let somebody else answer in your place.
+      {names ? ` ${names} may.` : ''}
     </p>
   )
 }

@@ -8,6 +8,8 @@ import type {
   EditAndApproveResponse,
   ListApprovalsData,
   ListApprovalsResponse,
+  ReassignApprovalData,
+  ReassignApprovalResponse,
   RejectData,
   RejectResponse,
   WriteApprovalMessageData,
@@ -80,6 +82,22 @@ export function useWriteMessage(approval: Approval) {
         { path: { approval_id: approval.id }, body: { text } },
       ),
     onSuccess: () => queryClient.invalidateQueries({ queryKey: approvalKeys.of(approval.project) }),
+  })
+}
+
+/** `to`: a role, or the e-mail address of a member. */
+export type Reassigning = { id: string; to: string; comment: string | null }
+
+export function useReassign() {
+  const answered = useAnswered()
+  return useMutation({
+    mutationFn: ({ id, ...body }: Reassigning) =>
+      request<ReassignApprovalData, ReassignApprovalResponse>(
+        'POST',
+        '/api/v1/approvals/{approval_id}/reassign',
+        { path: { approval_id: id }, body },
+      ),
+    onSuccess: answered,
   })
 }
 

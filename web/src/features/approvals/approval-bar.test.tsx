@@ -61,6 +61,40 @@ test('an answer that comes too late says so', async () => {
   expect(await screen.findByText('It is approved already.')).toBeVisible()
 })
 
+test('what a budget asks about leads to the budget', () => {
+  const budgets = [
+    {
+      budget_id: 'budget-1',
+      name: 'Daily',
+      about: 'runs' as const,
+      reason: 'as the server says it',
+      resets_at: null,
+      limit_runs: 10,
+      used_runs: 8,
+      percent: 80,
+    },
+    {
+      budget_id: 'budget-2',
+      name: 'Money',
+      about: 'forecast' as const,
+      reason: 'as the server says it',
+      resets_at: null,
+      room_micros: -5,
+      expected_micros: 50_000,
+      median_micros: 30_000,
+      p95_micros: 50_000,
+      runs: 12,
+    },
+  ]
+  const about = { subject_kind: 'run' as const, step_id: null, step_key: null, rule: 'budget', budgets }
+  show(<ApprovalBar approvals={[anApproval(about)]} userId={SOMEBODY} />)
+  expect(screen.getByText(/Asked by a budget/)).toBeVisible()
+  const asking = screen.getByRole('list', { name: 'Budgets that ask' })
+  expect(asking).toHaveTextContent('Daily: 8 of 10 runs are used; beyond 80 % it asks.')
+  expect(asking).toHaveTextContent('Money: $0 left. Such a run costs $0.03 in the median, $0.05 at the 95th')
+  expect(screen.getByRole('link', { name: 'Daily' })).toHaveAttribute('href', '/p/weather/budgets/budget-1')
+})
+
 test('several questions come one at a time', () => {
   show(
     <ApprovalBar

@@ -11,7 +11,8 @@ import { toast } from '@/components/ui/toast'
 import { PermittedButton } from '@/features/access/permitted-button'
 import { paths } from '@/lib/paths'
 import { useApprove } from './api'
-import { askedRequest, hasAgreed, isOwn, missingInWords } from './inbox'
+import { AskingBudgets, BUDGET_RULE } from './asking-budgets'
+import { askedRequest, gaveAway, hasAgreed, isOwn, missingInWords } from './inbox'
 import { RejectDialog } from './reject-dialog'
 
 type ApprovalBarProps = {
@@ -32,6 +33,7 @@ export function ApprovalBar({ approvals, userId, onShowStep }: ApprovalBarProps)
       others={approvals.length - 1}
       own={isOwn(approval, userId)}
       agreed={hasAgreed(approval, userId)}
+      gaveAway={gaveAway(approval, userId)}
       onShowStep={onShowStep}
     />
   )
@@ -42,10 +44,11 @@ type QuestionProps = {
   others: number
   own: boolean
   agreed: boolean
+  gaveAway: boolean
   onShowStep: ApprovalBarProps['onShowStep']
 }
 
-function Question({ approval, others, own, agreed, onShowStep }: QuestionProps) {
+function Question({ approval, others, own, agreed, gaveAway, onShowStep }: QuestionProps) {
   const [rejecting, setRejecting] = useState(false)
   const approve = useApprove()
   const answer = () =>
@@ -62,7 +65,7 @@ function Question({ approval, others, own, agreed, onShowStep }: QuestionProps) 
       className="border-b border-line border-l-[3px] border-l-st-waiting bg-bg px-4 py-2"
     >
       <div className="flex flex-wrap items-center gap-x-4 gap-y-2">
-        <div className="flex min-w-0 flex-1 flex-wrap items-center gap-x-2.5">
+        <div className="flex min-w-0 flex-1 basis-72 flex-wrap items-center gap-x-2.5">
           <span className="flex items-center gap-1.5 font-semibold text-tx-waiting">
             <Glyph tone="waiting" />
             Needs approval
@@ -75,6 +78,8 @@ function Question({ approval, others, own, agreed, onShowStep }: QuestionProps) 
         </div>
         {own ? (
           <p className="text-ink-2">You started this run, so somebody else has to answer.</p>
+        ) : gaveAway ? (
+          <p className="text-ink-2">You let somebody else answer in your place.</p>
         ) : !approval.may_answer ? (
           <p className="text-ink-2">The rule that asks names others, so one of them has to answer.</p>
         ) : agreed ? (
@@ -97,7 +102,10 @@ function Question({ approval, others, own, agreed, onShowStep }: QuestionProps) 
           </div>
         )}
       </div>
-      {approval.reason ? <p className="mt-0.5 text-ink-2">{approval.reason}</p> : null}
+      {approval.reason && (approval.rule !== BUDGET_RULE || approval.budgets.length === 0) ? (
+        <p className="mt-0.5 text-ink-2">{approval.reason}</p>
+      ) : null}
+      {approval.budgets.length > 0 ? <AskingBudgets approval={approval} /> : null}
       <details className="mt-0.5">
         <summary className="text-ink-2">What is asked</summary>
         <JsonView label="What is asked" value={askedRequest(approval)} className="mt-1 max-w-3xl" />
@@ -120,24 +128,29 @@ function Question({ approval, others, own, agreed, onShowStep }: QuestionProps) 
 function Asked({ approval, onShowStep }: { approval: Approval; onShowStep: ApprovalBarProps['onShowStep'] }) {
   return (
     <>
-      Asked by{' '}
-      {onShowStep ? (
-        <button
-          type="button"
-          className="underline underline-offset-2"
-          onClick={() => onShowStep(approval.step_id)}
-        >
-          {approval.step_key}
-        </button>
-      ) : (
-        approval.step_key
-      )}
-      {approval.rule ? (
+      <Asker approval={approval} onShowStep={onShowStep} />
+      {approval.rule && approval.rule !== BUDGET_RULE ? (
         <>
           , held by <code className="font-mono text-dense">{approval.rule}</code>
         </>
       ) : null}
       , expires <Moment at={approval.expires_at} />
+    </>
+  )
+}
+
+type AskerProps = { approval: Approval; onShowStep: ApprovalBarProps['onShowStep'] }
+
+/** The step that asks; where the question is about the run itself, a budget or the policy does. */
+function Asker({ approval: { step_id: stepId, step_key: stepKey, rule }, onShowStep }: AskerProps) {
+  if (stepId === null) return <>Asked by {rule === BUDGET_RULE ? 'a budget' : 'the policy'}</>
+  if (!onShowStep) return <>Asked by {stepKey}</>
+  return (
+    <>
+      Asked by{' '}
+      <button type="button" className="underline underline-offset-2" onClick={() => onShowStep(stepId)}>
+        {stepKey}
+      </button>
     </>
   )
 }

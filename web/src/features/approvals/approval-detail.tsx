@@ -12,6 +12,7 @@ import { SkeletonRows } from '@/components/states'
 import { shortId } from '@/lib/format'
 import { paths } from '@/lib/paths'
 import { AnswerBar } from './answer-bar'
+import { AskingBudgets, BUDGET_RULE } from './asking-budgets'
 import { Evidence } from './evidence'
 import { consentInWords } from './inbox'
 import { approvalQuery } from './inbox-api'
@@ -51,6 +52,13 @@ export function ApprovalDetail({ project, id, userId }: ApprovalDetailProps) {
   )
 }
 
+/** What waits for the answer, where it is the run itself. */
+const STAKES: Partial<Record<Approval['subject_kind'], string>> = {
+  run: 'Nothing of the run has been done. If somebody says no, nothing of it will be.',
+  output:
+    'All its steps have ended, and its output is kept back. If somebody says no, the run fails, and what it did is taken back where its workflow says how.',
+}
+
 const LINK = 'underline underline-offset-2 hover:text-ink-2'
 
 function Facts({ approval }: { approval: Approval }) {
@@ -61,25 +69,35 @@ function Facts({ approval }: { approval: Approval }) {
       <Fact name="Why it waits">
         <Why approval={approval} />
       </Fact>
+      {approval.budgets.length > 0 ? (
+        <Fact name={approval.budgets.length === 1 ? 'Budget' : 'Budgets'}>
+          <AskingBudgets approval={approval} />
+        </Fact>
+      ) : null}
       <Fact name="Workflow">
         <Link to={paths.workflow(approval.project, approval.workflow.id)} className={LINK}>
           {approval.workflow.name}
         </Link>{' '}
         <span className="text-ink-2">version {approval.workflow.version}</span>
       </Fact>
-      <Fact name="Run and step">
+      <Fact name={approval.step_id ? 'Run and step' : 'Run'}>
         <Link to={run} className={LINK} aria-label={`Run ${shortId(approval.run_id)}`}>
           <code className="font-mono text-dense">{shortId(approval.run_id)}</code>
         </Link>
-        ,{' '}
-        <Link
-          to={`${run}?step=${approval.step_id}`}
-          className={LINK}
-          aria-label={`Step ${approval.step_key}`}
-        >
-          {approval.step_key}
-        </Link>
+        {approval.step_id ? (
+          <>
+            ,{' '}
+            <Link
+              to={`${run}?step=${approval.step_id}`}
+              className={LINK}
+              aria-label={`Step ${approval.step_key}`}
+            >
+              {approval.step_key}
+            </Link>
+          </>
+        ) : null}
       </Fact>
+      {STAKES[approval.subject_kind] ? <Fact name="Until then">{STAKES[approval.subject_kind]}</Fact> : null}
       <Fact name="Asked">
         <Moment at={approval.requested_at} />
         {approval.requested_by ? `, run started by ${approval.requested_by.name}` : ''}
@@ -88,6 +106,19 @@ function Facts({ approval }: { approval: Approval }) {
         <Fact name="Consent">
           {consent}
           <Votes approval={approval} />
+        </Fact>
+      ) : null}
+      {approval.reassigned.length > 0 ? (
+        <Fact name="Reassigned">
+          <ul aria-label="Reassigned" className="grid gap-0.5">
+            {approval.reassigned.map((one) => (
+              <li key={one.by.id}>
+                {one.by.name} to {one.to.includes('@') ? one.to : `whoever is ${one.to}`}{' '}
+                <Moment at={one.at} />
+                {one.comment ? <q className="ml-1 text-ink-2">{one.comment}</q> : null}
+              </li>
+            ))}
+          </ul>
         </Fact>
       ) : null}
       {approval.status === 'pending' ? (
@@ -132,6 +163,14 @@ function Votes({ approval }: { approval: Approval }) {
 
 function Why({ approval }: { approval: Approval }) {
   if (approval.rule === null) return <>{approval.reason ?? 'The workflow asks a person at this step.'}</>
+  if (approval.rule === BUDGET_RULE) {
+    return (
+      <>
+        {approval.budgets.length > 0 ? 'It would go beyond what is let in without asking.' : approval.reason}{' '}
+        <span className="text-ink-2">A budget asks, no policy.</span>
+      </>
+    )
+  }
   return (
     <>
       {approval.reason ?? 'The policy wants a person’s consent.'}{' '}

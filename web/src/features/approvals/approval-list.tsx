@@ -5,7 +5,7 @@ import { Glyph } from '@/components/glyph'
 import { Moment } from '@/components/moment'
 import { cn } from '@/lib/cn'
 import { formatMoney } from '@/lib/format'
-import { isOwn } from './inbox'
+import { isOwn, SUBJECT_WORDS } from './inbox'
 
 type ApprovalListProps = {
   approvals: readonly Approval[]
@@ -40,10 +40,12 @@ export function ApprovalList({ approvals, selectedId, userId, hrefOf }: Approval
 
 /** What sets an open question apart: how far it is agreed to, whether it hurries, what it may cost. */
 function Marks({ approval }: { approval: Approval }) {
+  const lastReassigned = approval.reassigned.at(-1)
   const marks = [
     approval.demands.quorum > 1 ? `${approval.agreed} of ${approval.demands.quorum} agreed` : null,
     approval.edited_by ? `changed by ${approval.edited_by.name}` : null,
     approval.escalated_at ? 'escalated' : null,
+    lastReassigned ? `reassigned by ${lastReassigned.by.name}` : null,
     approval.at_stake_micros ? `at most ${formatMoney(approval.at_stake_micros)}` : null,
   ].filter((one) => one !== null)
   if (marks.length === 0 && !approval.reminder) return null
@@ -63,7 +65,7 @@ function Item({ approval, own }: { approval: Approval; own: boolean }) {
     <span className="grid min-w-0">
       <span className="truncate font-medium">{approval.title}</span>
       <span className="truncate text-dense text-ink-2">
-        {approval.workflow.name}, {approval.step_key}
+        {approval.workflow.name}, {approval.step_key ?? SUBJECT_WORDS[approval.subject_kind]}
         {approval.rule ? `, rule ${approval.rule}` : ''}
         {own ? ', asked by you' : ''}
       </span>

@@ -9,8 +9,10 @@ import { ProblemLine } from '@/components/problem-panel'
 import { ValueTree } from '@/components/value-tree'
 import { stepsQuery } from '@/features/runs/api'
 import { paths } from '@/lib/paths'
+import { BUDGET_RULE } from './asking-budgets'
 import { askedRequest, orderly } from './inbox'
 import { previewQuery } from './inbox-api'
+import { OutlookPart } from './outlook'
 import { Section } from './section'
 import { Talk } from './talk'
 
@@ -22,10 +24,16 @@ export function Evidence({ approval }: { approval: Approval }) {
   const preview = found.data
   return (
     <>
+      {preview?.outlook ? (
+        <OutlookPart
+          outlook={preview.outlook}
+          current={preview.outlook.request_hash === approval.request_hash}
+        />
+      ) : null}
       <Changes approval={approval} last={preview?.last_approved ?? null} />
       <Talk approval={approval} />
       {preview?.kind ? <GoesOut preview={preview} /> : null}
-      {preview && Object.keys(preview.facts).length > 0 ? (
+      {preview && approval.rule !== BUDGET_RULE && Object.keys(preview.facts).length > 0 ? (
         <Section title="What the rule saw">
           <Rule approval={approval} preview={preview} />
           <ValueTree value={preview.facts} />

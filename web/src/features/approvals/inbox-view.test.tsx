@@ -94,6 +94,7 @@ function serve(approvals: Approval[]): { posted: Array<{ url: string; body: unkn
     http.post(api('/approvals/:id/edit'), answer('approved')),
     http.post(api('/approvals/:id/approve'), answer('approved')),
     http.post(api('/approvals/:id/reject'), answer('rejected')),
+    http.post(api('/approvals/:id/reassign'), answer('pending')),
   )
   return { posted }
 }
@@ -274,6 +275,84 @@ describe('the inbox', () => {
     expect(changed).toHaveTextContent('Removed: amount: 100')
     const before = await screen.findByRole('region', { name: 'Difference from the last one approved' })
     expect(before).toHaveTextContent('Removed: amount: 10')
+  })
+
+  it('shows what a write would do, and how well that is known', async () => {
+    serve([PAYMENT])
+    const outlook = {
+      what: 'Update public.accounts',
+      rows: { count: 1200, basis: 'exact' as const, why: null },
+      besides: ['Triggers of the table run as well and may change more: told.'],
+      plan: ['Update on public.accounts', '  Seq Scan on public.accounts about 1190 rows'],
+      made_at: FIRST.requested_at,
+      request_hash: PAYMENT.request_hash,
+    }
+    server.use(http.get(api('/approvals/:id/preview'), () => HttpResponse.json(aPreview({ outlook }))))
+    show(<InboxView project="weather" />)
+    const section = await screen.findByRole('region', { name: 'What it would do' })
+    expect(section).toHaveTextContent('1,200 rows, counted.')
+    expect(section).toHaveTextContent('Triggers of the table run as well')
+    expect(section).not.toHaveTextContent('changed since.')
+    expect(within(section).getByRole('region', { name: 'Plan of the database' })).toHaveTextContent(
+      'Seq Scan',
+    )
+  })
+
+  it('says when what a write would do is a guess, or about another request', async () => {
+    serve([PAYMENT])
+    const outlook = {
+      what: 'Delete public.transfers',
+      rows: { count: 1, basis: 'estimated' as const, why: 'Counting took too long.' },
+      besides: [],
+      plan: [],
+      made_at: FIRST.requested_at,
+      request_hash: 'of another request',
+    }
+    server.use(http.get(api('/approvals/:id/preview'), () => HttpResponse.json(aPreview({ outlook }))))
+    show(<InboxView project="weather" />)
+    const section = await screen.findByRole('region', { name: 'What it would do' })
+    expect(section).toHaveTextContent('About 1 row, estimated. Counting took too long.')
+    expect(section).toHaveTextContent('The request has been changed since.')
+  })
+
+  it('lets somebody else answer in my place', async () => {
+    const { posted } = serve([SECOND])
+    const cyd = { user_id: 'user-3', name: 'Cyd', email: 'cyd@example.org', joined_at: FIRST.requested_at }
+    const viv = { ...cyd, user_id: 'user-4', name: 'Viv', role: 'viewer' }
+    server.use(
+      http.get(api('/projects/weather/members'), () =>
+        HttpResponse.json({ items: [{ ...cyd, role: 'operator' }, viv], next_cursor: null }),
+      ),
+    )
+    show(<InboxView project="weather" />)
+    await screen.findByRole('article', { name: SECOND.title })
+    await userEvent.keyboard('h')
+    const dialog = within(await screen.findByRole('dialog', { name: 'Reassign' }))
+    const choice = dialog.getByLabelText('Who answers in your place')
+    await userEvent.selectOptions(choice, await within(choice).findByRole('option', { name: 'Cyd' }))
+    expect(within(choice).queryByRole('option', { name: 'Viv' })).toBeNull()
+    expect(within(choice).getByRole('option', { name: 'Operator' })).toBeInTheDocument()
+    await userEvent.type(dialog.getByLabelText('Comment'), 'I am away')
+    await userEvent.click(dialog.getByRole('button', { name: 'Reassign' }))
+    await waitFor(() =>
+      expect(posted).toEqual([
+        {
+          url: '/api/v1/approvals/a2/reassign',
+          body: { to: 'cyd@example.org', comment: 'I am away' },
+        },
+      ]),
+    )
+  })
+
+  it('says who answers in my place', async () => {
+    const given = [
+      { by: { id: ME, name: 'Ada' }, to: 'cyd@example.org', at: FIRST.requested_at, comment: '' },
+    ]
+    serve([{ ...SECOND, reassigned: given, may_answer: false }])
+    show(<InboxView project="weather" />, '/?state=open')
+    const question = within(await screen.findByRole('article', { name: SECOND.title }))
+    expect(question.getByText(/You let somebody else answer in your place/)).toBeVisible()
+    expect(question.getByRole('list', { name: 'Reassigned' })).toHaveTextContent('Ada to cyd@example.org')
   })
 
   it('says that nothing is waiting', async () => {

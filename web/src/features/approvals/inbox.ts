@@ -39,12 +39,17 @@ export function neighbour(items: readonly Approval[], id: string | null, by: 1 |
 const OR = new Intl.ListFormat('en-GB', { type: 'disjunction' })
 const AND = new Intl.ListFormat('en-GB', { type: 'conjunction' })
 
+/** Whether this person has let somebody else answer in their place. */
+export const gaveAway = (approval: Approval, userId: string | undefined): boolean =>
+  approval.reassigned.some((one) => one.by.id === userId)
+
 /** Who may answer, in words: `Ann`, `Ann or Bob`, `Ann, Bob or Eve`. */
 export function namesOfAnswerers(approval: Approval, members: readonly Member[]): string {
   const { approvers, escalate_to } = approval.demands
-  const named = [...approvers.flat(), ...(approval.escalated_at ? escalate_to : [])]
+  const given = approval.reassigned.map((one) => one.to)
+  const named = [...approvers.flat(), ...given, ...(approval.escalated_at ? escalate_to : [])]
   const names = members
-    .filter((one) => one.user_id !== approval.requested_by?.id)
+    .filter((one) => one.user_id !== approval.requested_by?.id && !gaveAway(approval, one.user_id))
     .filter((one) => approvers.length === 0 || named.includes(one.role) || named.includes(one.email))
     .map((one) => one.name || one.email)
   return OR.format(names)
@@ -106,6 +111,14 @@ export function argumentsOf(request: unknown): { [name: string]: unknown } | nul
     ? (found as { [name: string]: unknown })
     : null
 }
+
+/** What a question is about, in one word. */
+export const SUBJECT_WORDS = {
+  run: 'before it begins',
+  output: 'its output',
+  step: 'a step',
+  call: 'a call',
+} satisfies Record<Approval['subject_kind'], string>
 
 /** What is asked about now: the request as it was proposed, or as an approver wants it. */
 export const askedRequest = (approval: Approval): unknown =>

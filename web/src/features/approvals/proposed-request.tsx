@@ -8,11 +8,27 @@ import { Button } from '@/components/ui/button'
 import { ValueTree } from '@/components/value-tree'
 import { askedRequest } from './inbox'
 
-/** What a person is asked to look at: of a workflow's own question what it shows, of a held call the whole request. */
+/**
+ * What a person is asked to look at: of a workflow's own question what it shows, of a run its input or its output, of a
+ * held call the whole request.
+ */
 export function shownOf(approval: Approval): unknown {
   const request = askedRequest(approval)
-  const asked = approval.subject_kind === 'step' && typeof request === 'object' ? request : null
-  return asked && 'show' in asked ? asked.show : request
+  const part = SHOWN[approval.subject_kind]
+  if (part === undefined || typeof request !== 'object' || request === null || !(part in request))
+    return request
+  return (request as { [name: string]: unknown })[part]
+}
+
+const SHOWN: Partial<Record<Approval['subject_kind'], string>> = {
+  step: 'show',
+  run: 'input',
+  output: 'output',
+}
+
+const HEADINGS: Partial<Record<Approval['subject_kind'], string>> = {
+  run: 'Input of the run',
+  output: 'Output of the run',
 }
 
 /** The request that the answer is bound to, easy to read or exactly as it is. */
@@ -23,7 +39,9 @@ export function ProposedRequest({ approval }: { approval: Approval }) {
     <section aria-label="Proposed request" className="px-4 py-3">
       <div className="mb-2 flex h-6 items-center justify-between">
         <h3 className="text-dense font-medium text-ink-2">
-          {approval.edited_by ? `Request, as ${approval.edited_by.name} changed it` : 'Proposed request'}
+          {approval.edited_by
+            ? `Request, as ${approval.edited_by.name} changed it`
+            : (HEADINGS[approval.subject_kind] ?? 'Proposed request')}
         </h3>
         <div className="flex gap-1">
           <Button size="sm" variant="ghost" aria-pressed={exact} onClick={() => setExact(!exact)}>

@@ -1,16 +1,17 @@
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { Download, X } from 'lucide-react'
 import { useMemo, useState } from 'react'
-import { useSearchParams } from 'react-router'
 import type { AuditLine } from '@/api/generated/types.gen'
 import { usePolling } from '@/api/use-live'
 import { type Column, DataTable } from '@/components/data-table'
+import { FilterBar, ListBeside } from '@/components/inspector'
 import { Moment } from '@/components/moment'
-import { ProblemPanel } from '@/components/problem-panel'
-import { Empty, SkeletonRows } from '@/components/states'
+import { Paged } from '@/components/paged'
+import { Empty } from '@/components/states'
 import { Button } from '@/components/ui/button'
 import { Input, Select } from '@/components/ui/input'
 import { toast } from '@/components/ui/toast'
+import { useAddress } from '@/lib/use-address'
 import {
   type AuditScope,
   actionsQuery,
@@ -32,7 +33,7 @@ type AuditViewProps = { scope: AuditScope }
 
 /** The lines of the trail, the newest first, with the chosen one beside them. All that is chosen is in the address. */
 export function AuditView({ scope }: AuditViewProps) {
-  const [search, setSearch] = useSearchParams()
+  const [search, put] = useAddress()
   const span = search.get('span') ?? ''
   const since = useMemo(() => sinceOf(span, Date.now()), [span])
   const filters: LineFilters = {
@@ -47,23 +48,8 @@ export function AuditView({ scope }: AuditViewProps) {
   const meanings = new Map(actions.data?.items.map((one) => [one.action, one.meaning]))
   const rows = found.data?.pages.flatMap((page) => page.items) ?? []
   const chosen = Number(search.get('line')) || null
-  const set = (key: Filter | 'line', value: string) =>
-    setSearch(
-      (past) => {
-        if (value === '') past.delete(key)
-        else past.set(key, value)
-        return past
-      },
-      { replace: true },
-    )
-  const clear = () =>
-    setSearch(
-      (past) => {
-        for (const key of FILTERS) past.delete(key)
-        return past
-      },
-      { replace: true },
-    )
+  const set = (key: Filter | 'line', value: string) => put({ [key]: value })
+  const clear = () => put(Object.fromEntries(FILTERS.map((key) => [key, ''])))
   const filtered = FILTERS.some((key) => search.has(key))
   const linkTo = (line: AuditLine) => {
     const to = new URLSearchParams(search)
@@ -71,117 +57,109 @@ export function AuditView({ scope }: AuditViewProps) {
     return `?${to}`
   }
   return (
-    <div className="relative flex min-h-0 flex-1">
-      <div className="flex min-w-0 flex-1 flex-col">
-        <div
-          role="search"
-          aria-label="Filter the audit log"
-          className="flex flex-wrap items-center gap-2 border-b border-line px-4 py-1"
-        >
-          <ActionSelect
-            actions={[...meanings.keys()]}
-            value={filters.action}
-            onChange={(v) => set('action', v)}
-          />
-          <Select
-            aria-label="Time"
-            className="w-32 text-body"
-            value={span}
-            onChange={(event) => set('span', event.target.value)}
-          >
-            <option value="">All time</option>
-            {Object.entries(SPANS).map(([key, label]) => (
-              <option key={key} value={key}>
-                {label}
-              </option>
-            ))}
-          </Select>
-          <Input
-            type="search"
-            aria-label="Object"
-            placeholder="Object, such as policy"
-            maxLength={200}
-            className="w-48 text-body"
-            value={filters.object}
-            onChange={(event) => set('object', event.target.value.trim())}
-          />
-          <Input
-            type="search"
-            aria-label="Request id"
-            placeholder="Request id"
-            maxLength={128}
-            className="w-36 text-body"
-            value={filters.request_id}
-            onChange={(event) => set('request', event.target.value.trim())}
-          />
-          {filters.actor ? (
-            <Button size="sm" aria-label="Lines of everybody" onClick={() => set('actor', '')}>
-              <X aria-hidden />
-              {rows[0] ? whoDid(rows[0]) : filters.actor}
-            </Button>
-          ) : null}
-          {filtered ? (
-            <Button variant="ghost" size="sm" onClick={clear}>
-              <X aria-hidden />
-              Clear filters
-            </Button>
-          ) : null}
-          <span className="ml-auto flex gap-1">
-            <Export scope={scope} filters={filters} format="jsonl" label="JSON lines" />
-            <Export scope={scope} filters={filters} format="csv" label="CSV" />
-          </span>
-        </div>
-        <NewLines
-          scope={scope}
-          filters={filters}
-          first={rows[0]?.number}
-          onShow={() => void found.refetch()}
-        />
-        <div className="min-h-0 flex-1 overflow-auto">
-          {found.isError && !found.data ? (
-            <ProblemPanel error={found.error} onRetry={() => void found.refetch()} />
-          ) : null}
-          {found.isPending ? <SkeletonRows rows={14} /> : null}
-          {found.data && rows.length === 0 ? (
-            <Empty
-              title={filtered ? 'No such lines' : 'No lines'}
-              action={filtered ? <Button onClick={clear}>Clear filters</Button> : null}
-            >
-              Every change that matters for trust leaves a line here, in the transaction of the change.
-            </Empty>
-          ) : null}
-          {rows.length > 0 ? (
-            <DataTable
-              label="Audit log"
-              columns={scope.everywhere ? [...COLUMNS, PROJECT] : COLUMNS}
-              rows={rows}
-              keyOf={(line) => String(line.number)}
-              linkTo={linkTo}
-              linkLabel={(line) => `Line ${line.number}: ${line.action} by ${whoDid(line)}`}
+    <ListBeside
+      bar={
+        <>
+          <FilterBar label="Filter the audit log">
+            <ActionSelect
+              actions={[...meanings.keys()]}
+              value={filters.action}
+              onChange={(v) => set('action', v)}
             />
-          ) : null}
-          {found.hasNextPage ? (
-            <Button
-              className="m-3"
-              disabled={found.isFetchingNextPage}
-              onClick={() => void found.fetchNextPage()}
+            <Select
+              aria-label="Time"
+              className="w-32 text-body"
+              value={span}
+              onChange={(event) => set('span', event.target.value)}
             >
-              Load more
-            </Button>
-          ) : null}
-        </div>
-      </div>
-      {chosen ? (
-        <Chosen
-          key={chosen}
-          scope={scope}
-          number={chosen}
-          meanings={meanings}
-          onClose={() => set('line', '')}
-          onOnly={set}
-        />
-      ) : null}
-    </div>
+              <option value="">All time</option>
+              {Object.entries(SPANS).map(([key, label]) => (
+                <option key={key} value={key}>
+                  {label}
+                </option>
+              ))}
+            </Select>
+            <Input
+              type="search"
+              aria-label="Object"
+              placeholder="Object, such as policy"
+              maxLength={200}
+              className="min-w-28 max-w-48 flex-1 text-body"
+              value={filters.object}
+              onChange={(event) => set('object', event.target.value.trim())}
+            />
+            <Input
+              type="search"
+              aria-label="Request id"
+              placeholder="Request id"
+              maxLength={128}
+              className="min-w-28 max-w-48 flex-1 text-body"
+              value={filters.request_id}
+              onChange={(event) => set('request', event.target.value.trim())}
+            />
+            {filters.actor ? (
+              <Button size="sm" aria-label="Lines of everybody" onClick={() => set('actor', '')}>
+                <X aria-hidden />
+                {rows[0] ? whoDid(rows[0]) : filters.actor}
+              </Button>
+            ) : null}
+            {filtered ? (
+              <Button variant="ghost" size="sm" onClick={clear}>
+                <X aria-hidden />
+                Clear filters
+              </Button>
+            ) : null}
+            <span className="ml-auto flex shrink-0 gap-1">
+              <Export scope={scope} filters={filters} format="jsonl" label="JSON lines" />
+              <Export scope={scope} filters={filters} format="csv" label="CSV" />
+            </span>
+          </FilterBar>
+          <NewLines
+            scope={scope}
+            filters={filters}
+            first={rows[0]?.number}
+            onShow={() => void found.refetch()}
+          />
+        </>
+      }
+      inspector={
+        chosen ? (
+          <Chosen
+            key={chosen}
+            scope={scope}
+            number={chosen}
+            meanings={meanings}
+            onClose={() => set('line', '')}
+            onOnly={set}
+          />
+        ) : null
+      }
+    >
+      <Paged
+        found={found}
+        skeleton={14}
+        empty={
+          <Empty
+            title={filtered ? 'No such lines' : 'No lines'}
+            action={filtered ? <Button onClick={clear}>Clear filters</Button> : null}
+          >
+            Every change that matters for trust leaves a line here, in the transaction of the change.
+          </Empty>
+        }
+      >
+        {(lines) => (
+          <DataTable
+            label="Audit log"
+            columns={scope.everywhere ? [...COLUMNS, PROJECT] : COLUMNS}
+            rows={lines}
+            keyOf={(line) => String(line.number)}
+            chosen={search.get('line')}
+            linkTo={linkTo}
+            linkLabel={(line) => `Line ${line.number}: ${line.action} by ${whoDid(line)}`}
+          />
+        )}
+      </Paged>
+    </ListBeside>
   )
 }
 

@@ -116,7 +116,8 @@ test('security events say what happened, to whom, and from where', async () => {
 test('words for what has no name', () => {
   expect(whoDid({ who: null, actor: 'system' })).toBe('The platform')
   expect(whoDid({ who: null, actor: 'system:root' })).toBe('root, on the server')
-  expect(objectWords('policy:0190c6a2-0000-7000-8000-000000000001')).toBe('policy 0190c6a2…')
+  expect(objectWords('policy:0190c6a2-0000-7000-8000-000000000001')).toBe('policy 00000001')
+  expect(objectWords('secret:mailer')).toBe('secret mailer')
   expect(objectWords('installation')).toBe('installation')
   expect(sinceOf('', 0)).toBe('')
   expect(sinceOf('hour', Date.parse('2026-11-22T09:41:07Z'))).toBe('2026-11-22T08:41:00.000Z')

@@ -1,13 +1,10 @@
 import { useQuery } from '@tanstack/react-query'
-import { X } from 'lucide-react'
 import type { ReactNode } from 'react'
 import type { AuditLineDetail } from '@/api/generated/types.gen'
 import { LineDiff } from '@/components/code/line-diff'
 import { CopyButton } from '@/components/copy-button'
+import { Fact, Facts, Inspector } from '@/components/inspector'
 import { Moment } from '@/components/moment'
-import { ProblemPanel } from '@/components/problem-panel'
-import { SkeletonRows } from '@/components/states'
-import { Button } from '@/components/ui/button'
 import { ValueTree } from '@/components/value-tree'
 import { type AuditScope, lineQuery } from './api'
 import { cameBy, whoDid } from './words'
@@ -29,20 +26,9 @@ export function LineDetail({ number, scope, meaning, onClose, onOnly }: LineDeta
     refetchInterval: ({ state }) => (state.data && state.data.seal === null ? 2_000 : false),
   })
   return (
-    <aside
-      aria-label={`Line ${number}`}
-      className="flex w-[440px] shrink-0 flex-col overflow-y-auto border-l border-line bg-surface max-lg:absolute max-lg:inset-y-0 max-lg:right-0 max-lg:shadow-overlay"
-    >
-      <div className="flex h-9 shrink-0 items-center justify-between border-b border-line pr-1 pl-4">
-        <h2 className="font-medium">Line {number}</h2>
-        <Button variant="ghost" size="icon" aria-label="Close" onClick={onClose}>
-          <X aria-hidden />
-        </Button>
-      </div>
-      {found.isError ? <ProblemPanel error={found.error} /> : null}
-      {found.isPending ? <SkeletonRows rows={8} /> : null}
-      {found.data ? <Detail line={found.data} meaning={meaning} onOnly={onOnly} /> : null}
-    </aside>
+    <Inspector title={`Line ${number}`} found={found} onClose={onClose}>
+      {(line) => <Detail line={line} meaning={meaning} onOnly={onOnly} />}
+    </Inspector>
   )
 }
 
@@ -58,7 +44,7 @@ function Detail({ line, meaning, onOnly }: DetailProps) {
         </p>
         {meaning ? <p className="text-ink-2">{meaning}</p> : null}
       </div>
-      <dl className="grid grid-cols-[88px_minmax(0,1fr)] gap-x-3 gap-y-1 text-dense">
+      <Facts>
         <Fact name="Who">
           <Only name="person" onClick={() => onOnly('actor', line.actor)}>
             {whoDid(line)}
@@ -95,7 +81,7 @@ function Detail({ line, meaning, onOnly }: DetailProps) {
           <code className="font-mono">{line.content_hash.slice(0, 16)}…</code>{' '}
           <CopyButton text={() => line.content_hash} label="Copy the hash" />
         </Fact>
-      </dl>
+      </Facts>
       <Change line={line} />
       {Object.keys(line.detail).length > 0 ? (
         <section aria-label="Details">
@@ -131,14 +117,5 @@ function Only({ name, onClick, children }: { name: string; onClick: () => void; 
     >
       {children}
     </button>
-  )
-}
-
-function Fact({ name, children }: { name: string; children: ReactNode }) {
-  return (
-    <>
-      <dt className="text-ink-3">{name}</dt>
-      <dd className="min-w-0 break-words">{children}</dd>
-    </>
   )
 }

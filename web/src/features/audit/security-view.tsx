@@ -1,14 +1,14 @@
 import { useInfiniteQuery } from '@tanstack/react-query'
-import { useSearchParams } from 'react-router'
 import type { SecurityEvent } from '@/api/generated/types.gen'
 import { usePolling } from '@/api/use-live'
 import { type Column, DataTable } from '@/components/data-table'
 import { Status } from '@/components/glyph'
+import { FilterBar, ListBeside } from '@/components/inspector'
 import { Moment } from '@/components/moment'
-import { ProblemPanel } from '@/components/problem-panel'
-import { Empty, SkeletonRows } from '@/components/states'
-import { Button } from '@/components/ui/button'
+import { Paged } from '@/components/paged'
+import { Empty } from '@/components/states'
 import { Input, Select } from '@/components/ui/input'
+import { useAddress } from '@/lib/use-address'
 import { type AuditScope, type EventFilters, eventsQuery } from './api'
 import { SEVERITY_FACE } from './words'
 
@@ -50,7 +50,7 @@ const detailWords = (detail: Record<string, unknown>): string =>
 
 /** What happened to the safety of the platform without being a change: sign-ins that failed, refusals in series, … */
 export function SecurityView({ scope }: { scope: AuditScope }) {
-  const [search, setSearch] = useSearchParams()
+  const [search, put] = useAddress()
   const poll = usePolling(POLL_MS)
   const severity = SEVERITIES.find((one) => one === search.get('severity')) ?? ''
   const filters: EventFilters = { kind: search.get('kind') ?? '', severity }
@@ -58,71 +58,55 @@ export function SecurityView({ scope }: { scope: AuditScope }) {
     ...eventsQuery(scope, filters),
     refetchInterval: ({ state }) => (state.error ? false : poll),
   })
-  const rows = found.data?.pages.flatMap((page) => page.items) ?? []
-  const set = (key: 'kind' | 'severity', value: string) =>
-    setSearch(
-      (past) => {
-        if (value === '') past.delete(key)
-        else past.set(key, value)
-        return past
-      },
-      { replace: true },
-    )
   return (
-    <>
-      <div
-        role="search"
-        aria-label="Filter security events"
-        className="flex flex-wrap items-center gap-2 border-b border-line px-4 py-1"
-      >
-        <Select
-          aria-label="Severity"
-          className="w-36 text-body"
-          value={severity}
-          onChange={(event) => set('severity', event.target.value)}
-        >
-          <option value="">All severities</option>
-          {SEVERITIES.map((one) => (
-            <option key={one} value={one}>
-              {SEVERITY_FACE[one].label}
-            </option>
-          ))}
-        </Select>
-        <Input
-          type="search"
-          aria-label="Kind"
-          placeholder="Kind, such as sign-in"
-          maxLength={100}
-          className="w-48 text-body"
-          value={filters.kind}
-          onChange={(event) => set('kind', event.target.value.trim())}
-        />
-      </div>
-      <div className="min-h-0 flex-1 overflow-auto">
-        {found.isError && !found.data ? (
-          <ProblemPanel error={found.error} onRetry={() => void found.refetch()} />
-        ) : null}
-        {found.isPending ? <SkeletonRows rows={10} /> : null}
-        {found.data && rows.length === 0 ? (
+    <ListBeside
+      inspector={null}
+      bar={
+        <FilterBar label="Filter security events">
+          <Select
+            aria-label="Severity"
+            className="w-36 text-body"
+            value={severity}
+            onChange={(event) => put({ severity: event.target.value })}
+          >
+            <option value="">All severities</option>
+            {SEVERITIES.map((one) => (
+              <option key={one} value={one}>
+                {SEVERITY_FACE[one].label}
+              </option>
+            ))}
+          </Select>
+          <Input
+            type="search"
+            aria-label="Kind"
+            placeholder="Kind, such as sign-in"
+            maxLength={100}
+            className="w-48 text-body"
+            value={filters.kind}
+            onChange={(event) => put({ kind: event.target.value.trim() })}
+          />
+        </FilterBar>
+      }
+    >
+      <Paged
+        found={found}
+        skeleton={10}
+        empty={
           <Empty title="No security events">
             Sign-ins that fail, tokens used twice, refusals in series, and keys from new networks stand here.
             {scope.everywhere ? '' : ' Those that belong to no project are seen by administrators.'}
           </Empty>
-        ) : null}
-        {rows.length > 0 ? (
+        }
+      >
+        {(rows) => (
           <DataTable
             label="Security events"
             columns={COLUMNS}
             rows={rows}
             keyOf={(event) => String(event.number)}
           />
-        ) : null}
-        {found.hasNextPage ? (
-          <Button className="m-3" onClick={() => void found.fetchNextPage()}>
-            Load more
-          </Button>
-        ) : null}
-      </div>
-    </>
+        )}
+      </Paged>
+    </ListBeside>
   )
 }

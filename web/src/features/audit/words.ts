@@ -1,10 +1,12 @@
 import type { AuditChain, AuditLine, SecurityEvent } from '@/api/generated/types.gen'
 import type { Face } from '@/components/glyph'
+import { shortId } from '@/lib/format'
 
 /** Who did it: a name where there is one, else what the line says. */
 export function whoDid(line: Pick<AuditLine, 'who' | 'actor'>): string {
   if (line.who) return line.who.name
   if (line.actor === 'system') return 'The platform'
+  if (line.actor === 'worker') return 'A worker'
   if (line.actor.startsWith('system:')) return `${line.actor.slice('system:'.length)}, on the server`
   return line.actor
 }
@@ -14,11 +16,13 @@ export function cameBy(via: string | null): string | null {
   return via?.startsWith('key:') ? 'with an API key' : null
 }
 
-/** The object in words: `policy:0192…` becomes `policy 0192…`. */
+/** The object in words: `policy:0192…0a1b2c3d` becomes `policy 0a1b2c3d`; a name stays whole. */
 export function objectWords(object: string): string {
   const [kind, id] = split(object)
-  return id === '' ? kind : `${kind} ${id.length > 13 ? `${id.slice(0, 8)}…` : id}`
+  return `${kind} ${UUID.test(id) ? shortId(id) : id}`.trim()
 }
+
+const UUID = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/
 
 function split(object: string): [string, string] {
   const at = object.indexOf(':')

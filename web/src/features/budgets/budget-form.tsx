@@ -79,7 +79,7 @@ export function BudgetForm({
                 onChange={(event) => change({ admission: event.target.value as Draft['admission'] })}
               >
                 <option value="">Start anyway</option>
-                <option value="ask">Ask whoever starts them</option>
+                <option value="ask">Ask people before they begin</option>
                 <option value="refuse">Refuse them</option>
               </Select>
               <Select

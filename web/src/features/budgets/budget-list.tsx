@@ -1,11 +1,9 @@
 import { useInfiniteQuery } from '@tanstack/react-query'
-import { Link } from 'react-router'
 import type { Budget } from '@/api/generated/types.gen'
 import { type Column, DataTable } from '@/components/data-table'
 import { Moment } from '@/components/moment'
-import { ProblemPanel } from '@/components/problem-panel'
-import { Empty, SkeletonRows } from '@/components/states'
-import { Button } from '@/components/ui/button'
+import { Paged } from '@/components/paged'
+import { Empty } from '@/components/states'
 import { PermittedButton } from '@/features/access/permitted-button'
 import { formatMoney, plural } from '@/lib/format'
 import { paths } from '@/lib/paths'
@@ -51,42 +49,32 @@ type BudgetListProps = { project: string; archived: boolean; onNew: () => void }
 /** The budgets that hold for a project, each with its fullest window. */
 export function BudgetList({ project, archived, onNew }: BudgetListProps) {
   const found = useInfiniteQuery({ ...budgetsQuery(project, archived), refetchInterval: POLL_MS })
-  if (found.isError && !found.data) {
-    return <ProblemPanel error={found.error} onRetry={() => void found.refetch()} />
-  }
-  if (!found.data) return <SkeletonRows rows={6} />
-  const budgets = found.data.pages.flatMap((page) => page.items)
-  if (budgets.length === 0) {
-    return archived ? (
-      <Empty title="No budget was given up" />
-    ) : (
-      <Empty
-        title="No budgets yet"
-        action={
-          <PermittedButton permission="budget:manage" variant="primary" onClick={onNew}>
-            New budget
-          </PermittedButton>
-        }
-      >
-        A budget holds what a call may cost before it is made. Without one, each run has only its own.
-      </Empty>
-    )
-  }
+  const none = archived ? (
+    <Empty title="No budget was given up" />
+  ) : (
+    <Empty
+      title="No budgets yet"
+      action={
+        <PermittedButton permission="budget:manage" variant="primary" onClick={onNew}>
+          New budget
+        </PermittedButton>
+      }
+    >
+      A budget holds what a call may cost before it is made. Without one, each run has only its own.
+    </Empty>
+  )
   return (
-    <>
-      <DataTable
-        label="Budgets"
-        columns={COLUMNS}
-        rows={budgets}
-        keyOf={(budget) => budget.id}
-        linkTo={(budget) => paths.budget(project, budget.id)}
-      />
-      {found.hasNextPage ? (
-        <Button className="m-3" onClick={() => void found.fetchNextPage()}>
-          Load more
-        </Button>
-      ) : null}
-    </>
+    <Paged found={found} empty={none}>
+      {(budgets) => (
+        <DataTable
+          label="Budgets"
+          columns={COLUMNS}
+          rows={budgets}
+          keyOf={(budget) => budget.id}
+          linkTo={(budget) => paths.budget(project, budget.id)}
+        />
+      )}
+    </Paged>
   )
 }
 
@@ -128,13 +116,5 @@ export function Exhausted({ at, now }: { at: string | null; now: boolean }) {
     <>
       The limit is expected to be reached: <Moment at={at} exact />.
     </>
-  )
-}
-
-export function BackToBudgets({ project }: { project: string }) {
-  return (
-    <Link to={paths.budgets(project)} className="text-ink-2 hover:text-ink">
-      Budgets
-    </Link>
   )
 }

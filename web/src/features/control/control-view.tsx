@@ -1,9 +1,9 @@
 import { useQuery } from '@tanstack/react-query'
-import type { ReactNode } from 'react'
 import type { Halt } from '@/api/generated/types.gen'
 import { useSession } from '@/api/use-session'
 import { type Column, DataTable } from '@/components/data-table'
 import { Moment } from '@/components/moment'
+import { Section } from '@/components/page'
 import { ProblemPanel } from '@/components/problem-panel'
 import { SkeletonRows } from '@/components/states'
 import { Undelivered } from '@/features/outbox/undelivered'
@@ -99,15 +99,6 @@ export function ControlView({ project }: { project: string }) {
         </Section>
       ) : null}
     </>
-  )
-}
-
-function Section({ title, children }: { title: string; children: ReactNode }) {
-  return (
-    <section aria-label={title}>
-      <h2 className="border-b border-line bg-bg px-4 py-1.5 text-dense font-medium text-ink-2">{title}</h2>
-      {children}
-    </section>
   )
 }
 

@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { OctagonX, Pause } from 'lucide-react'
 import { useState } from 'react'
+import { Link } from 'react-router'
 import type { Halt } from '@/api/generated/types.gen'
 import { asProblem } from '@/api/problem'
 import { useSession } from '@/api/use-session'
@@ -10,6 +11,7 @@ import { Dialog, DialogActions, DialogBody } from '@/components/ui/dialog'
 import { toast } from '@/components/ui/toast'
 import { PermittedButton } from '@/features/access/permitted-button'
 import { cn } from '@/lib/cn'
+import { paths } from '@/lib/paths'
 import { haltsQuery, useReleaseHalt } from './api'
 import { haltTarget } from './halt-words'
 
@@ -36,7 +38,7 @@ export function WorkflowHalts({ project, workflowId }: { project: string; workfl
     .map((halt) => <HaltBar key={halt.id} halt={halt} />)
 }
 
-/** One halt in a line: what is held, by whom and why, and its release. */
+/** One halt in a line: what is held, by whom and why, and its release; the stop of a deletion ends with that alone. */
 export function HaltBar({ halt }: { halt: Halt }) {
   const session = useSession()
   const release = useReleaseHalt()
@@ -68,7 +70,11 @@ export function HaltBar({ halt }: { halt: Halt }) {
         {halt.reason ? <q>{halt.reason}</q> : null} {halt.ordered_by?.name ?? 'Somebody'},{' '}
         <Moment at={halt.ordered_at} />. {stop ? 'No call leaves, nothing starts.' : 'Nothing new starts.'}
       </span>
-      {mayRelease ? (
+      {halt.kept_by_deletion ? (
+        <Link to={paths.settings(halt.project ?? '')} className="text-ink-2 underline">
+          It is to be deleted
+        </Link>
+      ) : mayRelease ? (
         <PermittedButton
           permission="halt:order"
           size="sm"

@@ -1,5 +1,6 @@
 import { type ReactNode, useState } from 'react'
 import type { Halt } from '@/api/generated/types.gen'
+import { ActRow } from '@/components/page'
 import { Button } from '@/components/ui/button'
 import { useRefusal } from '@/features/access/may'
 import { HaltDialog } from './halt-dialog'
@@ -21,22 +22,21 @@ export function SwitchRow({ order, title, inForce, forbidden = null, action, chi
   const [open, setOpen] = useState(false)
   const refused = useRefusal()('halt:order')
   const why = order.target.scope === 'installation' ? forbidden : (refused ?? forbidden)
+  const act = inForce ? (
+    <span className="pt-1 font-medium">In force</span>
+  ) : why ? (
+    <span className="max-w-72 pt-1 text-ink-3">{why}</span>
+  ) : (
+    <Button variant={order.kind === 'stop' ? 'danger' : 'secondary'} onClick={() => setOpen(true)}>
+      {action}
+    </Button>
+  )
   return (
-    <div className="flex flex-wrap items-start gap-x-8 gap-y-2 border-b border-line px-4 py-3">
-      <div className="min-w-0 flex-1">
-        <h3 className="font-semibold">{title}</h3>
-        <p className="max-w-2xl text-ink-2">{children}</p>
-      </div>
-      {inForce ? (
-        <span className="pt-1 font-medium">In force</span>
-      ) : why ? (
-        <span className="max-w-72 pt-1 text-ink-3">{why}</span>
-      ) : (
-        <Button variant={order.kind === 'stop' ? 'danger' : 'secondary'} onClick={() => setOpen(true)}>
-          {action}
-        </Button>
-      )}
+    <>
+      <ActRow title={title} act={act}>
+        {children}
+      </ActRow>
       <HaltDialog order={order} open={open} onOpenChange={setOpen} />
-    </div>
+    </>
   )
 }

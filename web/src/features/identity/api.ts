@@ -79,15 +79,19 @@ export function useSignIn() {
   return useMutation({
     mutationFn: (body: SignInData['body']) =>
       request<SignInData, SignInResponse>('POST', '/api/v1/auth/sign-in', { body }),
-    onSuccess: openSession,
+    onSuccess: (answer) => ('access_token' in answer ? openSession(answer) : undefined),
   })
 }
 
-/** Signed out here in any case; if the server did not hear it, its token runs out by itself. */
+/** Signed out here in any case; if the server did not hear it, its token runs out by itself. Who signed in at an OpenID
+ *  provider goes there next, to sign out there too. */
 export function useSignOut() {
   return useMutation({
     mutationFn: () => request<SignOutData, SignOutResponse>('POST', '/api/v1/auth/sign-out'),
-    onSettled: closeSession,
+    onSettled: (out) => {
+      closeSession()
+      if (out?.leave_at) window.location.assign(out.leave_at)
+    },
   })
 }
 

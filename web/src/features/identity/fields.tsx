@@ -31,7 +31,7 @@ export function PasswordField({ label, value, onChange, hint, error, ...rest }: 
   return (
     <Field label={label} hint={hint} error={error}>
       {(wiring) => (
-        <div className="flex gap-1">
+        <div className="relative">
           <Input
             {...wiring}
             {...rest}
@@ -40,14 +40,14 @@ export function PasswordField({ label, value, onChange, hint, error, ...rest }: 
             maxLength={1024}
             spellCheck={false}
             autoCapitalize="none"
-            className="h-9"
+            className="h-9 pr-9"
             value={value}
             onChange={(event) => onChange(event.target.value)}
           />
           <Button
             variant="ghost"
             size="icon"
-            className="size-9"
+            className="absolute top-1 right-1"
             aria-label={seen ? `Hide ${label.toLowerCase()}` : `Show ${label.toLowerCase()}`}
             aria-pressed={seen}
             onClick={() => setSeen(!seen)}

@@ -152,6 +152,9 @@ test('a changed password goes on with the session that comes back, and a wrong o
           )
     }),
     http.get(api('/me/sessions'), () => HttpResponse.json({ items: [], next_cursor: null })),
+    http.get(api('/me/factor'), () =>
+      HttpResponse.json({ enrolled_at: null, recovery_codes: 0, demanded: false, has_password: true }),
+    ),
   )
   show(<PasswordForm email="ada@example.org" />)
   const current = screen.getByLabelText('Present password')
@@ -189,7 +192,7 @@ test('every session but this one can be ended', async () => {
 })
 
 describe('what an administrator does about a person', () => {
-  const kim = { id: 'kim', name: 'Kim', disabled_at: null }
+  const kim = { id: 'kim', name: 'Kim', disabled_at: null, has_factor: false }
 
   test('a link is shown once, to be handed on', async () => {
     server.use(

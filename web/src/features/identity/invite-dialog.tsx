@@ -1,8 +1,7 @@
-import { type FormEvent, useState } from 'react'
+import { useState } from 'react'
 import type { UserLink } from '@/api/generated/types.gen'
-import { ProblemLine } from '@/components/problem-panel'
-import { Button } from '@/components/ui/button'
-import { Dialog, DialogActions, DialogBody } from '@/components/ui/dialog'
+import { DialogForm } from '@/components/dialog-form'
+import { Dialog } from '@/components/ui/dialog'
 import { Field } from '@/components/ui/field'
 import { Input } from '@/components/ui/input'
 import { useInviteUser } from './api'
@@ -28,46 +27,37 @@ function Form({ onCancel, onInvited }: { onCancel: () => void; onInvited: (made:
   const [name, setName] = useState('')
   const [isAdmin, setIsAdmin] = useState(false)
   const invite = useInviteUser()
-  const submit = (event: FormEvent) => {
-    event.preventDefault()
+  const submit = () =>
     invite.mutate({ email: email.trim(), name: name.trim(), is_admin: isAdmin }, { onSuccess: onInvited })
-  }
   return (
-    <form onSubmit={submit} className="contents">
-      <DialogBody>
-        <Field label="E-mail" error={saidAbout(invite.error, 'email')}>
-          {(wiring) => (
-            <Input
-              {...wiring}
-              type="email"
-              required
-              value={email}
-              onChange={(event) => setEmail(event.target.value)}
-            />
-          )}
-        </Field>
-        <Field label="Name">
-          {(wiring) => (
-            <Input
-              {...wiring}
-              maxLength={200}
-              value={name}
-              onChange={(event) => setName(event.target.value)}
-            />
-          )}
-        </Field>
-        <label className="flex items-center gap-2">
-          <input type="checkbox" checked={isAdmin} onChange={(event) => setIsAdmin(event.target.checked)} />
-          Administrator of the installation
-        </label>
-        <ProblemLine error={elsewhere(invite.error, 'email')} />
-      </DialogBody>
-      <DialogActions>
-        <Button onClick={onCancel}>Cancel</Button>
-        <Button type="submit" variant="primary" disabled={invite.isPending}>
-          Invite
-        </Button>
-      </DialogActions>
-    </form>
+    <DialogForm
+      validate
+      action="Invite"
+      pending={invite.isPending}
+      error={elsewhere(invite.error, 'email')}
+      onCancel={onCancel}
+      onSubmit={submit}
+    >
+      <Field label="E-mail" error={saidAbout(invite.error, 'email')}>
+        {(wiring) => (
+          <Input
+            {...wiring}
+            type="email"
+            required
+            value={email}
+            onChange={(event) => setEmail(event.target.value)}
+          />
+        )}
+      </Field>
+      <Field label="Name">
+        {(wiring) => (
+          <Input {...wiring} maxLength={200} value={name} onChange={(event) => setName(event.target.value)} />
+        )}
+      </Field>
+      <label className="flex items-center gap-2">
+        <input type="checkbox" checked={isAdmin} onChange={(event) => setIsAdmin(event.target.checked)} />
+        Administrator of the installation
+      </label>
+    </DialogForm>
   )
 }

@@ -20,7 +20,7 @@ export function OidcSignIn({ next, refused }: OidcSignInProps) {
   const oidc = useQuery(oidcQuery)
   if (!oidc.data?.enabled) return null
   return (
-    <div className="mt-4 grid gap-4 border-t border-line pt-4">
+    <div className="mb-4 grid gap-4 border-b border-line pb-5">
       {refused ? (
         <p role="alert" className="text-body text-tx-failed">
           {REFUSALS[refused] ?? REFUSALS.provider}

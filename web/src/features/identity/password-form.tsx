@@ -1,22 +1,29 @@
+import { useQuery } from '@tanstack/react-query'
 import { type FormEvent, useState } from 'react'
 import { ProblemLine } from '@/components/problem-panel'
 import { Button } from '@/components/ui/button'
 import { toast } from '@/components/ui/toast'
 import { useChangePassword } from './api'
+import { CodeField } from './code-field'
+import { factorQuery } from './factor-api'
 import { elsewhere, NEW_PASSWORD_HINT, PasswordField, saidAbout } from './fields'
 
 export function PasswordForm({ email }: { email: string }) {
   const [current, setCurrent] = useState('')
   const [password, setPassword] = useState('')
+  const [code, setCode] = useState('')
+  const factor = useQuery(factorQuery)
+  const asksForCode = factor.data?.enrolled_at != null
   const change = useChangePassword()
   const submit = (event: FormEvent) => {
     event.preventDefault()
     change.mutate(
-      { current, password },
+      { current, password, ...(asksForCode ? { code } : {}) },
       {
         onSuccess: () => {
           setCurrent('')
           setPassword('')
+          setCode('')
           toast('Password changed. You are signed out everywhere else.')
         },
       },
@@ -41,7 +48,10 @@ export function PasswordForm({ email }: { email: string }) {
         value={password}
         onChange={setPassword}
       />
-      <ProblemLine error={elsewhere(change.error, 'current', 'password')} />
+      {asksForCode ? (
+        <CodeField error={saidAbout(change.error, 'code')} value={code} onChange={setCode} />
+      ) : null}
+      <ProblemLine error={elsewhere(change.error, 'current', 'password', 'code')} />
       <Button type="submit" className="justify-self-start" disabled={change.isPending}>
         Change password
       </Button>

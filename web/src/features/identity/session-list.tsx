@@ -35,7 +35,7 @@ const COLUMNS: ReadonlyArray<Column<OwnSession>> = [
     cell: (row) => <Moment at={row.created_at} />,
     wideOnly: true,
   },
-  { id: 'end', header: 'Action', width: '110px', align: 'end', cell: (row) => <End row={row} /> },
+  { id: 'end', header: 'Action', acts: true, width: '110px', align: 'end', cell: (row) => <End row={row} /> },
 ]
 
 /** Where the caller is signed in, and the way to end it there. */
@@ -50,7 +50,7 @@ export function SessionList() {
     })
   return (
     <section aria-label="Sessions">
-      <div className="flex items-end justify-between gap-4 px-4 pb-2">
+      <div className="flex flex-wrap items-end justify-between gap-x-4 gap-y-2 px-4 pt-2 pb-2">
         <div>
           <h2 className="text-section font-semibold">Sessions</h2>
           <p className="text-ink-2">

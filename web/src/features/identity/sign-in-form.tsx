@@ -7,16 +7,39 @@ import { Field } from '@/components/ui/field'
 import { Input } from '@/components/ui/input'
 import { paths } from '@/lib/paths'
 import { signInOptionsQuery, useSignIn } from './api'
+import { CodeForm } from './code-form'
 import { PasswordField } from './fields'
 
+/** Signs in with a password, and with a code where there is a second factor. */
 export function SignInForm() {
+  const [waiting, setWaiting] = useState(false)
+  const [again, setAgain] = useState<string | null>(null)
+  if (waiting) {
+    return (
+      <CodeForm
+        onVoid={(why) => {
+          setAgain(why)
+          setWaiting(false)
+        }}
+      />
+    )
+  }
+  return <PasswordStep again={again} onCodeAsked={() => setWaiting(true)} />
+}
+
+type PasswordStepProps = { again: string | null; onCodeAsked: () => void }
+
+function PasswordStep({ again, onCodeAsked }: PasswordStepProps) {
   const [email, setEmail] = useState('')
   const [password, setPassword] = useState('')
   const options = useQuery(signInOptionsQuery)
   const signIn = useSignIn()
   const submit = (event: FormEvent) => {
     event.preventDefault()
-    signIn.mutate({ email: email.trim(), password })
+    signIn.mutate(
+      { email: email.trim(), password },
+      { onSuccess: (answer) => ('factor' in answer ? onCodeAsked() : undefined) },
+    )
   }
   return (
     <form onSubmit={submit} className="grid gap-4">
@@ -46,6 +69,11 @@ export function SignInForm() {
         value={password}
         onChange={setPassword}
       />
+      {again && !signIn.error ? (
+        <p role="alert" className="text-tx-failed">
+          {again}
+        </p>
+      ) : null}
       <ProblemLine error={signIn.error} />
       <Button type="submit" variant="primary" className="h-9 justify-center" disabled={signIn.isPending}>
         {signIn.isPending ? 'Signing in' : 'Sign in'}

@@ -5,16 +5,20 @@ import { asProblem } from '@/api/problem'
 import { Menu, MenuItem } from '@/components/ui/menu'
 import { toast } from '@/components/ui/toast'
 import { useDisableUser, useEnableUser, useMakeUserLink } from './api'
+import { useResetFactor } from './factor-api'
 import { LinkDialog } from './link-dialog'
 
-type UserActionsProps = { person: { id: string; name: string; disabled_at: string | null } }
+type UserActionsProps = {
+  person: { id: string; name: string; disabled_at: string | null; has_factor: boolean }
+}
 
-/** What an administrator does about a person: a link to a new password, keep out, let in again. */
+/** What an administrator does about a person: a link to a new password, no second factor, keep out, let in again. */
 export function UserActions({ person }: UserActionsProps) {
   const [made, setMade] = useState<UserLink | null>(null)
   const link = useMakeUserLink()
   const disable = useDisableUser()
   const enable = useEnableUser()
+  const reset = useResetFactor()
   const onError = (error: unknown) => toast(asProblem(error).detail, { bad: true })
   return (
     <>
@@ -28,6 +32,18 @@ export function UserActions({ person }: UserActionsProps) {
             <MenuItem onSelect={() => link.mutate(person.id, { onSuccess: setMade, onError })}>
               Make a link to a new password
             </MenuItem>
+            {person.has_factor ? (
+              <MenuItem
+                onSelect={() =>
+                  reset.mutate(person.id, {
+                    onSuccess: () => toast(`${person.name} has no second factor now, and is signed out`),
+                    onError,
+                  })
+                }
+              >
+                Take the second factor away
+              </MenuItem>
+            ) : null}
             <MenuItem
               onSelect={() =>
                 disable.mutate(person.id, {

@@ -1,22 +1,23 @@
 import { useQuery } from '@tanstack/react-query'
-import { type FormEvent, useState } from 'react'
+import { useState } from 'react'
 import type { Role, ServiceAccount } from '@/api/generated/types.gen'
 import { type Column, DataTable } from '@/components/data-table'
+import { DialogForm } from '@/components/dialog-form'
 import { Moment } from '@/components/moment'
-import { ProblemLine, ProblemPanel } from '@/components/problem-panel'
+import { ProblemPanel } from '@/components/problem-panel'
 import { Empty, SkeletonRows } from '@/components/states'
-import { Button } from '@/components/ui/button'
-import { Dialog, DialogActions, DialogBody } from '@/components/ui/dialog'
+import { Dialog } from '@/components/ui/dialog'
 import { Field } from '@/components/ui/field'
 import { Input, Select } from '@/components/ui/input'
 import { toast } from '@/components/ui/toast'
+import { ROLE_WORDS } from '@/features/access/may'
 import { paths } from '@/lib/paths'
 import { accountsQuery, useCreateAccount } from './api'
-import { ACCOUNT_ROLES, ROLES } from './words'
+import { ACCOUNT_ROLES } from './words'
 
 const COLUMNS: ReadonlyArray<Column<ServiceAccount>> = [
   { id: 'name', header: 'Name', cell: (row) => <span className="font-medium">{row.name}</span> },
-  { id: 'role', header: 'Role', width: '140px', cell: (row) => (row.role ? ROLES[row.role] : 'None') },
+  { id: 'role', header: 'Role', width: '140px', cell: (row) => (row.role ? ROLE_WORDS[row.role] : 'None') },
   {
     id: 'state',
     header: 'State',
@@ -57,8 +58,7 @@ export function NewAccountDialog({ project, open, onClose, onMade }: NewAccountP
   const [name, setName] = useState('')
   const [role, setRole] = useState<Role>('developer')
   const create = useCreateAccount(project)
-  const submit = (event: FormEvent) => {
-    event.preventDefault()
+  const submit = () =>
     create.mutate(
       { name: name.trim(), role },
       {
@@ -68,43 +68,40 @@ export function NewAccountDialog({ project, open, onClose, onMade }: NewAccountP
         },
       },
     )
-  }
   return (
     <Dialog open={open} onOpenChange={(next) => (next ? undefined : onClose())} title="New service account">
-      <form onSubmit={submit} className="contents">
-        <DialogBody>
-          <Field label="Name" hint="Small letters, digits and hyphens, beginning with a letter.">
-            {(wiring) => (
-              <Input
-                {...wiring}
-                required
-                pattern="[a-z][a-z0-9\-]{0,62}"
-                className="font-mono"
-                value={name}
-                onChange={(event) => setName(event.target.value)}
-              />
-            )}
-          </Field>
-          <Field label="Role" hint="Its keys never may more than this. Questions to people it never answers.">
-            {(wiring) => (
-              <Select {...wiring} value={role} onChange={(event) => setRole(event.target.value as Role)}>
-                {ACCOUNT_ROLES.map((one) => (
-                  <option key={one} value={one}>
-                    {ROLES[one]}
-                  </option>
-                ))}
-              </Select>
-            )}
-          </Field>
-          <ProblemLine error={create.error} />
-        </DialogBody>
-        <DialogActions>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" variant="primary" disabled={create.isPending}>
-            Add service account
-          </Button>
-        </DialogActions>
-      </form>
+      <DialogForm
+        validate
+        action="Add service account"
+        pending={create.isPending}
+        error={create.error}
+        onCancel={onClose}
+        onSubmit={submit}
+      >
+        <Field label="Name" hint="Small letters, digits and hyphens, beginning with a letter.">
+          {(wiring) => (
+            <Input
+              {...wiring}
+              required
+              pattern="[a-z][a-z0-9\-]{0,62}"
+              className="font-mono"
+              value={name}
+              onChange={(event) => setName(event.target.value)}
+            />
+          )}
+        </Field>
+        <Field label="Role" hint="Its keys never may more than this. Questions to people it never answers.">
+          {(wiring) => (
+            <Select {...wiring} value={role} onChange={(event) => setRole(event.target.value as Role)}>
+              {ACCOUNT_ROLES.map((one) => (
+                <option key={one} value={one}>
+                  {ROLE_WORDS[one]}
+                </option>
+              ))}
+            </Select>
+          )}
+        </Field>
+      </DialogForm>
     </Dialog>
   )
 }

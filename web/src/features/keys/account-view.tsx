@@ -2,61 +2,55 @@ import { useInfiniteQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import type { Role, ServiceAccount } from '@/api/generated/types.gen'
 import { PageHeader } from '@/components/page'
-import { ProblemLine, ProblemPanel } from '@/components/problem-panel'
-import { Empty, SkeletonRows } from '@/components/states'
-import { Button } from '@/components/ui/button'
+import { Paged } from '@/components/paged'
+import { ProblemLine } from '@/components/problem-panel'
+import { Empty } from '@/components/states'
 import { Dialog } from '@/components/ui/dialog'
 import { Select } from '@/components/ui/input'
 import { toast } from '@/components/ui/toast'
+import { ROLE_WORDS, useRefusal } from '@/features/access/may'
+import { PermittedButton } from '@/features/access/permitted-button'
+import { paths } from '@/lib/paths'
 import { accountKeysQuery, useChangeAccount, useCreateAccountKey, useRevokeAccountKey } from './api'
 import { KeyForm } from './key-form'
 import { KeyList } from './key-list'
 import { ShownKey } from './shown-key'
-import { ACCOUNT_ROLES, ROLES } from './words'
+import { ACCOUNT_ROLES } from './words'
 
-type AccountViewProps = {
-  project: string
-  account: ServiceAccount
-  /** Whether whoever looks may change the account and its keys. */
-  manages: boolean
-}
+type AccountProps = { project: string; account: ServiceAccount }
 
 /** One service account: its role, whether it is enabled, and its keys. */
-export function AccountView({ project, account, manages }: AccountViewProps) {
+export function AccountView({ project, account }: AccountProps) {
   const found = useInfiniteQuery(accountKeysQuery(project, account.id))
   const [making, setMaking] = useState(false)
   const revoking = useRevokeAccountKey(project, account.id)
-  const keys = found.data?.pages.flatMap((page) => page.items) ?? []
-  const can = manages && account.role !== null
   return (
     <>
       <PageHeader
+        within={{ to: paths.accounts(project), label: 'Service accounts' }}
         title={account.name}
-        facts={account.disabled_at ? 'Disabled: its keys are refused' : 'Service account of this project'}
+        facts={account.disabled_at ? 'Disabled: its keys are refused' : 'It acts in this project by its keys'}
         actions={
-          manages ? (
-            <>
-              <AccountSwitches project={project} account={account} />
-              <Button variant="primary" disabled={!can} onClick={() => setMaking(true)}>
-                New key
-              </Button>
-            </>
-          ) : undefined
+          <>
+            <AccountSwitches project={project} account={account} />
+            <PermittedButton
+              permission="account:manage"
+              variant="primary"
+              disabled={account.role === null}
+              onClick={() => setMaking(true)}
+            >
+              New key
+            </PermittedButton>
+          </>
         }
       />
-      {found.isPending ? <SkeletonRows rows={4} /> : null}
-      {found.isError && !found.data ? (
-        <ProblemPanel error={found.error} onRetry={() => void found.refetch()} />
-      ) : null}
-      {found.data && keys.length === 0 ? (
-        <Empty title="No keys yet">It can do nothing without one.</Empty>
-      ) : null}
-      {keys.length > 0 ? <KeyList keys={keys} revoking={manages ? revoking : null} oneProject /> : null}
-      {found.hasNextPage ? (
-        <Button className="m-3" onClick={() => void found.fetchNextPage()}>
-          Load more
-        </Button>
-      ) : null}
+      <Paged
+        found={found}
+        skeleton={4}
+        empty={<Empty title="No keys yet">It can do nothing without one.</Empty>}
+      >
+        {(keys) => <KeyList keys={keys} revoking={revoking} permission="account:manage" oneProject />}
+      </Paged>
       {account.role ? (
         <NewAccountKey
           project={project}
@@ -70,7 +64,8 @@ export function AccountView({ project, account, manages }: AccountViewProps) {
   )
 }
 
-function AccountSwitches({ project, account }: { project: string; account: ServiceAccount }) {
+function AccountSwitches({ project, account }: AccountProps) {
+  const refused = useRefusal(project)('account:manage')
   const change = useChangeAccount(project, account.id)
   const disabled = account.disabled_at !== null
   return (
@@ -79,7 +74,8 @@ function AccountSwitches({ project, account }: { project: string; account: Servi
       <Select
         aria-label="Role"
         className="w-32"
-        disabled={change.isPending}
+        title={refused ?? undefined}
+        disabled={refused !== null || change.isPending}
         value={account.role ?? ''}
         onChange={(event) =>
           change.mutate({ role: event.target.value as Role }, { onSuccess: () => toast('Role changed') })
@@ -88,11 +84,12 @@ function AccountSwitches({ project, account }: { project: string; account: Servi
         {account.role === null ? <option value="">No role</option> : null}
         {ACCOUNT_ROLES.map((one) => (
           <option key={one} value={one}>
-            {ROLES[one]}
+            {ROLE_WORDS[one]}
           </option>
         ))}
       </Select>
-      <Button
+      <PermittedButton
+        permission="account:manage"
         disabled={change.isPending}
         onClick={() =>
           change.mutate(
@@ -102,14 +99,12 @@ function AccountSwitches({ project, account }: { project: string; account: Servi
         }
       >
         {disabled ? 'Enable' : 'Disable'}
-      </Button>
+      </PermittedButton>
     </>
   )
 }
 
-type NewAccountKeyProps = {
-  project: string
-  account: ServiceAccount
+type NewAccountKeyProps = AccountProps & {
   role: Role
   open: boolean
   onClose: () => void

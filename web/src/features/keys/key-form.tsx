@@ -1,10 +1,10 @@
 import { useQuery } from '@tanstack/react-query'
-import { type FormEvent, useState } from 'react'
+import { useState } from 'react'
 import type { Permission, Project, Role } from '@/api/generated/types.gen'
-import { ProblemLine, ProblemPanel } from '@/components/problem-panel'
+import { DialogForm } from '@/components/dialog-form'
+import { ProblemPanel } from '@/components/problem-panel'
 import { SkeletonRows } from '@/components/states'
 import { Button } from '@/components/ui/button'
-import { DialogActions, DialogBody } from '@/components/ui/dialog'
 import { Field } from '@/components/ui/field'
 import { Input, Select } from '@/components/ui/input'
 import { scopesQuery } from './api'
@@ -42,8 +42,7 @@ export function KeyForm({ projects, role, saving, error, onClose, onSave }: KeyF
     : role
       ? [role]
       : []
-  const submit = (event: FormEvent) => {
-    event.preventDefault()
+  const submit = () => {
     const found = {
       ...(name.trim() ? {} : { name: 'Give it a name by which you will know it.' }),
       ...(projects && chosen.length === 0 ? { projects: 'Choose at least one project.' } : {}),
@@ -59,50 +58,42 @@ export function KeyForm({ projects, role, saving, error, onClose, onSave }: KeyF
     })
   }
   return (
-    <form onSubmit={submit} noValidate className="contents">
-      <DialogBody>
-        <div className="grid grid-cols-2 items-start gap-3">
-          <Field label="Name" error={missing.name} hint="Such as the machine that will use it.">
-            {(wiring) => (
-              <Input
-                {...wiring}
-                maxLength={100}
-                value={name}
-                onChange={(event) => setName(event.target.value)}
-              />
-            )}
-          </Field>
-          <Field label="Lasts" hint={lasts === 'never' ? 'Nobody will be reminded of it.' : undefined}>
-            {(wiring) => (
-              <Select {...wiring} value={lasts} onChange={(event) => setLasts(event.target.value)}>
-                {LASTS.map((one) => (
-                  <option key={one.value} value={one.value}>
-                    {one.label}
-                  </option>
-                ))}
-              </Select>
-            )}
-          </Field>
-        </div>
-        {projects ? (
-          <Choices
-            legend="Projects"
-            error={missing.projects}
-            options={projects.map((one) => ({ value: one.slug, label: one.name }))}
-            chosen={chosen}
-            onChange={setChosen}
-          />
-        ) : null}
-        <ScopeChoices roles={roles} chosen={scopes} error={missing.scopes} onChange={setScopes} />
-        <ProblemLine error={error} />
-      </DialogBody>
-      <DialogActions>
-        <Button onClick={onClose}>Cancel</Button>
-        <Button type="submit" variant="primary" disabled={saving}>
-          Make key
-        </Button>
-      </DialogActions>
-    </form>
+    <DialogForm action="Make key" pending={saving} error={error} onCancel={onClose} onSubmit={submit}>
+      <div className="grid items-start gap-3 md:grid-cols-2">
+        <Field label="Name" error={missing.name} hint="Such as the machine that will use it.">
+          {(wiring) => (
+            <Input
+              {...wiring}
+              maxLength={100}
+              value={name}
+              onChange={(event) => setName(event.target.value)}
+            />
+          )}
+        </Field>
+        <Field label="Lasts" hint={lasts === 'never' ? 'Nobody will be reminded of it.' : undefined}>
+          {(wiring) => (
+            <Select {...wiring} value={lasts} onChange={(event) => setLasts(event.target.value)}>
+              {LASTS.map((one) => (
+                <option key={one.value} value={one.value}>
+                  {one.label}
+                </option>
+              ))}
+            </Select>
+          )}
+        </Field>
+      </div>
+      {projects ? (
+        <Choices
+          legend="Projects"
+          none="You belong to no project yet, and a key acts in projects."
+          error={missing.projects}
+          options={projects.map((one) => ({ value: one.slug, label: one.name }))}
+          chosen={chosen}
+          onChange={setChosen}
+        />
+      ) : null}
+      <ScopeChoices roles={roles} chosen={scopes} error={missing.scopes} onChange={setScopes} />
+    </DialogForm>
   )
 }
 
@@ -126,6 +117,16 @@ function ScopeChoices({ roles, chosen, error, onChange }: ScopeChoicesProps) {
           ? 'Choose a project first: a key may be given what you may do there.'
           : 'It never may more than the account it acts for, however that changes.'}
       </p>
+      {can.length > 0 ? (
+        <div className="flex gap-2">
+          <Button size="sm" onClick={() => onChange(can.map((one) => one.scope).filter(reads))}>
+            Only to read
+          </Button>
+          <Button size="sm" disabled={chosen.length === 0} onClick={() => onChange([])}>
+            Nothing
+          </Button>
+        </div>
+      ) : null}
       {grouped(can).map(([about, scopes]) => (
         <div key={about} className="grid gap-1">
           {scopes.map((one) => (
@@ -150,16 +151,19 @@ function ScopeChoices({ roles, chosen, error, onChange }: ScopeChoicesProps) {
 
 type ChoicesProps = {
   legend: string
+  /** Said where there is nothing to choose from. */
+  none: string
   options: ReadonlyArray<{ value: string; label: string }>
   chosen: readonly string[]
   error: string | undefined
   onChange: (chosen: readonly string[]) => void
 }
 
-function Choices({ legend, options, chosen, error, onChange }: ChoicesProps) {
+function Choices({ legend, none, options, chosen, error, onChange }: ChoicesProps) {
   return (
     <fieldset className="grid gap-1">
       <legend className="mb-1 font-medium">{legend}</legend>
+      {options.length === 0 ? <p className="text-dense text-ink-3">{none}</p> : null}
       {options.map((one) => (
         <Choice
           key={one.value}
@@ -194,6 +198,8 @@ function Choice({ label, note, checked, onChange }: ChoiceProps) {
     </label>
   )
 }
+
+const reads = (scope: Permission): boolean => scope.endsWith(':read')
 
 const toggled = <T,>(chosen: readonly T[], one: T, on: boolean): readonly T[] =>
   on ? [...chosen, one] : chosen.filter((other) => other !== one)

@@ -1,11 +1,11 @@
 import { useState } from 'react'
-import type { ApiKey } from '@/api/generated/types.gen'
+import type { ApiKey, Permission } from '@/api/generated/types.gen'
 import { type Column, DataTable } from '@/components/data-table'
+import { ConfirmDialog } from '@/components/dialog-form'
 import { Moment } from '@/components/moment'
-import { ProblemLine } from '@/components/problem-panel'
 import { Button } from '@/components/ui/button'
-import { Dialog, DialogActions, DialogBody } from '@/components/ui/dialog'
 import { toast } from '@/components/ui/toast'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { STATUSES } from './words'
 
 type Revoking = {
@@ -15,14 +15,15 @@ type Revoking = {
 }
 type KeyListProps = {
   keys: readonly ApiKey[]
-  /** How a key is revoked; null: whoever looks may not. */
-  revoking: Revoking | null
+  revoking: Revoking
+  /** What it takes in the project of the page to revoke one; without it, they are one's own. */
+  permission?: Permission
   /** Leave out the projects where they are all the same. */
   oneProject?: boolean
 }
 
 /** Keys with what they may do and when they were last used. */
-export function KeyList({ keys, revoking, oneProject = false }: KeyListProps) {
+export function KeyList({ keys, revoking, permission, oneProject = false }: KeyListProps) {
   const [asked, setAsked] = useState<ApiKey | null>(null)
   const columns: ReadonlyArray<Column<ApiKey>> = [
     {
@@ -44,7 +45,8 @@ export function KeyList({ keys, revoking, oneProject = false }: KeyListProps) {
             id: 'projects',
             header: 'Projects',
             width: '14%',
-            cell: (key: ApiKey) => key.projects.join(', '),
+            cell: (key: ApiKey) =>
+              key.projects.length > 0 ? key.projects.join(', ') : <span className="text-ink-3">None</span>,
           },
         ]),
     {
@@ -57,34 +59,46 @@ export function KeyList({ keys, revoking, oneProject = false }: KeyListProps) {
         </span>
       ),
     },
-    { id: 'used', header: 'Last used', width: '200px', cell: (key) => <LastUsed of={key} /> },
+    { id: 'used', header: 'Last used', width: '184px', cell: (key) => <LastUsed of={key} /> },
     {
       id: 'ends',
       header: 'Ends',
-      width: '120px',
+      width: '172px',
       cell: (key) =>
         key.expires_at ? <Moment at={key.expires_at} /> : <span className="text-ink-3">Never</span>,
     },
     {
       id: 'status',
       header: 'Status',
+      acts: true,
       width: '96px',
       align: 'end',
       cell: (key) =>
-        key.status === 'active' && revoking ? (
-          <Button size="sm" variant="danger" aria-label={`Revoke ${key.name}`} onClick={() => setAsked(key)}>
-            Revoke
-          </Button>
+        key.status === 'active' ? (
+          <RevokeButton permission={permission} name={key.name} onClick={() => setAsked(key)} />
         ) : (
-          <span className={key.status === 'active' ? undefined : 'text-ink-3'}>{STATUSES[key.status]}</span>
+          <span className="text-ink-3">{STATUSES[key.status]}</span>
         ),
     },
   ]
   return (
     <>
       <DataTable label="API keys" columns={columns} rows={keys} keyOf={(key) => key.id} />
-      {revoking ? <RevokeDialog asked={asked} revoking={revoking} onClose={() => setAsked(null)} /> : null}
+      <RevokeDialog asked={asked} revoking={revoking} onClose={() => setAsked(null)} />
     </>
+  )
+}
+
+type RevokeButtonProps = { permission: Permission | undefined; name: string; onClick: () => void }
+
+function RevokeButton({ permission, name, onClick }: RevokeButtonProps) {
+  const look = { size: 'sm', variant: 'danger', 'aria-label': `Revoke ${name}`, onClick } as const
+  return permission ? (
+    <PermittedButton permission={permission} {...look}>
+      Revoke
+    </PermittedButton>
+  ) : (
+    <Button {...look}>Revoke</Button>
   )
 }
 
@@ -110,24 +124,21 @@ function RevokeDialog({ asked, revoking, onClose }: RevokeDialogProps) {
     })
   }
   return (
-    <Dialog
+    <ConfirmDialog
       open={asked !== null}
-      onOpenChange={(open) => (open ? undefined : onClose())}
+      onClose={onClose}
       title="Revoke this key?"
+      cancel="Keep it"
+      action="Revoke key"
+      danger
+      pending={revoking.isPending}
+      error={revoking.error}
+      onConfirm={revoke}
     >
-      <DialogBody>
-        <p>
-          Whatever uses <span className="font-medium">{asked?.name}</span> is refused from its next request
-          on. This cannot be taken back; make another key instead.
-        </p>
-        <ProblemLine error={revoking.error} />
-      </DialogBody>
-      <DialogActions>
-        <Button onClick={onClose}>Keep it</Button>
-        <Button variant="danger" disabled={revoking.isPending} onClick={revoke}>
-          Revoke key
-        </Button>
-      </DialogActions>
-    </Dialog>
+      <p>
+        Whatever uses <span className="font-medium">{asked?.name}</span> is refused from its next request on.
+        This cannot be taken back; make another key instead.
+      </p>
+    </ConfirmDialog>
   )
 }

@@ -87,6 +87,14 @@ test('a key is made for what was chosen, and shown until it was kept', async () 
   expect(screen.queryByText('spk_AbCdEfGhIjKl_secret')).toBeNull()
 })
 
+test('a key whose projects are gone is told from one that reaches some', async () => {
+  serve([{ ...KEY, projects: [], status: 'revoked', revoked_at: '2026-11-23T09:41:07Z' }])
+  show(<OwnKeys />)
+  const row = await screen.findByRole('row', { name: /ci/ })
+  expect(within(row).getByText('None')).toBeVisible()
+  expect(within(row).getByText('Revoked')).toBeVisible()
+})
+
 test('a key is revoked after it was asked for', async () => {
   const received: unknown[] = []
   serve([KEY], received)

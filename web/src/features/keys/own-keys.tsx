@@ -1,7 +1,7 @@
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { PageHeader } from '@/components/page'
-import { ProblemPanel } from '@/components/problem-panel'
+import { Paged } from '@/components/paged'
 import { Empty, SkeletonRows } from '@/components/states'
 import { Button } from '@/components/ui/button'
 import { Dialog } from '@/components/ui/dialog'
@@ -16,11 +16,16 @@ export function OwnKeys() {
   const found = useInfiniteQuery(ownKeysQuery)
   const [making, setMaking] = useState(false)
   const revoking = useRevokeKey()
-  const keys = found.data?.pages.flatMap((page) => page.items) ?? []
   const button = (
     <Button variant="primary" onClick={() => setMaking(true)}>
       New key
     </Button>
+  )
+  const none = (
+    <Empty title="No keys yet" action={button}>
+      A key lets a program use the API in your name, in the projects and for the purposes that you choose. For
+      what shall go on when you leave, use a service account of the project.
+    </Empty>
   )
   return (
     <>
@@ -29,22 +34,9 @@ export function OwnKeys() {
         facts="They act for you, within what you may do at the time"
         actions={button}
       />
-      {found.isPending ? <SkeletonRows rows={4} /> : null}
-      {found.isError && !found.data ? (
-        <ProblemPanel error={found.error} onRetry={() => void found.refetch()} />
-      ) : null}
-      {found.data && keys.length === 0 ? (
-        <Empty title="No keys yet" action={button}>
-          A key lets a program use the API in your name, in the projects and for the purposes that you choose.
-          For what shall go on when you leave, use a service account of the project.
-        </Empty>
-      ) : null}
-      {keys.length > 0 ? <KeyList keys={keys} revoking={revoking} /> : null}
-      {found.hasNextPage ? (
-        <Button className="m-3" onClick={() => void found.fetchNextPage()}>
-          Load more
-        </Button>
-      ) : null}
+      <Paged found={found} skeleton={4} empty={none}>
+        {(keys) => <KeyList keys={keys} revoking={revoking} />}
+      </Paged>
       <NewOwnKey open={making} onClose={() => setMaking(false)} />
     </>
   )

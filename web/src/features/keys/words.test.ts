@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { KeyScope } from '@/api/generated/types.gen'
-import { givable, grouped, manages, tryOut } from './words'
+import { givable, grouped, tryOut } from './words'
 
 const SCOPES: readonly KeyScope[] = [
   { scope: 'run:read', description: 'See runs', roles: ['owner', 'viewer'] },
@@ -25,30 +25,4 @@ test('a key is tried out with a command that asks who it acts for', () => {
   expect(tryOut('spk_x', 'https://ops.example.com')).toBe(
     'curl -H "Authorization: Bearer spk_x" https://ops.example.com/api/v1/me',
   )
-})
-
-test('owners and administrators of a project manage its accounts', () => {
-  const user = { id: 'u', email: 'a@b.c', name: 'A', is_admin: true }
-  const me = (role: 'admin' | 'developer') => ({
-    user,
-    projects: [
-      {
-        id: 'p',
-        slug: 'weather',
-        name: 'Weather',
-        role,
-        max_running_runs: null,
-        default_effect: 'allow' as const,
-        time_zone: 'UTC',
-        keep_runs_days: null,
-        keep_log_days: null,
-        keep_values_days: null,
-        created_at: '2026-11-22T09:41:07Z',
-      },
-    ],
-  })
-  expect(manages(me('admin'), 'weather')).toBe(true)
-  expect(manages(me('developer'), 'weather')).toBe(false)
-  expect(manages(me('admin'), 'elsewhere')).toBe(false)
-  expect(manages(undefined, 'weather')).toBe(false)
 })

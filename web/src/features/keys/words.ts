@@ -1,17 +1,9 @@
-import type { ApiKey, KeyScope, Me, Role } from '@/api/generated/types.gen'
+import type { ApiKey, KeyScope, Role } from '@/api/generated/types.gen'
 
 export const STATUSES = { active: 'Active', expired: 'Expired', revoked: 'Revoked' } satisfies Record<
   ApiKey['status'],
   string
 >
-
-export const ROLES = {
-  owner: 'Owner',
-  admin: 'Admin',
-  developer: 'Developer',
-  operator: 'Operator',
-  viewer: 'Viewer',
-} satisfies Record<Role, string>
 
 /** The roles that a service account may have. */
 export const ACCOUNT_ROLES = ['viewer', 'operator', 'developer', 'admin'] as const
@@ -42,9 +34,3 @@ export const givable = (scopes: readonly KeyScope[], roles: readonly Role[]): re
 /** A command that tells whether a key works. */
 export const tryOut = (key: string, origin: string): string =>
   `curl -H "Authorization: Bearer ${key}" ${origin}/api/v1/me`
-
-/** Whether somebody may add service accounts to a project, and make and revoke their keys. */
-export function manages(me: Me | undefined, project: string): boolean {
-  const role = me?.projects.find((one) => one.slug === project)?.role
-  return role === 'owner' || role === 'admin'
-}

@@ -1,14 +1,14 @@
 import { useQuery } from '@tanstack/react-query'
-import { FlaskConical, X } from 'lucide-react'
-import type { ReactNode } from 'react'
+import { FlaskConical } from 'lucide-react'
 import { Link, useNavigate } from 'react-router'
 import type { DecisionDetail as Decision } from '@/api/generated/types.gen'
+import { asProblem } from '@/api/problem'
 import { CopyButton } from '@/components/copy-button'
 import { Status } from '@/components/glyph'
+import { Fact, Facts, Inspector } from '@/components/inspector'
 import { ValuesRun } from '@/components/large'
 import { Moment } from '@/components/moment'
 import { ProblemPanel } from '@/components/problem-panel'
-import { SkeletonRows } from '@/components/states'
 import { Button, buttonClass } from '@/components/ui/button'
 import { toast } from '@/components/ui/toast'
 import { ValueTree } from '@/components/value-tree'
@@ -25,24 +25,13 @@ type DecisionDetailProps = { id: string; scope: DecisionScope; onClose: () => vo
 export function DecisionDetail({ id, scope, onClose }: DecisionDetailProps) {
   const found = useQuery(decisionQuery(id))
   return (
-    <aside
-      aria-label="Decision"
-      className="flex w-[400px] shrink-0 flex-col overflow-y-auto border-l border-line bg-surface max-lg:absolute max-lg:inset-y-0 max-lg:right-0 max-lg:shadow-overlay"
-    >
-      <div className="flex h-9 shrink-0 items-center justify-between border-b border-line pr-1 pl-4">
-        <h2 className="font-medium">Decision</h2>
-        <Button variant="ghost" size="icon" aria-label="Close" onClick={onClose}>
-          <X aria-hidden />
-        </Button>
-      </div>
-      {found.isError ? <ProblemPanel error={found.error} /> : null}
-      {found.isPending ? <SkeletonRows rows={8} /> : null}
-      {found.data ? (
-        <ValuesRun.Provider value={found.data.run_id}>
-          <Detail decision={found.data} scope={scope} />
+    <Inspector title="Decision" found={found} onClose={onClose}>
+      {(decision) => (
+        <ValuesRun.Provider value={decision.run_id}>
+          <Detail decision={decision} scope={scope} />
         </ValuesRun.Provider>
-      ) : null}
-    </aside>
+      )}
+    </Inspector>
   )
 }
 
@@ -57,7 +46,7 @@ function Detail({ decision, scope }: { decision: Decision; scope: DecisionScope 
         </p>
         {decision.reason ? <p className="text-ink-2">{decision.reason}</p> : null}
       </div>
-      <dl className="grid grid-cols-[96px_minmax(0,1fr)] gap-x-3 gap-y-1 text-dense">
+      <Facts>
         <Fact name="Decided by">
           {decision.policy ? (
             <Link className="underline" to={paths.policy(scope.project, decision.policy.id)}>
@@ -95,7 +84,7 @@ function Detail({ decision, scope }: { decision: Decision; scope: DecisionScope 
             <code className="font-mono break-all">{decision.facts_digest.slice(0, 16)}</code>
           </Fact>
         ) : null}
-      </dl>
+      </Facts>
       <section aria-label="Facts">
         <h3 className="mb-1 font-medium">Facts</h3>
         <ValueTree value={decision.facts} />
@@ -112,7 +101,12 @@ function Detail({ decision, scope }: { decision: Decision; scope: DecisionScope 
           <AddCase
             project={scope.project}
             policyId={scope.policy ?? decision.policy?.id ?? ''}
-            decision={decision}
+            name={
+              scope.policy === undefined || scope.policy === decision.policy?.id
+                ? decision.policy?.name
+                : undefined
+            }
+            lines={decision.case_source}
           />
         ) : (
           <Link className={buttonClass({ variant: 'secondary' }, 'mt-2')} to={paths.policies(scope.project)}>
@@ -127,6 +121,16 @@ function Detail({ decision, scope }: { decision: Decision; scope: DecisionScope 
 /** What would be decided now. */
 function Today({ id }: { id: string }) {
   const today = useQuery(todayQuery(id))
+  if (today.isError && !today.data) {
+    return (
+      <Fact name="Today">
+        {asProblem(today.error).title}{' '}
+        <Button size="sm" disabled={today.isFetching} onClick={() => void today.refetch()}>
+          Ask again
+        </Button>
+      </Fact>
+    )
+  }
   if (!today.data) return null
   const { outcome, same, lacking } = today.data
   return (
@@ -142,27 +146,29 @@ function Today({ id }: { id: string }) {
 
 const outcomeBy = (rule: string | null): string => (rule === null ? 'by default' : `by ${rule}`)
 
-function AddCase({ project, policyId, decision }: { project: string; policyId: string; decision: Decision }) {
+type AddCaseProps = {
+  project: string
+  policyId: string
+  /** What the policy is called, where that is known before it has been read. */
+  name: string | undefined
+  lines: string
+}
+
+function AddCase({ project, policyId, name, lines }: AddCaseProps) {
   const navigate = useNavigate()
   const policy = useQuery(policyQuery(policyId))
   const add = () => {
     if (!policy.data) return
-    if (addCase(policy.data, decision.case_source)) void navigate(paths.policy(project, policyId, 'edit'))
+    if (addCase(policy.data, lines)) void navigate(paths.policy(project, policyId, 'edit'))
     else toast('Its tests are not a plain list at the end of the text; copy the test instead', { bad: true })
+  }
+  if (policy.isError && !policy.data) {
+    return <ProblemPanel error={policy.error} onRetry={() => void policy.refetch()} />
   }
   return (
     <Button className="mt-2" disabled={!policy.data} onClick={add}>
       <FlaskConical aria-hidden />
-      Make a test of {policy.data?.name ?? 'the policy'}
+      Make a test of {policy.data?.name ?? name ?? 'the policy'}
     </Button>
-  )
-}
-
-function Fact({ name, children }: { name: string; children: ReactNode }) {
-  return (
-    <>
-      <dt className="text-ink-3">{name}</dt>
-      <dd className="min-w-0 break-words">{children}</dd>
-    </>
   )
 }

@@ -1,15 +1,16 @@
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { X } from 'lucide-react'
 import { useState } from 'react'
-import { useSearchParams } from 'react-router'
 import type { RecordedDecision, Subject } from '@/api/generated/types.gen'
 import { Glyph, Status } from '@/components/glyph'
+import { FilterBar, ListBeside } from '@/components/inspector'
 import { Moment } from '@/components/moment'
-import { ProblemPanel } from '@/components/problem-panel'
-import { Empty, SkeletonRows } from '@/components/states'
+import { Paged } from '@/components/paged'
+import { Empty } from '@/components/states'
 import { Button } from '@/components/ui/button'
 import { Input, Select } from '@/components/ui/input'
 import { cn } from '@/lib/cn'
+import { useAddress } from '@/lib/use-address'
 import { DecisionDetail } from './decision-detail'
 import { type DecisionFilters, type DecisionScope, decisionsQuery } from './decisions-api'
 import { decidedBy, OUTCOME_FACE, OUTCOMES, SUBJECTS } from './words'
@@ -26,46 +27,26 @@ type DecisionsViewProps = {
 
 /** What was decided, the newest first, with the facts of the chosen one beside it. The choice is in the address. */
 export function DecisionsView({ scope, poll = false, nothing }: DecisionsViewProps) {
-  const [search, setSearch] = useSearchParams()
+  const [search, put] = useAddress()
   const [filters, setFilters] = useState(NONE)
   const found = useInfiniteQuery({ ...decisionsQuery(scope, filters), refetchInterval: poll })
   const chosen = search.get('decision')
-  const choose = (id: string | null) =>
-    setSearch(
-      (past) => {
-        if (id === null) past.delete('decision')
-        else past.set('decision', id)
-        return past
-      },
-      { replace: true },
-    )
-  const rows = found.data?.pages.flatMap((page) => page.items) ?? []
+  const choose = (id: string) => put({ decision: id })
   return (
-    <div className="relative flex min-h-0 flex-1">
-      <div className="flex min-w-0 flex-1 flex-col">
-        <Toolbar filters={filters} onChange={setFilters} />
-        <div className="min-h-0 flex-1 overflow-auto">
-          {found.isError && !found.data ? (
-            <ProblemPanel error={found.error} onRetry={() => void found.refetch()} />
-          ) : null}
-          {found.isPending ? <SkeletonRows rows={10} /> : null}
-          {found.data && rows.length === 0 ? (
-            <Empty title="No decisions">{filters === NONE ? nothing : 'None fits these filters.'}</Empty>
-          ) : null}
-          {rows.length > 0 ? <Table rows={rows} chosen={chosen} onChoose={choose} /> : null}
-          {found.hasNextPage ? (
-            <Button
-              className="m-3"
-              disabled={found.isFetchingNextPage}
-              onClick={() => void found.fetchNextPage()}
-            >
-              Load more
-            </Button>
-          ) : null}
-        </div>
-      </div>
-      {chosen ? <DecisionDetail key={chosen} id={chosen} scope={scope} onClose={() => choose(null)} /> : null}
-    </div>
+    <ListBeside
+      bar={<Toolbar filters={filters} onChange={setFilters} />}
+      inspector={
+        chosen ? <DecisionDetail key={chosen} id={chosen} scope={scope} onClose={() => choose('')} /> : null
+      }
+    >
+      <Paged
+        found={found}
+        skeleton={10}
+        empty={<Empty title="No decisions">{filters === NONE ? nothing : 'None fits these filters.'}</Empty>}
+      >
+        {(rows) => <Table rows={rows} chosen={chosen} onChoose={choose} />}
+      </Paged>
+    </ListBeside>
   )
 }
 
@@ -74,11 +55,7 @@ type ToolbarProps = { filters: DecisionFilters; onChange: (filters: DecisionFilt
 function Toolbar({ filters, onChange }: ToolbarProps) {
   const set = (changed: Partial<DecisionFilters>) => onChange({ ...filters, ...changed })
   return (
-    <div
-      role="search"
-      aria-label="Filter decisions"
-      className="flex flex-wrap items-center gap-2 border-b border-line px-4 py-1"
-    >
+    <FilterBar label="Filter decisions">
       <div role="group" aria-label="Outcome" className="flex gap-1">
         {OUTCOMES.map((one) => {
           const on = filters.outcome.includes(one)
@@ -147,7 +124,7 @@ function Toolbar({ filters, onChange }: ToolbarProps) {
           Clear filters
         </Button>
       )}
-    </div>
+    </FilterBar>
   )
 }
 

@@ -4,6 +4,7 @@ import { Link, useSearchParams } from 'react-router'
 import type { Violation, ViolationDetail, ViolationStatus } from '@/api/generated/types.gen'
 import { usePolling } from '@/api/use-live'
 import { Glyph, Status } from '@/components/glyph'
+import { FilterBar } from '@/components/inspector'
 import { Moment } from '@/components/moment'
 import { ProblemLine, ProblemPanel } from '@/components/problem-panel'
 import { Empty, SkeletonRows } from '@/components/states'
@@ -99,11 +100,7 @@ function Toolbar({ filters, onSet }: ToolbarProps) {
         : [...filters.status, status],
     )
   return (
-    <div
-      role="search"
-      aria-label="Filter violations"
-      className="flex flex-wrap items-center gap-2 border-b border-line px-4 py-1"
-    >
+    <FilterBar label="Filter violations">
       <div role="group" aria-label="Status" className="flex gap-1">
         {STATUSES.map((one) => (
           <Button
@@ -132,7 +129,7 @@ function Toolbar({ filters, onSet }: ToolbarProps) {
           </option>
         ))}
       </Select>
-    </div>
+    </FilterBar>
   )
 }
 

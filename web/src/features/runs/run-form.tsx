@@ -29,7 +29,6 @@ export function RunForm({ workflow, heading, onClose, onStarted }: RunFormProps)
   const [draft, setDraft] = useState<Draft>(() => draftOf(schema))
   const [budget, setBudget] = useState('')
   const [shownErrors, setShownErrors] = useState<ReadonlyMap<string, string>>(new Map())
-  const [confirmed, setConfirmed] = useState(false)
   const [sent, setSent] = useState({ body: '', key: '' })
   const form = useRef<HTMLFormElement>(null)
   const start = useStartRun()
@@ -48,7 +47,6 @@ export function RunForm({ workflow, heading, onClose, onStarted }: RunFormProps)
       version: workflow.latest.version,
       input: input.value,
       budget_micros: limit.micros,
-      ...(confirmed ? { confirm_budget: true } : {}),
     }
     const body = JSON.stringify(run)
     const key = body === sent.body ? sent.key : randomKey()
@@ -98,16 +96,6 @@ export function RunForm({ workflow, heading, onClose, onStarted }: RunFormProps)
           </div>
         </details>
         {placed ? null : <ProblemLine error={start.error} />}
-        {asksAboutBudget(start.error) ? (
-          <label className="flex items-center gap-2">
-            <input
-              type="checkbox"
-              checked={confirmed}
-              onChange={(event) => setConfirmed(event.target.checked)}
-            />
-            Start it all the same
-          </label>
-        ) : null}
       </DialogBody>
       <DialogActions>
         <Button onClick={onClose}>Cancel</Button>
@@ -118,9 +106,3 @@ export function RunForm({ workflow, heading, onClose, onStarted }: RunFormProps)
     </form>
   )
 }
-
-/** Whether the run was refused only until somebody says that it is wanted all the same. */
-const asksAboutBudget = (error: Error | null): boolean =>
-  error instanceof RequestFailed &&
-  error.code === 'budget-exceeded' &&
-  error.problem.action === 'require_approval'

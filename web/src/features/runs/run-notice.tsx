@@ -33,6 +33,15 @@ function noticeOf(run: Run): ReactNode {
           {run.queued_behind === null ? 'it is about to start.' : <Queue run={run} />}
         </>
       )
+    case 'awaiting_approval':
+      return (
+        <>
+          <b className="font-semibold text-tx-waiting">Needs approval: </b>
+          {run.started_at === null
+            ? 'nothing of it is done before people have let it begin.'
+            : 'all its steps have ended. Its output is kept back until people let it out.'}
+        </>
+      )
     case 'cancelling':
       return (
         <>

@@ -11,7 +11,7 @@ import type { Row } from './timeline-layout'
 export const ROW_HEIGHT = 26
 /** Name, axis, duration, cost. */
 export const GRID =
-  'grid grid-cols-[minmax(200px,32%)_minmax(0,1fr)_84px_76px] lg:grid-cols-[minmax(240px,30%)_minmax(0,1fr)_92px_84px]'
+  'grid grid-cols-[minmax(0,1fr)_40px_76px_56px] md:grid-cols-[minmax(200px,32%)_minmax(0,1fr)_84px_76px] lg:grid-cols-[minmax(240px,30%)_minmax(0,1fr)_92px_84px]'
 
 type TimelineRowProps = {
   row: Row

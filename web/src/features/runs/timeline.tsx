@@ -159,7 +159,7 @@ export function Timeline({ run, steps, calls, selection, onSelect }: TimelinePro
             {TICKS.map((index) => (
               <span
                 key={index}
-                className={`absolute truncate pl-1 tabular-nums ${index % 2 === 1 ? 'max-lg:hidden' : ''}`}
+                className={`absolute truncate pl-1 tabular-nums max-md:hidden ${index % 2 === 1 ? 'max-lg:hidden' : ''}`}
                 style={{ left: `${(index / TICKS.length) * 100}%` }}
               >
                 {shownTicks[index] === undefined ? '' : formatOffset(shownTicks[index])}

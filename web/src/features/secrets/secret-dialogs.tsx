@@ -1,8 +1,7 @@
-import { type FormEvent, useState } from 'react'
+import { useState } from 'react'
 import type { Secret } from '@/api/generated/types.gen'
-import { ProblemLine } from '@/components/problem-panel'
-import { Button } from '@/components/ui/button'
-import { Dialog, DialogActions, DialogBody } from '@/components/ui/dialog'
+import { ConfirmDialog, DialogForm } from '@/components/dialog-form'
+import { Dialog } from '@/components/ui/dialog'
 import { Field } from '@/components/ui/field'
 import { Input } from '@/components/ui/input'
 import { toast } from '@/components/ui/toast'
@@ -34,52 +33,48 @@ function NewForm({ project, onClose, onMade }: NewFormProps) {
   const create = useCreateSecret()
   const wrongName = nameProblem(name)
   const wrongValue = valueProblem(value)
-  const submit = (event: FormEvent) => {
-    event.preventDefault()
+  const submit = () => {
     setChecked(true)
     if (wrongName || wrongValue) return
     create.mutate({ project, name, value, description }, { onSuccess: onMade })
   }
   return (
-    <form onSubmit={submit} noValidate autoComplete="off" className="contents">
-      <DialogBody>
-        <Field
-          label="Name"
-          required
-          hint={name && !wrongName ? `Workflows refer to it by secret://${name}` : 'It never changes.'}
-          error={(checked && wrongName) || undefined}
-        >
-          {(wiring) => (
-            <Input
-              {...wiring}
-              autoComplete="off"
-              spellCheck={false}
-              maxLength={63}
-              value={name}
-              onChange={(event) => setName(event.target.value)}
-            />
-          )}
-        </Field>
-        <ValueField value={value} error={(checked && wrongValue) || undefined} onChange={setValue} />
-        <Field label="What it is for">
-          {(wiring) => (
-            <Input
-              {...wiring}
-              maxLength={500}
-              value={description}
-              onChange={(event) => setDescription(event.target.value)}
-            />
-          )}
-        </Field>
-        <ProblemLine error={create.error} />
-      </DialogBody>
-      <DialogActions>
-        <Button onClick={onClose}>Cancel</Button>
-        <Button type="submit" variant="primary" disabled={create.isPending}>
-          Keep secret
-        </Button>
-      </DialogActions>
-    </form>
+    <DialogForm
+      action="Keep secret"
+      pending={create.isPending}
+      error={create.error}
+      onCancel={onClose}
+      onSubmit={submit}
+    >
+      <Field
+        label="Name"
+        required
+        hint={name && !wrongName ? `Workflows refer to it by secret://${name}` : 'It never changes.'}
+        error={(checked && wrongName) || undefined}
+      >
+        {(wiring) => (
+          <Input
+            {...wiring}
+            autoComplete="off"
+            spellCheck={false}
+            maxLength={63}
+            value={name}
+            onChange={(event) => setName(event.target.value)}
+          />
+        )}
+      </Field>
+      <ValueField value={value} error={(checked && wrongValue) || undefined} onChange={setValue} />
+      <Field label="What it is for">
+        {(wiring) => (
+          <Input
+            {...wiring}
+            maxLength={500}
+            value={description}
+            onChange={(event) => setDescription(event.target.value)}
+          />
+        )}
+      </Field>
+    </DialogForm>
   )
 }
 
@@ -96,8 +91,7 @@ function VersionForm({ secret, onClose }: { secret: Secret; onClose: () => void 
   const [checked, setChecked] = useState(false)
   const put = useNewVersion(secret.id)
   const wrong = valueProblem(value)
-  const submit = (event: FormEvent) => {
-    event.preventDefault()
+  const submit = () => {
     setChecked(true)
     if (wrong) return
     put.mutate(value, {
@@ -108,54 +102,53 @@ function VersionForm({ secret, onClose }: { secret: Secret; onClose: () => void 
     })
   }
   return (
-    <form onSubmit={submit} noValidate autoComplete="off" className="contents">
-      <DialogBody>
-        <p className="text-ink-2">
-          Calls that are made from now on get it. Version {secret.latest_version} stays, for whoever refers to
-          it by {secret.reference}?version={secret.latest_version}.
-        </p>
-        <ValueField value={value} error={(checked && wrong) || undefined} onChange={setValue} />
-        <ProblemLine error={put.error} />
-      </DialogBody>
-      <DialogActions>
-        <Button onClick={onClose}>Cancel</Button>
-        <Button type="submit" variant="primary" disabled={put.isPending}>
-          Put version {secret.latest_version + 1}
-        </Button>
-      </DialogActions>
-    </form>
+    <DialogForm
+      action={`Put version ${secret.latest_version + 1}`}
+      pending={put.isPending}
+      error={put.error}
+      onCancel={onClose}
+      onSubmit={submit}
+    >
+      <p className="text-ink-2">
+        Calls that are made from now on get it. Version {secret.latest_version} stays, for whoever refers to
+        it by {secret.reference}?version={secret.latest_version}.
+      </p>
+      <ValueField value={value} error={(checked && wrong) || undefined} onChange={setValue} />
+    </DialogForm>
   )
 }
 
 type ArchiveProps = OpenProps & { secret: Secret; workflows: number }
 
-export function ArchiveDialog({ secret, workflows, ...open }: ArchiveProps) {
+export function ArchiveDialog({ secret, workflows, open, onOpenChange }: ArchiveProps) {
   const archive = useArchiveSecret(secret.id)
+  const close = () => onOpenChange(false)
   const act = () =>
     archive.mutate(undefined, {
       onSuccess: () => {
-        open.onOpenChange(false)
+        close()
         toast('Archived: nothing can refer to it any more')
       },
     })
   return (
-    <Dialog {...open} title={`Archive ${secret.name}?`}>
-      <DialogBody>
-        <p>
-          Calls that refer to it fail from now on
-          {workflows > 0
-            ? `; ${workflows === 1 ? 'one workflow does' : `${workflows} workflows do`}.`
-            : '. No workflow does in its latest version.'}{' '}
-          It can be restored.
-        </p>
-        <ProblemLine error={archive.error} />
-      </DialogBody>
-      <DialogActions>
-        <Button onClick={() => open.onOpenChange(false)}>Keep it</Button>
-        <Button variant="danger" disabled={archive.isPending} onClick={act}>
-          Archive
-        </Button>
-      </DialogActions>
-    </Dialog>
+    <ConfirmDialog
+      open={open}
+      onClose={close}
+      title={`Archive ${secret.name}?`}
+      cancel="Keep it"
+      action="Archive"
+      danger
+      pending={archive.isPending}
+      error={archive.error}
+      onConfirm={act}
+    >
+      <p>
+        Calls that refer to it fail from now on
+        {workflows > 0
+          ? `; ${workflows === 1 ? 'one workflow does' : `${workflows} workflows do`}.`
+          : '. No workflow does in its latest version.'}{' '}
+        It can be restored.
+      </p>
+    </ConfirmDialog>
   )
 }

@@ -1,11 +1,10 @@
 import { useInfiniteQuery } from '@tanstack/react-query'
-import { Link } from 'react-router'
 import type { Secret, SecretList as SecretListPage } from '@/api/generated/types.gen'
 import { type Column, DataTable } from '@/components/data-table'
 import { Moment } from '@/components/moment'
-import { ProblemPanel } from '@/components/problem-panel'
-import { Empty, SkeletonRows } from '@/components/states'
-import { Button } from '@/components/ui/button'
+import { Paged } from '@/components/paged'
+import { Empty } from '@/components/states'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { paths } from '@/lib/paths'
 import { secretsQuery } from './api'
 
@@ -52,30 +51,20 @@ type SecretListProps = { project: string; archived: boolean; onNew: () => void }
 /** The secrets of a project. What they hold is not there to be shown. */
 export function SecretList({ project, archived, onNew }: SecretListProps) {
   const found = useInfiniteQuery(secretsQuery(project, archived))
-  if (found.isError && !found.data) {
-    return <ProblemPanel error={found.error} onRetry={() => void found.refetch()} />
-  }
-  if (!found.data) return <SkeletonRows rows={6} />
-  const source = found.data.pages[0]?.source ?? 'database'
-  const secrets = found.data.pages.flatMap((page) => page.items)
+  const source = found.data?.pages[0]?.source ?? 'database'
   if (source !== 'database') return <Empty title="Secrets lie outside">{OUTSIDE[source]}</Empty>
-  if (secrets.length === 0)
-    return archived ? <Empty title="No secret was archived" /> : <None onNew={onNew} />
   return (
-    <>
-      <DataTable
-        label="Secrets"
-        columns={COLUMNS}
-        rows={secrets}
-        keyOf={(secret) => secret.id}
-        linkTo={(secret) => paths.secret(project, secret.id)}
-      />
-      {found.hasNextPage ? (
-        <Button className="m-3" onClick={() => void found.fetchNextPage()}>
-          Load more
-        </Button>
-      ) : null}
-    </>
+    <Paged found={found} empty={archived ? <Empty title="No secret was archived" /> : <None onNew={onNew} />}>
+      {(secrets) => (
+        <DataTable
+          label="Secrets"
+          columns={COLUMNS}
+          rows={secrets}
+          keyOf={(secret) => secret.id}
+          linkTo={(secret) => paths.secret(project, secret.id)}
+        />
+      )}
+    </Paged>
   )
 }
 
@@ -84,21 +73,13 @@ function None({ onNew }: { onNew: () => void }) {
     <Empty
       title="No secrets yet"
       action={
-        <Button variant="primary" onClick={onNew}>
+        <PermittedButton permission="secret:manage" variant="primary" onClick={onNew}>
           New secret
-        </Button>
+        </PermittedButton>
       }
     >
       Keep a password or key here, and write <code className="font-mono text-dense">secret://name</code> where
       a workflow needs it. The value goes to the call alone: models, logs and records see the reference.
     </Empty>
-  )
-}
-
-export function BackToSecrets({ project }: { project: string }) {
-  return (
-    <Link to={paths.secrets(project)} className="text-ink-2 hover:text-ink">
-      Secrets
-    </Link>
   )
 }

@@ -6,9 +6,10 @@ import { asProblem } from '@/api/problem'
 import { CopyButton } from '@/components/copy-button'
 import { type Column, DataTable } from '@/components/data-table'
 import { Moment } from '@/components/moment'
-import { ProblemPanel } from '@/components/problem-panel'
-import { Button } from '@/components/ui/button'
+import { Section } from '@/components/page'
+import { Paged } from '@/components/paged'
 import { toast } from '@/components/ui/toast'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { shortId } from '@/lib/format'
 import { paths } from '@/lib/paths'
 import { useRestoreSecret, usesQuery, versionsQuery } from './api'
@@ -22,7 +23,8 @@ export function SecretFacts({ secret }: { secret: SecretDetail }) {
           Archived <Moment at={secret.archived_at} />,{' '}
         </>
       ) : null}
-      version {secret.latest_version}, made <Moment at={secret.created_at} />
+      {secret.archived_at ? 'version' : 'Version'} {secret.latest_version}, made{' '}
+      <Moment at={secret.created_at} />
       {secret.description ? `. ${secret.description}` : ''}
     </>
   )
@@ -39,17 +41,19 @@ export function SecretActions({ secret }: { secret: SecretDetail }) {
   const close = () => setAsked(null)
   if (secret.archived_at) {
     return (
-      <Button disabled={restore.isPending} onClick={bring}>
+      <PermittedButton permission="secret:manage" disabled={restore.isPending} onClick={bring}>
         Restore
-      </Button>
+      </PermittedButton>
     )
   }
   return (
     <>
-      <Button onClick={() => setAsked('archive')}>Archive</Button>
-      <Button variant="primary" onClick={() => setAsked('version')}>
+      <PermittedButton permission="secret:manage" onClick={() => setAsked('archive')}>
+        Archive
+      </PermittedButton>
+      <PermittedButton permission="secret:manage" variant="primary" onClick={() => setAsked('version')}>
         New version
-      </Button>
+      </PermittedButton>
       <NewVersionDialog secret={secret} open={asked === 'version'} onOpenChange={close} />
       <ArchiveDialog
         secret={secret}
@@ -64,22 +68,24 @@ export function SecretActions({ secret }: { secret: SecretDetail }) {
 /** A secret: how to refer to it, who does, its versions, and the calls that were given it. */
 export function SecretView({ project, secret }: { project: string; secret: SecretDetail }) {
   return (
-    <div className="min-h-0 flex-1 overflow-y-auto">
+    <>
       <Section title="Reference">
-        <p className="flex items-center gap-2 px-4 py-1">
-          <code className="font-mono text-dense">{secret.reference}</code>
-          <CopyButton text={() => secret.reference} label="Copy reference" />
-        </p>
-        <p className="max-w-2xl px-4 pb-1 text-ink-2">
-          Write it into an argument of a tool, as a text of its own. What expressions give and what models ask
-          for never refers to a secret.
-        </p>
+        <div className="grid gap-1 border-b border-line px-4 py-3">
+          <p className="flex items-center gap-2">
+            <code className="min-w-0 font-mono text-dense break-all">{secret.reference}</code>
+            <CopyButton text={() => secret.reference} label="Copy reference" />
+          </p>
+          <p className="max-w-2xl text-ink-2">
+            Write it into an argument of a tool, as a text of its own. What expressions give and what models
+            ask for never refers to a secret.
+          </p>
+        </div>
       </Section>
       <Section title="Workflows that refer to it">
         {secret.workflows.length === 0 ? (
-          <p className="px-4 py-1 text-ink-2">None does in its latest version.</p>
+          <Nothing>None does in its latest version.</Nothing>
         ) : (
-          <ul className="px-4 py-1">
+          <ul className="grid gap-1 border-b border-line px-4 py-3">
             {secret.workflows.map((one) => (
               <li key={one.id}>
                 <Link to={paths.workflow(project, one.id)} className="underline">
@@ -93,17 +99,12 @@ export function SecretView({ project, secret }: { project: string; secret: Secre
       </Section>
       <Versions secretId={secret.id} />
       <Uses project={project} secretId={secret.id} />
-    </div>
+    </>
   )
 }
 
-function Section({ title, children }: { title: string; children: React.ReactNode }) {
-  return (
-    <section aria-label={title} className="border-b border-line pb-2">
-      <h2 className="px-4 pt-4 pb-1 text-section font-semibold">{title}</h2>
-      {children}
-    </section>
-  )
+function Nothing({ children }: { children: string }) {
+  return <p className="border-b border-line px-4 py-3 text-ink-2">{children}</p>
 }
 
 const VERSIONS: ReadonlyArray<Column<SecretVersion>> = [
@@ -122,18 +123,16 @@ function Versions({ secretId }: { secretId: string }) {
   const found = useInfiniteQuery(versionsQuery(secretId))
   return (
     <Section title="Versions">
-      {found.isError ? <ProblemPanel error={found.error} onRetry={() => void found.refetch()} /> : null}
-      <DataTable
-        label="Versions"
-        columns={VERSIONS}
-        rows={found.data?.pages.flatMap((page) => page.items) ?? []}
-        keyOf={(one) => String(one.version)}
-      />
-      {found.hasNextPage ? (
-        <Button className="m-3" onClick={() => void found.fetchNextPage()}>
-          Load more
-        </Button>
-      ) : null}
+      <Paged found={found} skeleton={2} empty={null}>
+        {(versions) => (
+          <DataTable
+            label="Versions"
+            columns={VERSIONS}
+            rows={versions}
+            keyOf={(one) => String(one.version)}
+          />
+        )}
+      </Paged>
     </Section>
   )
 }
@@ -160,20 +159,13 @@ const usesColumns = (project: string): ReadonlyArray<Column<SecretUse>> => [
 
 function Uses({ project, secretId }: { project: string; secretId: string }) {
   const found = useInfiniteQuery(usesQuery(secretId))
-  const uses = found.data?.pages.flatMap((page) => page.items) ?? []
   return (
     <Section title="Given to calls">
-      {found.isError ? <ProblemPanel error={found.error} onRetry={() => void found.refetch()} /> : null}
-      {uses.length === 0 ? (
-        <p className="px-4 py-1 text-ink-2">{found.isPending ? '' : 'No call was given it yet.'}</p>
-      ) : (
-        <DataTable label="Uses" columns={usesColumns(project)} rows={uses} keyOf={(use) => use.id} />
-      )}
-      {found.hasNextPage ? (
-        <Button className="m-3" onClick={() => void found.fetchNextPage()}>
-          Load more
-        </Button>
-      ) : null}
+      <Paged found={found} skeleton={2} empty={<Nothing>No call was given it yet.</Nothing>}>
+        {(uses) => (
+          <DataTable label="Uses" columns={usesColumns(project)} rows={uses} keyOf={(use) => use.id} />
+        )}
+      </Paged>
     </Section>
   )
 }

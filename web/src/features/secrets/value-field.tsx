@@ -25,7 +25,12 @@ export function ValueField({ value, error, onChange }: ValueFieldProps) {
             value={value}
             onChange={(event) => onChange(event.target.value)}
           />
-          <Button size="sm" variant="ghost" className="justify-self-start" onClick={() => setShown(!shown)}>
+          <Button
+            size="sm"
+            variant="ghost"
+            className="-ml-2 justify-self-start"
+            onClick={() => setShown(!shown)}
+          >
             {shown ? 'Hide what is typed' : 'Show what is typed'}
           </Button>
         </div>

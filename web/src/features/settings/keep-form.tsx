@@ -1,10 +1,11 @@
 import { type FormEvent, useState } from 'react'
 import type { Project, ProjectSettings } from '@/api/generated/types.gen'
 import { ProblemLine } from '@/components/problem-panel'
-import { Button } from '@/components/ui/button'
 import { Field } from '@/components/ui/field'
 import { Input } from '@/components/ui/input'
 import { toast } from '@/components/ui/toast'
+import { useRefusal } from '@/features/access/may'
+import { PermittedButton } from '@/features/access/permitted-button'
 import { useKeep } from './api'
 import { readDays } from './days'
 
@@ -31,7 +32,8 @@ type Name = (typeof FIELDS)[number]['name']
 const asText = (days: number | null) => (days === null ? '' : String(days))
 
 /** How long a project keeps what has ended. */
-export function KeepForm({ project, mayChange }: { project: Project; mayChange: boolean }) {
+export function KeepForm({ project }: { project: Project }) {
+  const refused = useRefusal(project.slug)('project:update')
   const keep = useKeep(project.slug)
   const [texts, setTexts] = useState<Record<Name, string>>({
     keep_runs_days: asText(project.keep_runs_days),
@@ -48,32 +50,37 @@ export function KeepForm({ project, mayChange }: { project: Project; mayChange: 
     keep.mutate(body, { onSuccess: () => toast('Saved: what is older goes within the hour') })
   }
   return (
-    <form onSubmit={submit} noValidate className="grid max-w-xl gap-3">
+    <form onSubmit={submit} noValidate className="grid gap-4 border-b border-line px-4 py-3">
       {FIELDS.map(({ name, label, hint }) => (
-        <Field key={name} label={`${label}, days`} hint={hint} error={mistakes[name]}>
+        <Field key={name} label={label} hint={hint} error={mistakes[name]}>
           {(wiring) => (
-            <Input
-              {...wiring}
-              inputMode="numeric"
-              className="w-28"
-              placeholder="For ever"
-              disabled={!mayChange}
-              value={texts[name]}
-              onChange={(event) => setTexts({ ...texts, [name]: event.target.value })}
-            />
+            <span className="flex items-center gap-2">
+              <Input
+                {...wiring}
+                inputMode="numeric"
+                className="w-24"
+                placeholder="For ever"
+                disabled={refused !== null}
+                value={texts[name]}
+                onChange={(event) => setTexts({ ...texts, [name]: event.target.value })}
+              />
+              days
+            </span>
           )}
         </Field>
       ))}
-      <div>
-        {mayChange ? (
-          <Button type="submit" disabled={keep.isPending}>
-            {keep.isPending ? 'Saving' : 'Save'}
-          </Button>
-        ) : (
-          <span className="text-ink-3">Owners and admins of the project change this.</span>
-        )}
-      </div>
       <ProblemLine error={keep.error} />
+      <div className="flex items-center gap-3">
+        <PermittedButton
+          permission="project:update"
+          project={project.slug}
+          type="submit"
+          disabled={keep.isPending}
+        >
+          {keep.isPending ? 'Saving' : 'Save'}
+        </PermittedButton>
+        <span className="text-dense text-ink-3">Empty: for ever.</span>
+      </div>
     </form>
   )
 }

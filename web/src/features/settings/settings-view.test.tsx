@@ -2,25 +2,12 @@ import { screen, waitFor } from '@testing-library/react'
 import userEvent from '@testing-library/user-event'
 import { HttpResponse, http } from 'msw'
 import { expect, test } from 'vitest'
-import type { Deletion, Project } from '@/api/generated/types.gen'
-import { show } from '@/test/render'
+import type { Deletion, Project, Role } from '@/api/generated/types.gen'
+import { aProject, showAs } from '@/test/as-role'
 import { api, server } from '@/test/server'
 import { delayWords, readDays } from './days'
 import { SettingsView } from './settings-view'
 
-const PROJECT: Project = {
-  id: 'p-1',
-  slug: 'weather',
-  name: 'Weather',
-  role: 'owner',
-  max_running_runs: null,
-  default_effect: 'allow',
-  time_zone: 'UTC',
-  keep_runs_days: 90,
-  keep_log_days: null,
-  keep_values_days: null,
-  created_at: '2026-11-20T10:00:00Z',
-}
 const DELETION: Deletion = {
   id: 'd-1',
   status: 'asked',
@@ -33,9 +20,9 @@ const DELETION: Deletion = {
 }
 const WEEK = 604_800
 
-function open(project: Partial<Project> = {}, deletion: Deletion | null = null) {
+function open(role: Role = 'owner', deletion: Deletion | null = null) {
   const sent: [string, unknown][] = []
-  let found = { ...PROJECT, ...project }
+  let found = aProject(role, { keep_runs_days: 90 })
   let state = { deletion, delay_seconds: WEEK }
   server.use(
     http.get(api('/projects/weather'), () => HttpResponse.json(found)),
@@ -57,22 +44,22 @@ function open(project: Partial<Project> = {}, deletion: Deletion | null = null) 
       return HttpResponse.json(state)
     }),
   )
-  show(<SettingsView project="weather" />)
+  showAs(role, <SettingsView project="weather" />)
   return sent
 }
 
 test('an owner sets how long things are kept; empty means for ever', async () => {
   const sent = open()
-  const runs = await screen.findByLabelText('Runs, days')
+  const runs = await screen.findByLabelText('Runs')
   expect(runs).toHaveValue('90')
   await userEvent.clear(runs)
-  await userEvent.type(screen.getByLabelText('Logs, days'), '30')
-  await userEvent.type(screen.getByLabelText('Values and files, days'), '0')
+  await userEvent.type(screen.getByLabelText('Logs'), '30')
+  await userEvent.type(screen.getByLabelText('Values and files'), '0')
   await userEvent.click(screen.getByRole('button', { name: 'Save' }))
   expect(screen.getByRole('alert')).toHaveTextContent('whole number from 1')
   expect(sent).toEqual([])
-  await userEvent.clear(screen.getByLabelText('Values and files, days'))
-  await userEvent.type(screen.getByLabelText('Values and files, days'), '7')
+  await userEvent.clear(screen.getByLabelText('Values and files'))
+  await userEvent.type(screen.getByLabelText('Values and files'), '7')
   await userEvent.click(screen.getByRole('button', { name: 'Save' }))
   await waitFor(() =>
     expect(sent).toEqual([['PATCH', { keep_runs_days: null, keep_log_days: 30, keep_values_days: 7 }]]),
@@ -100,11 +87,14 @@ test('a deletion needs a reason and the name, and can be taken back', async () =
 })
 
 test('who may not is told who does', async () => {
-  open({ role: 'viewer' }, DELETION)
-  expect(await screen.findByText('An owner can take it back.')).toBeVisible()
-  expect(screen.getByText('Owners and admins of the project change this.')).toBeVisible()
-  expect(screen.getByLabelText('Runs, days')).toBeDisabled()
-  expect(screen.queryByRole('button')).toBeNull()
+  const sent = open('viewer', DELETION)
+  const keep = await screen.findByRole('button', { name: 'Keep the project' })
+  expect(keep).toHaveAccessibleDescription(/this takes owner/)
+  expect(screen.getByRole('button', { name: 'Save' })).toHaveAccessibleDescription(/owner or admin/)
+  expect(screen.getByLabelText('Runs')).toBeDisabled()
+  await userEvent.click(keep)
+  await userEvent.click(screen.getByRole('button', { name: 'Save' }))
+  expect(sent).toEqual([])
 })
 
 test('days and delays are read and told', () => {
