@@ -9,7 +9,7 @@ PAGES := src/sparkops/api/pages
 WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -print 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test proof chaos up check sbom bench fmt api-types permissions locks clean
+.PHONY: help demo test proof chaos fuzz up check sbom bench fmt api-types permissions locks clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,12 +18,14 @@ demo: $(STAMPS)/python $(STAMPS)/pages ## Run the main job end to end on a stack
 	@$(BIN)/sparkops demo
 
 test: $(STAMPS)/python $(STAMPS)/peers $(STAMPS)/pages ## Run all tests
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 3 --dist loadgroup
 	$(NPM) test
 
-proof: $(STAMPS)/python ## Play all interleavings and failpoints, and take every guard out in turn: about an hour
-	SPARK_TESTS=whole $(BIN)/pytest tests/crash tests/engine/test_machine.py -n 2 --dist loadgroup
-	$(BIN)/python -m tests.mutation
+proof: $(STAMPS)/python ## Play all interleavings, failpoints and long properties, and take every guard out in turn: some hours (OUT=)
+	SPARK_TESTS=whole $(BIN)/python -m pytest -p tests.proof $(if $(OUT),--out $(OUT)) -n 2 --dist loadgroup \
+		tests/crash tests/engine/test_machine.py tests/engine/test_label_flow.py tests/engine/test_audit.py \
+		tests/engine/test_budgets.py
+	$(BIN)/python -m tests.mutation $(if $(OUT),--out $(OUT))
 
 N ?= 50
 RUNS ?= 200
@@ -31,6 +33,11 @@ SEED ?= 1
 
 chaos: $(STAMPS)/python ## Let N=50 faults happen to a real platform under load, and check what was promised (RUNS=, SEED=, OUT=)
 	$(BIN)/python -m tests.chaos --kills $(N) --runs $(RUNS) --seed $(SEED) $(if $(OUT),--out $(OUT))
+
+CASES ?= 100000
+
+fuzz: $(STAMPS)/python ## Send CASES=100000 requests that the API's document allows or does not, and check the answers (SEED=, OUT=)
+	$(BIN)/python -m tests.api.campaign --cases $(CASES) --seed $(SEED) --out $(or $(OUT),.make/fuzz.jsonl)
 
 up: $(STAMPS)/python $(STAMPS)/pages ## Start the platform with its pages on port 8000
 	@$(BIN)/sparkops up --example

@@ -6,22 +6,21 @@ A machine without the server programs fails these tests; nothing is skipped.
 import os
 import shutil
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from uuid import uuid4
 
 import asyncpg
 import pytest
 from hypothesis import Phase, settings
 from redis.asyncio import Redis
 
-from sparkops.core.db import APP_ROLE, Database, open_database
+from sparkops.core.db import Database
 from sparkops.local.postgres import OWNER_ROLE
 from sparkops.local.stack import EmbeddedServers
 from sparkops.migrations import runner
 from tests.lent import ENV as LENT
 from tests.lent import LentServers
+from tests.reused import Clone, Reused
 
 TEMPLATE = "template_sparkops"
 IN_MEMORY_BYTES = 4 << 30
@@ -45,12 +44,12 @@ async def postgres_server(anyio_backend: str) -> AsyncIterator[EmbeddedServers |
     if LENT in os.environ:
         yield LentServers.from_json(os.environ[LENT])
         return
-    with TemporaryDirectory(prefix="sparkops-", dir=_in_memory()) as kept:
+    with TemporaryDirectory(prefix="sparkops-", dir=in_memory()) as kept:
         async with EmbeddedServers(Path(kept) / "data", durable=False) as servers:
             yield servers
 
 
-def _in_memory() -> Path | None:
+def in_memory() -> Path | None:
     """Return a directory that lies in memory and has room: on a disk every clone of a database takes longer than the
     one before. None: there is none, and the system's own will do."""
     memory = Path("/dev/shm")
@@ -68,20 +67,22 @@ async def template(postgres_server: EmbeddedServers | LentServers) -> str:
     return TEMPLATE
 
 
-@dataclass(frozen=True)
-class Clone:
-    """One test's own database, by the URLs of its two roles."""
-
-    owner_url: str
-    app_url: str
+@pytest.fixture(scope="session")
+async def databases(postgres_server: EmbeddedServers | LentServers, template: str) -> AsyncIterator[Reused]:
+    """What lends the tests of this process their databases."""
+    admin = await asyncpg.connect(postgres_server.admin_url)
+    try:
+        made = Reused(postgres_server, template, admin)
+        yield made
+        await made.close()
+    finally:
+        await admin.close()
 
 
 @pytest.fixture
-async def clone(postgres_server: EmbeddedServers | LentServers, template: str) -> AsyncIterator[Clone]:
-    name = f"test_{uuid4().hex}"
-    await _as_superuser(postgres_server, f"CREATE DATABASE {name} TEMPLATE {template} OWNER {OWNER_ROLE}")
-    yield Clone(postgres_server.url(OWNER_ROLE, name), postgres_server.url(APP_ROLE, name))
-    await _as_superuser(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+async def clone(databases: Reused) -> AsyncIterator[Clone]:
+    yield await databases.lend()
+    await databases.take_back()
 
 
 @pytest.fixture
@@ -97,10 +98,9 @@ def app_url(clone: Clone) -> str:
 
 
 @pytest.fixture
-async def database(app_url: str) -> AsyncIterator[Database]:
+async def database(clone: Clone, databases: Reused) -> Database:
     """This test's database, open, under the role of API and workers."""
-    async with open_database(app_url, name="tests") as opened:
-        yield opened
+    return await databases.opened()
 
 
 @pytest.fixture

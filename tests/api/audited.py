@@ -18,6 +18,7 @@ AUDITED: Final[dict[str, set[str]]] = {
     "approve": {"approval.agreed", "approval.approved"},
     "editAndApprove": {"approval.agreed", "approval.approved"},
     "reject": {"approval.rejected"},
+    "reassignApproval": {"approval.reassign"},
     "writeApprovalMessage": {"approval.discuss"},
     "defineBudget": {"budget.define"},
     "changeBudget": {"budget.change"},
@@ -48,6 +49,10 @@ AUDITED: Final[dict[str, set[str]]] = {
     "changePassword": {"password.change"},
     "choosePassword": {"password.set"},
     "setUp": {"installation.set-up"},
+    "confirmFactor": {"factor.enrol"},
+    "renewRecoveryCodes": {"factor.recovery-codes"},
+    "removeFactor": {"factor.remove"},
+    "resetFactor": {"factor.reset"},
     "endSession": {"session.end"},
     "endOtherSessions": {"session.end-others"},
     "askDeletion": {"project.deletion.ask"},
@@ -68,6 +73,8 @@ AUDITED: Final[dict[str, set[str]]] = {
 """By the operation: the actions of which one is on record when it has changed something."""
 
 NOT_AUDITED: Final[dict[str, str]] = {
+    "answerChallenge": "as signIn",
+    "beginFactor": "a key that counts for nothing until it is confirmed, which is on record",
     "signIn": "what matters of it, its failures, is a security event; the session has a row of its own",
     "refresh": "it only goes on with a session",
     "forgotPassword": "it may mail a link, which changes nothing until it is used; asking is a security event",

@@ -1,9 +1,10 @@
 """An application over real servers, and people who are signed in to it."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -12,16 +13,18 @@ from httpx2 import ASGITransport, AsyncClient
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from sparkops.api import app as api_app
 from sparkops.api.app import create_app
 from sparkops.api.deps import Door
+from sparkops.api.schema import document
 from sparkops.core import log
 from sparkops.core.clock import utc_now
 from sparkops.core.config import RateLimits, Settings
+from sparkops.domains.identity import passwords, service
 from sparkops.domains.identity import queries as identity
-from sparkops.domains.identity import service
 from sparkops.domains.identity.models import User
-from sparkops.domains.identity.passwords import hash_password
 from tests.api.audited import Answers
+from tests.reused import Reused
 
 log.configure(level="warning")
 
@@ -43,6 +46,23 @@ steps:
 """
 
 
+@pytest.fixture(autouse=True, scope="session")
+def cheap_passwords() -> Iterator[None]:
+    """A password costs what it must in the tests of passwords; here hundreds are compared, of nobody too."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(passwords.hash_password, "__kwdefaults__", {"rounds": CHEAP_ROUNDS})
+        patched.setattr(passwords, "_NOBODY", passwords.hash_password("of nobody"))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def lasting_connections(databases: Reused) -> Iterator[None]:
+    """Applications share the connections of this process, which know the tables and the statements."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(api_app, "open_database", databases.open)
+        yield
+
+
 @dataclass(frozen=True)
 class Person:
     """Somebody with an open session; `client` acts in this person's name."""
@@ -55,8 +75,12 @@ class Person:
 
 @pytest.fixture
 def settings(app_url: str, redis_url: str, tmp_path: Path) -> Settings:
+    return settings_of(app_url, redis_url, tmp_path)
+
+
+def settings_of(app_url: str, redis_url: str, data_dir: Path) -> Settings:
     return Settings(
-        data_dir=tmp_path,
+        data_dir=data_dir,
         app_database_url=SecretStr(app_url),
         redis_url=SecretStr(redis_url),
         secret_key=SecretStr("k" * 32),
@@ -67,10 +91,17 @@ def settings(app_url: str, redis_url: str, tmp_path: Path) -> Settings:
     )
 
 
+@pytest.fixture(scope="session")
+def described() -> dict[str, Any]:
+    """The OpenAPI document, which is the same for every application, and takes longer to write than to start one."""
+    return document(create_app(Settings()))
+
+
 @pytest.fixture
-async def app(settings: Settings, tmp_path: Path) -> AsyncIterator[FastAPI]:
+async def app(settings: Settings, tmp_path: Path, described: dict[str, Any]) -> AsyncIterator[FastAPI]:
     """An application; whatever a test changed through it is on record afterwards."""
     async with running(settings, tmp_path / "no-pages") as app:
+        app.openapi_schema = described
         app.state.answers = Answers(app.openapi())
         yield app
         await app.state.answers.check(app.state.door.database.pool)
@@ -111,22 +142,27 @@ async def person(app: FastAPI, door: Door) -> AsyncIterator[MakePerson]:
     clients: list[AsyncClient] = []
 
     async def make(name: str) -> Person:
-        async with door.database.sessions.begin() as session:
-            user = await add_user(session, f"{name}@example.com", name)
-            signed_in = await service.open_session(session, user=user, now=utc_now())
-        token = door.signer.issue(user_id=user.id, session_id=signed_in.session_id, now=utc_now())
-        client = client_of(app, Authorization=f"Bearer {token}")
-        clients.append(client)
-        return Person(user.id, user.email, client, token)
+        made = await make_person(app, door, name)
+        clients.append(made.client)
+        return made
 
     yield make
     for client in clients:
         await client.aclose()
 
 
+async def make_person(app: FastAPI, door: Door, name: str) -> Person:
+    """Add somebody who is signed in; whoever calls closes the client."""
+    async with door.database.sessions.begin() as session:
+        user = await add_user(session, f"{name}@example.com", name)
+        signed_in = await service.open_session(session, user=user, now=utc_now())
+    token = door.signer.issue(user_id=user.id, session_id=signed_in.session_id, now=utc_now())
+    return Person(user.id, user.email, client_of(app, Authorization=f"Bearer {token}"), token)
+
+
 async def add_user(session: AsyncSession, email: str, name: str) -> User:
     user = await identity.add_user(
-        session, email=email, name=name, password_hash=hash_password(PASSWORD, rounds=CHEAP_ROUNDS), is_admin=False
+        session, email=email, name=name, password_hash=passwords.hash_password(PASSWORD), is_admin=False
     )
     assert user is not None
     return user
@@ -136,9 +172,19 @@ async def add_user(session: AsyncSession, email: str, name: str) -> User:
 async def ann(person: MakePerson) -> Person:
     """Owns the project `weather`."""
     made = await person("ann")
-    answer = await made.client.post("/api/v1/projects", json={"slug": "weather", "name": "Weather"})
-    assert answer.status_code == 201, answer.text
+    await make_project(made)
     return made
+
+
+async def make_project(owner: Person) -> None:
+    answer = await owner.client.post("/api/v1/projects", json={"slug": "weather", "name": "Weather"})
+    assert answer.status_code == 201, answer.text
+
+
+@pytest.fixture
+async def zoe(person: MakePerson) -> Person:
+    """Belongs to no project."""
+    return await person("zoe")
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,23 +59,24 @@ def _node() -> str | None:
     return str(own) if own.exists() else shutil.which("node")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(scope="session")
-def openid_server() -> Iterator[OpenIdProvider]:
+@contextmanager
+def provider_for(redirect: str) -> Iterator[OpenIdProvider]:
+    """A provider that sends people back to this address."""
     node = _node()
     if node is None or not (PEER / "node_modules" / "oidc-provider").exists():
         why = "install tests/peers/oidc with `npm ci`"
         if os.environ.get("CI"):
             pytest.fail(f"the OpenID provider is missing: {why}")
         pytest.skip(why)
-    provider = OpenIdProvider(_free_port())
+    provider = OpenIdProvider(free_port())
     process = subprocess.Popen(
-        [node, "provider.mjs", str(provider.port), ORIGIN + CALLBACK], cwd=PEER, stdout=subprocess.DEVNULL
+        [node, "provider.mjs", str(provider.port), redirect], cwd=PEER, stdout=subprocess.DEVNULL
     )
     try:
         _wait_until_up(provider, process)
@@ -82,6 +84,12 @@ def openid_server() -> Iterator[OpenIdProvider]:
     finally:
         process.terminate()
         process.wait(timeout=10)
+
+
+@pytest.fixture(scope="session")
+def openid_server() -> Iterator[OpenIdProvider]:
+    with provider_for(ORIGIN + CALLBACK) as provider:
+        yield provider
 
 
 def _wait_until_up(provider: OpenIdProvider, process: "subprocess.Popen[bytes]") -> None:
@@ -130,6 +138,17 @@ class Browser:
             answer = await self.client.post(self._absolute(address, form[1]), data=fields)
             address = self._onward(address, answer)
         raise AssertionError("the provider does not come to an end")
+
+    async def leave(self, address: str) -> str:
+        """Say yes to the provider's question whether to sign out there; return where it leads then."""
+        asked = await self.client.get(address)
+        form = re.search(r'<form[^>]* action="([^"]+)"', asked.text)
+        token = re.search(r'name="xsrf" value="(\w+)"', asked.text)
+        assert form is not None, asked.text
+        assert token is not None, asked.text
+        fields = {"xsrf": token[1], "logout": "yes"}
+        answer = await self.client.post(self._absolute(address, form[1]), data=fields)
+        return self._onward(address, answer)
 
     async def come_back(self, address: str) -> Response:
         self.visited.append(address)

@@ -1,5 +1,9 @@
 """`sparkops apply`: a project kept as files, through the real API."""
 
+import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -7,10 +11,17 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import ASGITransport
 
+from sparkops.api.deps import Door
 from sparkops.cli.apply import apply_files, read_folder
 from sparkops.core.client import ApiClient, ApiRefused
+from sparkops.core.clock import utc_now
+from sparkops.core.config import Settings
 from sparkops.core.errors import Invalid
-from tests.api.conftest import ORIGIN, Person
+from sparkops.core.permissions import Permission
+from sparkops.domains.identity import service
+from sparkops.domains.identity.keys import GRANTABLE
+from tests.api.conftest import ORIGIN, Person, add_user
+from tests.api.serving import app_of, serving
 
 FILES = {
     "project.yaml": "name: Orchard\ntime_zone: Europe/Vienna\ndefault_effect: deny\n",
@@ -117,3 +128,56 @@ def test_files_that_cannot_be_read_are_refused_before_anything_is_sent(
 ) -> None:
     with pytest.raises(Invalid, match=sentence):
         read_folder(write(tmp_path / "files", files))
+
+
+async def sparkops_apply(folder: Path, url: str, key: str) -> subprocess.CompletedProcess[str]:
+    """The command as it is typed, in a process of its own."""
+    command = [sys.executable, "-c", "from sparkops.cli import main; main(prog_name='sparkops')", "apply", str(folder)]
+    env = {name: value for name, value in os.environ.items() if not name.startswith("SPARK")} | {"SPARK_API_KEY": key}
+    return await asyncio.to_thread(
+        subprocess.run,
+        [*command, "--project", "weather", "--url", url],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+async def test_the_command_acts_with_an_api_key_on_a_server_and_no_further_than_the_key_goes(
+    settings: Settings, tmp_path: Path
+) -> None:
+    folder = write(tmp_path / "files", FILES)
+    async with serving(settings.model_copy(update={"allowed_hosts": ("127.0.0.1",)})) as (address, server):
+        door: Door = app_of(server).state.door
+        async with door.database.sessions.begin() as session:
+            user = await add_user(session, "ann@example.com", "ann")
+            opened = await service.open_session(session, user=user, now=utc_now())
+        url = f"http://{address}"
+        async with ApiClient(
+            url, token=door.signer.issue(user_id=user.id, session_id=opened.session_id, now=utc_now())
+        ) as ann:
+            keys = {}
+            for slug in ("weather", "garden"):
+                await ann.post("/projects", {"slug": slug, "name": slug})
+                keys[slug] = await ann.post(
+                    "/api-keys", {"name": slug, "scopes": sorted(GRANTABLE), "projects": [slug]}
+                )
+            narrow = sorted(GRANTABLE - {Permission.POLICY_PUBLISH})
+            keys["narrow"] = await ann.post("/api-keys", {"name": "narrow", "scopes": narrow, "projects": ["weather"]})
+
+            foreign = await sparkops_apply(folder, url, keys["garden"]["key"])
+            assert foreign.returncode == 1
+            assert "weather" in foreign.stderr or "people" in foreign.stderr, foreign.stderr
+            refused = await sparkops_apply(folder, url, keys["narrow"]["key"])
+            assert refused.returncode == 1
+            assert "policy:publish" in refused.stderr
+            assert not await ann.every("/workflows", project="weather"), "it stopped there"
+
+            done = await sparkops_apply(folder, url, keys["weather"]["key"])
+            assert done.returncode == 0, done.stderr
+            assert "created    workflow walk, version 1" in done.stdout
+            again = await sparkops_apply(folder, url, keys["weather"]["key"])
+            assert (again.returncode, {line.split()[0] for line in again.stdout.splitlines()}) == (0, {"unchanged"})
+            assert not await ann.every("/agents", project="garden")
+        assert all(key["key"] not in text for key in keys.values() for text in (done.stdout, refused.stderr))

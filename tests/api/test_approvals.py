@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sparkops.api.deps import Door
 from sparkops.core.json import digest
-from tests.api.conftest import Person
+from tests.api.conftest import MakePerson, Person
 from tests.api.things import Things, make_things
 
 REQUEST = {"tool": "files.write", "arguments": {"name": "report.md", "content": "# Report"}}
@@ -53,6 +53,24 @@ async def test_who_is_not_named_is_told_that_others_have_to_answer(ann: Person, 
     _, path = await question(ann, door, approvers=[["owner"]])
     answer = await bob.client.post(f"{path}/approve", json={})
     assert (answer.status_code, answer.json()["type"]) == (403, "urn:sparkops:problem:not-an-approver")
+
+
+async def test_an_approver_lets_somebody_else_answer(ann: Person, bob: Person, person: MakePerson, door: Door) -> None:
+    cyd = await person("cyd")
+    _, path = await question(ann, door, approvers=[["bob@example.com"]])
+    await ann.client.post("/api/v1/projects/weather/members", json={"email": cyd.email, "role": "operator"})
+    assert (await cyd.client.get(path)).json()["may_answer"] is False
+    refused = await cyd.client.post(f"{path}/reassign", json={"to": "operator"})
+    assert (refused.status_code, refused.json()["type"]) == (403, "urn:sparkops:problem:not-an-approver")
+    nobody = await bob.client.post(f"{path}/reassign", json={"to": "ann@example.com"})
+    assert (nobody.status_code, nobody.json()["type"]) == (422, "urn:sparkops:problem:nobody-to-answer")
+    answer = await bob.client.post(f"{path}/reassign", json={"to": "cyd@example.com", "comment": "Your field."})
+    assert answer.status_code == 200, answer.text
+    (given,) = answer.json()["reassigned"]
+    assert (given["by"]["name"], given["to"], given["comment"]) == ("bob", "cyd@example.com", "Your field.")
+    assert answer.json()["may_answer"] is False
+    assert (await cyd.client.get(path)).json()["may_answer"] is True
+    assert (await cyd.client.post(f"{path}/approve", json={})).json()["status"] == "approved"
 
 
 async def test_an_approver_changes_the_arguments_and_the_record_keeps_both(
@@ -159,3 +177,85 @@ async def test_half_of_its_time_makes_a_reminder(ann: Person, bob: Person, door:
     assert (await bob.client.get(path)).json()["reminder"] is True
     await bob.client.post(f"{path}/approve", json={"request_hash": digest(REQUEST)})
     assert (await bob.client.get(path)).json()["reminder"] is False
+
+
+# Questions about a run itself
+
+
+async def holding(ann: Person, *subjects: str) -> str:
+    """Rules that ask people about runs on these subjects, and the name of a workflow."""
+    rules = [
+        {"name": f"ask-{subject}", "on": [subject], "effect": "require_approval", "reason": "Somebody looks first."}
+        for subject in subjects
+    ]
+    answer = await ann.client.put("/api/v1/projects/weather/policy", json={"rules": rules})
+    assert answer.status_code == 200, answer.text
+    source = """
+version: 1
+name: held
+input: {type: object, properties: {n: {type: integer}}}
+steps:
+  - {id: a, type: transform, with: {value: "${{ input.n }}"}}
+"""
+    made = await ann.client.post("/api/v1/workflows", json={"project": "weather", "source": source})
+    assert made.status_code == 201, made.text
+    return "held"
+
+
+async def started(ann: Person, workflow: str, key: str = "one") -> dict[str, Any]:
+    body = {"project": "weather", "workflow": workflow, "input": {"n": 7}}
+    answer = await ann.client.post("/api/v1/runs", json=body, headers={"Idempotency-Key": key})
+    assert answer.status_code in (200, 201), answer.text
+    run: dict[str, Any] = answer.json()
+    return run
+
+
+async def asked_about(person: Person) -> dict[str, Any]:
+    (one,) = (await person.client.get(PATH, params={"project": "weather", "state": "open"})).json()["items"]
+    found: dict[str, Any] = one
+    return found
+
+
+async def test_a_run_waits_for_a_second_person_who_sees_what_it_is_to_do(ann: Person, bob: Person) -> None:
+    workflow = await holding(ann, "run.create")
+    run = await started(ann, workflow)
+    assert (run["status"], run["started_at"], run["steps_by_status"]) == ("awaiting_approval", None, {"pending": 1})
+    assert (await started(ann, workflow))["id"] == run["id"]
+    question = await asked_about(bob)
+    assert (question["subject_kind"], question["step_id"], question["step_key"]) == ("run", None, None)
+    assert (question["run_id"], question["rule"], question["may_answer"]) == (run["id"], "ask-run.create", True)
+    assert question["proposed_request"]["input"] == {"n": 7}
+    preview = (await bob.client.get(f"{PATH}/{question['id']}/preview")).json()
+    assert (preview["kind"], preview["policy"]["name"]) == (None, "project")
+    own = await ann.client.post(f"{PATH}/{question['id']}/approve", json={})
+    assert (own.status_code, own.json()["type"]) == (403, "urn:sparkops:problem:own-request")
+    assert (
+        await bob.client.get(f"/api/v1{question['link'].replace('/a/', '/approvals/').replace('?', '/link?')}")
+    ).status_code == 200
+    body = {"request_hash": question["request_hash"]}
+    answer = await bob.client.post(f"{PATH}/{question['id']}/approve", json=body)
+    assert (answer.status_code, answer.json()["status"]) == (200, "consumed")
+    ended = (await ann.client.get(f"/api/v1/runs/{run['id']}")).json()
+    assert (ended["status"], ended["output"]) == ("succeeded", {"a": 7})
+
+
+async def test_a_rejected_run_is_denied_and_says_why(ann: Person, bob: Person) -> None:
+    run = await started(ann, await holding(ann, "run.create"))
+    question = await asked_about(bob)
+    await bob.client.post(f"{PATH}/{question['id']}/reject", json={"reason": "Not on a Friday."})
+    ended = (await ann.client.get(f"/api/v1/runs/{run['id']}")).json()
+    assert (ended["status"], ended["error"]["code"]) == ("denied", "rejected")
+    assert "Not on a Friday." in ended["error"]["message"]
+
+
+async def test_an_output_is_not_read_as_one_before_people_let_it_out(ann: Person, bob: Person) -> None:
+    run = await started(ann, await holding(ann, "output"))
+    assert (run["status"], run["output"]) == ("awaiting_approval", None)
+    question = await asked_about(bob)
+    assert (question["subject_kind"], question["proposed_request"]) == (
+        "output",
+        {"workflow": "held", "output": {"a": 7}},
+    )
+    assert (await bob.client.post(f"{PATH}/{question['id']}/approve", json={})).status_code == 200
+    ended = (await ann.client.get(f"/api/v1/runs/{run['id']}")).json()
+    assert (ended["status"], ended["output"]) == ("succeeded", {"a": 7})

@@ -152,18 +152,21 @@ async def test_a_forecast_tells_by_how_many_runs_it_knows(ann: Person, door: Doo
     assert (told["runs"], told["median_micros"], told["workflow"]["name"]) == (0, None, "report")
 
 
-async def test_a_run_for_which_there_is_no_room_is_refused_with_what_would_help(ann: Person) -> None:
+@pytest.mark.parametrize("action", ["deny", "require_approval"])
+async def test_a_run_for_which_there_is_no_room_is_refused_or_people_are_asked(ann: Person, action: str) -> None:
     await ann.client.post("/api/v1/workflows", json={"project": "weather", "source": SOURCE.format(name="report")})
-    budget = await define(
-        ann.client, limit_micros=None, limit_runs=0, thresholds=[{"percent": 100, "action": "require_approval"}]
-    )
-    body = {"project": "weather", "workflow": "report"}
-    refused = await ann.client.post("/api/v1/runs", json=body)
-    problem = refused.json()
-    assert (refused.status_code, problem["type"]) == (403, "urn:sparkops:problem:budget-exceeded")
-    assert (problem["budget_id"], problem["action"]) == (budget["id"], "require_approval")
-    confirmed = await ann.client.post("/api/v1/runs", json={**body, "confirm_budget": True})
-    assert confirmed.status_code == 201, confirmed.text
+    budget = await define(ann.client, limit_micros=None, limit_runs=0, thresholds=[{"percent": 100, "action": action}])
+    answer = await ann.client.post("/api/v1/runs", json={"project": "weather", "workflow": "report"})
+    told = answer.json()
+    if action == "deny":
+        assert (answer.status_code, told["type"]) == (403, "urn:sparkops:problem:budget-exceeded")
+        assert (told["budget_id"], told["action"]) == (budget["id"], "deny")
+        return
+    assert (answer.status_code, told["status"]) == (201, "awaiting_approval")
+    (question,) = (await ann.client.get("/api/v1/approvals", params={"project": "weather"})).json()["items"]
+    assert (question["run_id"], question["rule"], question["may_answer"]) == (told["id"], "budget", False)
+    (asks,) = question["budgets"]
+    assert (asks["budget_id"], asks["about"], asks["limit_runs"]) == (budget["id"], "runs", 0)
 
 
 NOW = datetime(2031, 5, 11, tzinfo=UTC)

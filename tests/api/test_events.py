@@ -29,6 +29,12 @@ async def test_an_id_that_was_used_for_another_event_conflicts(ann: Person, chan
     assert (answer.status_code, answer.json()["type"]) == (409, "urn:sparkops:problem:event-mismatch")
 
 
+async def test_a_number_that_cannot_be_kept_is_refused_with_its_place(ann: Person) -> None:
+    answer = await send(ann, data={"orders": [{"number": -(2**70)}]})
+    assert answer.status_code == 422, answer.text
+    assert "orders[0].number is not between" in answer.json()["errors"][0]["message"]
+
+
 async def test_data_that_cannot_be_told_apart_is_the_same(ann: Person) -> None:
     assert (await send(ann, data={"a": 1, "b": 2.0})).status_code == 201
     assert (await send(ann, data={"b": 2.0, "a": 1})).status_code == 200

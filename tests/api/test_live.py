@@ -61,7 +61,7 @@ async def append(database: Database, run_id: UUID, count: int = 1) -> int:
 
 
 async def ring(redis: Redis, run_id: UUID, project_id: UUID | None = None) -> None:
-    await redis.publish(LIVE_CHANNEL, json.dumps({"run_id": run_id, "project_id": project_id or run_id, "seq": 0}))
+    await redis.publish(LIVE_CHANNEL, json.dumps([{"run_id": run_id, "project_id": project_id or run_id, "seq": 0}]))
 
 
 async def test_a_watcher_gets_the_log_so_far_and_then_what_happens(

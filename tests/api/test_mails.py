@@ -26,6 +26,7 @@ from sparkops.domains.identity.attempts import FORGOTTEN, FORGOTTEN_FROM
 from sparkops.domains.identity.models import User
 from sparkops.local.ports import free_port
 from tests.api.conftest import PASSWORD, MakePerson, add_user, client_of, running
+from tests.api.second_factors import FACTOR, enrolled, forget_codes
 from tests.api.test_people import become_admin
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
@@ -157,6 +158,34 @@ async def test_an_invitation_is_mailed_and_nobody_else_sees_the_link(
     assert mail["To"] == "kim@example.com"
     assert f"{PUBLIC}/reset#" in text_of(mail)
     assert "root invites you" in text_of(mail)
+
+
+async def test_whoever_has_a_mailbox_is_told_what_becomes_of_their_second_factor(
+    anonymous: AsyncClient, door: Door, mailbox: tuple[Mailbox, int], person: MakePerson
+) -> None:
+    kim, root = await person("kim"), await become_admin(door, await person("root"))
+    phone = await enrolled(kim, door)
+    both = {"current": PASSWORD, "code": phone.code()}
+    assert (await kim.client.post(f"{FACTOR}/recovery-codes", json=both)).status_code == 200
+    await forget_codes(door)
+    assert (await kim.client.post(f"{FACTOR}/remove", json=both)).status_code == 204
+    await enrolled(kim, door)
+    assert (await root.client.delete(f"/api/v1/users/{kim.id}/factor")).status_code == 204
+    await door.errands.settled()
+
+    told = sorted(mailbox[0].mails, key=lambda mail: mail["Subject"])
+    assert {mail["To"] for mail in told} == {kim.email}
+    assert [mail["Subject"].removeprefix("Your second factor for Spark-Ops was ") for mail in told] == [
+        "given new recovery codes",
+        "removed",
+        "set up",
+        "set up",
+        "taken away",
+    ]
+    for mail in told:
+        assert PUBLIC in text_of(mail)
+        assert "tell an administrator" in text_of(mail)
+        assert not any(secret in text_of(mail) for secret in (phone.key, *phone.paper))
 
 
 async def test_a_mail_server_that_is_away_hurts_nobody(

@@ -447,3 +447,26 @@ async def test_a_key_is_narrowed_by_its_scopes_and_its_projects(everybody: Cast,
     assert not replace(whole, places={}).may(Permission.RUN_READ, project)
     assert not whole.may(Permission.USER_MANAGE, None)
     assert not whole.may(Permission.RUN_READ, UUID(int=1))
+
+
+async def test_what_a_key_is_told_without_naming_a_project_is_of_its_own_projects(
+    app: FastAPI, both: tuple[Cast, Person, Things]
+) -> None:
+    """Its owner owns both projects, and is told of both."""
+    everybody, zoe, others = both
+    foreign = {str(getattr(everybody.things, name)) for name in everybody.things.__dataclass_fields__}
+    foreign = {one for one in foreign if len(one) > 30}  # ids, not numbers
+    foreign -= {str(getattr(others, name)) for name in others.__dataclass_fields__}
+    tried = set()
+    async with client_of(app, Authorization=f"Bearer {await key_of(zoe, sorted(GRANTABLE), 'elsewhere')}") as client:
+        for method, path, operation in operations(app):
+            required = {one["name"] for one in operation.get("parameters", []) if one["required"]}
+            if method != "get" or ids_of(path) or required or need_of((method, path, operation)) == OPEN:
+                continue
+            answer = await client.get(path)
+            assert answer.status_code in (200, 403), (path, answer.text)
+            assert not [one for one in foreign if one in answer.text], path
+            assert '"weather"' not in answer.text, path
+            tried.add((path, answer.status_code))
+    assert {path for path, status in tried if status == 200} >= {"/api/v1/me", "/api/v1/projects"}
+    assert '"weather"' in (await zoe.client.get("/api/v1/projects")).text

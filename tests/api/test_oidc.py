@@ -103,6 +103,54 @@ async def test_somebody_signs_in_and_comes_back_to_the_page_they_wanted(browser:
     assert kept["password_hash"] is None
 
 
+async def sign_out(browser: Browser) -> str | None:
+    """Sign out here; return where the browser is led to sign out at the provider."""
+    tokens = await browser.client.post("/api/v1/auth/refresh", headers={"Origin": ORIGIN})
+    bearer = {"Authorization": f"Bearer {tokens.json()['access_token']}"}
+    answer = await browser.client.post("/api/v1/auth/sign-out", headers=bearer)
+    assert answer.status_code == 200, answer.text
+    leave_at: str | None = answer.json()["leave_at"]
+    return leave_at
+
+
+async def asks_who(browser: Browser) -> bool:
+    """Whether the provider asks who somebody is, who wants to sign in once more."""
+    begun = await browser.client.get("/api/v1/auth/oidc/start")
+    answer = await browser.client.get(begun.headers["location"])
+    address = Browser._absolute(begun.headers["location"], answer.headers["location"])
+    return not address.startswith(ORIGIN)
+
+
+async def test_who_signs_out_here_can_sign_out_at_the_provider_and_comes_back(
+    browser: Browser, provider: OpenIdProvider
+) -> None:
+    await browser.sign_in("ann-17")
+    assert not await asks_who(browser), "the provider knows this browser"
+    leave_at = await sign_out(browser)
+    assert await me(browser) is None, "out here, whatever becomes of the other"
+    assert leave_at is not None
+    assert leave_at.startswith(f"{provider.issuer}/")
+    assert await browser.leave(leave_at) == f"{ORIGIN}/login"
+    assert await asks_who(browser)
+
+
+async def test_who_did_not_come_from_this_provider_is_not_led_there(
+    browser: Browser, ann: Person, door: Door, provider: OpenIdProvider
+) -> None:
+    """Neither who signed in with a password, nor whose session is of a provider that was set before."""
+    by_password = await ann.client.post("/api/v1/auth/sign-out")
+    assert (by_password.status_code, by_password.json()) == (200, {"leave_at": None})
+    await browser.sign_in("ann-17")
+    await door.database.pool.execute("UPDATE sessions SET issuer = issuer || '/before' WHERE issuer IS NOT NULL")
+    assert await sign_out(browser) is None
+
+
+@pytest.mark.parametrize("oidc", [{"end_session": False}])
+async def test_where_the_settings_say_so_nobody_is_led_to_the_provider(browser: Browser, oidc: dict[str, Any]) -> None:
+    await browser.sign_in("ann-17")
+    assert await sign_out(browser) is None
+
+
 async def test_the_provider_is_asked_with_everything_that_binds_the_answer(browser: Browser) -> None:
     begun = await browser.client.get("/api/v1/auth/oidc/start")
     query = query_of(begun.headers["location"])
@@ -211,6 +259,27 @@ async def test_groups_give_roles_and_take_them_away_and_what_people_gave_stays(
         ("member.remove", {"role": "admin"}, None),
     ]
     assert all(one["request_id"] for one in changes)
+    came = await table(door, "SELECT DISTINCT address, via FROM audit WHERE detail ? 'by' OR action = 'identity.tie'")
+    known = {f"session:{one['id']}" for one in await table(door, "SELECT id FROM sessions WHERE issuer IS NOT NULL")}
+    assert {one["via"] for one in came} <= known, "told of under the session that began with it"
+    assert {one["address"] for one in came} == {"127.0.0.1"}
+
+
+async def test_an_owner_whom_people_made_of_somebody_from_a_group_stays_one(
+    app: FastAPI, person: Any, browser: Browser, provider: OpenIdProvider, door: Door
+) -> None:
+    """Else the project would lose its only owner when the group does."""
+    owner = await person("owner")
+    await owner.client.post("/api/v1/projects", json={"slug": "weather", "name": "Weather"})
+    await browser.sign_in("ann-17")
+    ann = (await me(browser))["user"]["id"]
+    members = "/api/v1/projects/weather/members"
+    assert (await owner.client.put(f"{members}/{ann}", json={"role": "owner"})).status_code == 200
+    assert (await owner.client.delete(f"{members}/{owner.id}")).status_code == 204
+    provider.knows("ann-17", email="ann@example.com", email_verified=True, groups=["nobodies"])
+    browser.client.cookies.clear()
+    await browser.sign_in("ann-17")
+    assert [(one["slug"], one["role"]) for one in (await me(browser))["projects"]] == [("weather", "owner")]
 
 
 async def test_an_administrator_whom_people_made_stays_one_without_the_group(

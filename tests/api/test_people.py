@@ -1,11 +1,15 @@
 """People as administrators of the installation invite, reset, disable and enable them."""
 
+import asyncio
+
 import pytest
 from httpx2 import AsyncClient
 from sqlalchemy import update
 
 from sparkops.api.deps import Door
+from sparkops.core.clock import utc_now
 from sparkops.core.ids import new_id
+from sparkops.domains.identity import service
 from sparkops.domains.identity.models import User
 from tests.api.conftest import PASSWORD, MakePerson, Person
 
@@ -115,3 +119,51 @@ async def test_whoever_owns_a_project_is_no_administrator_of_people(ann: Person,
     answer = await ann.client.post(USERS + path.format(id=bob.id), json=body)
     assert answer.status_code == 403
     assert (await bob.client.get("/api/v1/me")).status_code == 200
+
+
+async def owner_of(door: Door, slug: str) -> set[str]:
+    rows = await door.database.pool.fetch(
+        "SELECT u.name FROM memberships m JOIN users u ON u.id = m.user_id JOIN projects p ON p.id = m.project_id"
+        " WHERE m.role = 'owner' AND u.disabled_at IS NULL AND p.slug = $1",
+        slug,
+    )
+    return {row["name"] for row in rows}
+
+
+async def test_the_only_owner_of_projects_is_not_disabled_until_they_have_another(
+    door: Door, root: Person, ann: Person, bob: Person
+) -> None:
+    await ann.client.post("/api/v1/projects", json={"slug": "garden", "name": "Garden"})
+    refused = await root.client.post(f"{USERS}/{ann.id}/disable")
+    assert (refused.status_code, refused.json()["type"].rpartition(":")[2]) == (409, "last-owner"), refused.text
+    assert refused.json()["projects"] == ["garden", "weather"]
+    assert "garden, weather" in refused.json()["detail"]
+    assert (await ann.client.get("/api/v1/me")).status_code == 200, "nothing was done"
+
+    for slug in ("weather", "garden"):
+        made = await ann.client.post(f"/api/v1/projects/{slug}/members", json={"email": bob.email, "role": "owner"})
+        assert made.status_code in (200, 201), made.text
+    assert (await root.client.post(f"{USERS}/{ann.id}/disable")).status_code == 200
+    refused = await root.client.post(f"{USERS}/{bob.id}/disable")
+    assert refused.json()["projects"] == ["garden", "weather"], "ann is an owner who may not sign in"
+    assert await owner_of(door, "weather") == {"bob"}
+
+
+async def test_of_two_owners_who_are_disabled_at_once_one_stays(
+    door: Door, root: Person, ann: Person, bob: Person
+) -> None:
+    """Arranged: the first is disabled and not committed yet when the second is, from the command line and the API; the
+    second waits, and is found to be the only one."""
+    await ann.client.post("/api/v1/projects/weather/members", json={"email": bob.email, "role": "owner"})
+    async with door.database.sessions.begin() as session:
+        first = await session.get_one(User, ann.id)
+        await service.disable(session, user=first, now=utc_now())
+        second = asyncio.create_task(root.client.post(f"{USERS}/{bob.id}/disable"))
+        third = asyncio.create_task(bob.client.delete(f"/api/v1/projects/weather/members/{bob.id}"))
+        async with asyncio.timeout(20):
+            while await door.database.pool.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") < 2:
+                await asyncio.sleep(0.01)
+        assert not second.done()
+        assert not third.done()
+    assert [(await one).status_code for one in (second, third)] == [409, 409]
+    assert await owner_of(door, "weather") == {"bob"}

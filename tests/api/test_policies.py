@@ -78,15 +78,6 @@ async def test_mistakes_are_told_with_line_and_column(ann: Person) -> None:
         assert "tool.name" in error["hint"]
 
 
-async def test_what_is_not_kept_is_refused_with_its_place(ann: Person) -> None:
-    source = WRONG.replace('tool.nam == "mail.send"', "run.turns > 3").replace("tool.call", "output")
-    answer = await posted(ann.client, "/policies/validate", {"project": "weather", "source": source})
-    if answer["valid"]:  # this release asks about outputs
-        return
-    [error] = answer["errors"]
-    assert (error["path"], error["line"]) == ("rules[0].on", 5)
-
-
 async def test_a_changed_text_is_the_next_version_and_an_unchanged_one_is_not(ann: Person) -> None:
     policy = (await saved(ann.client))["policy"]
     path = f"/policies/{policy['id']}/versions"

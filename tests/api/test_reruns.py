@@ -140,6 +140,14 @@ async def test_a_fork_takes_another_input_and_version(ann: Person, door: Door, w
     assert [(step["key"], step["copied_from"] is None) for step in steps] == [("first", False), ("other", True)]
 
 
+@pytest.mark.parametrize("kind", ["fork", "rerun"])
+async def test_a_number_that_cannot_be_kept_is_refused(ann: Person, door: Door, workflow: None, kind: str) -> None:
+    run_id = await ended(ann, door, StepStatus.SUCCEEDED)
+    begin = {"from": "second"} if kind == "fork" else {}
+    answer = await post(ann, run_id, kind, {**begin, "input": {"year": 2**70}})
+    assert answer.status_code == 422, answer.text
+
+
 async def test_a_rerun_without_an_input_has_that_of_the_source_and_null_is_no_input(
     ann: Person, door: Door, workflow: None
 ) -> None:

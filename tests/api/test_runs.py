@@ -50,6 +50,14 @@ async def test_an_input_that_does_not_fit_is_refused_with_its_place(ann: Person,
     assert "year" in answer.json()["errors"][0]["path"]
 
 
+async def test_a_number_that_cannot_be_kept_is_refused_with_its_place(ann: Person, workflow: str) -> None:
+    for number, status in ((2**64, 422), (-(2**63) - 1, 422), (2**63 - 1, 201)):
+        body = {"project": "weather", "workflow": "report", "input": {"year": number}}
+        answer = await ann.client.post("/api/v1/runs", json=body)
+        assert answer.status_code == status, answer.text
+        assert status == 201 or answer.json()["errors"][0]["path"] == "input.year"
+
+
 @pytest.mark.parametrize("more", [{"workflow": "none"}, {"workflow": "report", "version": 7}])
 async def test_a_workflow_or_version_that_is_not_there(ann: Person, workflow: str, more: dict[str, object]) -> None:
     assert (await ann.client.post("/api/v1/runs", json={"project": "weather", **more})).status_code == 404

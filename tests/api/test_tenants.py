@@ -38,7 +38,8 @@ async def test_an_owner_asks_and_takes_it_back(ann: Person, bob: Person, door: D
     assert abs((due - begun).total_seconds() - 7 * 86_400) < 5
     halts = (await bob.client.get("/api/v1/halts", params={"project": "weather", "in_force": True})).json()["items"]
     assert [(halt["kind"], halt["scope"]) for halt in halts] == [("stop", "project")]
-    assert await code_of(ann, f"/api/v1/halts/{halts[0]['id']}/release") == (409, "conflict")
+    assert halts[0]["kept_by_deletion"] is True
+    assert await code_of(ann, f"/api/v1/halts/{halts[0]['id']}/release") == (409, "stopped-for-deletion")
 
     assert await code_of(ann, DELETION, WANTED) == (409, "deletion-asked")
     taken_back = await ann.client.post(f"{DELETION}/cancel")

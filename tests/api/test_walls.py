@@ -38,6 +38,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "approve": {},
     "reject": {"reason": "no"},
     "editAndApprove": {"arguments": {}},
+    "reassignApproval": {"to": "operator"},
     "writeApprovalMessage": {"text": "which?"},
     "resolveStep": {"answer": "fail", "evidence": "asked", "call_id": str(uuid4())},
     "forkRun": {"from": "first"},

@@ -11,7 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -22,15 +22,17 @@ from sparkops import __version__
 from sparkops.core.client import ApiClient
 from sparkops.core.config import RateLimits, load_settings
 from sparkops.core.db import Database, open_database
-from sparkops.local.example.people import administrator, ensure_approver
+from sparkops.domains.identity.service import create_user
+from sparkops.local.example.people import Login, administrator
 from sparkops.local.stack import EmbeddedServers
 from sparkops.local.supervisor import Supervisor
 from tests.chaos.doors import PROXY, SINK
 from tests.chaos.faults import Faults
+from tests.chaos.government import Government, Overshoot
 from tests.chaos.load import Clients
 from tests.chaos.proxy import Proxy, proxying
 from tests.chaos.target import Target, listening
-from tests.chaos.verdict import MUST_HAPPEN, broken, exercised, isolation_starts, quantile, restarts
+from tests.chaos.verdict import MUST_HAPPEN, Restart, beyond, broken, exercised, isolation_starts, quantile, restarts
 
 ROOT = Path(__file__).parents[2]
 LEASE_SECONDS = 6.0
@@ -40,6 +42,10 @@ RESTART_SECONDS = LEASE_SECONDS + 3.0
 process of its own; how long those took to start depends on the machine, and comes on top."""
 SETTLE_SECONDS = 180.0
 """How long the platform has, after the last fault, to bring every run to its end."""
+APPROVERS = range(1, 4)
+"""So many people answer: one more than it takes."""
+SLOWEST = 5
+"""So many restarts are described."""
 _OPEN = "SELECT count(*) FROM runs WHERE finished_at IS NULL"
 
 
@@ -72,7 +78,12 @@ async def platform(
         rate_limits=RateLimits(reads=1_000_000, writes=1_000_000, runs=1_000_000),
     )
     stack = Supervisor(
-        settings, api_command=door("api"), worker_command=door("worker"), prepare=prepare, say=arguments.say
+        settings,
+        api_command=door("api"),
+        worker_command=door("worker"),
+        doors_command=(sys.executable, "-m", "tests.chaos.forks"),
+        prepare=prepare,
+        say=arguments.say,
     )
     try:
         async with stack:
@@ -86,46 +97,70 @@ async def campaign(arguments: argparse.Namespace, root: Path) -> dict[str, Any]:
     """Play it and return what it came to."""
     random, began = Random(arguments.seed), time.monotonic()
     async with listening(Random(arguments.seed + 1)) as target, platform(root, target, arguments) as (stack, proxy):
-        faults = Faults(stack, proxy, random, LEASE_SECONDS, arguments.every)
+        faults = Faults(stack, proxy, random, LEASE_SECONDS, arguments.every, arguments.say)
         login = administrator(stack.settings, stack.data)
-        second = await ensure_approver(stack.endpoints.app_database_url or stack.endpoints.database_url, stack.data)
-        async with ApiClient(stack.endpoints.api_url) as owner, ApiClient(stack.endpoints.api_url) as approver:
-            await owner.sign_in(login.email, login.password)
-            await approver.sign_in(second.email, second.password)
-            clients = Clients(owner, approver, Random(arguments.seed + 2))
-            await clients.install(second.email)
-            people = ((owner, login.email, login.password), (approver, second.email, second.password))
-            staying = asyncio.create_task(clients.keep_signed_in(*people))
-            watching = asyncio.create_task(faults.watch_workers())
+        logins = [login, *await _approvers(stack)]
+        async with AsyncExitStack() as clients_open:
+            people = [await clients_open.enter_async_context(ApiClient(stack.endpoints.api_url)) for _ in logins]
+            signed_in = [(one, own.email, own.password) for one, own in zip(people, logins, strict=True)]
+            for one, email, password in signed_in:
+                await one.sign_in(email, password)
+            owner, *approvers = people
+            clients = Clients(owner, approvers[0], Random(arguments.seed + 2))
+            await clients.install(logins[1].email)
+            government = Government(owner, approvers, Random(arguments.seed + 3), clients.counts)
+            await government.install([own.email for own in logins[1:]])
+            overshoot = Overshoot()
+            assert stack.embedded is not None
+            always = [
+                clients.keep_signed_in(*signed_in),
+                clients.answer_questions(),
+                government.govern(),
+                overshoot.watch(stack.embedded.app_url),
+                faults.watch_workers(),
+            ]
+            tasks = [asyncio.create_task(each) for each in always]
             await _storm(clients, faults, arguments)
-            answering = asyncio.create_task(clients.answer_questions())
             async with open_database(stack.endpoints.database_url, name="chaos", pool_size=2) as database:
                 settled = await _settle(database)
-                for task in (answering, watching, staying):
+                for task in tasks:
+                    assert not task.done(), task
                     task.cancel()
-                await asyncio.wait((answering, watching, staying))
+                await asyncio.wait(tasks)
                 logs = [stack.data.log(child.plan.name) for child in (*stack.workers, stack.api)]
                 counts = await exercised(database, logs, faults, clients.counts)
-                wrong = await broken(database, clients.accepted, target)
-                times = {alone: await restarts(database, faults, alone=alone) for alone in (False, True)}
+                wrong = await broken(database, clients.accepted, target) + beyond(overshoot)
+                counts.update(budget_looks=overshoot.looks, overshoot_micros=overshoot.micros)
+                again = {alone: await restarts(database, faults, alone=alone) for alone in (False, True)}
                 starts = isolation_starts(logs)
                 counts["postgres_starts"] = stack.embedded.postgres.starts if stack.embedded else 0
     counts["lost_answers"] = sum(proxy.cut.values())
-    return _report(arguments, counts, wrong, times, starts, proxy, clients, settled, time.monotonic() - began)
+    return _report(arguments, counts, wrong, again, starts, proxy, clients, settled, time.monotonic() - began)
+
+
+async def _approvers(stack: Supervisor) -> list[Login]:
+    """Add the people who answer, and return how they sign in."""
+    found = [
+        Login(f"approver-{number}@example.com", stack.data.secret(f"approver-{number}.password"))
+        for number in APPROVERS
+    ]
+    async with open_database(
+        stack.endpoints.app_database_url or stack.endpoints.database_url, name="chaos"
+    ) as database:
+        for each in found:
+            async with database.sessions.begin() as session:
+                await create_user(session, email=each.email, name=each.email, password=each.password, is_admin=False)
+    return found
 
 
 async def _storm(clients: Clients, faults: Faults, arguments: argparse.Namespace) -> None:
     enough = asyncio.Event()
-    people = asyncio.create_task(clients.answer_questions())
     load = asyncio.create_task(clients.start_runs(enough, arguments.runs, side_by_side=8, pause=arguments.pause))
     try:
         await faults.strike(arguments.kills)
     finally:
         enough.set()
     await load
-    people.cancel()
-    with suppress(asyncio.CancelledError):
-        await people
 
 
 async def _settle(database: Database) -> float | None:
@@ -143,13 +178,14 @@ def _report(
     arguments: argparse.Namespace,
     counts: Counter[str],
     wrong: list[str],
-    times: Mapping[bool, list[float]],
+    again: Mapping[bool, list[Restart]],
     starts: list[float],
     proxy: Proxy,
     clients: Clients,
     settled: float | None,
     seconds: float,
 ) -> dict[str, Any]:
+    times = {alone: [each.seconds for each in found] for alone, found in again.items()}
     for alone, bound in ((False, RESTART_SECONDS), (True, RESTART_SECONDS + quantile(starts, 1.0))):
         if quantile(times[alone], 0.95) > bound:
             where = "alone " if alone else ""
@@ -174,6 +210,7 @@ def _report(
         "lost_answers_of": dict(proxy.cut),
         "restart_seconds": _spread(times[False]),
         "restart_alone_seconds": _spread(times[True]),
+        "slowest_restarts": [str(each) for found in again.values() for each in found[-SLOWEST:]],
         "isolation_start_seconds": {"number": len(starts), "most": round(quantile(starts, 1.0), 2)},
         "broken": wrong,
         "not_exercised": missing,
@@ -197,7 +234,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="append the result to this file, as one line of JSON")
     parser.add_argument("--keep", type=Path, help="keep data and logs in this new directory")
     arguments = parser.parse_args()
-    arguments.say = lambda line: sys.stdout.write(f"  {line}\n") and None
+    arguments.say = lambda line: sys.stdout.write(f"  {datetime.now(UTC):%H:%M:%S.%f}"[:-3] + f" {line}\n") and None
     with TemporaryDirectory(prefix="sparkops-chaos-") as directory:
         report = asyncio.run(campaign(arguments, arguments.keep or Path(directory)))
     sys.stdout.write(json.dumps(report, indent=2) + "\n")

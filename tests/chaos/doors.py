@@ -1,4 +1,4 @@
-"""`python -m tests.chaos.doors worker|isolated|api`: the real doors, with two more tools, behind a proxy."""
+"""`python -m tests.chaos.doors api|worker|isolated`: the real doors, with two more tools, behind a proxy."""
 
 import asyncio
 import os
@@ -24,6 +24,7 @@ from sparkops.worker import __main__ as worker_door
 from sparkops.worker import app as worker_app
 from sparkops.worker import isolated as isolated_door
 from sparkops.worker.isolation import Isolation
+from tests.chaos.government import ASKED_ABOUT
 
 SINK, PROXY = "CHAOS_SINK", "CHAOS_PROXY"
 """Variables with the ports of the target outside and of the proxy in front of the database."""
@@ -53,6 +54,7 @@ def sending(name: str, effect_class: EffectClass) -> Tool:
 def tools() -> dict[str, Tool]:
     return builtin_tools() | {
         "sink.send": sending("sink.send", EffectClass.IDEMPOTENT),
+        ASKED_ABOUT: sending(ASKED_ABOUT, EffectClass.IDEMPOTENT),
         "sink.once": sending("sink.once", EffectClass.UNSAFE),
     }
 
@@ -64,20 +66,23 @@ def behind_the_proxy(environ: Mapping[str, str] | None = None) -> Settings:
     return settings.model_copy(update={"app_database_url": SecretStr(there)})
 
 
-def main(door: str) -> int:
-    if door in ("worker", "isolated"):
-        worker_app.builtin_tools = tools  # type: ignore[attr-defined]  # it is imported there
-        isolation = partial(Isolation, command=(sys.executable, "-m", "tests.chaos.doors", "isolated"))
-        worker_app.Isolation = isolation  # type: ignore[assignment, attr-defined]
-        module: Any = worker_door if door == "worker" else isolated_door
-        module.load_settings = behind_the_proxy
-        sys.argv = [door, *sys.argv[2:]]
-        code: int = module.main()
-        return code
+def prepare() -> None:
+    """Put tools and proxy into the real doors."""
+    worker_app.builtin_tools = tools  # type: ignore[attr-defined]  # it is imported there
+    command = (sys.executable, "-m", "tests.chaos.doors", "isolated")
+    worker_app.Isolation = partial(Isolation, command=command)  # type: ignore[assignment, attr-defined]
     projects.builtin_tools = tools  # type: ignore[attr-defined]
-    api_door.load_settings = behind_the_proxy  # type: ignore[attr-defined, assignment]
-    return api_door.main()
+    for module in (worker_door, isolated_door, api_door):
+        module.load_settings = behind_the_proxy  # type: ignore[attr-defined]
+
+
+def main() -> int:
+    """Be the door that the first argument names."""
+    prepare()
+    door: Any = {"worker": worker_door, "isolated": isolated_door, "api": api_door}[sys.argv.pop(1)]
+    code: int = door.main()
+    return code
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main())

@@ -14,7 +14,8 @@ import asyncpg
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from sparkops.local.child import Child
+from sparkops.core.db import LOST_CONNECTION
+from sparkops.local.child import Child, Say
 from sparkops.local.supervisor import Supervisor
 from tests.chaos.proxy import Proxy
 
@@ -45,6 +46,7 @@ class Faults:
     random: Random
     lease_seconds: float
     pause: float
+    say: Say
     counts: Counter[str] = field(default_factory=Counter)
     kills: list[Kill] = field(default_factory=list)
     outages: list[tuple[float, float]] = field(default_factory=list)
@@ -70,6 +72,7 @@ class Faults:
         order = names + self.random.choices(names, [kinds[name][0] for name in names], k=max(times - len(names), 0))
         self.random.shuffle(order)
         for name in order[:times]:
+            self.say(f"· {name}")
             await kinds[name][1]()
             self.counts[name] += 1
             await asyncio.sleep(self.random.uniform(0.5, 1.5) * self.pause)
@@ -99,7 +102,7 @@ class Faults:
                 return bool(await connection.fetchval(_REGISTERED, sessions))
             finally:
                 await connection.close(timeout=1)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except LOST_CONNECTION:
             return False
 
     async def _kill_worker(self) -> None:
@@ -143,7 +146,7 @@ class Faults:
             while True:
                 try:
                     await (await asyncpg.connect(url, timeout=5)).close()
-                except (OSError, TimeoutError, asyncpg.PostgresError):
+                except LOST_CONNECTION:
                     await asyncio.sleep(0.1)
                 else:
                     return

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import product
 from random import Random
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,6 +13,8 @@ from uuid import UUID, uuid4
 import httpx2
 
 from sparkops.core.client import ApiClient, ApiRefused
+from tests.chaos import government
+from tests.chaos.government import GOVERNED
 
 PROJECT = "chaos"
 RETRY_SECONDS = 0.3
@@ -74,6 +77,9 @@ steps:
 """,
 }
 
+STARTED = [(PROJECT, name) for name in WORKFLOWS] + [(GOVERNED, name) for name in government.WORKFLOWS]
+"""What runs are started of, each as often as the others."""
+
 
 @dataclass
 class Clients:
@@ -111,9 +117,9 @@ class Clients:
 
     async def start_run(self) -> None:
         """Ask with one key until the answer comes; every repeat is counted."""
-        workflow = self.random.choice(list(WORKFLOWS))
+        project, workflow = self.random.choice(STARTED)
         given = {"n": self.random.randrange(9)} if workflow == "chain" else {}
-        body = {"project": PROJECT, "workflow": workflow, "input": given}
+        body = {"project": project, "workflow": workflow, "input": given}
         key = str(uuid4())
         while True:
             try:
@@ -126,20 +132,20 @@ class Clients:
                 return
 
     async def answer_questions(self) -> None:
-        """Until cancelled: say yes to everything, and give up runs that only a person could let go on."""
+        """Until cancelled: say yes to all that workflows ask, and give up runs that only a person could let go on."""
         while True:
             try:
-                for question in await self._items(self.approver, "/approvals", state="open"):
+                for question in await self._items(self.approver, "/approvals", project=PROJECT, state="open"):
                     await self._try(self.approver, f"/approvals/{question['id']}/approve")
-                for status in ("attention", "cancelling"):
-                    for run in await self._items(self.owner, "/runs", status=status):
+                for project, status in product((PROJECT, GOVERNED), ("attention", "cancelling")):
+                    for run in await self._items(self.owner, "/runs", project=project, status=status):
                         await self._try(self.owner, f"/runs/{run['id']}/cancel")
             except (httpx2.HTTPError, ApiRefused):
                 self.counts["page_errors"] += 1
             await asyncio.sleep(0.5)
 
     async def _items(self, who: ApiClient, path: str, **query: str) -> Sequence[Mapping[str, Any]]:
-        page = await who.get(path, project=PROJECT, **query)
+        page = await who.get(path, **query)
         items: Sequence[Mapping[str, Any]] = page["items"]
         return items
 

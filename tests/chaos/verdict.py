@@ -4,14 +4,17 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from sparkops.core.db import Database
+from sparkops.core.json import digest
 from sparkops.engine.diagnosis import examine
-from tests.chaos.faults import Faults
+from tests.chaos.faults import Faults, Kill
+from tests.chaos.government import ASKED_ABOUT, Overshoot
 from tests.chaos.target import Target
 
 AUDIT_SECONDS = 300.0
@@ -20,6 +23,18 @@ AUDIT_SECONDS = 300.0
 MUST_HAPPEN = (
     *("fenced_complete", "fenced_prepare", "reaped", "released", "uncertain", "accept_retries", "hints_lost"),
     *("zombies", "late_prepares", "postgres_kills", "redis_flushes", "worker_kills", "lost_answers"),
+    *(
+        "votes",
+        "edits",
+        "publications",
+        "raises",
+        "budget_waits",
+        "budget_looks",
+        "cancels",
+        "asked_anew",
+        "rejections",
+    ),
+    *("used_by_two", "used_changed", "begun_with_consent", "handed_out_with_consent"),
 )
 """A campaign in which one of these did not happen has shown nothing about it, and fails."""
 
@@ -28,11 +43,27 @@ PREPARING = ("prepare", "record", "ask", "wait")
 
 _OUTCOMES = "SELECT outcome, count(*) AS n FROM step_attempts GROUP BY outcome"
 _AGAIN = """
-SELECT extract(epoch FROM b.started_at)::float8 AS at,
+SELECT extract(epoch FROM b.started_at)::float8 AS at, a.outcome,
        EXISTS (SELECT 1 FROM worker_sessions w WHERE w.id = b.worker_session AND w.parent_id IS NOT NULL) AS alone
   FROM step_attempts a
   JOIN step_attempts b ON b.run_id = a.run_id AND b.step_id = a.step_id AND b.attempt = a.attempt + 1
  WHERE a.worker_session = $1 AND a.outcome IN ('released', 'lost')
+"""
+_CALLS = """
+SELECT c.id, c.name, c.sends, c.prepared_at, d.outcome, a.status AS approval,
+       coalesce(a.edited_request, c.request) AS sent
+  FROM calls c
+  LEFT JOIN policy_decisions d ON d.id = c.decision_id AND d.subject_id = c.id
+  LEFT JOIN approvals a ON a.id = c.approval_id AND a.subject_id = c.id
+"""
+_CONSENT = """
+SELECT count(*) FILTER (WHERE used AND subject_kind = 'call' AND (demands ->> 'quorum')::int > 1) AS used_by_two,
+       count(*) FILTER (WHERE used AND edited_hash IS NOT NULL) AS used_changed,
+       count(*) FILTER (WHERE used AND subject_kind = 'run') AS begun_with_consent,
+       count(*) FILTER (WHERE used AND subject_kind = 'output') AS handed_out_with_consent,
+       count(*) FILTER (WHERE number > 1) AS asked_anew
+  FROM (SELECT *, status = 'consumed' AS used, row_number() OVER (PARTITION BY subject_kind, subject_id) AS number
+          FROM approvals) a
 """
 
 
@@ -49,17 +80,33 @@ async def broken(database: Database, accepted: Sequence[UUID], target: Target) -
         found.append(f"{len(open_ones)} runs have not ended: {dict(list(open_ones.items())[:3])}")
     if len(runs) != len(set(accepted)):
         found.append(f"there are {len(runs)} runs, and {len(set(accepted))} were accepted")
-    calls = {str(row["id"]): row for row in await pool.fetch("SELECT id, sends, prepared_at FROM calls")}
+    calls = {str(row["id"]): row for row in await pool.fetch(_CALLS)}
     for call_id, times in target.got.items():
         call = calls.get(call_id)
         if call is None or call["prepared_at"] is None:
             found.append(f"call {call_id} left without being prepared")
-        elif times > (1 if target.classes[call_id] == "unsafe" else call["sends"]):
+            continue
+        if times > (1 if target.classes[call_id] == "unsafe" else call["sends"]):
             found.append(f"{target.classes[call_id]} call {call_id} left {times} times, {call['sends']} on record")
-    found += [
-        f"call {call_id} had {len(bodies)} bodies" for call_id, bodies in target.bodies.items() if len(bodies) > 1
-    ]
+        if not _agreed(call):
+            found.append(f"{call['name']} {call_id} left by {call['outcome']}, its approval is {call['approval']}")
+        if target.bodies[call_id] != {digest(call["sent"]["arguments"])}:
+            found.append(f"call {call_id} left with something else than what was decided on")
     return found
+
+
+def _agreed(call: Mapping[str, Any]) -> bool:
+    """Whether there was a yes to a call that left: of the rules, or of people, and of them where rules want it."""
+    if call["approval"] is None:
+        return bool(call["outcome"] == "allow" and call["name"] != ASKED_ABOUT)
+    return bool(call["outcome"] is not None and call["approval"] == "consumed")
+
+
+def beyond(overshoot: Overshoot) -> list[str]:
+    """Return what is wrong with budgets that were seen to be spent and held beyond their limits."""
+    if (overshoot.micros, overshoot.calls) == (0, 0):
+        return []
+    return [f"budgets were overdrawn by {overshoot.micros} micros, {overshoot.calls} calls"]
 
 
 async def exercised(database: Database, logs: Sequence[Path], faults: Faults, clients: Counter[str]) -> Counter[str]:
@@ -70,6 +117,7 @@ async def exercised(database: Database, logs: Sequence[Path], faults: Faults, cl
     counts["released"] = outcomes.get("released", 0)
     counts["uncertain"] = outcomes.get("uncertain", 0)
     counts["attempts"] = sum(outcomes.values())
+    counts.update(dict(await database.pool.fetchrow(_CONSENT)))
     return counts
 
 
@@ -116,8 +164,23 @@ def _meaning(entry: Mapping[str, Any]) -> list[str]:
             return []
 
 
-async def restarts(database: Database, faults: Faults, *, alone: bool) -> list[float]:
-    """Return how many seconds after its worker died each step ran again, without those in which nobody could.
+@dataclass(frozen=True)
+class Restart:
+    """A step that ran again `seconds` after its worker had died, without the seconds `away` in which nobody could."""
+
+    seconds: float
+    kill: Kill
+    outcome: str
+    away: float
+
+    def __str__(self) -> str:
+        at = datetime.fromtimestamp(self.kill.at, UTC)
+        where = f"{self.outcome}, session {self.kill.session}, nobody there for {self.away:.1f} s"
+        return f"{self.seconds:.1f} s after {at:%H:%M:%S} ({where})"
+
+
+async def restarts(database: Database, faults: Faults, *, alone: bool) -> list[Restart]:
+    """Return when each step of a killed worker ran again, the soonest first.
 
     `alone`: of the steps that ran again in a process for isolated ones; else of the others. What had been taken from a
     worker before it died is not counted.
@@ -126,8 +189,9 @@ async def restarts(database: Database, faults: Faults, *, alone: bool) -> list[f
     for kill in faults.kills:
         for row in await database.pool.fetch(_AGAIN, kill.session):
             if row["alone"] == alone and row["at"] > kill.at:
-                found.append(row["at"] - kill.at - _away(faults.outages, kill.at, row["at"]))
-    return sorted(found)
+                away = _away(faults.outages, kill.at, row["at"])
+                found.append(Restart(row["at"] - kill.at - away, kill, row["outcome"], away))
+    return sorted(found, key=lambda each: each.seconds)
 
 
 def _away(outages: Sequence[tuple[float, float]], since: float, until: float) -> float:

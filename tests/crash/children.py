@@ -26,6 +26,9 @@ from tests.engine.bulk import LARGE, making
 from tests.engine.conftest import NoViewer
 from tests.engine.sink import sending
 
+CONNECTIONS = "connections.json"
+"""A file in the data directory with the databases that tools may use."""
+
 
 @dataclass(frozen=True)
 class Given:
@@ -62,7 +65,14 @@ NAP = Tool("nap", "Sleeps.", {"type": "object"}, EffectClass.PURE, _nap)
 
 @asynccontextmanager
 async def opened(given: Given) -> AsyncIterator[Runtime]:
-    settings = Settings(data_dir=given.data_dir, drain_seconds=1)
+    connections = given.data_dir / CONNECTIONS
+    settings = Settings.model_validate(
+        {
+            "data_dir": given.data_dir,
+            "drain_seconds": 1,
+            "connections": loads(connections.read_bytes()) if connections.exists() else {},
+        }
+    )
     send = sending(given.sink, EffectClass.IDEMPOTENT)
     tools = builtin_tools() | {"send": send, "die": DIE, "nap": NAP, "large": making([LARGE])}
     async with open_database(given.database, name="child") as database, Models(settings) as models:

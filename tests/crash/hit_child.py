@@ -24,18 +24,24 @@ from redis.asyncio import Redis
 from sparkops.core.blobs import Blobs
 from sparkops.core.config import Settings
 from sparkops.core.db import Database, open_database
+from sparkops.core.envelope import Keys
 from sparkops.core.failpoints import arm, failpoint
-from sparkops.core.principal import Principal
+from sparkops.core.json import as_part, dumps
+from sparkops.domains.audit.seals import SealKeys
 from sparkops.domains.budgets.definition import Action, NewBudget, Period, Scope, Terms, Threshold
 from sparkops.domains.effects.state import EffectClass
+from sparkops.domains.secrets.queries import VERSIONS
 from sparkops.engine.accept import RunRequest, accept_run
-from sparkops.engine.answer import answer_approval
+from sparkops.engine.answer import Edit, answer_approval
+from sparkops.engine.backtests import claim_backtest
 from sparkops.engine.budgets import change_budget
 from sparkops.engine.cancel import cancel_run
 from sparkops.engine.context import Engine
 from sparkops.engine.events import NewEvent, receive_event
+from sparkops.engine.seals import seal_some
 from sparkops.messenger.app import make_app
 from sparkops.messenger.bell import RedisBell
+from sparkops.runtime import backtests as judging
 from sparkops.runtime.attempt import Runtime
 from sparkops.runtime.llm.registry import Models
 from sparkops.runtime.policies import PolicyCache
@@ -45,7 +51,7 @@ from sparkops.worker import loop as worker_loop
 from sparkops.worker.event_log import event_log
 from sparkops.worker.loop import WorkerLoop, open_worker
 from sparkops.worker.relay import Relay
-from tests.engine.conftest import IsolationHere
+from tests.engine.conftest import IsolationHere, person_of
 from tests.engine.sink import sending
 
 CONTEXT = get_context("forkserver")
@@ -56,6 +62,13 @@ _PAUSE = [Threshold(percent=100, action=Action.PAUSE)]
 ONE_CALL = NewBudget(name="calls", scope=Scope.PROJECT, period=Period.TOTAL, limit_calls=1, thresholds=_PAUSE)
 RAISED = Terms(name="calls", limit_calls=1_000, thresholds=_PAUSE)
 
+CHANGE = Edit(as_part(dumps({"tool": "noop", "arguments": {"n": 7}})), "digest of the change", "v1")
+
+SEAL_KEYS = SealKeys(["a" * 32])
+SEALED_AT_ONCE = 3
+JUDGED_AT_ONCE = 10
+KEY_FILE = "keys"
+
 LEASE_SECONDS = 0.6
 LONG_LEASE_SECONDS = 3.0
 """For steps that work for long in their process, which a busy machine must not take for dead."""
@@ -65,8 +78,8 @@ SWEEP_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Given:
-    """What a child is told. `does` is work, drain, relay, accept, answer, cancel or event; `subject` what this is done
-    to."""
+    """What a child is told. `does` is work, drain, relay, accept, answer, edit, cancel, event, budget, seal, backtest
+    or rewrap; `subject` what this is done to."""
 
     failpoints: str
     does: str
@@ -106,7 +119,8 @@ async def _main(given: Given, hit: Event) -> None:
             "drop-redis": lambda: drop_redis(given.redis_url),
         }
         arm(given.failpoints, own=own, hit=lambda _: hit.set())
-        engine = Engine(database, bell, timedelta(seconds=given.lease_seconds))
+        lease = timedelta(seconds=given.lease_seconds)
+        engine = Engine(database, bell, lease, policies=PolicyCache(database))
         if given.does in ("work", "drain"):
             await _work(engine, bell, given)
         elif given.does == "relay":
@@ -150,7 +164,7 @@ async def _relay(engine: Engine, given: Given) -> None:
 
 
 async def _act(engine: Engine, given: Given) -> None:
-    person = Principal(given.person, "person@example.com", "person", is_admin=False)
+    person = person_of("person", given.project, user_id=given.person)
     if given.does == "accept":
         await accept_run(engine, person, RunRequest(given.project, "report", idem_key="same"))
     elif given.does == "cancel" and given.subject is not None:
@@ -159,8 +173,25 @@ async def _act(engine: Engine, given: Given) -> None:
         await change_budget(engine, person, given.subject, RAISED)
     elif given.does == "event":
         await receive_event(engine, person, given.project, PAID)
+    elif given.does in ("seal", "backtest", "rewrap"):
+        await _keep(engine, given)
     elif given.subject is not None:
-        await answer_approval(engine, person, given.subject, approve=True, comment=None)
+        edit = CHANGE if given.does == "edit" else None
+        await answer_approval(engine, person, given.subject, approve=True, comment=None, edit=edit)
+
+
+async def _keep(engine: Engine, given: Given) -> None:
+    if given.does == "seal":
+        while await seal_some(engine, SEAL_KEYS, SEALED_AT_ONCE):
+            pass
+    elif given.does == "rewrap":
+        async with engine.database.sessions.begin() as session:
+            await VERSIONS.rewrap(session, Keys(file=given.data_dir / KEY_FILE).ring())
+    else:
+        judging.PAGE = JUDGED_AT_ONCE  # so that there are several
+        taken = await claim_backtest(engine.database)
+        assert taken is not None
+        await judging.run_backtest(engine.database, taken, stopping=lambda: False)
 
 
 def tools(sink: int) -> Mapping[str, Tool]:

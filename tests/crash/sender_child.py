@@ -9,14 +9,14 @@ from uuid import UUID
 
 from sparkops.core.db import open_database
 from sparkops.core.json import loads
-from sparkops.core.principal import Principal
 from sparkops.engine.context import Engine, SilentBell
 from sparkops.engine.events import NewEvent, receive_event
+from tests.engine.conftest import person_of
 
 
 async def main(database_url: str, project: str, user: str) -> None:
     async with open_database(database_url, name="sender") as database:
-        sender = Principal(UUID(user), "ada@example.com", "ada", is_admin=False)
+        sender = person_of("ada", UUID(project), user_id=UUID(user))
         await receive_event(Engine(database, SilentBell()), sender, UUID(project), NewEvent("e-1", "paid", None))
 
 

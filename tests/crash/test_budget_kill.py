@@ -7,6 +7,7 @@ from random import Random
 from typing import Any
 
 import asyncpg
+import pytest
 
 from sparkops.core.db import LOST_CONNECTION, Database, open_database
 from sparkops.domains.budgets.definition import NewBudget
@@ -15,9 +16,9 @@ from sparkops.engine.claim import Claim
 from sparkops.engine.context import Engine
 from sparkops.engine.effects import prepare, record
 from sparkops.engine.invariants import audit
-from tests.conftest import Clone
 from tests.engine.acts import proposal, result
 from tests.engine.conftest import World
+from tests.reused import Clone
 from tests.tiers import WHOLE
 
 CALLERS = 64
@@ -80,8 +81,12 @@ async def trouble(database: Database, done: asyncio.Event) -> int:
     return most
 
 
-async def test_64_callers_on_one_budget_whose_connections_are_cut_never_overdraw_it(world: World, clone: Clone) -> None:
+@pytest.mark.timeout(7200)
+async def test_64_callers_on_one_budget_whose_connections_are_cut_never_overdraw_it(
+    world: World, clone: Clone, record_property: Callable[[str, object], None]
+) -> None:
     turns = 1_600 if WHOLE else 8  # a hundred thousand reservations in the whole tier
+    record_property("played", CALLERS * turns)
     limits = {"limit_micros": CALLERS * turns * 15, "limit_tokens": CALLERS * turns * 30}
     stated = NewBudget.model_validate({"name": "all", "scope": "project", "period": "total", **limits})
     await define_budget(world.engine, world.ada, world.project_id, stated)

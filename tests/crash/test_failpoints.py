@@ -27,7 +27,6 @@ from sparkops.engine.give_back import reap, release_session
 from sparkops.worker.event_log import event_log
 from sparkops.worker.loop import WorkerLoop
 from sparkops.worker.relay import Relay
-from tests.conftest import Clone
 from tests.crash.hit_child import (
     LEASE_SECONDS,
     LONG_LEASE_SECONDS,
@@ -46,6 +45,7 @@ from tests.crash.test_kill_dynamic import WHOLE as DYNAMIC
 from tests.engine.acts import ONE_STEP, prepared, proposal, succeed
 from tests.engine.conftest import World
 from tests.engine.sink import Sink, listening, sending
+from tests.reused import Clone
 from tests.tiers import WHOLE
 
 SOURCES = Path(__file__).parents[2] / "src" / "sparkops"
@@ -76,8 +76,18 @@ POINTS = {
 }
 """Each named point, and the scenario in which it is reached."""
 
-ELSEWHERE = {"after_blob_written", "after_removal_batch", "after_removal_objects", "after_condemned"}
-"""The first in `test_kill.py`: only runs with large values reach it; the others in `test_kill_upkeep.py`."""
+ELSEWHERE = {
+    "after_blob_written",  # in `test_kill.py`: only runs with large values reach it
+    *("after_removal_batch", "after_removal_objects", "after_condemned"),  # in `test_kill_upkeep.py`
+    *(
+        "before_seal",
+        "after_seal",
+        "before_backtest_page",
+        "after_backtest_page",
+        "mid_rewrap",
+        "after_clear",
+    ),  # `test_kill_keeping.py`
+}
 
 UNSAFE_POINTS = ("before_prepare", "after_prepare", "before_send", "mid_send", "after_send", "before_complete")
 

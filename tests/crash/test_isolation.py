@@ -13,9 +13,9 @@ from uuid import UUID
 
 from sparkops.core.ids import new_id
 from sparkops.engine.give_back import release_session
-from tests.conftest import Clone
 from tests.crash.children import DIE, NAP, Given
 from tests.engine.conftest import World
+from tests.reused import Clone
 
 ROOT = Path(__file__).parents[2]
 LIMIT_SECONDS = 90.0

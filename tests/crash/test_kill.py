@@ -17,11 +17,11 @@ from sparkops.domains.effects.state import EffectClass
 from sparkops.engine.answer import answer_approval
 from sparkops.engine.give_back import release_session
 from sparkops.worker.loop import WorkerLoop
-from tests.conftest import Clone
 from tests.crash.children import Given
 from tests.engine.bulk import LARGE, making, objects
 from tests.engine.conftest import World
 from tests.engine.sink import Sink, listening, sending
+from tests.reused import Clone
 
 ROOT = Path(__file__).parents[2]
 REPORT = """

@@ -12,11 +12,11 @@ from sparkops.core.failpoints import ENV
 from sparkops.core.ids import new_id
 from sparkops.core.json import dumps
 from sparkops.engine.events import NewEvent, receive_event
-from tests.conftest import Clone
 from tests.crash.test_kill import ROOT, killed
 from tests.engine.acts import hands
 from tests.engine.conftest import World
 from tests.engine.sink import listening
+from tests.reused import Clone
 
 WHOLE = """
 version: 1

@@ -12,12 +12,12 @@ import pytest
 from sparkops.core.failpoints import ENV
 from sparkops.core.ids import new_id
 from sparkops.engine.invariants import audit
-from tests.conftest import Clone
 from tests.crash.children import Given
 from tests.engine.bulk import objects
 from tests.engine.conftest import World
 from tests.engine.tenants import CANARY, another, ask, collect, counts, digest_of_large, owned, rich_run, tables_with
 from tests.engine.test_collection import HOUR, drop_artifacts_and_runs, get_older, wait_aside
+from tests.reused import Clone
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 120

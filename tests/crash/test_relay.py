@@ -15,10 +15,10 @@ from sparkops.core.failpoints import ENV
 from sparkops.core.ids import new_id
 from sparkops.worker.event_log import event_log
 from sparkops.worker.relay import Relay
-from tests.conftest import Clone
 from tests.crash.children import Given
 from tests.engine.acts import ONE_STEP, succeed
 from tests.engine.conftest import World
+from tests.reused import Clone
 
 ROOT = Path(__file__).parents[2]
 

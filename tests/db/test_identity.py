@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import pytest
@@ -14,7 +14,7 @@ from sparkops.core.clock import utc_now
 from sparkops.core.db import Database
 from sparkops.core.errors import Conflict, Forbidden, Invalid
 from sparkops.core.principal import Principal
-from sparkops.domains.identity import attempts, links, service
+from sparkops.domains.identity import attempts, factors, links, service
 from sparkops.domains.identity.attempts import ACCOUNT, ADDRESS, Rule, Verdict
 from sparkops.domains.identity.link_models import AccountLink, Attempts
 from sparkops.domains.identity.links import LinkVoid, Purpose, make_link
@@ -178,9 +178,9 @@ async def test_a_sign_in_that_races_with_a_new_password_leaves_no_session(databa
     user = await a_user(database)
     old = service.Credentials(user, HASH)
 
-    async def sign_in() -> SignedIn | None:
+    async def sign_in() -> object:
         async with database.sessions.begin() as session:
-            return await service.open_session_with_password(session, old, now=utc_now())
+            return await factors.open_or_challenge(session, old, now=utc_now())
 
     async with database.sessions.begin() as session:
         await service.replace_password(session, old, password_hash=OTHER_HASH, now=utc_now())
@@ -198,11 +198,26 @@ async def test_a_new_password_ends_a_session_that_is_being_opened_with_the_old_o
             await service.replace_password(session, old, password_hash=OTHER_HASH, now=utc_now())
 
     async with database.sessions.begin() as session:
-        opened = await service.open_session_with_password(session, old, now=utc_now())
+        opened = await factors.open_or_challenge(session, old, now=utc_now())
         waiting = await held_back(change())
     await waiting
-    assert opened is not None
+    assert isinstance(opened, SignedIn)
     assert await refreshed(database, opened.refresh_token) == NotRefreshed()
+
+
+async def test_of_two_new_passwords_at_once_the_second_is_refused(database: Database) -> None:
+    user = await a_user(database)
+    old = service.Credentials(user, HASH)
+
+    async def change() -> None:
+        async with database.sessions.begin() as session:
+            await service.replace_password(session, old, password_hash=OTHER_HASH, now=utc_now())
+
+    async with database.sessions.begin() as session:
+        await service.replace_password(session, old, password_hash=OTHER_HASH, now=utc_now())
+        waiting = await held_back(change())
+    with pytest.raises(Conflict):
+        await waiting
 
 
 async def test_of_two_administrators_who_disable_each_other_one_stays(database: Database) -> None:
@@ -346,3 +361,31 @@ async def test_counts_that_count_no_more_are_taken_away(database: Database) -> N
     async with database.sessions.begin() as session:
         left = (await session.scalars(select(Attempts.forget_at))).all()
     assert len(left) == 3
+
+
+async def test_a_session_that_nobody_uses_ends_and_one_that_is_used_ends_after_its_time_all_the_same(
+    database: Database,
+) -> None:
+    begun, idle = utc_now(), timedelta(hours=2)
+    async with database.sessions.begin() as session:
+        held = await open_session(session, user=await a_user(database), now=begun, idle=idle)
+    assert held.expires_at == begun + idle
+
+    async def at(moment: datetime) -> SignedIn | NotRefreshed:
+        async with database.sessions.begin() as session:
+            return await refresh_session(session, token=held.refresh_token, now=moment, idle=idle)
+
+    now = begun
+    while now < begun + service.SESSION_LIFETIME - idle:
+        now += idle - timedelta(seconds=1)
+        went_on = await at(now)
+        assert isinstance(went_on, SignedIn)
+        held = went_on
+        assert held.expires_at == min(now + idle, begun + service.SESSION_LIFETIME)
+    assert held.expires_at == begun + service.SESSION_LIFETIME
+    assert await at(begun + service.SESSION_LIFETIME) == NotRefreshed()
+
+    other = await a_session(database, await a_user(database, "bob"))
+    assert other.expires_at < begun + timedelta(hours=13)
+    held = other
+    assert await at(utc_now() + service.SESSION_IDLE) == NotRefreshed()

@@ -14,7 +14,7 @@ from sparkops.core.db import API_ROLE, APP_ROLE, SIGHT_SETTING, Database
 from sparkops.core.tenancy import INSTALLATION
 from sparkops.migrations import runner
 from sparkops.migrations.walls import policies_of
-from tests.conftest import Clone
+from tests.reused import Clone
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -26,10 +26,13 @@ OF_NO_PROJECT = {
     "attempts": "how often somebody tried to sign in",
     "audit_seals": "of the audit trail of the installation: digests, and nothing of the lines",
     "audit_unsealed": "numbers of lines that have to be sealed",
+    "challenges": "sign-ins that wait for a code, found by what only one browser holds",
     "chores": "what is done for the whole installation from time to time, and when",
     "idempotency_keys": "of principals, found by their own",
     "identities": "of people",
     "policy_stamps": "a number by scope, which says that rules have changed and not what",
+    "recovery_codes": "of people",
+    "second_factors": "of people",
     "sessions": "of people, found by what only their owner holds",
     "system": "the epoch of the installation",
     "unadvanced": "ids of runs that have to be looked at again",
@@ -229,6 +232,12 @@ async def test_rows_of_another_project_cannot_be_written(clone: Clone, whose: Wh
                     name
                 )
                 tried += 1
+            if table["updates"] and may_be_nobodys(table) and name != "users":  # people change what is their own
+                shared = whose.condition(name, None)
+                assert await api.execute(f'UPDATE "{name}" SET "{column}" = "{column}" WHERE {shared}') == "UPDATE 0", (
+                    name
+                )
+                tried += 1
             if table["deletes"]:
                 assert await api.execute(f'DELETE FROM "{name}" WHERE {theirs}') == "DELETE 0", name
     assert tried > 50
@@ -239,8 +248,9 @@ async def test_a_row_cannot_be_moved_into_another_project(clone: Clone, whose: W
         for table in await walled_tables(whose.root):
             if not (table["has_project"] and table["updates"]) or table["name"] == "outbox":
                 continue  # entries of the outbox are changed by administrators alone
+            # Without a WHERE: a statement that reads the rows would be refused because they could not be read after it.
             with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
-                await api.execute(f'UPDATE "{table["name"]}" SET project_id = $1 WHERE project_id = $2', B, A)
+                await api.execute(f'UPDATE "{table["name"]}" SET project_id = $1', B)
 
 
 async def test_partitions_cannot_be_asked_past_their_table(clone: Clone, whose: Whose) -> None:
@@ -273,6 +283,21 @@ async def test_the_role_of_the_api_cannot_read_even_the_cipher_of_a_secret(clone
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await api.execute("UPDATE secret_versions SET kek_id = 'other'")
         await api.execute("UPDATE secrets SET description = 'other'")
+
+
+async def test_the_role_of_the_api_cannot_read_even_the_cipher_of_a_second_factor(clone: Clone, whose: Whose) -> None:
+    await whose.root.execute(
+        "INSERT INTO second_factors (id, user_id, kek_id, wrapped_key, ciphertext) "
+        "SELECT gen_random_uuid(), id, 'one', 'x', 'y' FROM users LIMIT 1"
+    )
+    async with acting(clone, f"{{{A}}}") as api:
+        assert await api.fetchval("SELECT count(user_id) FROM second_factors") == 1
+        for column in ("ciphertext", "wrapped_key", "*"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await api.fetch(f"SELECT {column} FROM second_factors")
+        for change in ("kek_id = 'other'", "ciphertext = 'z'", "user_id = gen_random_uuid()"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await api.execute(f"UPDATE second_factors SET {change}")
 
 
 async def test_walls_that_stand_are_not_touched_and_those_that_do_not_are_put_up(clone: Clone, whose: Whose) -> None:

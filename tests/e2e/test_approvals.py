@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.e2e.conftest import Platform
-from tests.e2e.test_pages import SLOW_MS, picture, visitor
+from tests.e2e.test_pages import SLOW_MS, picture, stands, visitor
 
 pytestmark = pytest.mark.xdist_group("platform")
 
@@ -81,6 +81,89 @@ async def test_letters_are_approved_changed_and_refused_from_the_inbox(browser: 
         await _change(page, platform)
         await _ask_back_and_refuse(page, platform)
         await _follow_a_link(browser, page, platform)
+        await _hand_on(page, platform)
+
+
+HELD = """
+version: 1
+name: payout
+input: {type: object, properties: {to: {type: string}, amount: {type: number}}}
+steps:
+  - {id: prepare, type: transform, with: {value: {to: "${{ input.to }}", amount: "${{ input.amount }}"}}}
+output: {paid: "${{ steps.prepare.output.amount }}"}
+"""
+HOLDS = [
+    {
+        "name": f"second-pair-of-eyes-{subject.replace('.', '-')}",
+        "on": [subject],
+        "workflows": ["payout"],
+        "effect": "require_approval",
+        "reason": "Two people stand behind a payout.",
+    }
+    for subject in ("run.create", "output")
+]
+
+
+async def test_a_second_person_lets_a_run_begin_and_its_output_out(browser: Browser, platform: Platform) -> None:
+    rules = (await platform.owner.get(f"/projects/{PROJECT}/policy"))["rules"]
+    await platform.owner.put(f"/projects/{PROJECT}/policy", {"rules": [*rules, *HOLDS]})
+    await platform.owner.post("/workflows", {"project": PROJECT, "source": HELD})
+    wanted = {"to": "Ann", "amount": 120}
+    run = (await platform.owner.post("/runs", {"project": PROJECT, "workflow": "payout", "input": wanted}))["id"]
+    async with visitor(browser, platform, platform.approver_login) as page:
+        await page.goto(f"/p/{PROJECT}/runs/{run}")
+        await expect(page.get_by_text("nothing of it is done before people have let it begin")).to_be_visible()
+        await stands(page, "run-waits-to-begin")
+        await open_question(page, platform, run)
+        await expect(page.get_by_text("Nothing of the run has been done.")).to_be_visible()
+        await expect(page.get_by_role("region", name="Proposed request")).to_contain_text("Ann")
+        await stands(page, "inbox-run")
+        await page.keyboard.press("a")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_text(re.compile("^Approved")).first).to_be_visible(timeout=SLOW_MS)
+        await open_question(page, platform, run)
+        await expect(page.get_by_text("its output is kept back")).to_be_visible()
+        await stands(page, "inbox-output")
+        assert (await platform.owner.get(f"/runs/{run}"))["output"] is None
+        await page.goto(f"/p/{PROJECT}/runs/{run}")
+        await expect(page.get_by_text("Its output is kept back until people let it out.")).to_be_visible()
+        await page.get_by_role("button", name="Approve", exact=True).click()
+        await expect(page.get_by_text("Succeeded", exact=True).first).to_be_visible(timeout=SLOW_MS)
+    assert (await platform.owner.get(f"/runs/{run}"))["output"] == {"paid": 120}
+
+
+CLEANING = """
+version: 1
+name: cleaning
+steps:
+  - id: remove
+    type: tool
+    tool: sql.execute
+    with: {connection: leads, sql: "DELETE FROM leads WHERE stale AND id <= $1", parameters: [350], max_rows: 50}
+output: "${{ steps.remove.output }}"
+"""
+
+
+async def test_a_write_to_a_database_is_shown_with_its_rows_and_plan_before_it_is_agreed_to(
+    browser: Browser, platform: Platform
+) -> None:
+    await platform.owner.post("/workflows", {"project": PROJECT, "source": CLEANING})
+    run = (await platform.owner.post("/runs", {"project": PROJECT, "workflow": "cleaning", "input": {}}))["id"]
+    async with visitor(browser, platform, platform.approver_login) as page:
+        await open_question(page, platform, run)
+        section = page.get_by_role("region", name="What it would do")
+        await expect(section).to_contain_text("50 rows, counted.", timeout=SLOW_MS)
+        await expect(section).to_contain_text("refer to it may change as well: notes")
+        await expect(section.get_by_role("region", name="Plan of the database")).to_contain_text(
+            "Delete on public.leads"
+        )
+        await picture(page, "inbox-write-light")
+        await page.keyboard.press("a")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_text(re.compile("^Approved")).first).to_be_visible(timeout=SLOW_MS)
+        await page.goto(f"/p/{PROJECT}/runs/{run}")
+        await expect(page.get_by_text("Succeeded", exact=True).first).to_be_visible(timeout=SLOW_MS)
+    assert (await platform.owner.get(f"/runs/{run}"))["output"]["affected"] == 50
 
 
 async def _approve_by_keys(page: Page, platform: Platform) -> None:
@@ -151,6 +234,25 @@ async def _follow_a_link(browser: Browser, page: Page, platform: Platform) -> No
         await expect(told).to_be_visible(timeout=SLOW_MS)
         await picture(own, "inbox-own-dark")
     await platform.approver.post(f"/approvals/{question['id']}/reject", {"reason": "It was a test."})
+
+
+async def _hand_on(page: Page, platform: Platform) -> None:
+    await platform.owner.post("/users", {"email": "kim@example.com"})
+    await platform.owner.post(f"/projects/{PROJECT}/members", {"email": "kim@example.com", "role": "operator"})
+    run = await letter(platform, "Dear Fay")
+    question = await open_question(page, platform, run)
+    await page.keyboard.press("h")
+    dialog = page.get_by_role("dialog", name="Reassign")
+    choice = dialog.get_by_label("Who answers in your place")
+    await choice.select_option(value="kim@example.com")
+    await dialog.get_by_label("Comment").fill("Your field.")
+    await picture(page, "inbox-reassign-light")
+    await dialog.get_by_role("button", name="Reassign").click()
+    await page.goto(f"/p/{PROJECT}/approvals?state=open&item={question['id']}")
+    await expect(page.get_by_text("You let somebody else answer in your place.")).to_be_visible(timeout=SLOW_MS)
+    await expect(page.get_by_role("list", name="Reassigned")).to_contain_text("Approver to kim@example.com")
+    await picture(page, "inbox-reassigned-light")
+    await platform.owner.post(f"/runs/{run}/cancel")
 
 
 async def _ends(page: Page, run: str, word: str) -> None:

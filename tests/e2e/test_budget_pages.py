@@ -107,7 +107,9 @@ async def test_a_budget_is_defined_fills_lets_a_run_wait_and_lets_it_go_on_when_
         await picture(page, "run-cost-dark")
 
 
-async def test_a_run_that_a_budget_asks_about_is_started_all_the_same(browser: Browser, platform: Platform) -> None:
+async def test_a_run_that_a_budget_asks_about_begins_when_a_second_person_lets_it(
+    browser: Browser, platform: Platform
+) -> None:
     await platform.owner.post(
         "/budgets",
         {
@@ -119,18 +121,28 @@ async def test_a_run_that_a_budget_asks_about_is_started_all_the_same(browser: B
             "thresholds": [{"percent": 100, "action": "require_approval"}],
         },
     )
-    async with visitor(browser, platform, platform.owner_login) as page:
+    async with (
+        visitor(browser, platform, platform.owner_login) as page,
+        visitor(browser, platform, platform.approver_login) as other,
+    ):
         await page.goto(f"/p/{PROJECT}/runs")
         await page.get_by_role("button", name="Run workflow").first.click()
         form = page.get_by_role("dialog", name="Run workflow")
         await form.get_by_label("Workflow").select_option(label="weather-report")
         await form.get_by_label("year").fill("2014")
         await form.get_by_role("button", name="Start run").click()
-        await expect(form.get_by_role("alert")).to_contain_text("the budget Few runs", timeout=SLOW_MS)
-        await picture(page, "run-asks-about-budget-light")
-        await form.get_by_label("Start it all the same").check()
-        await form.get_by_role("button", name="Start run").click()
         await expect(page.get_by_role("heading", name=re.compile("weather-report"))).to_be_visible(timeout=SLOW_MS)
+        await expect(page.get_by_text("You started this run, so somebody else has to answer.")).to_be_visible()
+        await expect(page.get_by_role("list", name="Budgets that ask")).to_contain_text(
+            "Few runs: 0 of 0 runs are used"
+        )
+        await picture(page, "run-asked-about-by-budget-light")
+        await other.goto(f"/p/{PROJECT}/approvals?state=mine")
+        await other.get_by_text("May a run of weather-report begin?").first.click()
+        await expect(other.get_by_text("A budget asks, no policy.")).to_be_visible(timeout=SLOW_MS)
+        await picture(other, "inbox-run-asked-about-by-budget-light")
+        await other.get_by_role("button", name="Approve", exact=True).click()
+        await expect(page.get_by_role("region", name="Needs approval")).to_be_hidden(timeout=SLOW_MS)
         await page.goto(f"/p/{PROJECT}/budgets")
         await page.get_by_role("link", name="Few runs").click()
         await page.get_by_role("button", name="Give up").click()

@@ -5,41 +5,45 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from playwright.async_api import Browser, Page, expect
 
 from sparkops.local.example.people import Login
-from tests.e2e.conftest import Platform
+from tests.e2e.conftest import Platform, watched
 
 pytestmark = pytest.mark.xdist_group("platform")
 
 PICTURES = os.environ.get("SPARK_TEST_PICTURES")
 """A directory to keep screenshots in, for people to look at."""
 SLOW_MS = 20_000
+DESKTOP, PHONE = (1440, 900), (390, 844)
 
 
 @asynccontextmanager
 async def visitor(
-    browser: Browser, platform: Platform, login: Login | None, scheme: Literal["light", "dark"] = "light"
+    browser: Browser,
+    platform: Platform,
+    login: Login | None,
+    scheme: Literal["light", "dark"] = "light",
+    size: tuple[int, int] = DESKTOP,
 ) -> AsyncIterator[Page]:
-    """A browser of its own, signed in as this person; fails if the page logged an error of its own."""
+    """A browser of its own, signed in as this person; fails if a page had an error, or its policy refused something."""
     context = await browser.new_context(
         base_url=platform.url,
-        viewport={"width": 1440, "height": 900},
+        viewport={"width": size[0], "height": size[1]},
         color_scheme=scheme,
     )
     context.set_default_timeout(SLOW_MS)
     page = await context.new_page()
-    broken: list[str] = []
-    page.on("pageerror", lambda error: broken.append(str(error)))
+    faults = await watched(page)
     await page.goto("/")
     if login is not None:
         await sign_in(page, login)
     yield page
     await context.close()
-    assert broken == []
+    assert faults == []
 
 
 async def sign_in(page: Page, login: Login) -> None:
@@ -52,6 +56,25 @@ async def sign_in(page: Page, login: Login) -> None:
 async def picture(page: Page, name: str) -> None:
     if PICTURES:
         await page.screenshot(path=Path(PICTURES) / f"{name}.png")
+
+
+async def stands(page: Page, name: str) -> None:
+    """Look at what is shown now on a desk in the light and on a phone in the dark: nothing is wider than its screen."""
+    before = page.viewport_size
+    schemes: tuple[tuple[Literal["light", "dark"], tuple[int, int]], ...] = (("light", DESKTOP), ("dark", PHONE))
+    for scheme, (width, height) in schemes:
+        await page.emulate_media(color_scheme=scheme)
+        await page.set_viewport_size({"width": width, "height": height})
+        await picture(page, f"{name}-{scheme}")
+        await fits(page, f"{name} in the {scheme}")
+    await page.emulate_media(color_scheme="null")
+    if before is not None:
+        await page.set_viewport_size(before)
+
+
+async def fits(page: Page, what: str) -> None:
+    wide: Any = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    assert wide <= 0, f"{what} is {wide} px wider than its screen"
 
 
 async def start_run(page: Page, year: str) -> None:

@@ -1,6 +1,6 @@
 """What workers do, one transaction at a time, so that tests can stop between any two of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
@@ -52,17 +52,28 @@ def proposal(seq: int = 1, **changed: Any) -> dict[str, Any]:
     }
 
 
-async def prepared(world: World | Engine, claim: Claim, *calls: Mapping[str, Any], policy: int | None = None) -> Any:
+async def prepared(
+    world: World | Engine,
+    claim: Claim,
+    *calls: Mapping[str, Any],
+    policy: int | None = None,
+    again: bool = False,
+    results: Sequence[Mapping[str, Any]] = (),
+) -> Any:
     """Prepare these calls (or the default one) and return the verdicts; judged again where the rules have changed,
-    unless it is said under which they were judged."""
+    unless it is said under which they were judged. `results`: what calls before these have come to."""
     engine = world.engine if isinstance(world, World) else world
     asked = list(calls) or [proposal()]
+
+    async def under(version: int) -> Any:
+        return await prepare(engine, claim.lease, asked, policy_version=version, again=again, results=results)
+
     try:
-        return await prepare(engine, claim.lease, asked, policy_version=policy or 1)
+        return await under(policy or 1)
     except PolicyChanged as changed:
         if policy is not None:
             raise
-        return await prepare(engine, claim.lease, asked, policy_version=changed.version)
+        return await under(changed.version)
 
 
 def result(call_id: str | UUID, status: str = "done", *, cost: int | None = 0, **more: Any) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from sparkops.core.db import Database
 from sparkops.core.ids import new_id
 from sparkops.core.json import digest
 from sparkops.core.payloads import Payloads
-from sparkops.core.principal import Principal
+from sparkops.core.permissions import Role
+from sparkops.core.principal import Place, Principal
 from sparkops.domains.agents.models import Agent, AgentVersion
 from sparkops.domains.identity.models import Membership, User
 from sparkops.domains.policies.models import PolicyStamp
@@ -29,7 +30,8 @@ from sparkops.domains.workflows.models import Workflow, WorkflowVersion
 from sparkops.engine.accept import Accepted, RunRequest, accept_run
 from sparkops.engine.claim import Claim, claim, claim_isolated, isolated_steps_wait
 from sparkops.engine.context import Connection, Engine, SilentBell, Worker
-from sparkops.engine.invariants import audit
+from sparkops.engine.diagnosis import examine
+from sparkops.engine.invariants import INVARIANTS, audit
 from sparkops.runtime.attempt import Runtime
 from sparkops.runtime.llm.registry import Models
 from sparkops.runtime.policies import PolicyCache
@@ -37,9 +39,18 @@ from sparkops.runtime.tools.base import Tool
 from sparkops.runtime.tools.registry import builtin_tools
 from sparkops.worker.isolated import IsolatedLoop
 from sparkops.worker.loop import WorkerLoop, open_worker
+from tests.locks import someone_waits
+from tests.tiers import WHOLE
 
 LIMIT_SECONDS = 30.0
 """More than any condition takes on a busy machine; a test that waits for longer has found something."""
+
+
+AUDIT_SECONDS = 600.0
+"""What each rule may take after a long test."""
+
+_MANY_STEPS = "SELECT EXISTS (SELECT FROM steps OFFSET 1000)"
+"""Says whether rules need another plan than the one their connection remembers from tests of a few rows."""
 
 
 class NoViewer:
@@ -48,7 +59,7 @@ class NoViewer:
 
 @dataclass
 class World:
-    """One project. `ada` starts runs, `ben` answers questions, `eve` belongs to no project."""
+    """One project. `ada` starts runs, `ben` answers questions, `eve` has just been taken out of it."""
 
     engine: Engine
     project_id: UUID
@@ -208,7 +219,7 @@ class World:
 
     async def someone_waits(self) -> bool:
         """Say whether a connection to this database waits for a lock."""
-        return bool(await self.database.pool.fetchval(_WAITS_FOR_LOCK))
+        return await someone_waits(self.database.pool)
 
     async def sql(self, statement: str, *values: object) -> str:
         """Execute under the role of the application."""
@@ -261,11 +272,6 @@ class IsolationHere:
         told.cancel()
 
 
-_WAITS_FOR_LOCK = """
-SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')
-"""
-
-
 @dataclass(frozen=True)
 class _OneConnection:
     """What use cases take for a pool, so that several of them share one transaction."""
@@ -287,14 +293,18 @@ def on_connection(engine: Engine, connection: Connection) -> Engine:
     return replace(engine, database=replace(database, pool=pool))
 
 
-def _person(name: str) -> Principal:
-    return Principal(new_id(), f"{name}@example.com", name, is_admin=False)
+def person_of(
+    name: str, *project_ids: UUID, user_id: UUID | None = None, role: Role = Role.OWNER, is_admin: bool = False
+) -> Principal:
+    """Somebody whom a door found to be something in these projects; who they are by now, the database says."""
+    places = {id_: Place(id_, "lab", role) for id_ in project_ids}
+    return Principal(user_id or new_id(), f"{name}@example.com", name, is_admin=is_admin, places=places)
 
 
 @pytest.fixture
 async def world(database: Database, tmp_path: Path) -> AsyncIterator[World]:
     project_id = new_id()
-    people = ada, ben, eve = _person("ada"), _person("ben"), _person("eve")
+    people = ada, ben, eve = [person_of(name, project_id) for name in ("ada", "ben", "eve")]
     async with database.sessions.begin() as session:
         await session.execute(insert(Project).values(id=project_id, slug="lab", name="Lab"))
         for person in people:
@@ -317,5 +327,10 @@ async def world(database: Database, tmp_path: Path) -> AsyncIterator[World]:
 async def audited(world: World) -> AsyncIterator[None]:
     """Whatever a test did, the invariants hold afterwards."""
     yield
+    if WHOLE or await world.database.pool.fetchval(_MANY_STEPS):  # a rule may take longer than a statement may
+        findings = await examine(world.database, seconds=AUDIT_SECONDS)
+        names = {invariant.name for invariant in INVARIANTS}
+        assert [each for each in findings if each.name in names and not each.ok] == []
+        return
     broken = await audit(world.database.pool)
     assert not broken, "\n".join(f"{each.invariant.name}: {each.rows}" for each in broken)

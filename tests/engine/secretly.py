@@ -3,12 +3,14 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
+
+from redis.asyncio import Redis
 
 from sparkops.core.config import Settings
 from sparkops.core.envelope import Keys
@@ -20,7 +22,7 @@ from sparkops.runtime.llm.registry import Models
 from sparkops.runtime.secrets.base import Secrets
 from sparkops.runtime.secrets.sources import OfDatabase
 from sparkops.runtime.tools.base import Tool, ToolContext, ToolResult
-from tests.engine.conftest import World
+from tests.engine.conftest import LIMIT_SECONDS, World
 
 KEYS = Keys("0f" * 32)
 _ANYTHING = {"type": "object", "additionalProperties": True}
@@ -96,10 +98,14 @@ class Talker:
     keys: list[str] = field(default_factory=list)
     url: str = ""
     refuses: bool = False
+    usage: Mapping[str, Any] = field(
+        default_factory=lambda: {"prompt_tokens": 5, "completion_tokens": 5, "total_tokens": 10}
+    )
 
-    def models(self, api_key: str) -> tuple[Settings, Models]:
+    def models(self, api_key: str, **stated: Any) -> tuple[Settings, Models]:
+        """The settings of this endpoint, and its models. Nobody has to know its price where nothing is stated."""
         endpoint: dict[str, Any] = {"base_url": self.url, "model": "talker", "api_key": api_key}
-        endpoint |= {"unknown_price": "free"}
+        endpoint |= stated or {"unknown_price": "free"}
         settings = Settings.model_validate({"models": {"talker": endpoint}})
         return settings, Models(settings)
 
@@ -108,32 +114,40 @@ class Talker:
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             headers = dict(line.split(": ", 1) for line in head.splitlines()[1:] if ": " in line)
             lower = {name.lower(): value for name, value in headers.items()}
-            await reader.readexactly(int(lower["content-length"]))
+            asked = json.loads(await reader.readexactly(int(lower["content-length"])))
             key = lower["authorization"].removeprefix("Bearer ")
             self.keys.append(key)
-            writer.write(self._refusal(key) if self.refuses else self._stream(key))
+            writer.write(self.reply(asked, key))
             await writer.drain()
         finally:
             writer.close()
 
-    def _stream(self, key: str) -> bytes:
+    def reply(self, asked: Mapping[str, Any], key: str) -> bytes:
+        """Answer a request; whoever wants something else than a text that tells the key says so by another class."""
+        return self.refusal(key) if self.refuses else self.text(key)
+
+    def text(self, key: str) -> bytes:
         text = f"My key is {key}, in base64 {base64.b64encode(key.encode()).decode()}."
-        pieces = [text[start : start + 5] for start in range(0, len(text), 5)]
+        return self.stream([{"role": "assistant", "content": piece} for piece in in_pieces(text)], "stop")
+
+    def stream(self, deltas: Sequence[Mapping[str, Any]], reason: str) -> bytes:
         chunks: list[dict[str, Any]] = [
-            {"choices": [{"index": 0, "delta": {"role": "assistant", "content": piece}, "finish_reason": None}]}
-            for piece in pieces
+            {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas
         ]
-        chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
-        usage = {"prompt_tokens": 5, "completion_tokens": 5, "total_tokens": 10}
-        chunks.append({"choices": [], "usage": usage})
+        chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})
+        chunks.append({"choices": [], "usage": self.usage})
         base = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "talker"}
         lines = [f"data: {json.dumps(base | chunk)}\n\n" for chunk in chunks]
         body = "".join([*lines, "data: [DONE]\n\n"]).encode()
         return _answer("200 OK", "text/event-stream", body)
 
-    def _refusal(self, key: str) -> bytes:
+    def refusal(self, key: str) -> bytes:
         body = json.dumps({"error": {"message": f"Incorrect API key provided: {key}", "code": "x"}}).encode()
         return _answer("400 Bad Request", "application/json", body)
+
+
+def in_pieces(text: str, size: int = 5) -> list[str]:
+    return [text[start : start + size] for start in range(0, len(text), size)]
 
 
 def _answer(status: str, kind: str, body: bytes) -> bytes:
@@ -142,14 +156,46 @@ def _answer(status: str, kind: str, body: bytes) -> bytes:
 
 
 @asynccontextmanager
-async def talking() -> AsyncIterator[Talker]:
-    talker = Talker()
+async def talking(talker: Talker | None = None) -> AsyncIterator[Talker]:
+    talker = talker or Talker()
     server = await asyncio.start_server(talker.serve, "127.0.0.1", 0)
     talker.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
     try:
         yield talker
     finally:
         server.close()
+
+
+class Listener:
+    """Everything that goes through Redis while it listens."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self.heard: list[str] = []
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator["Redis"]:
+        async with Redis.from_url(self._url) as redis:
+            ready = asyncio.Event()
+
+            async def listen() -> None:
+                async with redis.monitor() as monitor:
+                    ready.set()
+                    while True:
+                        self.heard.append(str(await monitor.connection.read_response(timeout=LIMIT_SECONDS)))
+
+            task = asyncio.create_task(listen())
+            await ready.wait()
+            try:
+                yield redis
+            finally:
+                await redis.publish("the", "end")
+                async with asyncio.timeout(LIMIT_SECONDS):
+                    while not any('"the" "end"' in each for each in self.heard):
+                        assert not task.done(), task.result()
+                        await asyncio.sleep(0.01)
+                task.cancel()
+                await asyncio.wait([task])
 
 
 async def everything_stored(world: World) -> str:

@@ -26,9 +26,10 @@ async def rehash(on: Connection, ids: Sequence[int]) -> None:
     await on.execute("UPDATE audit a SET content_hash = engine.audit_hash(a) WHERE id = ANY ($1)", ids)
 
 
-async def reseal(on: Connection, ids: Sequence[int]) -> None:
-    """Give the seals of these lines the hashes that the lines have now, and roots that fit; without the key, no mac."""
-    for seal in await on.fetch("SELECT number, ids FROM audit_seals WHERE ids && $1::bigint[]", ids):
+async def reseal(on: Connection, ids: Sequence[int], *, root: bool = True) -> None:
+    """Give the seals of these lines the hashes that the lines have now. `root`: and roots that fit, for which nobody
+    has a mac without the key; else they keep the root of before, whose mac is right."""
+    for seal in await on.fetch("SELECT number, ids, root FROM audit_seals WHERE ids && $1::bigint[]", ids):
         hashes = await on.fetch("SELECT id, content_hash FROM audit WHERE id = ANY ($1)", seal["ids"])
         by_id = {row["id"]: bytes.fromhex(row["content_hash"]) for row in hashes}
         kept = [one for one in seal["ids"] if one in by_id]
@@ -38,18 +39,18 @@ async def reseal(on: Connection, ids: Sequence[int]) -> None:
             seal["number"],
             kept,
             whole,
-            root_of(kept, whole),
+            root_of(kept, whole) if root else seal["root"],
             len(seal["ids"]) - len(kept),
         )
 
 
 async def cover(on: Connection, dice: Random, ids: Sequence[int]) -> None:
-    """Hide what was done to lines: not at all, in their own hashes, or in the seals as well."""
-    effort = dice.randrange(3)
+    """Hide what was done to lines: not at all, in their own hashes, or in the seals as well, with or without a root."""
+    effort = dice.randrange(4)
     if effort >= 1:
         await rehash(on, ids)
-    if effort == 2:
-        await reseal(on, ids)
+    if effort >= 2:
+        await reseal(on, ids, root=effort == 2)
 
 
 async def change_text(on: Connection, dice: Random) -> str:

@@ -20,7 +20,7 @@ from sparkops.engine.retention import retain
 from sparkops.engine.sweep import sweep
 from tests.engine.acts import ONE_STEP
 from tests.engine.bulk import LARGE, making
-from tests.engine.conftest import World
+from tests.engine.conftest import World, person_of
 
 CANARY = "a heron stands in the reeds"
 """In a file, an input, an output and a request."""
@@ -68,7 +68,8 @@ async def another(world: World, slug: str = "other") -> World:
         await session.execute(insert(Project).values(id=project_id, slug=slug, name=slug))
         await session.execute(insert(Membership).values(project_id=project_id, user_id=world.ada.user_id, role="owner"))
         await session.execute(insert(PolicyStamp).values(scope_id=project_id, version=1))
-    return await owned(replace(world, project_id=project_id))
+    ada = person_of("ada", *world.ada.places, project_id, user_id=world.ada.user_id)
+    return await owned(replace(world, project_id=project_id, ada=ada))
 
 
 async def rich_run(world: World) -> UUID:

@@ -206,6 +206,22 @@ async def test_with_a_limit_of_two_the_newest_two_go_on(world: World) -> None:
     assert await found(world, *runs) == ["cancelled", "cancelled", "running", "running"]
 
 
+async def test_a_run_displaces_none_that_came_after_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arranged: whoever accepted the second and the third died before they made room."""
+
+    async def crash(*_: object) -> None:
+        raise ConnectionResetError("the process died")
+
+    name = await world.workflow(keyed(when_full="cancel_running"))
+    first = await world.run(name, input={"customer": "a"})
+    with monkeypatch.context() as patched:
+        patched.setattr("sparkops.engine.accept.displace", crash)
+        second, third = [await world.run(name, input={"customer": "a"}) for _ in range(2)]
+    displaced = "SELECT engine.displaced($1)"
+    assert await world.database.pool.fetchval(displaced, second) == [first]
+    assert await world.database.pool.fetchval(displaced, third) == [second, first]
+
+
 async def test_what_a_crash_left_undisplaced_the_sweep_cancels(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     async def crash(*_: object) -> None:
         raise ConnectionResetError("the process died")
@@ -328,8 +344,17 @@ async def test_of_twenty_runs_at_once_no_more_than_the_limit_go_on(world: World)
     assert sorted(await found(world, *runs)) == ["queued"] * 17 + ["running"] * 3
 
 
-async def test_an_acceptance_waits_for_one_that_is_being_counted(world: World) -> None:
-    name = await world.workflow(SINGLE)
+async def no_limit(world: World, limit: int | None) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("source", "limited"),
+    [(ONE_STEP, limit_project), (ONE_STEP, limit_workflows), (SINGLE, no_limit)],
+    ids=["project", "workflow", "key"],
+)
+async def test_an_acceptance_waits_for_one_that_is_being_counted(world: World, source: str, limited: Limiting) -> None:
+    name = await world.workflow(source)
+    await limited(world, 1)
     async with world.transaction() as other:
         first = (await accept_run(other, world.ada, RunRequest(world.project_id, name))).run_id
         accepting = await world.blocked(world.run(name))

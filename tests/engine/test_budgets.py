@@ -1,7 +1,9 @@
 """Budgets of all scopes and periods: counted on together, asked, waited for, raised, and turned with the calendar."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from random import Random
 from typing import Any
 from uuid import UUID
 
@@ -12,18 +14,23 @@ from hypothesis import strategies as st
 from sparkops.core.errors import Conflict, Forbidden, Invalid
 from sparkops.core.principal import Principal
 from sparkops.domains.budgets.definition import NewBudget, Terms
+from sparkops.engine.accept import RunRequest, accept_run
 from sparkops.engine.answer import answer_approval
-from sparkops.engine.budgets import archive_budget, change_budget, define_budget, forecast_of
+from sparkops.engine.budgets import archive_budget, change_budget, define_budget
 from sparkops.engine.cancel import cancel_run
 from sparkops.engine.claim import Claim
+from sparkops.engine.effects import prepare, record
 from sparkops.engine.errors import OverBudget
 from sparkops.engine.give_back import reap
 from sparkops.engine.invariants import audit
+from sparkops.engine.room import forecast_of
 from sparkops.engine.sweep import sweep
 from sparkops.engine.wait import wait_for_budget
 from tests.engine.acts import ONE_STEP, hands, prepared, proposal, recorded, result, succeed
 from tests.engine.conftest import World
+from tests.tiers import WHOLE
 
+RESERVATIONS, BOUND = (100_000 if WHOLE else 640), 12
 PAID = """
 version: 1
 name: paid
@@ -70,6 +77,19 @@ async def alone(world: World) -> Claim:
     return (await world.claimed(run_id))[1]
 
 
+async def test_who_changes_a_budget_waits_for_who_settles_over_it_and_is_not_waited_for(world: World) -> None:
+    shared = await budget(world, limit_micros=1_000)
+    held = await alone(world)
+    calls = await prepared(world, held, *(proposal(seq, bound_micros=10) for seq in (1, 2)))
+    async with world.transaction() as settling:
+        await record(settling, held.lease, [result(calls[0]["call_id"], cost=3)])
+        change = change_budget(world.engine, world.ada, shared, Terms(name="all", limit_micros=2_000))
+        changing = await world.blocked(change)
+        await record(settling, held.lease, [result(calls[1]["call_id"], cost=4)])
+    await changing
+    assert await used(world, shared) == (0, 7)
+
+
 async def stamp(world: World) -> int:
     found: int = await world.database.pool.fetchval("SELECT engine.policy_stamp($1)", world.project_id)
     return found
@@ -89,7 +109,7 @@ async def notices(world: World) -> list[tuple[str, int, str]]:
 
 
 async def test_a_call_is_held_against_every_budget_that_it_counts_against(world: World) -> None:
-    admin = Principal(world.ada.user_id, "ada@example.com", "ada", is_admin=True)
+    admin = replace(world.ada, is_admin=True)
     ids = [
         await budget(world, name="everything", project=False, by=admin, scope="installation", limit_micros=900),
         await budget(world, name="project", limit_micros=900),
@@ -177,6 +197,46 @@ async def test_of_64_callers_at_once_exactly_as_many_as_fit_are_let_in(world: Wo
     )
     assert [answer["verdict"] for (answer,) in answers].count("send") == 20
     assert await used(world, shared) == (2_000, 0)
+
+
+@pytest.mark.timeout(7200)
+async def test_whatever_64_callers_hold_and_settle_at_once_no_budget_is_ever_overdrawn(
+    world: World, record_property: Callable[[str, object], None]
+) -> None:
+    limit = RESERVATIONS * BOUND // 4  # half of what they will have spent if nothing stops them
+    shared = await budget(world, limit_micros=limit)
+    await world.run(await world.workflow(MANY), budget_micros=10**9)
+    claims = await world.claims(await world.worker(64), 64)
+    policy, random, over, paid = await stamp(world), Random(RESERVATIONS), 0, 0
+
+    async def spend(held: Claim) -> None:
+        nonlocal paid
+        for seq in range(1, RESERVATIONS // 64 + 1):
+            (verdict,) = await prepared(world, held, proposal(seq, bound_micros=BOUND), policy=policy)
+            if verdict["verdict"] == "send":
+                cost = random.choice((None, *range(BOUND + 1)))
+                status = "failed" if cost is None else "done"
+                await recorded(world, held, result(verdict["call_id"], status, cost=cost))
+                paid += BOUND if cost is None else cost
+
+    async def look() -> None:
+        nonlocal over
+        while True:
+            held, spent = await used(world, shared)
+            over = max(over, held + spent - limit)
+            await asyncio.sleep(0.01)
+
+    looking = asyncio.create_task(look())
+    await asyncio.gather(*(spend(each) for each in claims))
+    looking.cancel()
+    record_property("played", RESERVATIONS // 64 * 64)
+    lines = await world.database.pool.fetchval(
+        "SELECT sum(amount_micros) FROM ledger_entries l JOIN budgets b ON b.id = l.budget_id"
+        " WHERE b.definition_id = $1",
+        shared,
+    )
+    assert (over, await used(world, shared), lines) == (0, (0, paid), paid)
+    assert limit - BOUND < paid <= limit, "all that fits was let in"
 
 
 async def test_a_reservation_waits_for_another_run_that_counts_against_the_same_budget(world: World) -> None:
@@ -272,6 +332,31 @@ async def test_a_limit_that_is_raised_while_the_step_is_about_to_wait_is_seen(wo
     assert (await wait_for_budget(world.engine, held, verdict["waits_for"])).status == "ready"
 
 
+async def test_a_budget_that_is_given_up_while_the_step_is_about_to_wait_is_not_waited_for(world: World) -> None:
+    shared = await budget(world, limit_micros=100, thresholds=[at(100, "pause")])
+    held = await alone(world)
+    verdict = await asks(world, held, bound_micros=101)
+    await archive_budget(world.engine, world.ada, shared)
+    assert (await wait_for_budget(world.engine, held, verdict["waits_for"])).status == "ready"
+
+
+async def test_a_period_that_turns_while_the_step_is_about_to_wait_is_seen(world: World) -> None:
+    shared = await budget(world, limit_micros=100, period="day", thresholds=[at(100, "pause")])
+    held = await alone(world)
+    verdict = await asks(world, held, bound_micros=101)
+    await turned(world, shared)
+    assert (await wait_for_budget(world.engine, held, verdict["waits_for"])).status == "ready"
+
+
+async def turned(world: World, budget_id: UUID) -> None:
+    """Let the window be yesterday's."""
+    await world.sql(
+        "UPDATE budgets SET window_key = 'then', starts_at = starts_at - interval '1 day',"
+        " ends_at = ends_at - interval '1 day' WHERE definition_id = $1",
+        budget_id,
+    )
+
+
 async def test_the_sweep_wakes_what_nobody_woke(world: World) -> None:
     shared, waiting = await parked(world)
     await world.sql("UPDATE budgets SET limit_micros = 1000 WHERE definition_id = $1", shared)
@@ -301,12 +386,7 @@ async def test_the_next_period_lets_the_step_go_on(world: World) -> None:
     (window,) = await windows(world, shared)
     step = (await world.steps(waiting.run_id))["only"]
     assert step["wake_at"] == window["ends_at"]
-    # Yesterday's window, as it were.
-    await world.sql(
-        "UPDATE budgets SET window_key = 'then', starts_at = starts_at - interval '1 day',"
-        " ends_at = ends_at - interval '1 day' WHERE definition_id = $1",
-        shared,
-    )
+    await turned(world, shared)
     await world.sql("UPDATE steps SET wake_at = clock_timestamp() WHERE id = $1", waiting.lease.step_id)
     await sweep(world.engine, ("run",))
     (again,) = await world.claims(await world.worker())
@@ -363,6 +443,9 @@ async def test_a_call_that_was_lost_waits_for_its_budget_before_it_is_sent_again
     verdict = await asks(world, again, bound_micros=60)
     assert (verdict["verdict"], await used(world, shared)) == ("budget", (0, 60))
     assert (await asks(world, again, bound_micros=60))["verdict"] == "budget", "nor if it asks once more"
+    asked = [proposal(bound_micros=60)]
+    (verdict,) = await prepare(world.engine, again.lease, asked, policy_version=await stamp(world), again=True)
+    assert verdict["verdict"] == "budget", "nor where the answer was lost"
     await change_budget(world.engine, world.ada, shared, Terms(name="all", limit_micros=200))
     sent = await asks(world, again, bound_micros=60)
     assert (sent["verdict"], sent["send_no"], await used(world, shared)) == ("send", 2, (60, 60))
@@ -425,7 +508,7 @@ async def test_runs_are_counted_and_refused_where_there_is_no_room(world: World)
     name = await world.workflow(ONE_STEP)
     first = await world.accept(name, idem_key="one")
     await world.run(name)
-    with pytest.raises(OverBudget, match="the budget all allows 2 runs, 2 are used") as refused:
+    with pytest.raises(OverBudget, match="The budget all allows 2 runs, 2 are used") as refused:
         await world.run(name)
     assert refused.value.members["action"] == "deny"
     assert refused.value.members["resets_at"]
@@ -443,14 +526,15 @@ async def test_of_many_runs_at_once_exactly_as_many_as_fit_are_accepted(world: W
     assert (await windows(world, shared))[0]["runs"] == 3
 
 
-async def test_a_run_that_a_budget_asks_about_is_accepted_when_it_is_confirmed(world: World) -> None:
-    await budget(world, limit_runs=0, thresholds=[at(100, "require_approval")])
+async def test_a_run_that_is_being_counted_is_waited_for_and_takes_the_last_place(world: World) -> None:
+    await budget(world, limit_runs=2)
     name = await world.workflow(ONE_STEP)
-    with pytest.raises(OverBudget) as asked:
-        await world.run(name)
-    assert asked.value.members["action"] == "require_approval"
-    # A limit of nothing is passed by consent alone.
-    assert await world.run(name, confirm_budget=True)
+    await world.run(name)
+    async with world.transaction() as other:
+        await accept_run(other, world.ada, RunRequest(world.project_id, name))
+        late = await world.blocked(world.run(name))
+    with pytest.raises(OverBudget):
+        await late
 
 
 # Forecasts
@@ -494,17 +578,8 @@ async def test_a_run_whose_forecast_does_not_fit_is_refused(world: World, by: st
         Terms.model_validate({"name": "all", "limit_micros": limit - 1, "admission": "refuse", "admission_by": by}),
     )
     with pytest.raises(OverBudget, match="such a run costs") as refused:
-        await world.run(name, confirm_budget=True)
-    assert (refused.value.members["action"], refused.value.members["median_micros"]) == ("deny", 30)
-
-
-async def test_a_budget_that_asks_about_forecasts_takes_yes_for_an_answer(world: World) -> None:
-    name = await world.workflow(ONE_STEP)
-    await spent_before(world, name, 10, 10, 10, 10, 10)
-    await budget(world, limit_micros=5, admission="ask")
-    with pytest.raises(OverBudget):
         await world.run(name)
-    assert await world.run(name, confirm_budget=True)
+    assert (refused.value.members["action"], refused.value.members["median_micros"]) == ("deny", 30)
 
 
 async def test_of_a_version_with_few_runs_nobody_says_what_it_costs(world: World) -> None:

@@ -183,8 +183,12 @@ async def test_an_effect_that_nobody_knows_about_is_let_go_by_a_second_cancel(wo
     await end_attempt(world.engine, worker, Ended(held, StepStatus.FAILED), claim=0)
     assert (await world.status(run_id), await statuses(world, run_id)) == ("cancelling", {"only": "uncertain"})
     assert (await sweep(world.engine, ("run",))).repaired == 0
-    await cancel_run(world.engine, world.ada, run_id)
+    asked = await world.row(run_id)
+    await cancel_run(world.engine, world.ben, run_id)
     assert (await world.status(run_id), (await world.calls(run_id))[0]["status"]) == ("cancelled", "unknown")
+    ended = await world.row(run_id)
+    assert (ended["cancelled_by"], ended["cancel_requested_at"]) == (world.ada.user_id, asked["cancel_requested_at"])
+    assert (await world.kinds(run_id)).count("run.cancelling") == 1
 
 
 async def test_only_members_cancel(world: World) -> None:

@@ -17,7 +17,7 @@ from sparkops.engine.errors import Fenced, WrongEpoch
 from sparkops.engine.give_back import reap, release_session
 from sparkops.engine.wait import ask, wait_for_approvals
 from tests.engine.acts import ONE_STEP, fail, prepared, proposal, recorded, result, succeed
-from tests.engine.conftest import World
+from tests.engine.conftest import World, person_of
 
 FAN = """
 version: 1
@@ -40,7 +40,7 @@ async def second_project(world: World) -> World:
         await session.execute(
             insert(Membership).values(project_id=project_id, user_id=world.ada.user_id, role="operator")
         )
-    return replace(world, project_id=project_id)
+    return replace(world, project_id=project_id, ada=person_of("ada", project_id, user_id=world.ada.user_id))
 
 
 async def test_two_claimers_never_wait_for_each_other_nor_share_a_step(world: World) -> None:

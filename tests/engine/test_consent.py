@@ -35,7 +35,7 @@ from sparkops.engine.give_back import reap
 from sparkops.engine.sweep import sweep
 from sparkops.engine.wait import wait_for_approvals
 from tests.engine.acts import DENY_NOOP, HOLD_NOOP, ONE_STEP, prepared, proposal
-from tests.engine.conftest import World
+from tests.engine.conftest import World, person_of
 from tests.tiers import WHOLE
 
 WITH_ARGUMENTS = """
@@ -66,7 +66,7 @@ SCOUT = {
 
 async def person(world: World, name: str, role: str = "operator") -> Principal:
     """Somebody new in the project."""
-    made = Principal(new_id(), f"{name}@example.com", name, is_admin=False)
+    made = person_of(name, world.project_id)
     async with world.database.sessions.begin() as session:
         await session.execute(insert(User).values(id=made.user_id, email=made.email, name=name, password_hash="-"))
         await session.execute(insert(Membership).values(project_id=world.project_id, user_id=made.user_id, role=role))

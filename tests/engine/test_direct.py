@@ -94,6 +94,23 @@ async def test_of_two_ends_that_meet_at_a_join_the_second_sees_the_first(world: 
     assert (await world.steps(run_id))["c"]["status"] == "ready"
 
 
+async def test_an_end_waits_for_who_holds_a_step_before_it_locks_what_both_spend(world: World) -> None:
+    run_id = await world.run(await world.workflow(JOIN), budget_micros=100)
+    late, worker = await world.worker(), await world.worker()
+    held = {each.key: each for each in await world.claims(late, 2)}
+    sent = {key: (await prepared(world, each, proposal(bound_micros=10)))[0]["call_id"] for key, each in held.items()}
+    await world.lapse(held["b"].lease.step_id)
+    await reap(world.engine)
+    (again,) = await world.claims(worker, 1)
+    ends = [Ended(held[key], StepStatus.SUCCEEDED, results=[result(sent[key], cost=1)]) for key in "ab"]
+    async with world.transaction() as preparing:
+        await preparing.database.pool.fetchval("SELECT 1 FROM steps WHERE id = $1 FOR UPDATE", again.lease.step_id)
+        ending = await world.blocked(complete(world.engine, late, ends, claim=0))
+        await preparing.database.pool.fetchval("SELECT engine.lock_budgets($1)", [UUID(sent["b"])])
+    assert (await ending).closed == {held["a"].lease.step_id}
+    assert (await world.steps(run_id))["b"]["attempt"] == 2
+
+
 async def test_a_step_that_somebody_holds_is_not_taken(world: World) -> None:
     run_id, step_id = await one(world)
     worker, held = await world.claimed(run_id)
@@ -239,3 +256,19 @@ async def test_an_answer_waits_for_whoever_holds_the_run(world: World) -> None:
             answer_approval(world.engine, world.ben, held.lease.token, approve=True, comment=None)
         )
     await answering
+
+
+async def test_the_end_of_a_step_that_was_asked_to_stop_is_left_to_who_looks_at_the_whole_run(world: World) -> None:
+    run_id = await world.run(await world.workflow(JOIN.replace("needs: [a, b]", "needs: [a]")))
+    worker = await world.worker()
+    held = next(each for each in await world.claims(worker, 2) if each.key == "a")
+    await world.sql("UPDATE steps SET cancel_requested = true WHERE id = $1", held.lease.step_id)
+    ended = Ended(held, StepStatus.SUCCEEDED, output=1)
+    answer = await call(
+        world.database.pool,
+        "complete",
+        *[[held.lease.step_id], [held.lease.attempt], [held.lease.token], [run_id]],
+        *[[{"output": 1}], [ended.calls()], worker.session_id, world.engine.lease, 0],
+    )
+    assert (answer["closed"], answer["ready"], answer["left"]) == ([str(held.lease.step_id)], 0, [str(run_id)])
+    assert (await world.steps(run_id))["c"]["status"] == "pending"

@@ -9,6 +9,7 @@ import pytest
 
 from sparkops.core.ids import new_id
 from sparkops.engine.cancel import cancel_run
+from sparkops.engine.context import call
 from sparkops.engine.events import NewEvent, match_event, receive_event
 from sparkops.engine.sweep import sweep
 from tests.engine.acts import hands, rows
@@ -289,6 +290,15 @@ async def test_a_run_that_fails_undoes_what_had_succeeded_last_first(world: Worl
     assert row["error"]["message"].startswith("Step flight failed")
     steps = await world.steps(hand.run_id)
     assert steps["car:undo"]["undo_of"] == steps["car"]["id"]
+
+
+async def test_what_a_run_takes_back_and_how_it_ends_is_settled_once(world: World) -> None:
+    hand = await trip(world)
+    await hand.fail("flight")
+    before = await world.row(hand.run_id)
+    again = {"ends_as": "cancelled", "error": {"code": "late", "message": "too late"}, "steps": []}
+    assert await call(world.database.pool, "compensate", hand.run_id, again) == []
+    assert (await world.row(hand.run_id), before["ends_as"]) == (before, "failed")
 
 
 async def test_a_run_that_is_cancelled_undoes_too_and_a_second_cancel_changes_nothing(world: World) -> None:

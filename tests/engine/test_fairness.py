@@ -13,7 +13,7 @@ from sparkops.domains.identity.models import Membership
 from sparkops.domains.policies.models import PolicyStamp
 from sparkops.domains.projects.models import Project
 from sparkops.engine.claim import claim
-from tests.engine.conftest import World
+from tests.engine.conftest import World, person_of
 from tests.engine.sink import listening, sending
 from tests.engine.test_cancel import SLOW
 
@@ -47,7 +47,7 @@ async def another_project(world: World) -> World:
             insert(Membership).values(project_id=project_id, user_id=world.ada.user_id, role="operator")
         )
         await session.execute(insert(PolicyStamp).values(scope_id=project_id, version=1))
-    return replace(world, project_id=project_id)
+    return replace(world, project_id=project_id, ada=person_of("ada", project_id, user_id=world.ada.user_id))
 
 
 _READ = """

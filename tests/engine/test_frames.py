@@ -1,5 +1,6 @@
 """Maps and loops: every item once, in order, no more at once than allowed, and an end whatever their steps do."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -9,8 +10,10 @@ from sparkops.core.ids import new_id
 from sparkops.engine.advance import advance_run
 from sparkops.engine.cancel import cancel_run
 from sparkops.engine.complete import Ended
-from sparkops.engine.errors import Fenced
+from sparkops.engine.context import call
+from sparkops.engine.errors import CancelRequested, Fenced
 from sparkops.engine.expand import expand_map
+from sparkops.engine.pause import pause_run, resume_run
 from sparkops.engine.sweep import sweep
 from sparkops.engine.wait import wait_for_frames
 from sparkops.runtime.attempt import Waiting, execute
@@ -216,39 +219,78 @@ async def test_two_frames_that_end_at_once_are_both_counted(world: World) -> Non
     assert await hand.status("each") == "ready"
 
 
-async def expanding(world: World) -> Hands:
-    """A map of one item whose expansion is committed, and whose attempt has not parked."""
+async def test_a_frame_that_has_ended_is_not_counted_again(world: World) -> None:
+    hand = await begun(world, 2)
+    await hand.end("each[0].read")
+    again = [{"no": 0, "status": "succeeded", "output": "other"}]
+    step_id = (await world.steps(hand.run_id))["each"]["id"]
+    assert await call(world.database.pool, "close_frames", step_id, again) == []
+    assert await counters(world) == (2, 2, 1, 0)
+    assert await world.database.pool.fetchval("SELECT output FROM frames WHERE frame_no = 0") == [0, 0]
+
+
+async def claimed(world: World) -> Hands:
+    """A map of one item that is in a worker's hands."""
     hand = await hands(world, await world.run(await each(world), input={"items": [7]}))
-    await hand.take()
-    graph = await world.engine.graphs.get(world.database.pool, hand.held["each"].workflow_version_id)
-    assert await expand_map(world.engine, hand.held["each"], graph.find("each"), [7], 0) == 1
     await hand.take()
     return hand
 
 
+async def expand(world: World, hand: Hands, items: Sequence[Any] = (7,), expanded: int = 0) -> int:
+    """Add frames to the map, as its attempt does."""
+    held = hand.held["each"]
+    graph = await world.engine.graphs.get(world.database.pool, held.workflow_version_id)
+    return await expand_map(world.engine, held, graph.find("each"), items, expanded)
+
+
+async def expanding(world: World) -> Hands:
+    """A map of one item whose expansion is committed, and whose attempt has not parked."""
+    hand = await claimed(world)
+    assert await expand(world, hand) == 1
+    await hand.take()
+    return hand
+
+
+async def test_a_map_that_was_asked_to_stop_adds_no_frames(world: World) -> None:
+    hand = await claimed(world)
+    async with world.transaction() as cancelling:
+        await call(cancelling.database.pool, "cancel", hand.run_id, world.ada.user_id, None)
+        adding = await world.blocked(expand(world, hand))
+    with pytest.raises(CancelRequested):
+        await adding
+    assert await world.database.pool.fetchval("SELECT count(*) FROM frames") == 0
+    await hand.fail("each")
+    assert await world.status(hand.run_id) == "cancelled"
+
+
+async def test_what_a_map_adds_while_its_run_is_paused_is_held(world: World) -> None:
+    hand = await claimed(world)
+    await pause_run(world.engine, world.ada, hand.run_id)
+    assert await expand(world, hand) == 1
+    assert await hand.take() == {"each"}
+    await resume_run(world.engine, world.ada, hand.run_id)
+    assert await hand.take() == {"each", "each[0].read"}
+
+
 async def test_a_batch_of_frames_is_added_once(world: World) -> None:
     hand = await expanding(world)
-    graph = await world.engine.graphs.get(world.database.pool, hand.held["each"].workflow_version_id)
-    assert await expand_map(world.engine, hand.held["each"], graph.find("each"), [7], 0) == 1
+    assert await expand(world, hand) == 1
     assert await counters(world) == (1, 1, 0, 0)
     await world.lapse(hand.held["each"].lease.step_id)
     await sweep(world.engine, ("run",))
     with pytest.raises(Fenced):
-        await expand_map(world.engine, hand.held["each"], graph.find("each"), [7, 8], 1)
+        await expand(world, hand, [7, 8], 1)
 
 
 async def test_a_map_that_expands_for_long_keeps_its_lease_although_its_row_is_never_free(world: World) -> None:
-    hand = await hands(world, await world.run(await each(world), input={"items": [7]}))
-    await hand.take()
+    hand = await claimed(world)
     held, trust = hand.held["each"], Trust(until=0)
     await world.lapse(held.lease.step_id)
-    graph = await world.engine.graphs.get(world.database.pool, held.workflow_version_id)
-    await expand_map(world.engine, held, graph.find("each"), [7], 0)
+    await expand(world, hand)
     lease = "SELECT lease_expires_at > clock_timestamp() FROM steps WHERE id = $1"
     assert await world.database.pool.fetchval(lease, held.lease.step_id)
 
-    other = await hands(world, await world.run(await each(world), input={"items": [7]}))
-    await other.take()
+    other = await claimed(world)
     await execute(world.runtime(), other.held["each"], trust)
     assert trust.holds(), "its worker knows"
 

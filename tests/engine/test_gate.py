@@ -1,6 +1,7 @@
 """The gate on a real database: what may leave, under which decision, and what becomes of an answer that is lost."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -8,13 +9,17 @@ import asyncpg
 import pytest
 
 from sparkops.domains.effects.state import EffectClass
+from sparkops.domains.runs.state import StepStatus
 from sparkops.engine import effects
 from sparkops.engine.answer import answer_approval
-from sparkops.engine.claim import Claim
+from sparkops.engine.cancel import cancel_run
+from sparkops.engine.claim import Claim, Lease
+from sparkops.engine.complete import Ended, end_attempt
+from sparkops.engine.context import Engine
 from sparkops.engine.effects import PolicyChanged
-from sparkops.engine.errors import Fenced, NonDeterministic
+from sparkops.engine.errors import CancelRequested, Fenced, NonDeterministic
 from sparkops.engine.give_back import reap, release_session
-from sparkops.runtime import attempt
+from sparkops.runtime import attempt, gate
 from sparkops.runtime.attempt import execute
 from sparkops.runtime.trust import Trust
 from tests.engine.acts import DENY_NOOP, HOLD_NOOP, ONE_STEP, prepared, proposal, recorded, result
@@ -204,10 +209,11 @@ async def test_a_refused_and_an_expired_question_become_tool_errors(world: World
 async def test_rules_that_change_between_decision_and_prepare_are_asked_again(world: World) -> None:
     run_id = await world.run(await world.workflow(ONE_STEP))
     _, held = await world.claimed(run_id)
+    await prepared(world, held, policy=1)  # as long as they hold
     await world.rules(DENY_NOOP)
     with pytest.raises(PolicyChanged):
-        await prepared(world, held, policy=1)
-    assert await world.calls(run_id) == []
+        await prepared(world, held, proposal(2), policy=1)
+    assert [call["seq"] for call in await world.calls(run_id)] == [1]
 
 
 @pytest.mark.parametrize("behind", ["", "  - {id: then, type: tool, tool: noop, needs: [only], if: 'true'}\n"])
@@ -271,6 +277,28 @@ async def test_an_unsafe_call_that_is_prepared_twice_is_not_sent_twice(world: Wo
     assert (await world.steps(run_id))["only"]["status"] == "uncertain"
 
 
+async def test_of_a_turn_that_was_lost_what_is_on_record_answers_and_only_the_rest_is_sent(world: World) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    _, held = await world.claimed(run_id)
+    done, _ = await prepared(world, held, proposal(1), proposal(2))
+    await recorded(world, held, result(done["call_id"], cost=3))
+    again = await next_holder(world, run_id)
+    first, second = await prepared(world, again, proposal(1), proposal(2))
+    assert (first["verdict"], first["response"], second["verdict"]) == ("recorded", {"ok": True}, "send")
+    assert [call["sends"] for call in await world.calls(run_id)] == [1, 2]
+
+
+async def test_a_question_that_is_open_when_the_step_is_attempted_anew_is_asked_no_second_time(world: World) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    _, held = await world.claimed(run_id)
+    (asked,) = await prepared(world, held, proposal(outcome="require_approval"))
+    again = await next_holder(world, run_id)  # the one that asked was lost before it could wait
+    (verdict,) = await prepared(world, again, proposal(outcome="require_approval"))
+    assert (verdict["verdict"], verdict["approval_id"]) == ("waiting", asked["approval_id"])
+    assert UUID(asked["approval_id"]) == await approval(world)
+    assert (await world.kinds(run_id)).count("approval.requested") == 1
+
+
 async def test_a_worker_whose_lease_is_too_old_sends_nothing(world: World) -> None:
     async with listening() as sink:
         world.tools["send"] = sending(sink.port, EffectClass.UNSAFE)
@@ -318,6 +346,92 @@ async def test_a_step_that_asks_for_something_else_than_before_fails(world: Worl
     await world.work_until(run_id)
     step = (await world.steps(run_id))["only"]
     assert (step["status"], step["error"]["code"]) == ("failed", "non-deterministic")
+
+
+@pytest.mark.parametrize("other", [{"name": "other"}, {"kind": "llm"}], ids=["another tool", "another kind"])
+async def test_the_same_request_of_another_tool_or_kind_is_another_call(world: World, other: dict[str, Any]) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    _, held = await world.claimed(run_id)
+    await prepared(world, held)
+    with pytest.raises(NonDeterministic):
+        await prepared(world, held, proposal(**other))
+
+
+# Outcomes that are written with what comes next
+
+
+def noting_records(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The ids of the calls whose outcomes are recorded in a transaction of their own from now on."""
+    alone: list[str] = []
+
+    async def noted(engine: Engine, lease: Lease, results: Sequence[Mapping[str, Any]]) -> None:
+        alone.extend(each["call_id"] for each in results)
+        await effects.record(engine, lease, results)
+
+    monkeypatch.setattr(gate, "record", noted)
+    return alone
+
+
+async def test_what_a_turn_has_brought_is_recorded_with_what_the_agent_does_next(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = noting_records(monkeypatch)
+    await world.agent("scout", SCOUT)
+    run_id = await world.run(await world.workflow(TWO_CALLS))
+    await world.work_until(run_id)
+    assert await world.status(run_id) == "succeeded"
+    assert [call["status"] for call in await world.calls(run_id)] == ["done"] * 4
+    assert alone == []
+
+
+@pytest.mark.parametrize("effect_class", [EffectClass.IDEMPOTENT, EffectClass.UNSAFE])
+async def test_what_may_not_freely_be_repeated_is_recorded_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch, effect_class: EffectClass
+) -> None:
+    alone = noting_records(monkeypatch)
+    await world.agent("scout", SENDER)
+    async with listening() as sink:
+        world.tools["send"] = sending(sink.port, effect_class)
+        run_id = await world.run(await world.workflow(TWO_CALLS))
+        await world.work_until(run_id)
+    assert alone == [str(call["id"]) for call in await world.calls(run_id) if call["kind"] == "tool"]
+
+
+async def test_what_came_back_is_settled_before_what_comes_next_is_held(world: World) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP), budget_micros=100)
+    _, held = await world.claimed(run_id)
+    (first,) = await prepared(world, held, proposal(bound_micros=90))
+    (second,) = await prepared(world, held, proposal(2, bound_micros=80), results=[result(first["call_id"], cost=20)])
+    assert second["verdict"] == "send"
+    assert [call["status"] for call in await world.calls(run_id)] == ["done", "prepared"]
+    budget = await world.database.pool.fetchrow("SELECT spent_micros, reserved_micros FROM budgets")
+    assert (budget["spent_micros"], budget["reserved_micros"]) == (20, 80)
+
+
+async def test_an_answer_that_was_lost_settles_what_came_before_once(world: World) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    _, held = await world.claimed(run_id)
+    (first,) = await prepared(world, held, proposal(bound_micros=90))
+    results = [result(first["call_id"], cost=20)]
+    asked = proposal(2, bound_micros=80)
+    answers = [await prepared(world, held, asked, results=results, again=again) for again in (False, True)]
+    assert [answer["verdict"] for (answer,) in answers] == ["send", "send"]
+    budget = await world.database.pool.fetchrow("SELECT spent_micros, reserved_micros FROM budgets")
+    assert (budget["spent_micros"], budget["reserved_micros"]) == (20, 80)
+
+
+async def test_where_nothing_may_be_prepared_what_came_before_comes_with_the_end(world: World) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    worker, held = await world.claimed(run_id)
+    (first,) = await prepared(world, held, proposal(bound_micros=90))
+    results = [result(first["call_id"], cost=20)]
+    await cancel_run(world.engine, world.ada, run_id)
+    with pytest.raises(CancelRequested):
+        await prepared(world, held, proposal(2), results=results)
+    assert [call["status"] for call in await world.calls(run_id)] == ["prepared"]
+    error = {"code": "cancelled", "message": "it was asked to stop"}
+    await end_attempt(world.engine, worker, Ended(held, StepStatus.FAILED, error=error, results=results), claim=0)
+    assert [(call["status"], call["cost_micros"]) for call in await world.calls(run_id)] == [("done", 20)]
 
 
 # Transactions

@@ -127,7 +127,7 @@ async def test_what_is_final_does_not_change(world: World, change: str) -> None:
 
 
 @pytest.mark.parametrize("table", ["events", "audit", "ledger_entries", "policy_decisions"])
-async def test_history_is_not_rewritten(world: World, table: str) -> None:
+async def test_history_is_not_rewritten(world: World, owner_url: str, table: str) -> None:
     run_id = await world.run(await world.workflow(ONE_STEP))
     _, held = await world.claimed(run_id)
     (call,) = await prepared(world, held, proposal(bound_micros=5))
@@ -135,6 +135,11 @@ async def test_history_is_not_rewritten(world: World, table: str) -> None:
     async with world.database.pool.acquire() as connection:
         for statement in (f"UPDATE {table} SET project_id = project_id", f"DELETE FROM {table}"):
             assert await refusal(connection, statement) == "42501"
+    owner = await asyncpg.connect(owner_url)
+    try:
+        assert await refusal(owner, f"UPDATE {table} SET project_id = project_id") == "SF002", "nor by the owner"
+    finally:
+        await owner.close()
 
 
 async def test_nothing_is_prepared_without_a_decision_that_allows_exactly_this(world: World) -> None:

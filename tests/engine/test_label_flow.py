@@ -5,12 +5,14 @@ What must come out is said by a plain reckoning over the graph, without a look a
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from random import Random
 from typing import Any, Final
 from uuid import UUID
+
+import pytest
 
 from sparkops.core.json import dumps
 from tests.engine.conftest import World
@@ -199,7 +201,11 @@ def senders(post: Post) -> Iterator[str]:
         yield str(first).split()[0]
 
 
-async def test_nothing_private_leaves_with_what_strangers_wrote_unless_a_person_agrees(world: World) -> None:
+@pytest.mark.timeout(7200)
+async def test_nothing_private_leaves_with_what_strangers_wrote_unless_a_person_agrees(
+    world: World, record_property: Callable[[str, object], None]
+) -> None:
+    record_property("played", MANY)
     post = await given(world)
     random = Random(20261123)
     expected = Reckoned()

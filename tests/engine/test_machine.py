@@ -1,7 +1,7 @@
 """Random lives of runs, act by act, beside a reference in memory: after every act both stand at the same place."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from random import Random
@@ -39,10 +39,10 @@ from sparkops.engine.sweep import sweep
 from sparkops.engine.wait import ask, wait_for_approvals
 from sparkops.runtime.attempt import execute
 from sparkops.runtime.trust import Trust
-from tests.conftest import Clone
 from tests.engine.acts import prepared, proposal, recorded, result
 from tests.engine.conftest import World
 from tests.engine.reference_run import ALONE, BEFORE, EACH, OPEN, Run, Step, in_status, without_undo
+from tests.reused import Clone
 from tests.tiers import WHOLE
 from tests.unit.reference import Plan, document, random_plans
 
@@ -440,7 +440,10 @@ def stage(world: World, url: str) -> Iterator[Stage]:
 
 
 @pytest.mark.timeout(3600)
-def test_the_database_and_the_reference_agree_after_every_act(world: World, clone: Clone) -> None:
+def test_the_database_and_the_reference_agree_after_every_act(
+    world: World, clone: Clone, record_property: Callable[[str, object], None]
+) -> None:
+    record_property("played", EXAMPLES * ACTS)
     with stage(world, clone.app_url) as shared:
         run_state_machine_as_test(
             type("Lives", (Lives,), {"stage": shared}),

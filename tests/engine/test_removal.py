@@ -1,16 +1,21 @@
 """Deleting a project: who may, what holds meanwhile, what is gone afterwards, and what stays."""
 
+import asyncio
+import time
 from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 import asyncpg
 import pytest
+import structlog
 
-from sparkops.core.errors import Conflict, Forbidden
+from sparkops.core.errors import Forbidden
 from sparkops.engine.errors import Fenced, Halted
-from sparkops.engine.halts import HaltOrder, Kind, Scope, order_halt, release_halt
+from sparkops.engine.halts import HaltOrder, Kind, Scope, StoppedForDeletion, order_halt, release_halt
 from sparkops.engine.invariants import audit
 from sparkops.engine.removal import (
+    LEASE,
     DeletionAsked,
     NoDeletion,
     Removal,
@@ -26,6 +31,9 @@ from tests.engine.bulk import LARGE, objects
 from tests.engine.conftest import World
 from tests.engine.tenants import CANARY, another, ask, counts, digest_of_large, owned, remove, rich_run, tables_with
 from tests.engine.test_budgets import budget, windows
+from tests.tiers import WHOLE
+
+log = structlog.get_logger()
 
 WEEK = timedelta(days=7)
 KEPT = {"audit", "project_deletions"}
@@ -109,7 +117,7 @@ async def test_its_stop_is_not_released_but_by_taking_the_deletion_back(world: W
     await owned(world)
     await ask(world, delay=WEEK)
     halt_id = (await deletion(world))["halt_id"]
-    with pytest.raises(Conflict, match="is to be deleted"):
+    with pytest.raises(StoppedForDeletion, match="is to be deleted"):
         await release_halt(world.engine, world.ben, halt_id)
     released = await world.database.pool.fetchval("SELECT engine.release_halt($1, $2)", halt_id, world.ben.user_id)
     assert released is False, "nor by a caller who does not look before"
@@ -145,6 +153,57 @@ async def test_what_has_begun_is_not_taken_back(world: World) -> None:
     assert await claim_removal(world.engine) is not None
     with pytest.raises(Forbidden):  # nobody is a member any more
         await cancel_deletion(world.engine, world.ada, project_id=world.project_id)
+
+
+_KEY = (
+    "INSERT INTO api_keys (id, public_id, user_id, name, secret_hash, scopes, expires_at)"
+    " VALUES (gen_random_uuid(), $1, $2, $1, repeat('0', 64), '{run:read}', clock_timestamp() + $3::interval)"
+    " RETURNING id"
+)
+
+
+async def _key(world: World, name: str, *project_ids: UUID, expires_in: timedelta = WEEK) -> None:
+    """A key of ada's that reaches these projects."""
+    key_id = await world.database.pool.fetchval(_KEY, name, world.ada.user_id, expires_in)
+    for project_id in project_ids:
+        await world.sql("INSERT INTO api_key_projects (key_id, project_id) VALUES ($1, $2)", key_id, project_id)
+
+
+async def test_keys_that_reach_no_other_project_are_revoked_when_the_removal_begins(world: World) -> None:
+    await owned(world)
+    other = await another(world)
+    here, there = world.project_id, other.project_id
+    await _key(world, "here", here)
+    await _key(world, "both", here, there)
+    await _key(world, "there", there)
+    await _key(world, "expired", here, expires_in=timedelta(seconds=-1))
+    revoked = "SELECT array_agg(name ORDER BY name) FROM api_keys WHERE revoked_at IS NOT NULL"
+
+    await ask(world)
+    assert await world.database.pool.fetchval(revoked) is None, "it can still be taken back"
+    first = await claim_removal(world.engine)
+    assert first is not None
+    assert await world.database.pool.fetchval(revoked) == ["here"]
+    line = await world.database.pool.fetchrow("SELECT * FROM audit WHERE action = 'key.revoke'")
+    assert (line["project_id"], line["actor"], line["detail"]) == (here, "worker", {"because": "deletion"})
+    assert (line["before"]["name"], line["before"]["prefix"]) == ("here", "spk_here")
+
+    await ask(other)  # while the other one is still being removed
+    assert await claim_removal(world.engine) is not None
+    assert await world.database.pool.fetchval(revoked) == ["both", "here", "there"]
+    assert await world.database.pool.fetchval("SELECT count(*) FROM audit WHERE action = 'key.revoke'") == 3
+
+
+async def test_who_takes_it_back_while_a_worker_begins_comes_too_late(world: World) -> None:
+    """They were an owner when they asked, and are none when the worker has begun."""
+    await owned(world)
+    await ask(world)
+    async with world.transaction() as engine:
+        assert await claim_removal(engine) is not None
+        late = await world.blocked(cancel_deletion(world.engine, world.ada, project_id=world.project_id))
+    with pytest.raises(NoDeletion):
+        await late
+    assert (await deletion(world))["status"] == "removing"
 
 
 async def test_nobody_asked_and_nothing_is_taken_back(world: World) -> None:
@@ -274,3 +333,54 @@ async def _late_run(world: World) -> None:
     )
     await world.workflow(ONE_STEP)
     await world.run("one")
+
+
+MANY = 20_000 if WHOLE else 300
+_WORKED = (
+    "INSERT INTO calls (id, project_id, run_id, step_id, seq, kind, name, request_hash, request, effect_class, status,"
+    " attempt) SELECT gen_random_uuid(), project_id, run_id, id, 1, 'tool', 'noop', 'h', '{}', 'pure', 'done', 1"
+    " FROM steps WHERE project_id = $1",
+    "INSERT INTO reservations (call_id, send_no, project_id, run_id, budget_ids, amount_micros, status)"
+    " SELECT c.id, 1, c.project_id, c.run_id, ARRAY[b.id], 0, 'released' FROM calls c JOIN budgets b"
+    " ON b.scope_id = c.run_id WHERE c.project_id = $1",
+    "INSERT INTO ledger_entries (id, project_id, budget_id, run_id, call_id, send_no, amount_micros, kind)"
+    " SELECT gen_random_uuid(), project_id, budget_ids[1], run_id, call_id, 1, 0, 'actual' FROM reservations"
+    " WHERE project_id = $1",
+    "INSERT INTO outbox (id, subscription, project_id, run_id, seq, kind, payload)"
+    " SELECT gen_random_uuid(), 'gone', project_id, id, 1, 'run.accepted', '{}' FROM runs WHERE project_id = $1",
+)
+"""What a worker and the relay would have left: a call for each step, its reservation and its ledger line; an event."""
+
+
+@pytest.mark.timeout(1_800)
+async def test_a_project_of_many_runs_goes_batch_by_batch_in_time_that_grows_with_it(
+    world: World, owner_url: str
+) -> None:
+    """Each batch is far shorter than the lease, also the last ones: what is left is found, not looked for."""
+    await owned(world)
+    for _ in range(MANY // 100):
+        await asyncio.gather(*(world.run("one") for _ in range(100)))
+    owner = await asyncpg.connect(owner_url)
+    for statement in _WORKED:
+        await owner.execute(statement, world.project_id)
+    await owner.execute("ANALYZE")
+    await owner.close()
+    await ask(world)
+    removal = await claim_removal(world.engine)
+    assert removal is not None
+    took, state = [], "more"
+    while state == "more":
+        began = time.perf_counter()
+        state = await remove_some(world.engine, removal)
+        took.append(time.perf_counter() - began)
+    assert state == "empty"
+    began = time.perf_counter()
+    assert await end_removal(world.engine, world.engine.payloads, removal)
+    ended = time.perf_counter() - began
+    gone = (await deletion(world))["removed"]
+    log.info(
+        "removal.timed", seconds=round(sum(took), 2), batches=len(took), longest=round(max(took), 3), end=ended, **gone
+    )
+    assert gone["runs"] == MANY
+    assert max(took) < LEASE.total_seconds() / 2
+    assert set((await counts(world)).values()) == {0}

@@ -166,6 +166,22 @@ async def test_a_final_row_still_does_not_change_whoever_asks(world: World, owne
         await owner.close()
 
 
+async def test_what_takes_values_out_shuts_the_door_behind_it(world: World, owner_url: str) -> None:
+    await owned(world)
+    old, young = await rich_run(world), await rich_run(world)
+    await age(owner_url, old, days=2)
+    await keep(world, values=1)
+    owner = await asyncpg.connect(owner_url)
+    try:
+        async with owner.transaction():
+            await owner.execute("SELECT engine.thin_values($1, NULL, 1000)", world.project_id)
+            with pytest.raises(asyncpg.PostgresError, match="may not change"):
+                async with owner.transaction():
+                    await owner.execute("UPDATE runs SET output = NULL WHERE id = $1", young)
+    finally:
+        await owner.close()
+
+
 async def test_batches_are_bounded_and_all_is_done(
     world: World, owner_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,6 +196,14 @@ async def test_batches_are_bounded_and_all_is_done(
     await keep(world, runs=30)
     assert (await tidied(world.engine))["runs"] == 6
     assert not any((await counts(world, RUN_TABLES)).values())
+    batches = await world.database.pool.fetch(
+        "SELECT action, count(*) AS many FROM audit WHERE action LIKE 'retention.%' GROUP BY action"
+    )
+    assert {row["action"]: row["many"] for row in batches} == {
+        "retention.values": 6,
+        "retention.logs": 6,
+        "retention.runs": 3,
+    }
 
 
 async def test_a_project_that_is_to_be_deleted_is_left_as_it_is(world: World, owner_url: str) -> None:

@@ -4,8 +4,7 @@ import asyncio
 import io
 import logging
 import secrets as chance
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,23 +12,29 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from redis.asyncio import Redis
+from pydantic import SecretStr
 from sqlalchemy import insert
+from sqlalchemy.engine import make_url
 
 from sparkops.core import log
+from sparkops.core.config import Connection
 from sparkops.core.envelope import Keys, put_new_key
 from sparkops.core.errors import Conflict, Invalid
 from sparkops.core.ids import new_id
 from sparkops.domains.projects.models import Project
 from sparkops.domains.secrets import queries, service
+from sparkops.domains.secrets.queries import VERSIONS
 from sparkops.domains.secrets.reference import Reference
 from sparkops.engine.answer import answer_approval
 from sparkops.engine.secrets import Use, use_secret
 from sparkops.messenger.app import make_app
 from sparkops.messenger.bell import RedisBell
 from tests.engine.acts import HOLD_NOOP
-from tests.engine.conftest import LIMIT_SECONDS, World
-from tests.engine.secretly import KEYS, Shop, everything_stored, put, secretly, talking, traces
+from tests.engine.conftest import World
+from tests.engine.secretly import KEYS, Listener, Shop, everything_stored, put, secretly, talking, traces
+from tests.runtime.test_sql_query import PASSWORD, Readers, readers
+
+__all__ = ["readers"]
 
 PAYS = """
 version: 1
@@ -290,10 +295,10 @@ async def test_the_key_is_changed_while_calls_go_on_and_none_fails(world: World,
         keyring = put_new_key(file)
         while True:
             async with world.database.sessions.begin() as session:
-                if not await service.rewrap_some(session, keyring):
+                if not await VERSIONS.rewrap(session, keyring):
                     break
         async with world.database.sessions.begin() as session:
-            assert await queries.keys_in_use(session) == {keyring.active: 150}
+            assert await VERSIONS.keys_in_use(session) == {keyring.active: 150}
     stop.set()
     await asyncio.gather(*readers)
     assert read > 20
@@ -345,38 +350,6 @@ def logged() -> Iterator[io.StringIO]:
     root.handlers = before
     root.setLevel(level)
     log.configure(level="warning")
-
-
-class Listener:
-    """Everything that goes through Redis while it listens."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self.heard: list[str] = []
-
-    @asynccontextmanager
-    async def listening(self) -> AsyncIterator["Redis"]:
-        async with Redis.from_url(self._url) as redis:
-            ready = asyncio.Event()
-
-            async def listen() -> None:
-                async with redis.monitor() as monitor:
-                    ready.set()
-                    while True:
-                        self.heard.append(str(await monitor.connection.read_response(timeout=LIMIT_SECONDS)))
-
-            task = asyncio.create_task(listen())
-            await ready.wait()
-            try:
-                yield redis
-            finally:
-                await redis.publish("the", "end")
-                async with asyncio.timeout(LIMIT_SECONDS):
-                    while not any('"the" "end"' in each for each in self.heard):
-                        assert not task.done(), task.result()
-                        await asyncio.sleep(0.01)
-                task.cancel()
-                await asyncio.wait([task])
 
 
 @pytest.mark.parametrize("api_key", ["secret://talker-key", "sk-plain-in-the-settings-0123"])
@@ -475,3 +448,34 @@ async def test_of_two_hundred_canaries_none_is_stored_or_logged(world: World, lo
     assert "cannot pay with [secret:canary-" in said
     found = {name: traces(value, stored) + traces(value, said) for name, value in values.items()}
     assert {name: forms for name, forms in found.items() if forms} == {}
+
+
+QUERIES = """
+version: 1
+name: asks
+steps:
+  - {id: ask, type: tool, tool: sql.query, with: {connection: weather, sql: "SELECT current_user AS who"}}
+output: ${{ steps.ask.output.rows[0].who }}
+"""
+
+
+async def test_the_address_of_a_database_is_a_secret_that_a_query_is_given_on_its_way_out(
+    world: World, readers: Readers, app_url: str, logged: io.StringIO
+) -> None:
+    """A real query in a run, over a real connection; a new version holds from the next one on."""
+    await readers.admin(f'GRANT CONNECT ON DATABASE "{make_url(app_url).database}" TO sparkops_app')
+    connection = Connection(url=SecretStr("secret://weather-db"))
+    world = replace(world, settings=world.settings.model_copy(update={"connections": {"weather": connection}}))
+    name, urls = await world.workflow(QUERIES), []
+    for _ in range(2):
+        role = await readers.role()
+        url = make_url(readers.servers.url(role, readers.database)).set(password=PASSWORD)
+        urls.append(url.render_as_string(hide_password=False))
+        await put(world, "weather-db", urls[-1], of_installation=True)
+        run_id = await world.run(name)
+        await world.work_until(run_id, runtime=secretly(world))
+        assert (await world.row(run_id))["output"] == role, await world.row(run_id)
+    uses = await world.database.pool.fetch("SELECT name, scope, version FROM secret_uses ORDER BY id")
+    assert [tuple(row) for row in uses] == [("weather-db", "installation", 1), ("weather-db", "installation", 2)]
+    said = await everything_stored(world) + logged.getvalue()
+    assert [traces(url, said) for url in urls] == [[], []]

@@ -7,7 +7,6 @@ from uuid import UUID
 
 import pytest
 
-from sparkops.core.errors import Invalid
 from sparkops.core.ids import new_id
 from sparkops.core.json import digest
 from sparkops.domains.runs.state import SourceKind
@@ -105,12 +104,6 @@ async def test_sub_runs_and_second_chances_are_judged_as_well(world: World) -> N
         await start_rerun(world.engine, world.ada, before, Rerun(SourceKind.RERUN))
 
 
-@pytest.mark.parametrize("subject", ["run.create", "output"])
-async def test_consent_cannot_be_asked_for_where_no_step_could_wait(world: World, subject: str) -> None:
-    with pytest.raises(Invalid, match="nobody can be asked for consent"):
-        await world.rules(rule(subject, "require_approval"))
-
-
 # step.start
 
 
@@ -174,6 +167,23 @@ async def test_a_question_that_no_rule_asks_any_more_is_withdrawn(world: World, 
     await world.work_until(run_id)
     assert await world.status(run_id) == "succeeded"
     assert await world.database.pool.fetchval("SELECT status FROM approvals") == "withdrawn"
+
+
+@pytest.mark.parametrize("status", ["rejected", "expired"])
+async def test_a_no_to_a_start_stays_a_no_where_no_rule_asks_any_more(world: World, status: str) -> None:
+    await world.rules(rule("step.start", "require_approval"))
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    await world.work(lambda: asked(world))
+    if status == "rejected":
+        await answer_approval(world.engine, world.ben, await question(world), approve=False, comment=None)
+    else:
+        await world.sql("UPDATE approvals SET status = 'expired'")
+        await world.sql("UPDATE steps SET status = 'ready', waiting_for = NULL WHERE run_id = $1", run_id)
+    await world.rules()
+    await world.work_until(run_id)
+    assert await world.status(run_id) == "failed"
+    assert await world.calls(run_id) == []
+    assert await world.database.pool.fetchval("SELECT status FROM approvals") == status
 
 
 async def asked(world: World) -> bool:

@@ -105,6 +105,8 @@ async def test_two_answers_at_once_leave_one(world: World) -> None:
 async def test_a_question_that_nobody_answers_expires_and_the_step_goes_on(world: World) -> None:
     held, approval = await asked(world)
     await wait_for_approvals(world.engine, held, [approval])
+    await sweep(world.engine, ("run",))
+    assert await status(world, held) == "waiting", "its time is not over"
     await world.sql("UPDATE approvals SET expires_at = clock_timestamp()")
     with pytest.raises(ApprovalClosed, match="expired"):
         await answer(world, approval)

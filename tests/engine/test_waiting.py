@@ -9,7 +9,7 @@ from sparkops.core.errors import NotFound
 from sparkops.core.ids import new_id
 from sparkops.engine.cancel import cancel_run
 from sparkops.engine.claim import Claim
-from sparkops.engine.context import Engine
+from sparkops.engine.context import Engine, call
 from sparkops.engine.errors import Fenced
 from sparkops.engine.events import EventMismatch, NewEvent, Receipt, receive_event, unseen_events
 from sparkops.engine.sweep import sweep
@@ -168,6 +168,13 @@ async def test_an_event_that_waits_for_the_parking_wakes_the_step(world: World) 
     assert await status(world, held) == "ready"
 
 
+async def test_events_of_one_name_are_received_one_after_the_other(world: World) -> None:
+    async with world.transaction() as other:
+        first = await send(other, world, "e1")
+        sending = await world.blocked(send(world, world, "e2"))
+    assert (await sending).received_at > first.received_at, "who has seen the second has not missed the first"
+
+
 async def test_events_of_one_name_are_ordered_also_when_the_clock_stands_still(world: World) -> None:
     await send(world, world, "e1")
     await world.sql("UPDATE received_events SET received_at = clock_timestamp() + interval '1 hour'")
@@ -197,6 +204,24 @@ async def test_only_what_waits_for_this_kind_is_woken(world: World) -> None:
     await wait_seconds(world.engine, held, HOUR)
     assert await wake_steps(world.engine, [held.lease.step_id, new_id()], "event") == 0
     assert await status(world, held) == "waiting"
+
+
+async def test_an_event_is_for_who_waits_for_its_name_since_their_run_began_and_until_their_time_is_over(
+    world: World,
+) -> None:
+    early = await send(world, world, "early")
+    held = await held_step(world, PAID)
+    fits = await send(world, world, "fits")
+    other = await receive_event(world.engine, world.ada, world.project_id, NewEvent("e2", "other", None))
+    await wait_paid(world, held, after=fits.received_at)
+
+    async def waiting_for(event: Receipt) -> int:
+        return len(await call(world.database.pool, "waiting_for_event", event.id, UUID(int=0), 10))
+
+    assert [await waiting_for(event) for event in (early, fits, other)] == [0, 1, 0]
+    await due(world, held)
+    assert await waiting_for(await send(world, world, "late")) == 0
+    assert await status(world, held) == "waiting", "nor was it woken"
 
 
 async def test_waking_waits_for_who_holds_the_run(world: World) -> None:

@@ -104,7 +104,7 @@ SAMPLES: Final[Mapping[str, Samples]] = {
         ],
         good=[
             *_of("import os\nos.environ.get('HOME')"),
-            Sample("import subprocess\nsubprocess.Popen([program])", "worker/isolation.py"),
+            Sample("import subprocess\nsubprocess.Popen([program])", "worker/helper.py"),
             Sample("import subprocess", "local/binaries.py"),
         ],
     ),

@@ -1,6 +1,7 @@
 """The other commands, against a stack that runs and against none."""
 
 import asyncio
+import json
 import os
 import re
 import subprocess
@@ -85,6 +86,77 @@ async def test_a_user_is_kept_out_and_let_in_again(installation: Path, app_url: 
         actions = await connection.fetch("SELECT action FROM audit ORDER BY id DESC LIMIT 1")
         await connection.close()
         assert actions[0][0] == f"user.{command}"
+
+
+async def member_of(url: str, slug: str) -> list[tuple[str, str, str]]:
+    """Who is what in a project, and who made them so."""
+    query = (
+        "SELECT u.email, m.role, m.source FROM memberships m JOIN users u ON u.id = m.user_id"
+        " JOIN projects p ON p.id = m.project_id WHERE p.slug = $1 ORDER BY u.email"
+    )
+    connection = await asyncpg.connect(url)
+    try:
+        return [tuple(row) for row in await connection.fetch(query, slug)]
+    finally:
+        await connection.close()
+
+
+async def test_a_project_whose_only_owner_leaves_is_given_to_somebody_else(
+    installation: Path, app_url: str, owner_url: str
+) -> None:
+    there = ("--data-dir", str(installation))
+    for name in ("ada", "bob"):
+        await sparkops("users", "add", f"{name}@example.com", *there)
+    connection = await asyncpg.connect(owner_url)
+    await connection.execute("INSERT INTO projects (id, slug, name) VALUES (gen_random_uuid(), 'lab', 'Lab')")
+    await connection.execute(
+        "INSERT INTO memberships (project_id, user_id, role, source)"
+        " SELECT p.id, u.id, CASE u.email WHEN 'ada@example.com' THEN 'owner' ELSE 'viewer' END,"
+        " CASE u.email WHEN 'ada@example.com' THEN 'manual' ELSE 'oidc' END FROM projects p, users u"
+    )
+    needed = await sparkops("users", "disable", "ada@example.com", *there)
+    assert needed.returncode == 1
+    assert "only owner" in needed.stderr, needed
+    assert "lab" in needed.stderr
+
+    done = await sparkops("users", "own", "BOB@example.com", "lab", *there)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "BOB@example.com owns lab.\n", ""), done
+    assert await member_of(app_url, "lab") == [
+        ("ada@example.com", "owner", "manual"),
+        ("bob@example.com", "owner", "manual"),
+    ], "no group that he leaves takes it from him"
+    line = await connection.fetchrow(
+        "SELECT a.action, a.actor, a.before, a.after, p.slug FROM audit a JOIN projects p ON p.id = a.project_id"
+        " ORDER BY a.id DESC LIMIT 1"
+    )
+    await connection.close()
+    assert line is not None
+    assert (line["action"], line["actor"], line["slug"]) == ("member.put", "system", "lab")
+    assert (json.loads(line["before"]), json.loads(line["after"])) == ({"role": "viewer"}, {"role": "owner"})
+    assert (await sparkops("users", "disable", "ada@example.com", *there)).returncode == 0
+
+
+async def test_a_stranger_to_a_project_can_be_its_owner_and_who_is_kept_out_cannot(
+    installation: Path, app_url: str, owner_url: str
+) -> None:
+    there = ("--data-dir", str(installation))
+    await sparkops("users", "add", "bob@example.com", *there)
+    connection = await asyncpg.connect(owner_url)
+    await connection.execute("INSERT INTO projects (id, slug, name) VALUES (gen_random_uuid(), 'lab', 'Lab')")
+    await connection.close()
+    await sparkops("users", "disable", "bob@example.com", *there)
+    for who, slug, sentence in (
+        ("bob@example.com", "lab", "Only a person who may sign in can own a project."),
+        ("bob@example.com", "nowhere", "There is no project nowhere."),
+        ("nobody@example.com", "lab", "Nobody has the address nobody@example.com."),
+    ):
+        refused = await sparkops("users", "own", who, slug, *there)
+        assert (refused.returncode, refused.stderr) == (1, f"sparkops: {sentence}\n")
+    assert await member_of(app_url, "lab") == []
+    await sparkops("users", "enable", "bob@example.com", *there)
+    assert (await sparkops("users", "own", "bob@example.com", "lab", *there)).returncode == 0
+    assert await member_of(app_url, "lab") == [("bob@example.com", "owner", "manual")]
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,6 @@
 """Object storage by content."""
 
 import hashlib
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -11,6 +8,7 @@ import pytest
 from sparkops.core.blobs import CHUNK_BYTES, Blobs, Damaged, open_blobs
 from sparkops.core.config import load_settings
 from sparkops.core.errors import ConfigError, NotFound, TooLarge, Unavailable
+from tests.bucket import KEY_ID, SECRET, serving
 
 
 @pytest.fixture
@@ -90,64 +88,25 @@ async def test_a_part_of_the_store_is_apart(blobs: Blobs, tmp_path: Path) -> Non
             await other.get(sha256, max_bytes=4)
 
 
-class Bucket(BaseHTTPRequestHandler):
-    """As much of S3 as an object store asks for; `objects` is shared by all requests."""
-
-    protocol_version = "HTTP/1.1"
-    objects: dict[str, bytes]
-
-    def log_message(self, *_: object) -> None: ...
-
-    def answer(self, status: int, body: bytes = b"") -> None:
-        self.send_response(status)
-        self.send_header("ETag", '"x"')
-        self.send_header("Last-Modified", "Wed, 21 Oct 2015 07:28:00 GMT")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def do_PUT(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.headers["If-None-Match"] == "*" and self.path in self.objects:
-            return self.answer(412)
-        assert "Credential=key/" in self.headers["Authorization"]
-        self.objects[self.path] = body
-        return self.answer(200)
-
-    def do_GET(self) -> None:
-        body = self.objects.get(self.path)
-        self.answer(404 if body is None else 200, body or b"")
-
-
-@pytest.fixture
-def bucket() -> Iterator[tuple[str, dict[str, bytes]]]:
-    """The endpoint of an S3 of our own, and what it holds."""
-    objects: dict[str, bytes] = {}
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("OneBucket", (Bucket,), {"objects": objects}))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", objects
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-async def test_the_settings_name_an_s3_that_is_used(bucket: tuple[str, dict[str, bytes]]) -> None:
-    endpoint, objects = bucket
-    options = f'{{endpoint = "{endpoint}", region = "eu-1", access_key_id = "key", secret_access_key = "very-secret"}}'
-    settings = load_settings(
-        {"SPARKOPS_OBJECT_STORAGE_URL": "s3://ops/deep", "SPARKOPS_OBJECT_STORAGE_OPTIONS": options}
-    )
-    assert "very-secret" not in repr(settings)
-    blobs = open_blobs(settings).under("projects/1")
-    large = b"r" * (12 << 20)
-    for data in (b"rain", large, b"rain"):
-        sha256 = await blobs.put(data)
-        assert await blobs.get(sha256, max_bytes=len(large)) == data
-        assert f"/ops/deep/projects/1/blobs/{sha256[:2]}/{sha256}" in objects
-    assert len(objects) == 2
-    with pytest.raises(NotFound):
-        await blobs.get("0" * 64, max_bytes=4)
+async def test_the_settings_name_an_s3_that_is_used() -> None:
+    with serving() as bucket:
+        options = (
+            f'{{endpoint = "{bucket.endpoint}", region = "eu-1", access_key_id = "{KEY_ID}",'
+            f' secret_access_key = "{SECRET}"}}'
+        )
+        settings = load_settings(
+            {"SPARKOPS_OBJECT_STORAGE_URL": "s3://ops/deep", "SPARKOPS_OBJECT_STORAGE_OPTIONS": options}
+        )
+        assert SECRET not in repr(settings)
+        blobs = open_blobs(settings).under("projects/1")
+        large = b"r" * (12 << 20)
+        for data in (b"rain", large, b"rain"):
+            sha256 = await blobs.put(data)
+            assert await blobs.get(sha256, max_bytes=len(large)) == data
+            assert f"deep/projects/1/blobs/{sha256[:2]}/{sha256}" in bucket.objects
+        assert len(bucket.objects) == 2
+        with pytest.raises(NotFound):
+            await blobs.get("0" * 64, max_bytes=4)
 
 
 async def test_an_s3_that_does_not_answer_is_unavailable() -> None:

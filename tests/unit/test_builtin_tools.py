@@ -14,8 +14,8 @@ NO_CONTEXT = cast(ToolContext, None)
 
 def test_every_tool_has_a_digest_that_changes_with_its_definition() -> None:
     tools = builtin_tools()
-    assert set(tools) == {"noop", "sql.query", "files.read", "files.write"}
-    assert len({tool.hash for tool in tools.values()}) == 4
+    assert set(tools) == {"noop", "sql.query", "sql.execute", "files.read", "files.write"}
+    assert len({tool.hash for tool in tools.values()}) == 5
     assert {name: tool.hash for name, tool in builtin_tools().items()} == {
         name: tool.hash for name, tool in tools.items()
     }
@@ -33,6 +33,7 @@ def test_what_may_be_repeated_is_said() -> None:
     assert classes == {
         "noop": EffectClass.PURE,
         "sql.query": EffectClass.PURE,
+        "sql.execute": EffectClass.UNSAFE,
         "files.read": EffectClass.PURE,
         "files.write": EffectClass.IDEMPOTENT,
     }

@@ -1,5 +1,7 @@
 """What is stored of a password."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from sparkops.core.errors import Invalid
@@ -24,8 +26,18 @@ def test_all_of_a_long_password_counts() -> None:
     assert not verify_password("a\0c", hash_password("a\0b", rounds=CHEAP))
 
 
-def test_nobody_has_a_password_and_it_costs_as_much_to_find_out() -> None:
+def test_nobody_has_a_password_and_it_costs_as_much_to_find_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not verify_password("", None)
+    looked_at: list[str] = []
+
+    def verify(_: bytes, stored: str) -> bool:
+        looked_at.append(stored)
+        return True
+
+    with monkeypatch.context() as patched:
+        patched.setattr(passwords, "_hasher", SimpleNamespace(verify=verify))
+        assert not verify_password("", None), "whatever it was compared with"
+    assert looked_at == [passwords._NOBODY]
     assert passwords._NOBODY.split("$")[2] == hash_password("somebody").split("$")[2]
 
 

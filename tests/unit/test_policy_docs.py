@@ -44,7 +44,7 @@ def test_an_example_is_a_policy_and_its_tests_pass(example: str) -> None:
 def test_the_rules_of_the_example_are_a_policy() -> None:
     text = (ROOT / "examples" / "weather" / "policy.yaml").read_text()
     policy = parse_policy(f"version: 1\nname: example\n{text}")
-    assert [rule.name for rule in policy.rules] == ["only-the-weather", "modest-answers"]
+    assert [rule.name for rule in policy.rules] == ["only-the-weather", "writes-are-looked-at", "modest-answers"]
 
 
 def test_every_fact_and_every_question_stands_on_the_page_as_the_schema_has_it() -> None:

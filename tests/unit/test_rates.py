@@ -128,12 +128,12 @@ async def test_without_redis_each_process_holds_the_limit(clock: Clock) -> None:
 async def test_a_flushed_redis_does_not_open_the_gate(clock: Clock) -> None:
     redis = FakeRedis()
     one = process(redis, clock)
-    assert writes(one, 20) == 20
+    assert writes(one, 10) == 10
     await one.share()
     redis.values.clear()
-    writes(one, 1)
+    assert writes(one, 1) == 1
     await one.share()
-    assert writes(one, 50) == 0
+    assert writes(one, 50) == 9
 
 
 def test_an_address_may_more_than_a_caller_but_not_guess_more_passwords(clock: Clock) -> None:

@@ -8,9 +8,11 @@ AROUND_IT = {
     "compose.py": "keys of steps by id, of runs that were found through the wall",
     "known.py": "names that never change, kept for all; by ids of rows that were found through the wall",
     "routes/auth.py": "nobody has signed in yet",
+    "routes/factor.py": "the caller's own row, which belongs to no project",
     "routes/health.py": "the platform itself",
     "routes/me.py": "the caller's own row, which belongs to no project",
     "routes/oidc.py": "nobody has signed in yet",
+    "routes/people.py": "administrators, who take somebody's second factor away; it belongs to no project",
 }
 """Files of the API that open sessions which see every project, each with the reason."""
 
@@ -29,7 +31,6 @@ OVER_THE_POOL = {
     "audit.py": "administrators read the trail of all projects; each statement names the project it is asked for",
     "auth.py": "nobody has signed in yet",
     "live.py": "who asks is found out",
-    "me.py": "how often somebody got their own password wrong",
     "oidc.py": "nobody has signed in yet",
 }
 """Files of routes that use connections which see every project, each with the reason."""

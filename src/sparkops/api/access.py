@@ -4,22 +4,28 @@ A route that declares nothing keeps the application from starting. The project t
 first id in its path, or by the project's slug in path or query; what only a body names is looked up by `allowed`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 from uuid import UUID
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 
+from sparkops.api.errors import FactorMissing
+from sparkops.core.config import Settings
 from sparkops.core.errors import Forbidden, NotFound
 from sparkops.core.permissions import INSTALLATION, ROLES, Permission
 from sparkops.core.principal import Place, Principal
 
 FIELD: Final = "x-permission"
+UNFINISHED: Final = "x-before-second-factor"
+"""Marks what may be done by somebody who must have a second factor and has none yet."""
 OPEN: Final = "open"
 SIGNED_IN: Final = "signed-in"
 PERSON: Final = "person"
 
+TWO_FACTORS: Final = frozenset({"totp", "recovery", "oidc"})
+"""Methods that are more than a password. How many factors a provider asks for is its own matter."""
 NIL: Final = UUID(int=0)
 """Stands for the installation where a row belongs to no project."""
 OWNERS: Final[Mapping[str, tuple[str, str]]] = {
@@ -50,9 +56,12 @@ def signed_in() -> dict[str, Any]:
     return {FIELD: SIGNED_IN}
 
 
-def people_only() -> dict[str, Any]:
-    """Declare that a route is for people with a session; no key, whatever its scopes, may use it."""
-    return {FIELD: PERSON}
+def people_only(*, unfinished: bool = False) -> dict[str, Any]:
+    """Declare that a route is for people with a session; no key, whatever its scopes, may use it.
+
+    `unfinished`: also for those who must have a second factor here and have none yet.
+    """
+    return {FIELD: PERSON, UNFINISHED: True} if unfinished else {FIELD: PERSON}
 
 
 def open_to_all() -> dict[str, Any]:
@@ -66,12 +75,37 @@ def declared(route: APIRoute) -> str | None:
     return str(value) if value is not None else None
 
 
+def is_for_unfinished(route: APIRoute) -> bool:
+    """Say whether a route is also for those who must have a second factor and have none yet."""
+    return bool((route.openapi_extra or {}).get(UNFINISHED))
+
+
+def check_second_factor(settings: Settings, principal: Principal) -> None:
+    """Do nothing if the settings are content with how somebody signed in. Keys have no part in it.
+
+    Raises:
+        FactorMissing: they demand a second factor.
+    """
+    if must_enrol(settings, principal):
+        raise FactorMissing()
+
+
+def must_enrol(settings: Settings, principal: Principal) -> bool:
+    """Say whether the settings demand a second factor that somebody's session is without."""
+    return principal.session_id is not None and lacks_factor(settings, principal.methods, is_admin=principal.is_admin)
+
+
+def lacks_factor(settings: Settings, methods: Collection[str], *, is_admin: bool) -> bool:
+    """Say whether the settings demand a second factor of somebody who signed in by these methods."""
+    return settings.demands_second_factor(is_admin=is_admin) and TWO_FACTORS.isdisjoint(methods)
+
+
 def subject_of(route: APIRoute) -> str | None:
     """Return the id in the route's path by which its project is found; None if there is none."""
     return next((name for name in route.param_convertors if name in OWNERS), None)
 
 
-def check_routes(app: FastAPI) -> None:
+def check_routes(app: FastAPI | APIRouter) -> None:
     """Do nothing if every route says what it needs, and its project can be found.
 
     Raises:
@@ -95,7 +129,7 @@ def _takes_only_ids(route: APIRoute, name: str) -> bool:
     return any(one.name == name and one.field_info.annotation is UUID for one in route.dependant.path_params)
 
 
-def _routes_of(app: FastAPI) -> Iterable[APIRoute]:
+def _routes_of(app: FastAPI | APIRouter) -> Iterable[APIRoute]:
     """Return every route that serves data, shown in the document or not; the pages are files."""
     for context in iter_route_contexts(app.routes):
         route = context.original_route

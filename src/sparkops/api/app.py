@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import cache, partial
 from pathlib import Path
 
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -13,10 +14,11 @@ from redis.backoff import NoBackoff
 from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import BaseRoute
 
 from sparkops import __version__
 from sparkops.api import problems, schema
-from sparkops.api.access import check_routes
+from sparkops.api.access import check_routes, must_enrol
 from sparkops.api.denials import Denials
 from sparkops.api.deps import Door, get_principal
 from sparkops.api.errands import Errands
@@ -36,6 +38,7 @@ from sparkops.api.routes import (
     budgets,
     decisions,
     events,
+    factor,
     halts,
     health,
     keys,
@@ -86,6 +89,7 @@ def operation_id(route: APIRoute) -> str:
 def create_app(settings: Settings, *, pages: Path = PAGES) -> FastAPI:
     """Return the application; nothing is opened before it starts."""
     app = FastAPI(
+        routes=list(routes()),
         title="Spark-Ops",
         version=__version__,
         openapi_url="/api/openapi.json",
@@ -95,22 +99,27 @@ def create_app(settings: Settings, *, pages: Path = PAGES) -> FastAPI:
         lifespan=_lifespan(settings),
         generate_unique_id_function=operation_id,
     )
-    _add_routes(app, pages)
-    check_routes(app)
+    app.include_router(pages_router(pages))
     problems.install(app)
     add_middleware(app, settings)
     schema.install(app)
     return app
 
 
-def _add_routes(app: FastAPI, pages: Path) -> None:
-    """Everything under the prefix asks who is there, but for the two ways to become somebody."""
+@cache
+def routes() -> tuple[BaseRoute, ...]:
+    """Return the routes of every application, put together and checked once in a process.
+
+    Everything under the prefix asks who is there, but for the two ways to become somebody.
+    """
+    served = APIRouter(generate_unique_id_function=operation_id)
     # Routes are tried in this order, and each level of routers once more: first what is asked most, and one level.
     for router in (
         runs.router,
         run_parts.router,
         auth.router,
         me.router,
+        factor.router,
         people.router,
         projects.router,
         agents.router,
@@ -140,14 +149,15 @@ def _add_routes(app: FastAPI, pages: Path) -> None:
         users.router,
     ):
         guard(router)
-        app.include_router(
+        served.include_router(
             router, prefix=PREFIX, dependencies=[Depends(get_principal)], responses=documented(401, 403, 422)
         )
-    app.include_router(auth.public, prefix=PREFIX, responses=documented(422))
-    app.include_router(oidc.public, prefix=PREFIX)
-    app.include_router(live.sockets, prefix=PREFIX)
-    app.include_router(health.router)
-    app.include_router(pages_router(pages))
+    served.include_router(auth.public, prefix=PREFIX, responses=documented(422))
+    served.include_router(oidc.public, prefix=PREFIX)
+    served.include_router(live.sockets, prefix=PREFIX)
+    served.include_router(health.router)
+    check_routes(served)
+    return tuple(served.routes)
 
 
 def add_middleware(app: Starlette, settings: Settings) -> None:
@@ -221,7 +231,7 @@ async def open_door(settings: Settings) -> AsyncIterator[Door]:
         stack.push_async_callback(redis.aclose)
         bell = RedisBell(make_app(settings.broker_url), redis)
         stack.push_async_callback(bell.close)
-        hub = Hub(database, redis)
+        hub = Hub(database, redis, refuses=partial(must_enrol, settings))
         provider = open_oidc(settings, key_of(settings))
         if provider is not None:
             stack.push_async_callback(provider.close)

@@ -10,6 +10,8 @@ from uuid import UUID
 
 import asyncpg
 
+from sparkops.core.db import Statements
+
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 WAITING_COUNTED: Final = 1_000
@@ -101,7 +103,7 @@ Rows = Sequence["asyncpg.Record"]
 
 
 async def lines(
-    pool: Pool, project_id: UUID | None, wanted: LineFilter, *, before: int | None, limit: int, whole: bool = False
+    on: Statements, project_id: UUID | None, wanted: LineFilter, *, before: int | None, limit: int, whole: bool = False
 ) -> Rows:
     """Return lines of a project, newest first; `project_id` None: of the whole installation.
 
@@ -115,16 +117,16 @@ async def lines(
     # lint: allow sql-text -- conditions stand in the code, values are arguments
     newest = f"SELECT * FROM audit a {where.text()} ORDER BY a.id DESC LIMIT {limited}"
     # lint: allow sql-text -- conditions stand in the code, values are arguments
-    rows: Rows = await pool.fetch(f"SELECT {shown} FROM ({newest}) a {_NAMED} ORDER BY a.id DESC", *where.values)
+    rows: Rows = await on.fetch(f"SELECT {shown} FROM ({newest}) a {_NAMED} ORDER BY a.id DESC", *where.values)
     return rows
 
 
-async def line(pool: Pool, project_id: UUID | None, number: int) -> "asyncpg.Record | None":
+async def line(on: Statements, project_id: UUID | None, number: int) -> "asyncpg.Record | None":
     """Return a line of a project with what it changed, or None; `project_id` None: of any."""
     where = _lines_where(project_id, LineFilter())
     where.add("a.id = $", number)
     # lint: allow sql-text -- conditions stand in the code, values are arguments
-    return await pool.fetchrow(f"SELECT {_WHOLE} FROM audit a {_NAMED} {where.text()}", *where.values)
+    return await on.fetchrow(f"SELECT {_WHOLE} FROM audit a {_NAMED} {where.text()}", *where.values)
 
 
 async def seal_of(pool: Pool, number: int, at: datetime) -> "asyncpg.Record | None":
@@ -144,7 +146,7 @@ async def roots(pool: Pool, after: int, limit: int) -> Rows:
 
 
 async def security_events(
-    pool: Pool, project_id: UUID | None, wanted: EventFilter, *, before: int | None, limit: int
+    on: Statements, project_id: UUID | None, wanted: EventFilter, *, before: int | None, limit: int
 ) -> Rows:
     """Return security events, newest first; `project_id` None: of the whole installation."""
     where = Where()
@@ -156,7 +158,7 @@ async def security_events(
     where.add("a.at < $", wanted.until)
     where.add("a.id < $", before)
     limited = where.mark(limit)
-    rows: Rows = await pool.fetch(_EVENTS.format(where=where.text(), limit=limited), *where.values)
+    rows: Rows = await on.fetch(_EVENTS.format(where=where.text(), limit=limited), *where.values)
     return rows
 
 

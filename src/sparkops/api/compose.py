@@ -1,6 +1,7 @@
 """Answers that several domains contribute to: one statement per domain for a whole page, never one per row."""
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.api.deps import Door
 from sparkops.api.tokens import Signer
-from sparkops.api.views.approvals import Answer, Demands, SubjectKind, Vote
+from sparkops.api.views.approvals import Answer, AskingBudget, Demands, Reassigned, SubjectKind, Vote
 from sparkops.api.views.approvals import Approval as ApprovalView
 from sparkops.api.views.base import Ref
 from sparkops.api.views.catalogue import StepOutline
@@ -43,7 +44,7 @@ from sparkops.domains.effects.state import CallKind, CallStatus, EffectClass
 from sparkops.domains.identity.queries import names_of
 from sparkops.domains.policies.models import PolicyDecision
 from sparkops.domains.policies.queries import decisions
-from sparkops.domains.projects.queries import slugs_of
+from sparkops.domains.projects.queries import projects_to_be_deleted, slugs_of
 from sparkops.domains.runs.queries import runs_by_id, step_keys
 from sparkops.domains.runs.state import RunStatus
 from sparkops.domains.workflows.options import JoinRule
@@ -336,7 +337,7 @@ async def approval_views(
     runs = await runs_by_id(session, principal, run_ids={one.run_id for one in approvals})
     slugs = await slugs_of(session, principal, project_ids={one.project_id for one in approvals})
     versions = await version_names(session, version_ids={run.workflow_version_id for run in runs.values()})
-    keys = await step_keys(session, step_ids={one.step_id for one in approvals})
+    keys = await step_keys(session, step_ids={one.step_id for one in approvals if one.step_id})
     usage = await usage_of_runs(session, run_ids=runs.keys())
     people = await names_of(session, user_ids=_people(approvals) | {vote.user_id for vote in said})
 
@@ -355,7 +356,7 @@ async def approval_views(
             run_id=one.run_id,
             step_id=one.step_id,
             workflow=workflow_ref(versions[runs[one.run_id].workflow_version_id]),
-            step_key=keys[one.step_id],
+            step_key=keys[one.step_id] if one.step_id else None,
             subject_kind=cast(SubjectKind, one.subject_kind),
             title=one.title,
             reason=one.reason,
@@ -367,6 +368,8 @@ async def approval_views(
             edited_by=_named(one.edited_by, people),
             edited_at=one.edited_at,
             demands=Demands.model_validate(one.demands, from_attributes=False),
+            budgets=[AskingBudget.model_validate(budget) for budget in one.budgets],
+            reassigned=[_reassigned(given, people) for given in one.reassigned],
             votes=[vote_view(vote, one) for vote in said if vote.approval_id == one.id],
             agreed=stands.agreed,
             missing=[groups[place - 1] for place in stands.missing],
@@ -398,6 +401,8 @@ async def halt_views(session: AsyncSession, principal: Principal, halts: Sequenc
     people = await names_of(
         session, user_ids={who for one in halts for who in (one.created_by, one.released_by) if who}
     )
+    stops = {one.id: one.project_id for one in halts if one.project_id and _is_stop_of_project(one)}
+    ending = await projects_to_be_deleted(session, principal, project_ids=set(stops.values())) if stops else ()
 
     def view(one: Halt) -> HaltView:
         return HaltView(
@@ -411,10 +416,22 @@ async def halt_views(session: AsyncSession, principal: Principal, halts: Sequenc
             ordered_at=one.created_at,
             released_by=_named(one.released_by, people),
             released_at=one.released_at,
+            kept_by_deletion=stops.get(one.id) in ending,
         )
 
     return [view(one) for one in halts]
 
 
+def _is_stop_of_project(halt: Halt) -> bool:
+    return halt.kind == Kind.STOP and halt.scope == Scope.PROJECT and halt.released_at is None
+
+
+def _reassigned(given: Mapping[str, Any], people: Mapping[UUID, str]) -> Reassigned:
+    by = UUID(given["by"])
+    named = _named(by, people) or Ref(id=by, name="somebody")
+    return Reassigned(by=named, to=given["to"], at=datetime.fromisoformat(given["at"]), comment=given["comment"])
+
+
 def _people(approvals: Collection[Approval]) -> set[UUID]:
-    return {who for one in approvals for who in (one.requested_by, one.decided_by, one.edited_by) if who}
+    by = {UUID(given["by"]) for one in approvals for given in one.reassigned}
+    return by | {who for one in approvals for who in (one.requested_by, one.decided_by, one.edited_by) if who}

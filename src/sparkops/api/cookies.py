@@ -1,4 +1,5 @@
-"""The two cookies: the refresh token of a session, and what a browser keeps of having been signed in."""
+"""The cookies: the refresh token of a session, what a browser keeps of having been signed in, and a sign-in that waits
+for a code."""
 
 from datetime import datetime, timedelta
 
@@ -8,6 +9,7 @@ from sparkops.core.config import Settings
 
 COOKIE = "sparkops_refresh"
 DEVICE_COOKIE = "sparkops_device"
+CHALLENGE_COOKIE = "sparkops_challenge"
 PATH = "/api/v1/auth"
 DEVICE_LIFETIME = timedelta(days=90)
 MAX_CHARS = 400
@@ -35,10 +37,24 @@ def keep_device(response: Response, settings: Settings, *, mark: str) -> None:
     _keep(response, settings, DEVICE_COOKIE, mark, DEVICE_LIFETIME)
 
 
+def keep_challenge(response: Response, settings: Settings, *, token: str, expires_at: datetime, now: datetime) -> None:
+    """Have the browser hold a sign-in that waits for a code."""
+    _keep(response, settings, CHALLENGE_COOKIE, token, expires_at - now)
+
+
 def drop_refresh(response: Response, settings: Settings) -> None:
     """Have the browser forget the refresh token."""
+    _drop(response, settings, COOKIE)
+
+
+def drop_challenge(response: Response, settings: Settings) -> None:
+    """Have the browser forget the sign-in that waited."""
+    _drop(response, settings, CHALLENGE_COOKIE)
+
+
+def _drop(response: Response, settings: Settings, cookie: str) -> None:
     response.delete_cookie(
-        name_of(COOKIE, settings), path=PATH, secure=settings.secure_cookies, httponly=True, samesite="strict"
+        name_of(cookie, settings), path=PATH, secure=settings.secure_cookies, httponly=True, samesite="strict"
     )
 
 

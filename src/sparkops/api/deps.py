@@ -22,7 +22,9 @@ from sparkops.api.access import (
     allowed,
     check,
     check_everywhere,
+    check_second_factor,
     declared,
+    is_for_unfinished,
     subject_of,
 )
 from sparkops.api.addresses import address_of
@@ -133,7 +135,7 @@ class _SignedIn(SecurityBase):
         Raises:
             Unauthenticated: there is no token, it is not valid, or its session or key has ended.
             NotFound: what the request is about does not exist, or belongs to a project of others.
-            Forbidden: their role does not allow it.
+            Forbidden: their role does not allow it, or they have yet to set up a second factor.
         """
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
@@ -144,6 +146,8 @@ class _SignedIn(SecurityBase):
         request.state.principal = principal
         acting_via(f"key:{principal.key_id}" if principal.key_id else f"session:{principal.session_id}")
         limit_caller(request, principal)
+        if not is_for_unfinished(route):
+            check_second_factor(door_of(request).settings, principal)
         need = declared(route)
         if need == PERSON and principal.session_id is None:
             raise Forbidden("This is for people who have signed in; no key may do it.")

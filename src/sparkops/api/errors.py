@@ -15,6 +15,15 @@ class ForeignOrigin(Forbidden):
     code, title = "foreign-origin", "This may only be asked from the pages of this server"
 
 
+class FactorMissing(Forbidden):
+    """Until a second factor is set up, a session is good for nothing else."""
+
+    code, title = "second-factor-required", "Set up a second factor first"
+
+    def __init__(self) -> None:
+        super().__init__("This installation asks for a second factor: set yours up on the page of your account.")
+
+
 class Malformed(SparkOpsError):
     """What no client of ours sends, and what servers in a row may read differently."""
 

@@ -76,7 +76,7 @@ class Watched(Protocol):
         ...
 
     async def allow(self, principal: Principal | None) -> None:
-        """Take in what its holder is allowed by now; None: nothing any more, the session has ended."""
+        """Take in what its holder is allowed by now; None: nothing any more, the session opens nothing."""
         ...
 
 
@@ -216,8 +216,17 @@ def complain(task: asyncio.Task[None]) -> None:
 class Hub:
     """All feeds of this process, and the one connection to Redis that rings them."""
 
-    def __init__(self, database: Database, redis: Redis, *, poll_seconds: float = POLL_SECONDS) -> None:
+    def __init__(
+        self,
+        database: Database,
+        redis: Redis,
+        *,
+        poll_seconds: float = POLL_SECONDS,
+        refuses: Callable[[Principal], bool] = lambda _: False,
+    ) -> None:
+        """`refuses` says of the holder of a session that goes on whether it opens nothing all the same."""
         self.database = database
+        self._refuses = refuses
         self.redis = redis
         self.listening = asyncio.Event()
         self._poll = poll_seconds
@@ -263,7 +272,8 @@ class Hub:
                 log.warning("live.database_away", error=type(error).__name__)
                 continue
             for socket, session_id in sessions.items():
-                await socket.allow(found.get(session_id) if session_id else None)
+                holder = found.get(session_id) if session_id else None
+                await socket.allow(None if holder is None or self._refuses(holder) else holder)
 
     def watch_run(self, subscriber: Subscriber, run_id: UUID, since: int) -> tuple[RunFeed, Subscription]:
         """Add a subscriber to the feed of a run; it gets nothing before `catch_up`."""
@@ -347,9 +357,13 @@ class Hub:
 
     def _dispatch(self, channel: str, body: Any) -> None:
         if channel == LIVE_CHANNEL:
-            if run := self._runs.get(UUID(body["run_id"])):
-                run.rung.set()
-            if project := self._projects.get(UUID(body["project_id"])):
-                project.rung.set()
+            for ring in body:
+                self._ring(ring)
         elif run := self._runs.get(UUID(channel.removeprefix(_STREAM_PREFIX))):
             run.forward_text(body)
+
+    def _ring(self, ring: Any) -> None:
+        if run := self._runs.get(UUID(ring["run_id"])):
+            run.rung.set()
+        if project := self._projects.get(UUID(ring["project_id"])):
+            project.rung.set()

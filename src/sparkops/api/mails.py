@@ -28,6 +28,11 @@ Your password at {url} was changed, and you were signed out everywhere else.
 
 If it was not you, tell an administrator of it at once.
 """
+FACTOR = """\
+The second factor of your account at {url} was {what}.
+
+If it was not you, tell an administrator of it at once.
+"""
 
 
 class Mails:
@@ -51,6 +56,10 @@ class Mails:
     async def changed(self, *, to: str) -> None:
         """Tell a person that the password was changed."""
         await self._send(to, "Your password for Spark-Ops was changed", CHANGED.format(url=self._url))
+
+    async def factor(self, *, to: str, what: str) -> None:
+        """Tell a person what became of the second factor."""
+        await self._send(to, f"Your second factor for Spark-Ops was {what}", FACTOR.format(url=self._url, what=what))
 
     async def _send(self, to: str, subject: str, text: str) -> None:
         try:

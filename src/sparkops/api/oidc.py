@@ -37,6 +37,8 @@ from sparkops.domains.identity.oidc import (
 from sparkops.runtime.egress import Egress, guarded_client, parse_allowed
 
 CALLBACK: Final = "/api/v1/auth/oidc/callback"
+LEFT: Final = "/login"
+"""Where the provider sends people back to who have signed out there; it wants to know the whole address beforehand."""
 DISCOVERY: Final = "/.well-known/openid-configuration"
 FLOW_LIFETIME: Final = timedelta(minutes=10)
 KNOWN_SECONDS: Final = 3_600.0
@@ -46,6 +48,8 @@ TROUBLE_SECONDS: Final = 3.0
 KEYS_AGAIN_SECONDS: Final = 10.0
 """How often its keys are asked for because of a token that names another one: anybody can make up such tokens."""
 TIMEOUT_SECONDS: Final = 10.0
+LEAVING_SECONDS: Final = 3.0
+"""How long somebody who signs out, and is out here by then, is kept waiting for the provider."""
 MAX_BYTES: Final = 1 << 20
 _FLOW_KEY: Final = b"sparkops sign-in at an OpenID provider"
 _FLOW_AUDIENCE: Final = "sparkops-oidc"
@@ -105,6 +109,7 @@ class OidcDoor:
         self.settings = settings
         self.flows = FlowBox(secret_key)
         self.redirect_uri = public_url.rstrip("/") + CALLBACK
+        self.left_uri = public_url.rstrip("/") + LEFT
         self._client = client
         self._asking = asyncio.Lock()
         self._provider: tuple[Provider | ProviderFault, float] | None = None
@@ -133,6 +138,26 @@ class OidcDoor:
         }
         joint = "&" if "?" in provider.authorization_endpoint else "?"
         return provider.authorization_endpoint + joint + urlencode(query)
+
+    async def leaving_address(self) -> str | None:
+        """Return where to send a browser that has signed out here, to end its session at the provider too, which asks
+        whether it should and sends it back to the sign-in page. None: the provider has no such place, does not answer
+        in time, or the settings do not want it.
+
+        No ID token is sent along as a hint: it would have to be kept, and would stand in the browser's history.
+        """
+        if not self.settings.end_session:
+            return None
+        try:
+            async with asyncio.timeout(LEAVING_SECONDS):
+                provider = await self.provider()
+        except (ProviderFault, TimeoutError):
+            return None
+        if provider.end_session_endpoint is None:
+            return None
+        query = {"client_id": self.settings.client_id, "post_logout_redirect_uri": self.left_uri}
+        joint = "&" if "?" in provider.end_session_endpoint else "?"
+        return provider.end_session_endpoint + joint + urlencode(query)
 
     async def claims_of(self, flow: Flow, *, code: str, issuer: str | None) -> Claims:
         """Exchange a code for who signed in. `issuer`: who, by the answer's own word, has given the code.

@@ -30,7 +30,7 @@ def content_security_policy(nonce: str) -> str:
     """Return the policy of a page: nothing runs or styles but what we ship, with this nonce."""
     return (
         "default-src 'none'; "
-        f"script-src 'self' 'nonce-{nonce}'; style-src 'self' 'nonce-{nonce}'; style-src-attr 'unsafe-inline'; "
+        f"script-src 'self' 'nonce-{nonce}'; style-src 'self' 'nonce-{nonce}'; "
         "img-src 'self' data:; font-src 'self'; connect-src 'self'; worker-src 'self'; manifest-src 'self'; "
         "form-action 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
     )

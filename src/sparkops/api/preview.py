@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from sparkops.api.views.approvals import Answered, PolicyRef, Preview
+from sparkops.api.views.approvals import Answered, Outlook, PolicyRef, Preview
 from sparkops.api.views.base import Ref
 from sparkops.core.principal import Principal
 from sparkops.domains.approvals.models import Approval
@@ -30,6 +30,7 @@ async def preview_of(session: AsyncSession, principal: Principal, approval: Appr
     return Preview(
         request=asked_request(approval),
         request_hash=asked_hash(approval),
+        outlook=Outlook.model_validate(approval.outlook) if approval.outlook else None,
         **await _what_goes_out(session, principal, approval),
         **await _why(session, principal, approval),
         **await _before(session, principal, approval),

@@ -61,6 +61,7 @@ DATABASE_IS_AWAY = (
     asyncpg.InsufficientResourcesError,
     asyncpg.LockNotAvailableError,
     asyncpg.DeadlockDetectedError,
+    asyncpg.InterfaceError,  # the connection was closed in the midst of a transaction
     asyncpg.InternalClientError,  # of a connection that the server ended while nobody was looking
     ConnectionError,
     TimeoutError,

@@ -4,18 +4,20 @@ from fastapi import Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.api import cookies
+from sparkops.api.access import lacks_factor
 from sparkops.api.deps import Audit, Door, client_address
 from sparkops.api.mails import Mails
 from sparkops.api.throttle import Caller
 from sparkops.api.tokens import LIFETIME
 from sparkops.api.views import identity as views
 from sparkops.core.clock import utc_now
+from sparkops.core.errors import Invalid
 from sparkops.core.json import Json
 from sparkops.core.mail import Mailer
 from sparkops.core.principal import Principal
 from sparkops.domains.audit import security
 from sparkops.domains.audit.security import Severity
-from sparkops.domains.identity import service
+from sparkops.domains.identity import attempts, service
 from sparkops.domains.identity.models import User
 
 
@@ -40,6 +42,7 @@ def tokens(door: Door, response: Response, signed_in: service.SignedIn) -> views
         token_type="Bearer",  # noqa: S106 -- the name of the scheme, not a secret
         expires_in=int(LIFETIME.total_seconds()),
         user=views.User.model_validate(signed_in.user),
+        must_enrol=lacks_factor(door.settings, signed_in.methods, is_admin=signed_in.user.is_admin),
     )
 
 
@@ -65,6 +68,26 @@ async def note(
         project_id=None,
         **detail,
     )
+
+
+async def confirmed(door: Door, caller: Caller, principal: Principal, password: str) -> service.Credentials:
+    """Return the caller's credentials if this is their password.
+
+    Raises:
+        TooMany: it was tried too often.
+        Invalid: it is not, or they have none.
+    """
+    who = str(principal.user_id)
+    await door.throttle.take_one(attempts.OWN_PASSWORD, who, caller=caller, email=principal.email)
+    async with door.reads(principal) as session:
+        credentials = await service.find_credentials(session, email=principal.email)
+    if await service.check_password(credentials, password) is None:
+        await note(door, caller, "password.refused", severity="warning", user=credentials.user)
+        raise Invalid(
+            "The present password is wrong.", errors=[{"path": "current", "message": "is not your present password"}]
+        )
+    await attempts.forget(door.database.pool, attempts.OWN_PASSWORD, who)
+    return credentials
 
 
 def audit_as(session: AsyncSession, user: User) -> Audit:

@@ -12,6 +12,7 @@ from sparkops.core.errors import TooMany
 from sparkops.domains.audit import security
 from sparkops.domains.identity import attempts
 from sparkops.domains.identity.attempts import Rule, Verdict
+from sparkops.domains.identity.models import User
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,17 @@ class SignInThrottle:
                 await attempts.give_back(self._pool, rule, what)
             else:
                 await attempts.forget(self._pool, rule, what)
+
+    async def take_code(self, *, user: User, caller: Caller) -> tuple[Rule, str]:
+        """Count one attempt at the second factor of a user, and return what it was counted by.
+
+        Raises:
+            TooMany: there were too many.
+        """
+        device = self._signer.read_device(caller.known, user.email) if caller.known else None
+        counted = (attempts.FACTOR, str(user.id)) if device is None else (attempts.FACTOR_DEVICE, device)
+        await self.take_one(*counted, caller=caller, email=user.email)
+        return counted
 
     def _counts(self, email: str, caller: Caller) -> tuple[tuple[Rule, str], ...]:
         """Return by which rules an attempt counts, the one that spares the others first."""

@@ -11,12 +11,15 @@ import click
 from sparkops.cli.refusals import refusals
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from sparkops.core.config import Settings
     from sparkops.core.db import Database
-    from sparkops.core.envelope import Keyring
+    from sparkops.core.envelope import Keyring, Place, Sealed
     from sparkops.core.json import Json
+    from sparkops.core.wrapped import Wrapped
 
 _DATA_DIR = click.option(
     "--data-dir", type=click.Path(path_type=Path), help="The data directory of the running `sparkops up`."
@@ -153,7 +156,7 @@ async def _names(settings: "Settings", project: str | None) -> list[str]:
 async def _rotate(settings: "Settings", *, drop_old: bool) -> tuple[str, int, int]:
     from sparkops.cli.target import open_target
     from sparkops.core.envelope import keep_only_first, put_new_key
-    from sparkops.domains.secrets import queries, service
+    from sparkops.domains.secrets import service
     from sparkops.runtime.secrets.sources import keys_of
 
     file = settings.secrets_key_file
@@ -161,45 +164,61 @@ async def _rotate(settings: "Settings", *, drop_old: bool) -> tuple[str, int, in
     async with open_target(settings) as database:
         count = await _rewrap_all(database, keyring)
         async with database.sessions.begin() as session:
-            under = await queries.keys_in_use(session)
+            under = {key for each in _encrypted() for key in await each.keys_in_use(session)}
             await _audit(session, "secret.rotate-key", f"key:{keyring.active}", None, versions=count)
-    nothing_else = set(under) <= {keyring.active}
+    nothing_else = under <= {keyring.active}
     return keyring.active, count, keep_only_first(file) if drop_old and file is not None and nothing_else else 0
 
 
 async def _check(settings: "Settings") -> tuple[int, list[str]]:
     from sparkops.cli.target import open_target
     from sparkops.core.envelope import SecretLost
-    from sparkops.domains.secrets import queries, service
+    from sparkops.domains.secrets import service
     from sparkops.runtime.secrets.sources import keys_of
 
     keyring = service.ring_of(keys_of(settings))
-    after, count, lost = None, 0, []
+    count, lost = 0, []
     async with open_target(settings) as database:
+        async for place, sealed in _envelopes(database):
+            count += 1
+            try:
+                keyring.open(place, sealed)
+            except SecretLost as error:
+                lost.append(f"{place.name} (project {place.project_id or 'none'}): {error.detail}")
+    return count, lost
+
+
+def _encrypted() -> "tuple[Wrapped, Wrapped]":
+    """Return what lies encrypted under the keys of the installation: secrets, and second factors of people."""
+    from sparkops.domains.identity.factor_queries import KEYS
+    from sparkops.domains.secrets.queries import VERSIONS
+
+    return VERSIONS, KEYS
+
+
+async def _envelopes(database: "Database") -> "AsyncIterator[tuple[Place, Sealed]]":
+    for encrypted in _encrypted():
+        after = None
         while True:
             async with database.sessions.begin() as session:
-                page = await queries.envelopes_after(session, after=after, limit=service.REWRAP_BATCH)
-            for each in page:
-                try:
-                    keyring.open(each.place, each.sealed)
-                except SecretLost as error:
-                    lost.append(f"{each.place.name} (project {each.place.project_id or 'none'}): {error.detail}")
-            count += len(page)
+                page = await encrypted.after(session, after)
             if not page:
-                return count, lost
+                break
+            for each in page:
+                yield each.place, each.sealed
             after = page[-1].id
 
 
 async def _rewrap_all(database: "Database", keyring: "Keyring") -> int:
-    from sparkops.domains.secrets.service import rewrap_some
-
+    """Wrap the data keys of all that is encrypted anew, and return how many."""
     count = 0
-    while True:
-        async with database.sessions.begin() as session:
-            some = await rewrap_some(session, keyring)
-        if not some:
-            return count
-        count += some
+    for encrypted in _encrypted():
+        some = None
+        while some != 0:
+            async with database.sessions.begin() as session:
+                some = await encrypted.rewrap(session, keyring)
+            count += some
+    return count
 
 
 async def _audit(session: "AsyncSession", action: str, subject: str, project_id: UUID | None, **detail: "Json") -> None:

@@ -11,9 +11,12 @@ import click
 from sparkops.cli.refusals import refusals
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from sparkops.core.config import Settings
+    from sparkops.core.json import Json
     from sparkops.domains.identity.links import Link
     from sparkops.domains.identity.models import User
 
@@ -96,6 +99,29 @@ def reset(email: str, data_dir: Path | None) -> None:
         click.echo(_address(settings) + link.path)
 
 
+@users.command(name="reset-factor")
+@click.argument("email")
+@_data_dir
+def reset_factor(email: str, data_dir: Path | None) -> None:
+    """Take the second factor of a user away who lost it, with all recovery codes; all sessions end at once."""
+
+    async def act(session: "AsyncSession") -> None:
+        from sparkops.core.clock import utc_now
+        from sparkops.core.errors import NotFound
+        from sparkops.domains.identity.factors import take_away
+        from sparkops.domains.identity.queries import locked_user
+
+        user = await locked_user(session, user_id=(await _user(session, email)).id)
+        if user is None:
+            raise NotFound(f"Nobody has the address {email}.")
+        await take_away(session, user=user, now=utc_now())
+        await _note(session, "factor.reset", user)
+
+    with refusals():
+        _run(data_dir, act)
+    click.echo(f"{email} has no second factor now.")
+
+
 @users.command()
 @click.argument("email")
 @_data_dir
@@ -131,6 +157,33 @@ def enable(email: str, data_dir: Path | None) -> None:
     with refusals():
         _run(data_dir, act)
     click.echo(f"Enabled {email}.")
+
+
+@users.command()
+@click.argument("email")
+@click.argument("project")
+@_data_dir
+def own(email: str, project: str, data_dir: Path | None) -> None:
+    """Let a user own a project, by its slug: where its only owner has gone."""
+
+    async def act(session: "AsyncSession") -> None:
+        from sparkops.core.permissions import Role
+        from sparkops.domains.identity.members import name_owner
+
+        user = await _user(session, email)
+        project_id, before = await name_owner(session, user=user, slug=project)
+        await _note(
+            session,
+            "member.put",
+            user,
+            project_id=project_id,
+            before={"role": before.value} if before else None,
+            after={"role": Role.OWNER.value},
+        )
+
+    with refusals():
+        _run(data_dir, act)
+    click.echo(f"{email} owns {project}.")
 
 
 def _password(*, from_stdin: bool) -> str | None:
@@ -172,13 +225,21 @@ async def _user(session: "AsyncSession", email: str) -> "User":
     return user
 
 
-async def _note(session: "AsyncSession", action: str, user: "User") -> None:
+async def _note(
+    session: "AsyncSession",
+    action: str,
+    user: "User",
+    *,
+    project_id: "UUID | None" = None,
+    before: "dict[str, Json] | None" = None,
+    after: "dict[str, Json] | None" = None,
+) -> None:
     """Note in the audit trail what was done from the command line, where nobody is known by name."""
     from sparkops.domains.audit.queries import add_line
 
     await add_line(
         session,
-        project_id=None,
+        project_id=project_id,
         actor="system",
         via=None,
         address=None,
@@ -186,8 +247,8 @@ async def _note(session: "AsyncSession", action: str, user: "User") -> None:
         action=action,
         subject=f"user:{user.id}",
         detail={"by": "command-line", "email": user.email},
-        before=None,
-        after=None,
+        before=before,
+        after=after,
     )
 
 

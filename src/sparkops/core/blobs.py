@@ -196,12 +196,19 @@ class Blobs:
             raise Unavailable("The object storage does not answer.") from error
 
     async def projects(self) -> Sequence[str]:
-        """Return the names below the projects' prefix. Raises Unavailable as `pages` does."""
-        try:
-            found = await obstore.list_with_delimiter_async(self._store, PROJECTS)
-        except (BaseError, OSError) as error:
-            raise Unavailable("The object storage does not answer.") from error
-        return [prefix.rstrip("/").rpartition("/")[2] for prefix in found["common_prefixes"]]
+        """Return the names below the projects' prefix, also where all there is lies aside.
+
+        Raises:
+            Unavailable: as `pages`.
+        """
+        names: set[str] = set()
+        for place in (PROJECTS, CONDEMNED + PROJECTS):
+            try:
+                found = await obstore.list_with_delimiter_async(self._store, place)
+            except (BaseError, OSError) as error:
+                raise Unavailable("The object storage does not answer.") from error
+            names.update(prefix.rstrip("/").rpartition("/")[2] for prefix in found["common_prefixes"])
+        return sorted(names)
 
     async def set_aside(self, path: str) -> None:
         """Move an object aside: who writes it writes it anew, and who reads it finds it there."""

@@ -6,9 +6,11 @@ from typing import Any, Self
 
 import httpx2
 
-from sparkops.core.errors import SparkOpsError
+from sparkops.core.errors import SparkOpsError, Unauthenticated
 
 TIMEOUT_SECONDS = 15.0
+IDLE_SECONDS = 2.0
+"""Less than the API keeps an idle connection, which is five: none is used in the moment in which it is closed."""
 PAGE = "200"
 """The largest page that lists give."""
 
@@ -29,7 +31,11 @@ class ApiClient:
     def __init__(self, base_url: str, *, token: str | None = None, transport: Any = None) -> None:
         self.url = base_url
         self._http = httpx2.AsyncClient(
-            base_url=f"{base_url}/api/v1", timeout=TIMEOUT_SECONDS, trust_env=False, transport=transport
+            base_url=f"{base_url}/api/v1",
+            timeout=TIMEOUT_SECONDS,
+            limits=httpx2.Limits(keepalive_expiry=IDLE_SECONDS),
+            trust_env=False,
+            transport=transport,
         )
         self.token: str | None = None
         if token is not None:
@@ -48,8 +54,11 @@ class ApiClient:
 
         Raises:
             ApiRefused: the address or the password is wrong.
+            Unauthenticated: there is a second factor, which only pages ask for.
         """
         answer: Mapping[str, Any] = await self.post("/auth/sign-in", {"email": email, "password": password})
+        if "access_token" not in answer:
+            raise Unauthenticated("This account has a second factor; use an API key instead of its password.")
         self.use(answer["access_token"])
         return answer
 

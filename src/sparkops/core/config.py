@@ -52,11 +52,14 @@ class ModelEndpoint(_Closed):
 
 
 class Connection(_Closed):
-    """A PostgreSQL database that the tool `sql.query` may read, under a role without any right to write."""
+    """A PostgreSQL database that the tool `sql.query` may read, under a role without any right to write; or, where
+    `write` says so, one that `sql.execute` may write, under a role that may write tables and nothing more."""
 
     url: SecretStr
+    write: bool = False
     statement_timeout_seconds: float = Field(default=5.0, gt=0, le=60)
     max_rows: int = Field(default=1_000, ge=1, le=10_000)
+    """How many rows one statement may give back, or change: one that changes more is rolled back."""
     max_bytes: int = Field(default=1_000_000, ge=1_000, le=10_000_000)
     labels: LabelList = ()
     """Of whatever is read there, such as `private:customer`."""
@@ -82,6 +85,9 @@ class Oidc(_Closed):
     """Who may come in that nobody has added before."""
     session_hours: float = Field(default=12.0, gt=0, le=168)
     """How long a session lasts that was begun there; what groups give is looked at anew when the next one begins."""
+
+    end_session: bool = True
+    """Whether who signs out here is led to the provider to sign out there, where it offers that."""
 
     @model_validator(mode="after")
     def _owners_are_people(self) -> Self:
@@ -239,6 +245,10 @@ class Settings(_Closed):
     """Where people open the pages, such as https://ops.example.com."""
     oidc: Oidc | None = None
 
+    second_factor: Literal["off", "administrators", "everybody"] = "off"
+    """Who has to have a second factor besides the password; off: it is for each to decide. Whoever signs in at an
+    OpenID provider is not asked for ours."""
+
     admin_email: str = "admin@example.com"
     admin_password: SecretStr | None = None
     """With it the first administrator is made at the first start; without, `sparkops up` prints a link to do so."""
@@ -259,9 +269,18 @@ class Settings(_Closed):
     """For S3: `endpoint`, `region`, `access_key_id`, `secret_access_key`."""
     object_grace_hours: float = Field(default=24.0, ge=1, le=8_760)
     """How long an object that nothing refers to is left alone, and then lies aside, before it is removed."""
+    session_idle_hours: float = Field(default=12.0, ge=0.5, le=168)
+    """How long a session lasts that nobody uses: no page is open that goes on with it."""
+    keep_security_events_days: int = Field(default=365, ge=1, le=36_500)
+    keep_secret_uses_days: int = Field(default=365, ge=1, le=36_500)
+    """The last use of each secret stays."""
     deletion_delay_days: float = Field(default=7.0, ge=0, le=365)
     """How long a project that is to be deleted is stopped before its data is removed."""
     connections: Mapping[str, Connection] = Field(default_factory=dict)
+
+    def demands_second_factor(self, *, is_admin: bool) -> bool:
+        """Say whether a person has to have a second factor."""
+        return self.second_factor == "everybody" or (self.second_factor == "administrators" and is_admin)
 
     @property
     def lease(self) -> timedelta:
@@ -272,6 +291,11 @@ class Settings(_Closed):
     def object_grace(self) -> timedelta:
         """How long an object that nothing refers to is kept, twice."""
         return timedelta(hours=self.object_grace_hours)
+
+    @property
+    def session_idle(self) -> timedelta:
+        """How long a session lasts that nobody uses."""
+        return timedelta(hours=self.session_idle_hours)
 
     @property
     def deletion_delay(self) -> timedelta:

@@ -49,6 +49,7 @@ NO_ANSWER = (
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
     asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
     ConnectionError,
     TimeoutError,
 )

@@ -1,6 +1,7 @@
 """JSON once: orjson for bytes, and the canonical digest that approvals and replays bind to."""
 
 import hashlib
+import json
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -44,8 +45,14 @@ def canonical(value: Any) -> bytes:
 
 
 def digest(value: Any) -> str:
-    """Return the SHA-256 of the canonical form. Equal values give equal digests."""
-    return digest_of(canonical(value))
+    """Return the SHA-256 of the canonical form. Equal values give equal digests.
+
+    Also of what has an integer that nothing here can store: who sent it is told so when it is looked at.
+    """
+    try:
+        return digest_of(canonical(value))
+    except TypeError:
+        return digest_of(json.dumps(value, sort_keys=True, separators=(",", ":")).encode())
 
 
 def digest_of(data: bytes) -> str:

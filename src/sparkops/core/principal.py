@@ -22,7 +22,8 @@ class Principal:
 
     `is_admin` marks an installation administrator. `places` are the projects that this actor may reach, by id; of a
     person all of theirs, of a key those that it was made for. `scopes` None: everything that the roles allow, else no
-    more than these. `wants` is what the present request was declared to need of its project.
+    more than these. `wants` is what the present request was declared to need of its project. `methods` is how the
+    person of a session proved who they are: `password`, `totp`, `recovery`, `oidc`.
     """
 
     user_id: UUID
@@ -34,6 +35,7 @@ class Principal:
     places: Mapping[UUID, Place] = field(default_factory=dict)
     scopes: frozenset[Permission] | None = None
     wants: Permission | None = None
+    methods: frozenset[str] = frozenset()
 
     def may(self, permission: Permission, project_id: UUID | None) -> bool:
         """Say whether this is allowed in a project, or (None) in the whole installation."""
@@ -43,6 +45,10 @@ class Principal:
             return self.is_admin and permission in INSTALLATION
         place = self.places.get(project_id)
         return place is not None and permission in ROLES[place.role]
+
+    def reach(self, permission: Permission) -> list[UUID]:
+        """Return the projects in which this is allowed, for statements that look for nothing elsewhere."""
+        return [project_id for project_id in self.places if self.may(permission, project_id)]
 
     def place(self, slug: str) -> Place | None:
         """Return the project of this slug, or None if this actor does not belong to it."""

@@ -5,13 +5,22 @@ its digits, so that it comes back as an integer. A replay that rebuilt a request
 for something else than the first time.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
 from sparkops.core.json import Json
 
-_LEAST, _MOST = -(2**63), 2**64 - 1
+LEAST, MOST = -(2**63), 2**64 - 1
 """Between these a parser makes an integer of what has no fraction; beyond, a float again."""
+
+
+def beyond(value: Json, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Return where integers stand that are too large to be written as JSON here, or to be read again as they were."""
+    if isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from beyond(item, (*path, key))
+    elif isinstance(value, int) and not LEAST <= value <= MOST:
+        yield path
 
 
 def storable_text(text: str) -> str:
@@ -42,5 +51,5 @@ def _number(value: float) -> Json:
     # Below 1e16 a whole float is written as 5.0 and keeps its point; from there on as 1e16, which loses it.
     if abs(value) >= 1e16:
         whole = Decimal(repr(value))
-        return int(whole) if _LEAST <= whole <= _MOST else value
+        return int(whole) if LEAST <= whole <= MOST else value
     return value

@@ -16,14 +16,17 @@ from sparkops.core.errors import Conflict, Invalid, NotFound, Unavailable
 from sparkops.core.failpoints import failpoint
 from sparkops.core.json import Json, digest
 from sparkops.core.labels import OF_EVENTS
+from sparkops.core.permissions import Permission
 from sparkops.core.principal import Principal
+from sparkops.domains.budgets.definition import Action
 from sparkops.domains.runs.state import RunStatus, StepStatus
 from sparkops.domains.workflows.definition import validate_input
 from sparkops.engine.admission import admit_after
-from sparkops.engine.budgets import check_forecast
+from sparkops.engine.advance import advance_run
 from sparkops.engine.context import Engine, call
 from sparkops.engine.displace import DISPLACES, displace
 from sparkops.engine.document import Inputs, limit_of, run_document, store_input
+from sparkops.engine.errors import OverBudget
 from sparkops.engine.graph import Graph
 from sparkops.engine.judging import TRIES, NewRun, RulesChanged, judge_run
 from sparkops.engine.pins import pin_names
@@ -36,7 +39,7 @@ SELECT v.id, v.version, v.workflow_id, p.id AS project_id, r.id AS first_run, r.
          SELECT 1 FROM halts h WHERE h.scope_id = w.id AND h.kind = 'pause' AND h.released_at IS NULL) AS limited,
        d.counted, d.forecast
   FROM projects p JOIN workflows w ON w.project_id = p.id AND w.name = $3
-  JOIN memberships m ON m.project_id = p.id AND m.user_id = $2
+  JOIN memberships m ON m.project_id = p.id AND m.user_id = $2 AND p.id = ANY ($6)
   JOIN workflow_versions v ON v.workflow_id = w.id AND v.version = coalesce($4, w.latest_version)
   LEFT JOIN runs r ON r.project_id = w.project_id AND r.idem_key = $5
   CROSS JOIN LATERAL (
@@ -84,8 +87,6 @@ class RunRequest:
     """-1 high, 0 normal, 1 low; None: as the workflow says."""
     labels: frozenset[str] = frozenset()
     """Of the input, as the caller knows them."""
-    confirm_budget: bool = False
-    """It is wanted although a budget asks whether it should be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +130,19 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
         IdempotencyMismatch: the key was used for another request.
         ConcurrencyFull: the workflow rejects what would have to queue; nothing was written.
         DeniedByPolicy: the rules of the project do not allow it; that is on record.
-        OverBudget: a budget has no room for one more run, or for what it is expected to cost; nothing was written.
+        OverBudget: a budget refuses one more run, or what it is expected to cost; nothing was written.
         Unavailable: the outcome is unknown, or a large input could not be written; try again with the same key.
     """
     pool = engine.database.pool
     version = _BY_SLUG if isinstance(request.project, str) else _BY_ID
     found = await pool.fetchrow(
-        version, request.project, principal.user_id, request.workflow, request.version, request.idem_key
+        version,
+        request.project,
+        principal.user_id,
+        request.workflow,
+        request.version,
+        request.idem_key,
+        principal.reach(Permission.RUN_CREATE),
     )
     if found is None:
         wanted = f"version {request.version} of " if request.version else ""
@@ -145,10 +152,6 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
         return repeated(found["first_run"], found["idem_hash"], _request_hash(request))
     graph = await engine.graphs.get(pool, found["id"])
     project_id: UUID = found["project_id"]
-    if found["forecast"]:
-        await check_forecast(
-            pool, principal, project_id, found["workflow_id"], found["id"], confirmed=request.confirm_budget
-        )
     inputs = await store_input(engine, project_id, validate_input(graph.definition, request.input))
     document = await run_document(
         engine,
@@ -171,9 +174,8 @@ async def accept_run(engine: Engine, principal: Principal, request: RunRequest) 
         actor=f"user:{principal.user_id}",
         limited=found["limited"],
         budgeted=found["counted"],
-        confirmed=request.confirm_budget,
     )
-    asked = NewRun(request.workflow, inputs.values, int(found["stamp"]))
+    asked = NewRun(request.workflow, inputs.values, int(found["stamp"]), forecast=found["forecast"])
     answer = await _write_judged(engine, graph, document, asked)
     begun = _begun(graph, found["version"], inputs, document, answer) if answer["created"] else None
     return Accepted(UUID(answer["run_id"]), answer["created"], begun)
@@ -186,6 +188,7 @@ async def accept_document(engine: Engine, graph: Graph, document: Mapping[str, A
         DeniedByPolicy: they do not; that is on record.
         IdempotencyMismatch, ConcurrencyFull, Unavailable: as `accept_run` says.
         AlreadyRetried: another retry of the source is going on or has succeeded.
+        OverBudget: as `accept_run` says.
     """
     answer = await _write_judged(engine, graph, document, new)
     return Accepted(UUID(answer["run_id"]), answer["created"])
@@ -196,22 +199,31 @@ async def _write_judged(engine: Engine, graph: Graph, document: Mapping[str, Any
         with suppress(RulesChanged):
             return await _write(engine, graph, await judge_run(engine, document, new))
         new = replace(new, stamp=await engine.database.pool.fetchval(_STAMP, UUID(document["run"]["project_id"])))
-    raise Unavailable("The rules of the project keep changing.", retry_after_seconds=1)
+    raise Unavailable("The rules and budgets of the project keep changing.", retry_after_seconds=1)
 
 
-async def _write(engine: Engine, graph: Graph, document: Mapping[str, Any]) -> Mapping[str, Any]:
-    failpoint("before_accept")
+async def _send(engine: Engine, document: Mapping[str, Any]) -> Mapping[str, Any]:
+    # What has to be counted takes the locks of its limits, first and in their order, and what belongs to a step takes
+    # that of the step: it goes alone.
+    limited = bool({"when_full", "parent", "budgeted"} & document.keys())
+    writing = call(engine.database.pool, "accept", document) if limited else engine.accepts.add(document)
     try:
-        # What has to be counted takes the locks of its limits, first and in their order, and what belongs to a step
-        # takes that of the step: it goes alone.
-        limited = bool({"when_full", "parent", "budgeted"} & document.keys())
-        writing = call(engine.database.pool, "accept", document) if limited else engine.accepts.add(document)
         answer: Mapping[str, Any] = await writing
+    except OverBudget as over:
+        if over.members["action"] == Action.REQUIRE_APPROVAL:  # since it was judged: then people are asked
+            raise RulesChanged from None
+        raise
     except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):
         raise Unavailable(
             "The database did not confirm. Send the same request with the same Idempotency-Key again.",
             retry_after_seconds=1,
         ) from None
+    return answer
+
+
+async def _write(engine: Engine, graph: Graph, document: Mapping[str, Any]) -> Mapping[str, Any]:
+    failpoint("before_accept")
+    answer = await _send(engine, document)
     failpoint("after_accept")
     if "policy_version" in answer:
         raise RulesChanged
@@ -228,6 +240,9 @@ async def _write(engine: Engine, graph: Graph, document: Mapping[str, Any]) -> M
     engine.bell.log_grew(answer["rings"])
     if answer["created"] and answer["status"] == RunStatus.QUEUED:
         await _make_room(engine, graph, UUID(document["run"]["project_id"]), UUID(answer["run_id"]))
+    elif answer["created"] and "unended" in document:
+        await _end(engine, UUID(answer["run_id"]))
+        return {**answer, "status": RunStatus.AWAITING_APPROVAL}
     elif answer["created"]:
         engine.bell.work("run")
     return answer
@@ -254,6 +269,14 @@ def _begun(
         steps_by_status=Counter(StepStatus(row["status"]) for row in document["steps"]),
         last_seq=answer["rings"][0]["seq"],
     )
+
+
+async def _end(engine: Engine, run_id: UUID) -> None:
+    """Ask people about the output of a run that ends as it begins. What fails here the sweep does."""
+    try:
+        await advance_run(engine, run_id)
+    except LOST_CONNECTION as error:
+        log.warning("advance.failed", run_id=str(run_id), error=str(error) or type(error).__name__)
 
 
 async def _make_room(engine: Engine, graph: Graph, project_id: UUID, run_id: UUID) -> None:

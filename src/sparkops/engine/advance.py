@@ -6,27 +6,28 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from sparkops.core.db import LOST_CONNECTION
+from sparkops.core.db import LOST_CONNECTION, NO_ANSWER
 from sparkops.core.errors import Unavailable
 from sparkops.core.failpoints import failpoint
 from sparkops.core.json import Json
 from sparkops.core.payloads import Desk
 from sparkops.domains.runs.state import TERMINAL_RUN, RunStatus, StepStatus
 from sparkops.engine.advancing import Advanced, Advancing, labels_in, split
+from sparkops.engine.clearance import clear, judge_output
 from sparkops.engine.compensate import end_unhappily
 from sparkops.engine.compensation import begin_compensation, go_on_compensating
 from sparkops.engine.context import Connection, Engine, Ring, call
 from sparkops.engine.decide import Compensate, FinishRun, StepState, decide_cancelled, to_json
+from sparkops.engine.errors import OverBudget
 from sparkops.engine.frames import abandon_frames, advance_frame, repair_frames, start_more
 from sparkops.engine.graph import Graph
-from sparkops.engine.judging import judge_output
 from sparkops.engine.levels import Level, key_of, level_of
 from sparkops.engine.wake import wake_parents
 
 log = structlog.get_logger()
 
 _LOCK_RUN = """
-SELECT r.id, r.project_id, r.status, r.workflow_version_id, r.labels,
+SELECT r.id, r.project_id, r.status, r.started_at, r.workflow_version_id, r.labels,
        EXISTS (SELECT 1 FROM policies y WHERE 'output' = ANY (y.subjects)
                   AND (y.project_id = r.project_id OR y.project_id IS NULL)) AS judged,
        r.concurrency_limit IS NOT NULL
@@ -55,6 +56,13 @@ SELECT EXISTS (SELECT 1 FROM steps WHERE run_id = $1 AND status = 'uncertain')
 """
 
 
+_AFTER = {
+    "attention": RunStatus.ATTENTION,
+    "resume": RunStatus.RUNNING,
+    "await": RunStatus.AWAITING_APPROVAL,
+}
+
+
 async def lock_run(on: Connection, run_id: UUID) -> asyncpg.Record:
     """Lock the run row and return it, None if there is none: the first statement of every transaction that may
     advance a run."""
@@ -72,6 +80,8 @@ async def advance_locked(
     """
     if RunStatus(run["status"]) in TERMINAL_RUN:
         return Advanced()
+    if run["status"] == RunStatus.AWAITING_APPROVAL and run["started_at"] is None:
+        return await _clear(engine, on, run, desk)
     graph = await engine.graphs.get(on, run["workflow_version_id"])
     advancing = Advancing(engine, on, run, graph, desk)
     if focus is None:
@@ -81,11 +91,19 @@ async def advance_locked(
     return advancing.done
 
 
+async def _clear(engine: Engine, on: Connection, run: asyncpg.Record, desk: Desk) -> Advanced:
+    desk.project_id = run["project_id"]
+    answer = await clear(engine, on, run["id"], desk)
+    cleared = answer.get("status") == RunStatus.QUEUED
+    return Advanced(cleared=cleared, parents=answer["parents"], events=answer["events"])
+
+
 async def advance_run(engine: Engine, run_id: UUID) -> UUID | None:
     """Advance one run in transactions of their own: for reapers, waits that were cancelled, and the sweep's repair.
 
-    Returns the project in which a place has become free because the run ended, for who admits there; or None. Where a
-    large value is needed and the object storage does not answer, the run is left to a later sweep.
+    Returns the project in which a place has become free because the run ended, or in which it queues since people have
+    let it begin, for who admits there; or None. Where a large value is needed and the object storage does not answer,
+    or a budget has filled up since it was looked at, the run is left to a later sweep.
     """
     desk = engine.payloads.desk()
 
@@ -103,7 +121,7 @@ async def advance_run(engine: Engine, run_id: UUID) -> UUID | None:
         failpoint("before_advance")
         try:
             run, advanced, rings = await desk.decide(act)
-        except Unavailable as error:
+        except (Unavailable, OverBudget) as error:
             log.warning("advance.put_off", run_id=str(run_id), error=error.detail)
             return None
         failpoint("after_advance")
@@ -112,7 +130,16 @@ async def advance_run(engine: Engine, run_id: UUID) -> UUID | None:
             engine.bell.work("run")
         await wake_parents(engine, advanced.parents)
         if not (advanced.more or advanced.unfinished):
-            return run["project_id"] if advanced.ended and run["limited"] else None
+            return run["project_id"] if advanced.cleared or (advanced.ended and run["limited"]) else None
+
+
+async def advance_soon(engine: Engine, run_id: UUID) -> UUID | None:
+    """Advance for who has committed what is to be heeded: where the database goes away now, the sweep does it."""
+    try:
+        return await advance_run(engine, run_id)
+    except NO_ANSWER as error:
+        log.warning("advance.put_off", run_id=str(run_id), error=str(error) or type(error).__name__)
+        return None
 
 
 async def go_on(engine: Engine, run_id: UUID, advanced: Advanced) -> UUID | None:
@@ -205,20 +232,33 @@ async def _end_cancelled(run: Advancing) -> None:
 
 
 async def _end(run: Advancing, end: FinishRun | Compensate) -> None:
-    if isinstance(end, FinishRun) and end.status is RunStatus.SUCCEEDED and run.judged:
-        end = await _judged_end(run, end)
+    waits = run.status is RunStatus.AWAITING_APPROVAL
+    if isinstance(end, FinishRun) and end.status is RunStatus.SUCCEEDED and (run.judged or waits):
+        judged = await _judged_end(run, end, waits=waits)
+        if judged is None:
+            await _set_status(run, "await")
+            return
+        end = judged
     if isinstance(end, Compensate):
         await begin_compensation(run, end)
     else:
         await run.apply([to_json(end)])
 
 
-async def _judged_end(run: Advancing, end: FinishRun) -> FinishRun | Compensate:
-    """Return how a run ends that would succeed: as it would, or badly because its output may not be handed out."""
+async def _judged_end(run: Advancing, end: FinishRun, *, waits: bool) -> FinishRun | Compensate | None:
+    """Return how a run ends that would succeed: as it would, or badly because its output may not be handed out; None:
+    people are asked. `waits`: they have been."""
     name, output = run.graph.definition.name, run.desk.load(end.output)
-    whose = {"id": run.run_id, "project_id": run.project_id}
-    denied = await judge_output(run.engine, run.on, whose, name, output, end.labels)
-    return end if denied is None else end_unhappily(run.graph, await _states(run), RunStatus.FAILED, denied)
+    whose = {"id": run.run_id, "project_id": run.project_id, "waits": waits}
+    answer = await judge_output(run.engine, run.on, whose, name, output, end.labels, run.desk)
+    run.done.events += answer["events"]
+    match answer["status"]:
+        case "allowed":
+            return end
+        case "pending":
+            return None
+        case _:
+            return end_unhappily(run.graph, await _states(run), RunStatus.FAILED, answer["error"])
 
 
 async def _states(run: Advancing) -> dict[str, StepState]:
@@ -253,4 +293,4 @@ async def _see_attention(run: Advancing) -> None:
 async def _set_status(run: Advancing, op: str) -> None:
     command: Mapping[str, Json] = {"op": op}
     await run.apply([command])
-    run.status = RunStatus.ATTENTION if op == "attention" else RunStatus.RUNNING
+    run.status = _AFTER[op]

@@ -20,6 +20,9 @@ _INPUT = "SELECT input FROM runs WHERE id = $1"
 _OUTPUTS = "SELECT path, node_key, status, output, error, labels FROM steps WHERE run_id = $1 AND path = ANY ($2)"
 
 
+_MAY_END = (RunStatus.RUNNING, RunStatus.ATTENTION, RunStatus.AWAITING_APPROVAL)
+
+
 @dataclass(slots=True)
 class Advanced:
     """What advancing one run changed."""
@@ -28,6 +31,8 @@ class Advanced:
     """Steps that became ready."""
     ended: bool = False
     """The run has ended."""
+    cleared: bool = False
+    """People have let the run begin; it queues."""
     parents: list[str] = field(default_factory=list)
     """The steps to be woken because the run has ended."""
     events: list[Mapping[str, Any]] = field(default_factory=list)
@@ -70,7 +75,7 @@ class Advancing:
         """
         frame: FrameView | None = None
         # A run that is held goes on with what runs, but does not end; its frames may.
-        may_end = level.parent is not None or self.status in (RunStatus.RUNNING, RunStatus.ATTENTION)
+        may_end = level.parent is not None or self.status in _MAY_END
         around = self._around.setdefault(level.parent or "", {})
         while True:
             try:

@@ -1,16 +1,25 @@
-"""T_APPROVE and T_DENY: people answer; when enough agree, or one does not, the step that waits goes on."""
+"""T_APPROVE, T_DENY and T_REASSIGN: people answer, or let others; when enough agree, or one does not, what waits for it
+goes on."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from sparkops.core.errors import Conflict, Forbidden, NotFound, SparkOpsError
+import structlog
+
+from sparkops.core.db import LOST_CONNECTION
+from sparkops.core.errors import Conflict, Forbidden, Invalid, NotFound, SparkOpsError
 from sparkops.core.failpoints import failpoint
 from sparkops.core.ids import new_id
 from sparkops.core.json import Part
+from sparkops.core.permissions import Permission
 from sparkops.core.principal import Principal
+from sparkops.engine.admission import admit_after
+from sparkops.engine.advance import advance_run
 from sparkops.engine.context import Engine, call
+
+log = structlog.get_logger()
 
 
 class OwnRequest(Forbidden):
@@ -37,6 +46,10 @@ class AlreadyAnswered(Conflict):
     code, title = "already-answered", "You have said this before"
 
 
+class NobodyToAnswer(Invalid):
+    code, title = "nobody-to-answer", "Nobody else who is meant could answer"
+
+
 @dataclass(frozen=True, slots=True)
 class Edit:
     """The request as an approver wants it: how its row keeps it, its digest, and the digest of the tool's definition
@@ -57,7 +70,7 @@ async def answer_approval(
     shown: str | None = None,
     edit: Edit | None = None,
 ) -> None:
-    """Record the answer of this person; where it settles the question the waiting step is ready when this returns.
+    """Record the answer of this person; where it settles the question, what waits for it goes on when this returns.
 
     `shown` is the digest of the request that they were shown; None: of the request as it was proposed. With an `edit`
     they agree to what they made of it.
@@ -74,6 +87,7 @@ async def answer_approval(
     given = {
         "approval_id": str(approval_id),
         "user_id": str(principal.user_id),
+        "reach": _reach(principal, Permission.APPROVAL_ANSWER),
         "vote": "approve" if approve else "reject",
         "comment": comment,
         "request_hash": shown,
@@ -87,7 +101,47 @@ async def answer_approval(
     if answer["result"] != "ok":
         raise _refusal(answer)
     engine.bell.log_grew(answer["rings"])
-    engine.bell.work("run")
+    if answer["run"] is None:
+        engine.bell.work("run")
+    else:
+        await _go_on(engine, UUID(answer["run"]))
+
+
+async def _go_on(engine: Engine, run_id: UUID) -> None:
+    """Advance a run that waited for the answer. What fails here the sweep does; the answer is recorded."""
+    try:
+        freed = await advance_run(engine, run_id)
+    except LOST_CONNECTION as error:
+        log.warning("clear.failed", run_id=str(run_id), error=str(error) or type(error).__name__)
+    else:
+        failpoint("after_clear")
+        await admit_after(engine, [freed] if freed else [])
+
+
+async def reassign(
+    engine: Engine, principal: Principal, approval_id: UUID, *, to: str, comment: str | None = None
+) -> None:
+    """Let another person, by their e-mail address, or a role answer an open question in the place of this person, who
+    does not answer it any more.
+
+    Raises:
+        NotFound: there is no such question in a project of theirs.
+        OwnRequest: they started the run that asks.
+        NotAnApprover: they may not answer it, so they have nothing to give away.
+        NobodyToAnswer: nobody else who is meant could answer.
+        ApprovalClosed: it was answered, withdrawn, or has expired.
+    """
+    given = {
+        "approval_id": str(approval_id),
+        "user_id": str(principal.user_id),
+        "reach": _reach(principal, Permission.APPROVAL_ANSWER),
+        "to": to,
+        "comment": comment,
+    }
+    answer = await call(engine.database.pool, "reassign", given)
+    if answer["result"] != "ok":
+        raise _refusal(answer)
+    engine.bell.log_grew(answer["rings"])
 
 
 async def discuss(engine: Engine, principal: Principal, approval_id: UUID, text: str) -> UUID:
@@ -99,12 +153,22 @@ async def discuss(engine: Engine, principal: Principal, approval_id: UUID, text:
         Conflict: it has as many messages as it may have.
     """
     message_id = new_id()
-    given = {"id": str(message_id), "approval_id": str(approval_id), "user_id": str(principal.user_id), "text": text}
+    given = {
+        "id": str(message_id),
+        "approval_id": str(approval_id),
+        "user_id": str(principal.user_id),
+        "reach": _reach(principal, Permission.APPROVAL_DISCUSS),
+        "text": text,
+    }
     answer = await call(engine.database.pool, "discuss", given)
     if answer["result"] != "ok":
         raise _refusal(answer)
     engine.bell.log_grew(answer["rings"])
     return message_id
+
+
+def _reach(principal: Principal, permission: Permission) -> list[str]:
+    return [str(project_id) for project_id in principal.reach(permission)]
 
 
 def _closed(answer: Mapping[str, Any]) -> SparkOpsError:
@@ -120,6 +184,9 @@ _REFUSALS: Final[Mapping[str, Callable[[Mapping[str, Any]], SparkOpsError]]] = {
     "fixed": lambda _: EditRefused("This request can be approved or rejected, but not changed."),
     "tool_changed": lambda _: ApprovalChanged("The tool has changed since it was asked about; reject this request."),
     "answered": lambda _: AlreadyAnswered("You have answered this; others have to agree as well."),
+    "nobody": lambda _: NobodyToAnswer(
+        "Name a role that may answer, or a member who has such a role and did not start the run."
+    ),
     "full": lambda _: Conflict("This question has as many messages as it may have."),
 }
 

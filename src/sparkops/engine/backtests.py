@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from sparkops.core.db import Database
+from sparkops.core.failpoints import failpoint
 from sparkops.core.ids import new_id
 
 QUEUE = "policy"
@@ -179,6 +180,7 @@ async def record_progress(
     database: Database, taken: Taken, progress: Progress, flips: Sequence[Mapping[str, Any]]
 ) -> bool | None:
     """Keep a page of results and the lease. Returns whether somebody asked to cancel; None: others have it now."""
+    failpoint("before_backtest_page")
     found: bool | None = await database.pool.fetchval(
         _RECORD,
         taken.id,
@@ -193,6 +195,7 @@ async def record_progress(
         LEASE,
         list(flips),
     )
+    failpoint("after_backtest_page")
     return found
 
 

@@ -1,29 +1,24 @@
-"""T_BUDGET: budgets are defined, changed and given up, what waits for them goes on, and forecasts are compared."""
+"""T_BUDGET: budgets are defined, changed and given up, and what waits for them goes on."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-import asyncpg
 import structlog
 from pydantic import ValidationError
 
-from sparkops.core.db import LOST_CONNECTION, Statements
+from sparkops.core.db import LOST_CONNECTION
 from sparkops.core.errors import Conflict, Forbidden, Invalid, NotFound
 from sparkops.core.failpoints import failpoint
 from sparkops.core.ids import new_id
-from sparkops.core.money import format_usd
+from sparkops.core.permissions import Permission
 from sparkops.core.principal import Principal
 from sparkops.domains.budgets.definition import NewBudget, Scope, Terms
 from sparkops.engine.context import Engine, call
-from sparkops.engine.errors import OverBudget
 from sparkops.engine.wake import wake_steps
 
 log = structlog.get_logger()
 
-ENOUGH_RUNS: Final = 5
-"""Fewer past runs say too little to refuse one for what they cost."""
 _OF_INSTALLATION: Final = frozenset({Scope.INSTALLATION, Scope.PROJECT, Scope.API_KEY, Scope.USER, Scope.RUN})
 _OF_PROJECT: Final = frozenset({Scope.PROJECT, Scope.WORKFLOW, Scope.AGENT, Scope.API_KEY, Scope.USER, Scope.RUN})
 
@@ -39,31 +34,23 @@ _TARGETS: Mapping[Scope, str] = {
 _FOUND = """
 SELECT d.id, d.project_id, d.archived_at, to_jsonb(d) AS definition FROM budget_definitions d
  WHERE d.id = $1 AND (d.project_id IS NULL OR EXISTS (
-   SELECT 1 FROM memberships m WHERE m.project_id = d.project_id AND m.user_id = $2))
+   SELECT 1 FROM memberships m WHERE m.project_id = d.project_id AND m.user_id = $2 AND m.project_id = ANY ($3)))
 """
-_FORECAST = "SELECT runs, median, p95 FROM engine.run_forecast($1)"
-_ROOM = "SELECT * FROM engine.budget_room($1, $2, $3, $4)"
-
-
-@dataclass(frozen=True, slots=True)
-class Forecast:
-    """What the last runs of a workflow version have cost, with all below them. `runs`: how many tell so."""
-
-    runs: int
-    median_micros: int | None
-    p95_micros: int | None
 
 
 async def define_budget(engine: Engine, principal: Principal, project_id: UUID | None, stated: NewBudget) -> UUID:
-    """Define a budget of a project (the caller has checked that it is theirs) or, None, of the installation.
+    """Define a budget of a project or, None, of the installation.
 
     Raises:
+        NotFound: no project where they may.
         Forbidden: only administrators define budgets of the installation.
         Invalid: the scope does not fit there, or there is no such workflow, agent or member.
         Conflict: there is a budget of this name.
     """
     if project_id is None and not principal.is_admin:
         raise Forbidden("Only administrators define budgets of the installation.")
+    if project_id is not None and project_id not in principal.reach(Permission.BUDGET_MANAGE):
+        raise NotFound("There is no such project here.")
     if stated.scope not in (_OF_INSTALLATION if project_id is None else _OF_PROJECT):
         raise Invalid(
             f"A budget of {'the installation' if project_id is None else 'a project'} has no scope {stated.scope}."
@@ -122,48 +109,6 @@ async def archive_budget(engine: Engine, principal: Principal, budget_id: UUID) 
         await _write(engine, principal, budget_id, {}, archive=True)
 
 
-async def forecast_of(on: Statements, version_id: UUID) -> Forecast:
-    """Return what a run of this workflow version can be expected to cost."""
-    row = await on.fetchrow(_FORECAST, version_id)
-    return Forecast(row["runs"], row["median"], row["p95"])
-
-
-async def check_forecast(
-    pool: "asyncpg.Pool[asyncpg.Record]",
-    principal: Principal,
-    project_id: UUID,
-    workflow_id: UUID,
-    version_id: UUID,
-    *,
-    confirmed: bool,
-) -> None:
-    """Do nothing if what a run can be expected to cost fits the budgets that look at that, or too little is known.
-
-    Raises:
-        OverBudget: it does not; `confirmed` lets pass what a budget only asks about.
-    """
-    forecast = await forecast_of(pool, version_id)
-    if forecast.runs < ENOUGH_RUNS:
-        return
-    for row in await pool.fetch(_ROOM, project_id, workflow_id, principal.user_id, principal.key_id):
-        expected = forecast.median_micros if row["admission_by"] == "median" else forecast.p95_micros
-        asks = row["admission"] == "ask"
-        if expected is None or expected <= row["room"] or (asks and confirmed):
-            continue
-        raise OverBudget(
-            f"The budget {row['name']} has {format_usd(max(row['room'], 0))} left, and such a run costs "
-            f"{format_usd(expected)} ({row['admission_by']} of the last {forecast.runs} runs of this version).",
-            budget_id=str(row["definition_id"]),
-            name=row["name"],
-            action="require_approval" if asks else "deny",
-            resets_at=row["ends_at"].isoformat() if row["ends_at"] else None,
-            room_micros=row["room"],
-            median_micros=forecast.median_micros,
-            p95_micros=forecast.p95_micros,
-            runs=forecast.runs,
-        )
-
-
 def _terms(terms: Terms) -> dict[str, Any]:
     names: Sequence[str] = (*(f"limit_{kind}" for kind in ("micros", "tokens", "calls", "runs")), "name", "thresholds")
     stated = terms.model_dump(mode="json")
@@ -171,7 +116,9 @@ def _terms(terms: Terms) -> dict[str, Any]:
 
 
 async def _find(engine: Engine, principal: Principal, budget_id: UUID) -> Mapping[str, Any]:
-    found = await engine.database.pool.fetchrow(_FOUND, budget_id, principal.user_id)
+    found = await engine.database.pool.fetchrow(
+        _FOUND, budget_id, principal.user_id, principal.reach(Permission.BUDGET_MANAGE)
+    )
     if found is None:
         raise NotFound("There is no such budget here.")
     if found["project_id"] is None and not principal.is_admin:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sparkops.core.errors import NotFound
 from sparkops.core.failpoints import failpoint
+from sparkops.core.permissions import Permission
 from sparkops.core.principal import Principal
 from sparkops.domains.runs.state import RunStatus
 from sparkops.engine.admission import admit_after
@@ -17,12 +18,14 @@ from sparkops.engine.wake import wake_parents
 ORPHANS_BATCH = 100
 
 _VISIBLE = """
-SELECT r.id FROM runs r JOIN memberships m ON m.project_id = r.project_id AND m.user_id = $2 WHERE r.id = $1
+SELECT r.id FROM runs r JOIN memberships m ON m.project_id = r.project_id AND m.user_id = $2
+ WHERE r.id = $1 AND r.project_id = ANY ($3)
 """
 _OVERDUE = """
 SELECT id, extract(epoch FROM deadline_at - started_at)::float8 AS seconds FROM runs
  WHERE deadline_at < clock_timestamp() AND finished_at IS NULL
-   AND status NOT IN ('cancelling', 'compensating', 'paused', 'queued') ORDER BY deadline_at LIMIT $1
+   AND status NOT IN ('cancelling', 'compensating', 'paused', 'queued')
+   AND NOT (status = 'awaiting_approval' AND started_at IS NULL) ORDER BY deadline_at LIMIT $1
 """
 _ORPHANS = """
 SELECT r.id FROM runs r JOIN steps s ON s.id = r.parent_step_id
@@ -39,7 +42,8 @@ async def cancel_run(engine: Engine, principal: Principal, run_id: UUID) -> None
     Raises:
         NotFound: there is no such run in a project of theirs.
     """
-    if await engine.database.pool.fetchval(_VISIBLE, run_id, principal.user_id) is None:
+    reach = principal.reach(Permission.RUN_CONTROL)
+    if await engine.database.pool.fetchval(_VISIBLE, run_id, principal.user_id, reach) is None:
         raise NotFound("There is no such run in your projects.")
     await _cancel(engine, run_id, principal.user_id, None)
     await _cancel_below(engine, run_id, principal.user_id)
@@ -54,7 +58,7 @@ async def stop_run(engine: Engine, run_id: UUID, error: Mapping[str, str]) -> No
 async def cancel_overdue(engine: Engine, limit: int) -> int:
     """Stop runs that have taken longer than their workflow allows. Returns how many.
 
-    Queued and paused runs are left alone: they are given the time back that they are held.
+    Queued and paused runs, and those that people have to let begin, are left alone: they are given the time back.
     """
     overdue = await engine.database.pool.fetch(_OVERDUE, limit)
     for run in overdue:

@@ -98,13 +98,12 @@ async def run_document(
     actor: str,
     limited: bool = True,
     budgeted: bool = True,
-    confirmed: bool = False,
     origin: Origin | None = None,
 ) -> dict[str, Any]:
     """Return what `engine.accept` takes: the run with all its steps. `run` holds the columns that the caller knows.
 
     `limited`: some limit may keep it back, or the caller does not know; it is then counted. `budgeted` says the same of
-    budgets that limit runs; `confirmed`: the caller knows that such a budget asks.
+    budgets that limit runs.
 
     Raises:
         Unavailable: a large value could not be read or written.
@@ -132,7 +131,7 @@ async def run_document(
         "actor": actor,
         **({} if asked is None else {"origin": asdict(asked)}),
         **_admission(graph, limited=limited),
-        **({"budgeted": True, "confirmed": confirmed} if budgeted else {}),
+        **({"budgeted": True} if budgeted else {}),
         **await desk.decide(first_steps),
     }
 

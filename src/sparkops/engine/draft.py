@@ -9,6 +9,7 @@ import asyncpg
 
 from sparkops.core.errors import Conflict, Invalid, NotFound
 from sparkops.core.json import Json
+from sparkops.core.permissions import Permission
 from sparkops.core.principal import Principal
 from sparkops.core.transitions import terminal
 from sparkops.domains.effects.state import CALL_MACHINE, CallKind, CallStatus
@@ -35,7 +36,7 @@ SELECT r.id, r.project_id, r.workflow_id, r.workflow_version_id, r.status, r.inp
        v.version, w.name, b.limit_micros, k.id AS first_run, k.idem_hash,
        engine.policy_stamp(r.project_id) AS stamp
   FROM runs r
-  JOIN memberships m ON m.project_id = r.project_id AND m.user_id = $2
+  JOIN memberships m ON m.project_id = r.project_id AND m.user_id = $2 AND r.project_id = ANY ($4)
   JOIN workflow_versions v ON v.id = r.workflow_version_id
   JOIN workflows w ON w.id = r.workflow_id
   LEFT JOIN budgets b ON b.definition_id IS NULL AND b.scope_id = r.id
@@ -81,7 +82,7 @@ class Rerun:
     `start`: the step of a fork, by its id in the definition. `version` None: that of the source. `same_input`: the
     source's input; otherwise `input`. `keep_calls`: what a retry does again is answered from the calls that are on
     record as done. `repeat_doubtful`: also calls are made again of which nobody knows whether they happened, and which
-    must not happen twice. `budget_micros` None: what the source was allowed. `confirm_budget`: as for any run.
+    must not happen twice. `budget_micros` None: what the source was allowed.
     """
 
     kind: SourceKind
@@ -92,7 +93,6 @@ class Rerun:
     keep_calls: bool = True
     repeat_doubtful: bool = False
     budget_micros: int | None = None
-    confirm_budget: bool = False
     idem_key: str | None = None
 
 
@@ -119,13 +119,16 @@ class Draft:
         return [key for key, fate in self.fates.items() if not fate.kept]
 
 
-async def find_source(engine: Engine, principal: Principal, run_id: UUID, idem_key: str | None) -> asyncpg.Record:
+async def find_source(
+    engine: Engine, principal: Principal, permission: Permission, run_id: UUID, idem_key: str | None
+) -> asyncpg.Record:
     """Return a run of this person as the source of another, and the run that was accepted under this key before.
 
     Raises:
-        NotFound: there is no such run in a project of theirs.
+        NotFound: there is no such run in a project where they have this permission.
     """
-    source = await engine.database.pool.fetchrow(_SOURCE, run_id, principal.user_id, idem_key)
+    reach = principal.reach(permission)
+    source = await engine.database.pool.fetchrow(_SOURCE, run_id, principal.user_id, idem_key, reach)
     if source is None:
         raise NotFound("There is no such run in your projects.")
     return source

@@ -1,9 +1,14 @@
-"""T_PREPARE and T_RECORD: what an effect's intent and its outcome write. `runtime/gate.py` is their only caller."""
+"""T_PREPARE and T_RECORD: what an effect's intent and its outcome write; and what people are told before they agree.
+
+`runtime/gate.py` is their only caller.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from sparkops.core.failpoints import failpoint
+from sparkops.core.json import Json
 from sparkops.engine.claim import Lease
 from sparkops.engine.context import Engine, call
 
@@ -36,12 +41,14 @@ async def prepare(
     policy_version: int,
     again: bool = False,
     sent_before: int | None = None,
+    results: Sequence[Mapping[str, Any]] = (),
 ) -> list[Mapping[str, Any]]:
     """Write down the calls of one turn and return a verdict for each, in order.
 
     After it returns, and only then, the calls with the verdict `send` may leave the process. `again`: this attempt has
     asked before and got no answer, so that it has sent nothing of what it may have prepared. `sent_before`: how much
-    the run had sent when the calls were judged; None: that did not count.
+    the run had sent when the calls were judged; None: that did not count. `results`: outcomes of calls before these,
+    which are recorded along with them, or not at all where nothing is written.
 
     Raises:
         PolicyChanged, Edited: nothing was written.
@@ -57,6 +64,7 @@ async def prepare(
             "again": again,
             "calls": list(calls),
             "sent_before": sent_before,
+            **({"results": list(results)} if results else {}),
         },
     )
     if "policy_version" in answer:
@@ -66,6 +74,32 @@ async def prepare(
     failpoint("after_prepare")
     engine.bell.log_grew(answer["rings"])
     return list(answer["verdicts"])
+
+
+async def without_outlook(engine: Engine, asked: Mapping[UUID, str]) -> set[UUID]:
+    """Return which of these questions are open and have no outlook yet on the request with this digest."""
+    rows = await engine.database.pool.fetch(_WITHOUT_OUTLOOK, list(asked), list(asked.values()))
+    return {UUID(str(row["id"])) for row in rows}
+
+
+async def note_outlook(engine: Engine, lease: Lease, approval_id: UUID, request_hash: str, outlook: Json) -> None:
+    """Keep with an open question what the call that it is about would do with this request; what is known of the
+    request that is asked about now stays.
+
+    Raises:
+        Fenced: nothing was written; another attempt has the step.
+    """
+    await call(
+        engine.database.pool,
+        "note_outlook",
+        {**lease.to_json(), "approval_id": str(approval_id), "request_hash": request_hash, "outlook": outlook},
+    )
+
+
+_WITHOUT_OUTLOOK = """
+SELECT a.id FROM unnest($1::uuid[], $2::text[]) AS asked (id, request_hash) JOIN approvals a ON a.id = asked.id
+ WHERE a.status = 'pending' AND a.outlook ->> 'request_hash' IS DISTINCT FROM asked.request_hash
+"""
 
 
 async def judge_step(engine: Engine, lease: Lease, judged: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -43,8 +43,8 @@ class Halted(SparkOpsError):
 
 
 class OverBudget(Forbidden):
-    """A budget limits how many runs there are, or what they may be expected to cost. `action` says what would help:
-    `require_approval`: ask again with `confirm_budget`; `deny` and `pause`: only a raised limit or the next period."""
+    """A budget limits how many runs there are, or what they may be expected to cost: only a raised limit or the next
+    period would help. Where it would ask people (`action` is `require_approval`) nobody is told: they are asked."""
 
     code, title = "budget-exceeded", "A budget has no room for this run"
 

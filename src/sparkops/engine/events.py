@@ -20,6 +20,7 @@ from sparkops.core.failpoints import failpoint
 from sparkops.core.ids import new_id
 from sparkops.core.json import Json, digest
 from sparkops.core.payloads import ValueLost, ValueTooLarge
+from sparkops.core.permissions import Permission
 from sparkops.core.principal import Principal
 from sparkops.core.storable import storable
 from sparkops.engine.claim import Claim
@@ -99,6 +100,8 @@ async def receive_event(engine: Engine, principal: Principal, project_id: UUID, 
         NotFound: no such project of this person.
         EventMismatch: the id was used for another name or other data.
     """
+    if project_id not in principal.reach(Permission.EVENT_SEND):
+        raise NotFound("There is no such project here.")
     data = storable(event.data)
     answer = await call(
         engine.database.pool,

@@ -1,21 +1,19 @@
 """T_REAP and T_RELEASE: steps without a worker return to the queue, or end if they must not be repeated."""
 
-import asyncio
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 import structlog
 
-from sparkops.core.failpoints import failpoint
 from sparkops.engine.advance import advance_run
-from sparkops.engine.context import Engine, call
+from sparkops.engine.context import Engine
+from sparkops.engine.hand_on import give_back, hand_on
 
 log = structlog.get_logger()
 
 REAP_BATCH = 100
-RELEASE_BATCH = 5_000
-RELEASE_TRIES = 4
-RELEASE_PAUSE_SECONDS = 0.25
 
 
 async def reap(engine: Engine) -> int:
@@ -23,37 +21,29 @@ async def reap(engine: Engine) -> int:
 
     Up to one batch; the sweep calls again.
     """
-    given, _ = await _give_back(engine, None, crashed=True, limit=REAP_BATCH)
-    return given
+    answer = await give_back(engine.database.pool, None, crashed=True, limit=REAP_BATCH)
+    await _go_on(engine, answer)
+    return int(answer["count"])
 
 
 async def release_session(engine: Engine, session_id: UUID, *, crashed: bool) -> int:
-    """Give back at once all steps of a worker session that has ended. Returns how many.
+    """Give back at once all steps of a worker session that has ended, and advance their runs. Returns how many.
 
-    `crashed`: its process died (its parent saw it), as against a worker that drains. Repeating changes nothing.
-    What a transaction of the dead process still locks is tried for again, for a second; then its lease runs out.
+    `crashed`: its process died (its parent saw it), as against a worker that drains. See `hand_on`.
     """
     count = 0
-    for attempt in range(RELEASE_TRIES):
-        given, left = await _give_back(engine, session_id, crashed=crashed, limit=RELEASE_BATCH)
-        count += given
-        if not left:
-            break
-        await asyncio.sleep(RELEASE_PAUSE_SECONDS if attempt + 1 < RELEASE_TRIES else 0)
+    async for answer in hand_on(engine.database.pool, session_id, crashed=crashed):
+        count += answer["count"]
+        await _go_on(engine, answer)
     return count
 
 
-async def _give_back(engine: Engine, session_id: UUID | None, *, crashed: bool, limit: int) -> tuple[int, int]:
-    """Return how many steps were given back, and how many the session still has."""
-    failpoint("before_give_back")
-    answer = await call(engine.database.pool, "give_back_each", session_id, crashed, limit)
-    failpoint("after_give_back")
+async def _go_on(engine: Engine, answer: Mapping[str, Any]) -> None:
     engine.bell.log_grew(answer["rings"])
     for queue in set(answer["queues"]):
         engine.bell.work(queue)
     for run_id in set(answer["runs"]):
         await _advance(engine, UUID(run_id))
-    return answer["count"], answer["left"]
 
 
 async def _advance(engine: Engine, run_id: UUID) -> None:

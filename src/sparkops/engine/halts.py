@@ -11,6 +11,7 @@ import structlog
 
 from sparkops.core.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from sparkops.core.ids import new_id
+from sparkops.core.permissions import Permission
 from sparkops.core.principal import Principal
 from sparkops.engine.admission import admit_project
 from sparkops.engine.context import Engine, call
@@ -39,6 +40,10 @@ class Kind(StrEnum):
     """The kill switch: nothing new starts, and no effect is prepared any more."""
 
 
+class StoppedForDeletion(Conflict):
+    code, title = "stopped-for-deletion", "The project is to be deleted and stays stopped"
+
+
 @dataclass(frozen=True, slots=True)
 class HaltOrder:
     """What to halt: `scope_id` is the project or the workflow, None the installation."""
@@ -57,10 +62,10 @@ class Ordered:
     created: bool
 
 
-_PROJECT = "SELECT project_id FROM memberships WHERE project_id = $1 AND user_id = $2"
+_PROJECT = "SELECT project_id FROM memberships WHERE project_id = $1 AND user_id = $2 AND project_id = ANY ($3)"
 _WORKFLOW = """
 SELECT w.project_id FROM workflows w JOIN memberships m ON m.project_id = w.project_id AND m.user_id = $2
- WHERE w.id = $1
+ WHERE w.id = $1 AND w.project_id = ANY ($3)
 """
 _HALT = """
 SELECT h.id, h.scope, h.kind, h.project_id,
@@ -69,7 +74,7 @@ SELECT h.id, h.scope, h.kind, h.project_id,
        ) AS is_kept
   FROM halts h
  WHERE h.id = $1 AND (h.project_id IS NULL OR EXISTS (
-   SELECT 1 FROM memberships m WHERE m.project_id = h.project_id AND m.user_id = $2))
+   SELECT 1 FROM memberships m WHERE m.project_id = h.project_id AND m.user_id = $2 AND m.project_id = ANY ($3)))
 """
 
 
@@ -119,15 +124,19 @@ async def release_halt(engine: Engine, principal: Principal, halt_id: UUID) -> N
     Raises:
         NotFound: there is no such halt in a project of theirs.
         Forbidden: only administrators release a halt of the installation.
-        Conflict: the project is to be deleted, and stays stopped until that is taken back.
+        StoppedForDeletion: the project is to be deleted, and stays stopped until that is taken back.
     """
-    halt = await engine.database.pool.fetchrow(_HALT, halt_id, principal.user_id)
+    halt = await engine.database.pool.fetchrow(
+        _HALT, halt_id, principal.user_id, principal.reach(Permission.HALT_ORDER)
+    )
     if halt is None:
         raise NotFound("There is no such halt here.")
     if halt["scope"] == Scope.INSTALLATION:
         _check_admin(principal)
     if halt["is_kept"]:
-        raise Conflict("The project is to be deleted and stays stopped; an owner can take the deletion back.")
+        raise StoppedForDeletion(
+            "The project is to be deleted and stays stopped; an owner can take the deletion back on the page Settings."
+        )
     if not await call(engine.database.pool, "release_halt", halt_id, principal.user_id):
         return
     log.warning("halt.released", halt_id=str(halt_id))
@@ -146,7 +155,9 @@ async def _owner(engine: Engine, principal: Principal, order: HaltOrder) -> UUID
         return None
     check_order(order)
     query = _PROJECT if order.scope is Scope.PROJECT else _WORKFLOW
-    project_id: UUID | None = await engine.database.pool.fetchval(query, order.scope_id, principal.user_id)
+    project_id: UUID | None = await engine.database.pool.fetchval(
+        query, order.scope_id, principal.user_id, principal.reach(Permission.HALT_ORDER)
+    )
     if project_id is None:
         raise NotFound(f"There is no such {order.scope} here.")
     return project_id

@@ -95,13 +95,14 @@ INVARIANTS: Sequence[Invariant] = (
     ),
     Invariant(
         "run-ended",
-        "A run that has ended has no open step, and one that has not has one, is paused, or is advanced within 10 s.",
+        "A run that has ended has no open step; one that has not has one, is paused, waits for people, or is advanced "
+        "within 10 s.",
         """
         SELECT r.id AS subject, r.status FROM runs r
          WHERE (r.finished_at IS NOT NULL) = EXISTS (
            SELECT 1 FROM steps s WHERE s.run_id = r.id AND s.finished_at IS NULL)
            AND (r.finished_at IS NOT NULL
-                OR r.status <> 'paused' AND clock_timestamp() - interval '10 seconds' >
+                OR r.status NOT IN ('paused', 'awaiting_approval') AND clock_timestamp() - interval '10 seconds' >
                      (SELECT max(e.at) FROM events e WHERE e.run_id = r.id))
         """,
     ),
@@ -250,10 +251,36 @@ INVARIANTS: Sequence[Invariant] = (
     ),
     Invariant(
         "question-open",
-        "A question is open only while the step that asks it is.",
+        "A question is open only while the step that asks it is, or the run that is asked about waits for it.",
         """
         SELECT a.id AS subject, a.status, s.status AS step FROM approvals a JOIN steps s ON s.id = a.step_id
          WHERE a.status IN ('pending', 'approved') AND s.finished_at IS NOT NULL
+        UNION ALL
+        SELECT a.id, a.status, r.status FROM approvals a JOIN runs r ON r.id = a.run_id
+         WHERE a.status IN ('pending', 'approved') AND a.step_id IS NULL AND (
+           r.status <> 'awaiting_approval' OR (a.subject_kind = 'run') <> (r.started_at IS NULL))
+        """,
+    ),
+    Invariant(
+        "run-cleared",
+        "A run about which people were asked went on with their answer, or because the rules did not ask any more; one "
+        "that waits for them is asked about, or advanced within 10 s.",
+        """
+        SELECT r.id AS subject, r.status, a.subject_kind, a.status AS answer FROM runs r CROSS JOIN LATERAL (
+          SELECT DISTINCT ON (subject_kind) subject_kind, status FROM approvals
+           WHERE subject_id = r.id AND step_id IS NULL ORDER BY subject_kind, id DESC) a
+         WHERE a.status NOT IN ('consumed', 'withdrawn')
+           AND (a.subject_kind = 'run' AND r.started_at IS NOT NULL
+                OR a.subject_kind = 'output' AND r.status = 'succeeded')
+        UNION ALL
+        SELECT r.id, r.status, NULL, NULL FROM runs r
+         WHERE r.status = 'awaiting_approval'
+           AND NOT EXISTS (SELECT 1 FROM approvals a WHERE a.subject_id = r.id AND a.status = 'pending')
+           AND clock_timestamp() - interval '10 seconds' > (SELECT max(e.at) FROM events e WHERE e.run_id = r.id)
+        UNION ALL
+        SELECT s.run_id, s.status, NULL, NULL FROM steps s JOIN runs r ON r.id = s.run_id
+         WHERE r.status = 'awaiting_approval' AND r.started_at IS NULL AND s.copied_from IS NULL
+           AND (s.status <> 'pending' OR s.attempt > 0)
         """,
     ),
     Invariant(
@@ -368,7 +395,7 @@ INVARIANTS: Sequence[Invariant] = (
         "The open steps of a run are held while it is queued or paused, and no others.",
         """
         SELECT s.id AS subject, s.status, s.held, r.status AS run FROM steps s JOIN runs r ON r.id = s.run_id
-         WHERE s.finished_at IS NULL AND s.held <> (r.status IN ('queued', 'paused'))
+         WHERE s.finished_at IS NULL AND s.held <> (r.status IN ('queued', 'paused', 'awaiting_approval'))
         """,
     ),
     Invariant(

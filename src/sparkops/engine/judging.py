@@ -1,23 +1,31 @@
-"""What the rules say about runs: whether one may begin, and whether its output may be handed out.
+"""What rules and budgets say about runs that are asked for: whether one may begin, and whether its output may be
+handed out.
 
-Rules come to this floor through `Engine.policies`. Consent cannot be asked for here: a policy that wants it is refused
-when it is saved, and where it holds all the same it denies.
+Rules come to this floor through `Engine.policies`. Where they or budgets ask for the consent of people the run is
+accepted, and waits for it: `engine/clearance.py` looks at it again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
-from sparkops.core.errors import Forbidden, Unavailable
+from sparkops.core.errors import Forbidden
+from sparkops.core.ids import new_id
 from sparkops.core.json import Json, digest, dumps, loads
 from sparkops.domains.policies.facts import Subject
-from sparkops.engine.context import Connection, Engine, Judge, call
-from sparkops.engine.facts import OfNewRun, OfRun, read_facts
+from sparkops.engine.context import Engine, Judge, call
+from sparkops.engine.facts import OfNewRun, read_facts
+from sparkops.engine.room import Counted, Way, refuse, under_budgets, ways_of
 
 TRIES: Final = 5
 """Rules that change faster than a run can be judged are a mistake."""
-_UNASKABLE: Final = "The rule {rule} asks for the consent of people, which cannot be asked for here."
+ASKS: Final = "require_approval"
+APPROVAL_SECONDS: Final = 24 * 3600
+"""For how long a question about a run is open where no rule says so."""
+_TITLES: Final = {"run": "May a run of {workflow} begin?", "output": "May the output of {workflow} be handed out?"}
+_UNDECIDED: Final[Mapping[str, Json]] = {"status": "pending", "output": None, "error": None, "labels": []}
+_NUMBER = "SELECT version FROM workflow_versions WHERE id = $1"
 
 
 class DeniedByPolicy(Forbidden):
@@ -27,29 +35,34 @@ class DeniedByPolicy(Forbidden):
 
 
 class RulesChanged(Exception):
-    """The rules are others than those under which a run was judged: judge again."""
+    """The rules are others than those under which a run was judged, or a budget asks that did not: judge again."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
     """A run that is to be accepted. `values`: its input, plain. `parent_run_id`: the run whose step starts it.
 
-    `stamp`: how often the rules have changed, as far as the caller has read; older ones do not count.
+    `stamp`: how often the rules have changed, as far as the caller has read; older ones do not count. `forecast`: there
+    are budgets that look at what it can be expected to cost.
     """
 
     workflow: str
     values: Mapping[str, Json]
     stamp: int = 0
     parent_run_id: UUID | None = None
+    forecast: bool = False
 
 
 async def judge_run(engine: Engine, document: Mapping[str, Any], new: NewRun) -> Mapping[str, Any]:
-    """Return the document with what the rules say about the run, for `engine.accept`; as it is where none is on that.
+    """Return the document with what rules and budgets say about the run, for `engine.accept`; as it is where nothing
+    is to be said.
 
-    A run that ends as it begins is also judged by its output, and fails where that may not be handed out.
+    A run that ends as it begins is also judged by its output, and fails where that may not be handed out. Where people
+    have to be asked first, nothing of it has been decided when it is written, or it has not ended.
 
     Raises:
         DeniedByPolicy: the run may not begin; the decision has been written.
+        OverBudget: a budget refuses it; nothing has been written.
         RulesChanged: they have changed meanwhile.
     """
     if engine.policies is None:
@@ -57,20 +70,95 @@ async def judge_run(engine: Engine, document: Mapping[str, Any], new: NewRun) ->
     run = document["run"]
     rules = await engine.policies.get(UUID(run["project_id"]), new.stamp)
     decisions: list[Mapping[str, Any]] = []
-    if rules.on(Subject.RUN_CREATE):
+    ways = await _ways(engine, document, new)
+    ruled = rules.on(Subject.RUN_CREATE)
+    if ruled or ways:
         decision = await _of_run(engine, rules, run, new)
+        if not ruled:
+            decision = unruled(decision)
         if decision["outcome"] == "deny":
             await _refuse(engine, document, rules, decision)
+        refuse(ways)
+        decision = under_budgets(decision, ways)
+        if decision["outcome"] == ASKS:
+            return await _held(engine, document, rules, new, decision)
         decisions.append(decision)
     finish = document.get("finish")
     if finish is not None and finish["status"] == "succeeded" and rules.on(Subject.OUTPUT):
         decision = await _of_first_output(engine, rules, document, new)
-        decisions.append(decision)
-        finish = {**finish, **_failed(decision)} if decision["outcome"] == "deny" else finish
+        if decision["outcome"] == ASKS:
+            document, finish = _unended(document), None
+        else:
+            decisions.append(decision)
+            finish = {**finish, **_failed(decision)} if decision["outcome"] == "deny" else finish
     if not decisions:
         return document
     ends = {} if finish is None else {"finish": finish}
     return {**document, **ends, "policy_version": rules.version, "decisions": decisions}
+
+
+async def _ways(engine: Engine, document: Mapping[str, Any], new: NewRun) -> list[Way]:
+    """Return the budgets that are in the way. What belongs to another run belongs to the budgets of that."""
+    run = document["run"]
+    if new.parent_run_id is not None:
+        return []
+    user, key = run["created_by"], run["created_by_key"]
+    counted = Counted(
+        UUID(run["project_id"]),
+        UUID(run["workflow_id"]),
+        UUID(run["workflow_version_id"]),
+        UUID(user) if user else None,
+        UUID(key) if key else None,
+    )
+    return await ways_of(engine.database.pool, counted, runs="budgeted" in document, forecast=new.forecast)
+
+
+async def _held(
+    engine: Engine, document: Mapping[str, Any], rules: Judge, new: NewRun, decision: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Return the document of a run that people have to let begin: nothing of it has been decided yet."""
+    run = document["run"]
+    version = await engine.database.pool.fetchval(_NUMBER, UUID(run["workflow_version_id"]))
+    asked = beginning(new.workflow, version, new.values, document["limit_micros"])
+    stored = await engine.payloads.store(UUID(run["project_id"]), asked)
+    consent = {**question("run", new.workflow, asked, rules, decision), "request": stored.text}
+    held = {key: value for key, value in document.items() if key not in ("finish", "skipped")}
+    steps = [step if "copied_from" in step else {**step, **_UNDECIDED} for step in document["steps"]]
+    return {**held, "steps": steps, "skipped": {}, "policy_version": rules.version, "consent": consent}
+
+
+def _unended(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the document of a run that ends as it begins, without its end: that is for who advances it."""
+    return {**{key: value for key, value in document.items() if key != "finish"}, "unended": True}
+
+
+def beginning(workflow: str, version: int, values: Mapping[str, Json], limit_micros: int) -> dict[str, Json]:
+    """Return what people are asked about who let a run begin."""
+    return {"workflow": workflow, "version": version, "input": dict(values), "limit_micros": limit_micros}
+
+
+def unruled(decision: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is decided where no rule is on a subject, whatever the default of the project says."""
+    return {**decision, "outcome": "allow", "reason": None}
+
+
+def question(
+    kind: Literal["run", "output"],
+    workflow: str,
+    asked: Mapping[str, Json],
+    rules: Judge,
+    decision: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return what `engine.judge_run` takes, but for the `request` as a row keeps it, where people are to be asked."""
+    return {
+        "kind": kind,
+        "policy_version": rules.version,
+        "title": _TITLES[kind].format(workflow=workflow),
+        "approval_id": str(new_id()),
+        "approval_seconds": APPROVAL_SECONDS,
+        **decision,
+        "request_hash": digest(dict(asked)),
+    }
 
 
 async def _of_run(engine: Engine, rules: Judge, run: Mapping[str, Any], new: NewRun) -> dict[str, Any]:
@@ -119,14 +207,7 @@ async def _judged(
             new.parent_run_id,
         )
         known.update(await read_facts(engine.database.pool, about, wanted))
-    return {**_decided(rules, subject, new.workflow, known), "request_hash": request_hash}
-
-
-def _decided(rules: Judge, subject: Subject, workflow: str, known: Mapping[str, Json]) -> dict[str, Any]:
-    decision = rules.judge(subject, workflow, known)
-    if decision["outcome"] != "require_approval":
-        return decision
-    return {**decision, "outcome": "deny", "reason": _UNASKABLE.format(rule=decision["rule"])}
+    return {**rules.judge(subject, new.workflow, known), "request_hash": request_hash}
 
 
 async def _refuse(engine: Engine, document: Mapping[str, Any], rules: Judge, decision: Mapping[str, Any]) -> None:
@@ -152,40 +233,3 @@ def output_denied(decision: Mapping[str, Any]) -> dict[str, Any]:
     """Return the error of a run whose output may not be handed out."""
     message = decision["reason"] or "The rules do not allow this output."
     return {"code": "output-denied", "message": message, "rule": decision["rule"]}
-
-
-async def judge_output(
-    engine: Engine, on: Connection, run: Mapping[str, Any], workflow: str, output: Json, labels: Sequence[str]
-) -> dict[str, Any] | None:
-    """Return the error with which a run ends whose output the rules deny, None if they let it go.
-
-    In the transaction that ends the run, whose lock the caller holds; the decision is written. `output` is plain.
-
-    Raises:
-        Unavailable: this process knows no rules; another one ends the run.
-    """
-    if engine.policies is None:
-        raise Unavailable("This process does not judge outputs.")
-    stamp = await on.fetchval("SELECT engine.policy_stamp($1)", run["project_id"])
-    rules = await engine.policies.get(run["project_id"], stamp, on)
-    if not rules.on(Subject.OUTPUT):
-        return None
-    known: dict[str, Json] = {
-        "workflow.name": workflow,
-        "agent.version": 0,
-        "labels": sorted(labels),
-        "output": output,
-    }
-    wanted = rules.to_read(Subject.OUTPUT, known)
-    if wanted:
-        known.update(await read_facts(on, OfRun(run["id"]), wanted))
-    decision = _decided(rules, Subject.OUTPUT, workflow, known)
-    await on.fetchval(
-        "SELECT engine.decide($1, NULL, $2, 'run', $1, $3, $4, $5)",
-        run["id"],
-        run["project_id"],
-        digest(output),
-        stamp,
-        decision,
-    )
-    return output_denied(decision) if decision["outcome"] == "deny" else None

@@ -9,6 +9,7 @@ import asyncpg
 import structlog
 
 from sparkops.core.errors import Conflict, NotFound
+from sparkops.core.permissions import Permission
 from sparkops.core.principal import Principal
 from sparkops.domains.runs.state import TERMINAL_RUN, RunStatus
 from sparkops.engine.advance import advance_run
@@ -20,7 +21,8 @@ log = structlog.get_logger()
 REPAIR_BATCH = 200
 
 _VISIBLE = """
-SELECT r.id FROM runs r JOIN memberships m ON m.project_id = r.project_id AND m.user_id = $2 WHERE r.id = $1
+SELECT r.id FROM runs r JOIN memberships m ON m.project_id = r.project_id AND m.user_id = $2
+ WHERE r.id = $1 AND r.project_id = ANY ($3)
 """
 _NOT_PAUSED = """
 SELECT r.id FROM halts h JOIN runs r ON r.project_id = h.project_id AND r.workflow_id = h.scope_id
@@ -139,7 +141,8 @@ def _passing_over(run_id: UUID) -> Iterator[None]:
 
 
 async def _check_visible(engine: Engine, principal: Principal, run_id: UUID) -> None:
-    if await engine.database.pool.fetchval(_VISIBLE, run_id, principal.user_id) is None:
+    reach = principal.reach(Permission.RUN_CONTROL)
+    if await engine.database.pool.fetchval(_VISIBLE, run_id, principal.user_id, reach) is None:
         raise NotFound("There is no such run in your projects.")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from sparkops.engine.advance import advance_run
+from sparkops.engine.advance import advance_soon
 from sparkops.engine.claim import Claim
 from sparkops.engine.context import Engine, call
 
@@ -21,4 +21,4 @@ async def put_back(engine: Engine, claim: Claim, results: Sequence[Mapping[str, 
     )
     engine.bell.log_grew(answer["rings"])
     if answer["status"] != "ready":
-        await advance_run(engine, claim.run_id)
+        await advance_soon(engine, claim.run_id)

@@ -17,6 +17,7 @@ from sparkops.core.errors import Conflict, Forbidden, Unavailable
 from sparkops.core.failpoints import failpoint
 from sparkops.core.ids import new_id
 from sparkops.core.payloads import Payloads
+from sparkops.core.permissions import Permission
 from sparkops.core.principal import Principal
 from sparkops.engine.context import Engine, call
 from sparkops.engine.halts import TRIES
@@ -57,6 +58,8 @@ async def ask_deletion(
         DeletionAsked: somebody has asked before.
         Unavailable: it is NOT to be deleted, because calls in flight did not let go; ask again.
     """
+    if project_id not in principal.reach(Permission.PROJECT_DELETE):
+        raise _not_owner()
     deletion_id = new_id()
     document = {
         "id": str(deletion_id),
@@ -94,6 +97,8 @@ async def cancel_deletion(engine: Engine, principal: Principal, *, project_id: U
         Forbidden: they do not own the project.
         NoDeletion: nobody has asked, or it has begun.
     """
+    if project_id not in principal.reach(Permission.PROJECT_DELETE):
+        raise _not_owner()
     result = (await call(engine.database.pool, "cancel_deletion", project_id, principal.user_id))["result"]
     if result == "refused":
         raise _not_owner()

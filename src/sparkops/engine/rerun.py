@@ -4,6 +4,7 @@ from uuid import UUID
 
 from sparkops.core.errors import Conflict
 from sparkops.core.json import digest
+from sparkops.core.permissions import Permission
 from sparkops.core.principal import Principal
 from sparkops.domains.runs.state import SourceKind
 from sparkops.engine.accept import Accepted, accept_document, repeated
@@ -48,9 +49,10 @@ async def start_rerun(engine: Engine, principal: Principal, run_id: UUID, reques
         ValuesRemoved: the project no longer keeps what the run worked with.
         IdempotencyMismatch: the key was used for another request.
         DeniedByPolicy: the rules of the project do not allow it; that is on record.
+        OverBudget: a budget refuses one more run; nothing was written.
         Unavailable: the outcome is unknown, or a large value could not be read or written; try the same key again.
     """
-    source = await find_source(engine, principal, run_id, request.idem_key)
+    source = await find_source(engine, principal, Permission.RUN_CREATE, run_id, request.idem_key)
     idem_hash = _request_hash(run_id, request)
     if source["first_run"] is not None:
         # Before the source is looked at: it may have changed since this very request was accepted.
@@ -83,7 +85,6 @@ async def start_rerun(engine: Engine, principal: Principal, run_id: UUID, reques
         },
         limit_micros=limit_of(engine, draft.graph, asked),
         actor=f"user:{principal.user_id}",
-        confirmed=request.confirm_budget,
         origin=await _origin(engine, draft, request),
     )
     await check_whole(engine, run_id)  # again: all that is taken over has been read by now

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
+from sparkops.core.permissions import Permission
 from sparkops.core.principal import Principal
 from sparkops.domains.effects.state import CallStatus, EffectClass
 from sparkops.domains.runs.state import RunStatus
@@ -107,7 +108,7 @@ async def plan_rerun(engine: Engine, principal: Principal, run_id: UUID, request
         NotFound, RunNotEnded, NothingToRetry, Invalid: as `start_rerun` would.
     """
     pool = engine.database.pool
-    draft = await draft_run(engine, await find_source(engine, principal, run_id, None), request)
+    draft = await draft_run(engine, await find_source(engine, principal, Permission.RUN_READ, run_id, None), request)
     again, parts = draft.again(), parts_of(draft.graph.definition)
     answered = [one.id for key in again for one in draft.calls.get(key, ())]
     made = {row["key"]: row for row in await pool.fetch(_STEPS, run_id, again, answered)}

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sparkops.core.errors import Conflict, Invalid, NotFound, TooLarge
 from sparkops.core.json import Json, canonical
+from sparkops.core.permissions import Permission
 from sparkops.core.principal import Principal
 from sparkops.core.storable import storable, storable_text
 from sparkops.engine.advance import advance_locked, go_on, lock_run
@@ -20,7 +21,7 @@ MAX_RESPONSE_BYTES = 64_000
 
 _VISIBLE = """
 SELECT s.project_id FROM steps s JOIN memberships m ON m.project_id = s.project_id AND m.user_id = $3
- WHERE s.run_id = $1 AND s.id = $2
+ WHERE s.run_id = $1 AND s.id = $2 AND s.project_id = ANY ($4)
 """
 
 
@@ -70,7 +71,9 @@ async def resolve_step(
         Unavailable: a large value is needed and the object storage does not answer; nothing was written.
     """
     _check_output(resolution)
-    project_id = await engine.database.pool.fetchval(_VISIBLE, run_id, step_id, principal.user_id)
+    project_id = await engine.database.pool.fetchval(
+        _VISIBLE, run_id, step_id, principal.user_id, principal.reach(Permission.RUN_RESOLVE)
+    )
     if project_id is None:
         raise NotFound("There is no such step in your projects.")
     document = {

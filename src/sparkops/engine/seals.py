@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from sparkops.core.failpoints import failpoint
 from sparkops.domains.audit.seals import NOTHING_BEFORE, Anchor, SealKeys, root_of, sealed_hash
 from sparkops.engine.context import Engine, call
 
@@ -33,6 +34,7 @@ async def seal_some(engine: Engine, keys: SealKeys, limit: int = BATCH) -> Ancho
     root = root_of(ids, hashes)
     mac = keys.mac(keys.first, number=number, at=at, lines=lines, root=root, previous=previous)
     anchor = Anchor(number, at, lines, root, previous, mac, keys.first)
+    failpoint("before_seal")
     written = await call(
         pool,
         "seal",
@@ -48,6 +50,7 @@ async def seal_some(engine: Engine, keys: SealKeys, limit: int = BATCH) -> Ancho
             "key_id": keys.first,
         },
     )
+    failpoint("after_seal")
     return anchor if written else None
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from sparkops.core.failpoints import failpoint
-from sparkops.engine.advance import advance_run
+from sparkops.engine.advance import advance_soon
 from sparkops.engine.claim import Claim
 from sparkops.engine.context import Engine, call
 
@@ -26,13 +26,19 @@ class Wait:
     due_in: timedelta | None
 
 
-async def wait_for_approvals(engine: Engine, claim: Claim, approvals: Sequence[UUID]) -> None:
+async def wait_for_approvals(
+    engine: Engine, claim: Claim, approvals: Sequence[UUID], looked: Mapping[UUID, str] | None = None
+) -> None:
     """Park the step until one of these is answered; an answer that is there already makes it ready at once.
+
+    `looked`: of those about which people were told what would happen, the digest of the request that it was told of. An
+    approver who changes one of these requests makes the step ready, too, so that it is told again.
 
     Raises:
         Fenced: another attempt has the step.
     """
-    await _wait(engine, claim, {"kind": "approval", "approvals": [str(approval) for approval in approvals]})
+    told = {"looked": {str(approval): request for approval, request in looked.items()}} if looked else {}
+    await _wait(engine, claim, {"kind": "approval", "approvals": [str(one) for one in approvals], **told})
 
 
 async def wait_for_budget(engine: Engine, claim: Claim, budget: Mapping[str, Any]) -> Wait:
@@ -102,7 +108,7 @@ async def _wait(engine: Engine, claim: Claim, wanted: Mapping[str, Any]) -> Wait
     if answer["status"] == "ready":
         engine.bell.work("run")
     elif answer["status"] == "cancelled":
-        await advance_run(engine, claim.run_id)
+        await advance_soon(engine, claim.run_id)
     until = answer["until"]
     return Wait(
         answer["status"],

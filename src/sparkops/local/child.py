@@ -61,12 +61,17 @@ def _nothing(_: Launch) -> None:
     return None
 
 
+async def _executed(launch: Launch) -> Process:
+    return spawn(launch)
+
+
 @dataclass(frozen=True, slots=True)
 class ChildPlan:
     """What a child is. `launch` is asked anew before each start; `ended` runs after each end of its process."""
 
     name: str
     launch: Callable[[], Launch]
+    spawn: Callable[[Launch], Awaitable[Process]] = _executed
     answers: Callable[[], Awaitable[bool]] = _at_once
     started: Callable[[int], None] = _no_matter
     """Told the number of each new process, which is also that of its group."""
@@ -124,8 +129,8 @@ class Child:
         self._move(ChildState.STARTING)
         self._launch, self._started_at = launch, time.monotonic()
         try:
-            self._process = spawn(launch)
-        except OSError as error:
+            self._process = await self.plan.spawn(launch)
+        except (OSError, TimeoutError) as error:
             raise StartError(f"{self.plan.name} cannot be executed: {error.strerror} ({launch.argv[0]}).") from None
         self.starts += 1
         self.plan.started(self._process.pid)

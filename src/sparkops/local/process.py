@@ -1,14 +1,12 @@
 """Starting child processes that cannot outlive us, and that never run as root though we may."""
 
 import asyncio
-import ctypes
 import functools
 import os
 import pwd
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Mapping
@@ -18,14 +16,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO, TypeAlias
 
+from sparkops.core.forkserver.client import Forked
+from sparkops.core.parents import LINUX, check, die_with, libc
 from sparkops.local.errors import StartError
 
-PR_SET_PDEATHSIG = 1
-PR_SET_CHILD_SUBREAPER = 36
 CLONE_NEWUSER = 0x10000000
-
-_LINUX = sys.platform == "linux"
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Confinement(StrEnum):
@@ -76,7 +71,7 @@ def confinement() -> Confinement:
     """Return how servers are confined here: by namespace if we are root and the kernel allows it."""
     if os.geteuid() != 0:
         return Confinement.NONE
-    return Confinement.NAMESPACE if _LINUX and _namespaces_work() else Confinement.NOBODY
+    return Confinement.NAMESPACE if LINUX and _namespaces_work() else Confinement.NOBODY
 
 
 def _namespaces_work() -> bool:
@@ -90,27 +85,14 @@ def _namespaces_work() -> bool:
     return True
 
 
-def _check(result: int) -> None:
-    if result != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-
-
 def _enter_namespace(uid: int, gid: int) -> None:
     """Become `uid` in a user namespace of our own. Runs between fork and exec, so it imports and locks nothing."""
     outer_uid, outer_gid = os.geteuid(), os.getegid()
-    _check(_libc.unshare(CLONE_NEWUSER))
+    check(libc.unshare(CLONE_NEWUSER))
     for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {outer_uid} 1"), ("gid_map", f"{gid} {outer_gid} 1")):
         handle = os.open(f"/proc/self/{name}", os.O_WRONLY)
         os.write(handle, text.encode())
         os.close(handle)
-
-
-def _die_with(parent: int, death_signal: int) -> None:
-    """Have the kernel end this process when `parent` ends. Runs between fork and exec."""
-    _check(_libc.prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0))
-    if os.getppid() != parent:  # it died before the request above
-        os._exit(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +106,11 @@ class _BeforeExec:
     def __call__(self) -> None:
         if self.namespace_of is not None:
             _enter_namespace(*self.namespace_of)
-        if _LINUX:
-            _die_with(self.parent, self.death_signal)
+        if LINUX:
+            die_with(self.parent, self.death_signal)
 
 
-Process: TypeAlias = "subprocess.Popen[bytes]"
+Process: TypeAlias = "subprocess.Popen[bytes] | Forked"
 
 
 def spawn(launch: Launch) -> Process:
@@ -163,6 +145,8 @@ def spawn(launch: Launch) -> Process:
 
 async def ended(process: Process) -> int:
     """Wait until the process is gone and return its exit code, negative for a signal."""
+    if isinstance(process, Forked):
+        return await process.ended()
     if process.poll() is None and hasattr(os, "pidfd_open"):
         await _ended_by_descriptor(process.pid)
     while (code := process.poll()) is None:
@@ -184,7 +168,7 @@ async def _ended_by_descriptor(pid: int) -> None:
 
 def _readable(data: bytes) -> IO[bytes]:
     """Return an open file with this content that has no name on disk; a confined child may open it again by number."""
-    if _LINUX:
+    if LINUX:
         file: IO[bytes] = os.fdopen(os.memfd_create("stdin"), "w+b")
     else:
         file = tempfile.TemporaryFile()  # noqa: SIM115 -- the caller closes it
@@ -208,12 +192,6 @@ def kill_group(pid: int) -> None:
     """Kill what is left of the session that a child began; nothing left is fine."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
-
-
-def adopt_orphans() -> None:
-    """From now on descendants whose parent died become our children instead of init's (Linux)."""
-    if _LINUX:
-        _check(_libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 
 
 def end_orphans(known: frozenset[int]) -> int:

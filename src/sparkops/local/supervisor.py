@@ -15,32 +15,31 @@ from uuid import UUID, uuid4
 
 import asyncpg
 from pydantic import SecretStr
-from sqlalchemy.exc import DBAPIError
 
-from sparkops.core.clock import utc_now
 from sparkops.core.config import Settings
 from sparkops.core.db import Database, open_database
 from sparkops.core.endpoints import SECRETS_KEY, Endpoints, publish, withdraw
-from sparkops.core.errors import ConfigError, Invalid, SparkOpsError
-from sparkops.domains.identity.links import Link, Purpose, make_link
-from sparkops.domains.identity.queries import has_users
-from sparkops.domains.identity.service import ensure_admin
-from sparkops.engine.context import Engine, SilentBell
-from sparkops.engine.give_back import release_session
+from sparkops.core.errors import ConfigError, SparkOpsError
+from sparkops.core.forkserver.client import forkable
+from sparkops.core.parents import adopt_orphans
+from sparkops.engine.hand_on import hand_on
 from sparkops.local.child import Child, ChildPlan, Say, together
 from sparkops.local.environment import child_environment
 from sparkops.local.errors import StartError, disk_errors
 from sparkops.local.external import check_postgres, check_redis
+from sparkops.local.forks import Forks
 from sparkops.local.guardian import Guardian
-from sparkops.local.paths import DataDir, held, write_private
+from sparkops.local.installation import make_ready
+from sparkops.local.paths import DataDir, held
 from sparkops.local.ports import claimable
 from sparkops.local.probe import base_url, http_status
-from sparkops.local.process import Launch, adopt_orphans, end_orphans
+from sparkops.local.process import Launch, Process, end_orphans
 from sparkops.local.stack import EmbeddedServers, silent
-from sparkops.migrations import runner
 
 API_COMMAND = (sys.executable, "-m", "sparkops.api")
 WORKER_COMMAND = (sys.executable, "-m", "sparkops.worker")
+DOORS_COMMAND = (sys.executable, "-m", "sparkops.local.doors")
+"""The fork server that API and workers come from, where there can be one."""
 WORKER_SESSION = "SPARK_WORKER_SESSION"
 """Tells a worker the id under which it holds leases. No setting: it is another one at each start."""
 
@@ -54,8 +53,9 @@ ReleaseSession = Callable[[Database, UUID], Awaitable[object]]
 
 
 async def release_at_once(database: Database, session_id: UUID) -> None:
-    """Give back what a dead worker held. No bell: the other workers look by themselves within a second."""
-    await release_session(Engine(database, SilentBell()), session_id, crashed=True)
+    """Give back what a dead worker held. The other workers look by themselves within a second, for runs too."""
+    async for _ in hand_on(database.pool, session_id, crashed=True):
+        pass
 
 
 Prepare = Callable[[EmbeddedServers | None], Awaitable[Mapping[str, object]]]
@@ -91,6 +91,7 @@ class Supervisor:
         say: Say = silent,
         api_command: tuple[str, ...] = API_COMMAND,
         worker_command: tuple[str, ...] = WORKER_COMMAND,
+        doors_command: tuple[str, ...] = DOORS_COMMAND,
         prepare: Prepare = nothing_more,
         owns_process: bool = False,
         by_link: bool = False,
@@ -103,16 +104,18 @@ class Supervisor:
         self._say = say
         self._api_command = api_command
         self._worker_command = worker_command
+        self._doors_command = doors_command
         self._prepare = prepare
         self._owns_process = owns_process
         self._by_link = by_link
-        self.set_up: Link | None = None
-        """How the first administrator comes to be, if that is still to happen."""
+        self.set_up: str | None = None
+        """The path of the page where the first administrator comes to be, if that is still to happen."""
         self._releases: set[asyncio.Task[None]] = set()
         self._exit = AsyncExitStack()
         self._guardian = Guardian()
         self._door_stop = ((signal.SIGTERM, settings.drain_seconds + DOOR_GRACE_SECONDS),)
         self._lock: int
+        self._forks: Forks
         self._port: int
         self._servers: _Servers
         self._environment: dict[str, str]
@@ -133,9 +136,9 @@ class Supervisor:
             self._lock = self._exit.enter_context(held(self.data))
             withdraw(self.data.root)  # what a killed one left behind
             self._port = claimable(self.settings.host, self.settings.port)
+            self._load_doors()
             self._servers = await (self._external() if self.settings.database_url else self._start_embedded())
-            await runner.upgrade(self._servers.owner_url)
-            await self._first_administrator()
+            await self._install()
             self.settings = self.settings.model_copy(update=dict(await self._prepare(self.embedded)))
             await self._start_doors()
             self._publish()
@@ -171,35 +174,20 @@ class Supervisor:
         url, role = self._child_settings().app_login
         return open_database(url, role=role, name="sparkops up", pool_size=1)
 
-    async def _first_administrator(self) -> None:
-        password = self.settings.admin_password
-        if self._by_link and password is None:
-            self.set_up = await self._set_up_link()
-            return
-        try:
-            async with self._open_database() as database, database.sessions.begin() as session:
-                if password is None and await has_users(session):
-                    return  # nobody is let in whom those who are there did not ask for
-                generated = await ensure_admin(
-                    session,
-                    email=self.settings.admin_email,
-                    password=_revealed(password) or None,
-                )
-                if generated is not None:
-                    # Before the commit: a password that was lost on the way to the disk would lock everybody out.
-                    with disk_errors(self.data.root):
-                        write_private(self.data.admin_password, generated + "\n")
-        except Invalid as error:
-            raise ConfigError(f"SPARKOPS_ADMIN_EMAIL or SPARKOPS_ADMIN_PASSWORD is not valid: {error.detail}") from None
-
-    async def _set_up_link(self) -> Link | None:
-        """Return a fresh link to set an empty installation up; earlier ones work no more."""
-        async with self._open_database() as database, database.sessions.begin() as session:
-            if await has_users(session):
-                return None
-            return await make_link(session, purpose=Purpose.SETUP, user_id=None, now=utc_now())
+    async def _install(self) -> None:
+        told = self._child_settings().model_copy(update={"admin_password": self.settings.admin_password})
+        self.set_up = await make_ready(
+            self.data, child_environment(told), owner_url=self._servers.owner_url, by_link=self._by_link
+        )
 
     # Doors
+
+    def _load_doors(self) -> None:
+        """Let what API and workers need be loaded while the servers start."""
+        self._forks = Forks(self._doors_command, self.data.log("doors"), keep_open=(self._lock,))
+        self._exit.callback(self._forks.end)
+        if forkable(self._api_command) or forkable(self._worker_command):
+            self._forks.begin(os.environ)
 
     async def _start_doors(self) -> None:
         self._environment = child_environment(self._child_settings())
@@ -239,6 +227,7 @@ class Supervisor:
         return ChildPlan(
             name="api",
             launch=lambda: self._door("api", self._api_command),
+            spawn=self._spawn,
             answers=self._api_lives,
             started=partial(self._guardian.watch, "api"),
             ended=self._child_ended,
@@ -250,6 +239,7 @@ class Supervisor:
         return ChildPlan(
             name=name,
             launch=lambda: self._door(name, self._worker_command, session=str(uuid4())),
+            spawn=self._spawn,
             started=partial(self._guardian.watch, name),
             ended=self._worker_ended,
             stop=self._door_stop,
@@ -263,6 +253,9 @@ class Supervisor:
             keep_open=(self._lock,),
             tag=session,
         )
+
+    async def _spawn(self, launch: Launch) -> Process:
+        return await self._forks.spawn(launch)
 
     async def _api_lives(self) -> bool:
         return await http_status(self.settings.host, self._port, "/health/live") == 200
@@ -304,7 +297,7 @@ class Supervisor:
     def _child_ended(self, _: Launch) -> None:
         """End what an ended child left running: a PostgreSQL whose parent process was killed cannot return before."""
         if self._owns_process:
-            ours = (self._guardian.pid, *(child.pid for child in self.children))
+            ours = (self._guardian.pid, self._forks.pid, *(child.pid for child in self.children))
             end_orphans(frozenset(pid for pid in ours if pid is not None))
 
     def _worker_ended(self, launch: Launch) -> None:
@@ -317,7 +310,7 @@ class Supervisor:
         try:
             async with asyncio.timeout(RELEASE_SECONDS), self._open_database() as database:
                 await self._release(database, session_id)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError, SparkOpsError):
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, SparkOpsError):
             self._say(
                 "The steps of that worker could not be handed on at once; others take them when its leases lapse."
             )

@@ -3,16 +3,15 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import click
 
 from sparkops.core.config import Settings, load_settings
 from sparkops.core.errors import SparkOpsError
-from sparkops.local.example.data import connection_to_weather
-from sparkops.local.example.project import PROJECT, example_on
 from sparkops.local.supervisor import Supervisor
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -45,8 +44,7 @@ async def run(settings: Settings, supervise: Callable[..., Supervisor] = Supervi
     """
     _stop_on_signals()
     with suppress(asyncio.CancelledError):
-        how = {"prepare": connection_to_weather} if example else {"by_link": True}
-        async with supervise(settings, say=say, owns_process=True, **how) as stack:
+        async with supervise(settings, say=say, owns_process=True, **_how(example)) as stack:
             for line in welcome(stack):
                 say(line)
             if example:
@@ -55,7 +53,17 @@ async def run(settings: Settings, supervise: Callable[..., Supervisor] = Supervi
     say("Stopped.")
 
 
+def _how(example: bool) -> Mapping[str, Any]:
+    if not example:
+        return {"by_link": True}
+    from sparkops.local.example.data import connection_to_weather  # noqa: PLC0415 -- who has no example need not load it
+
+    return {"prepare": connection_to_weather}
+
+
 async def _set_up_example(stack: Supervisor) -> None:
+    from sparkops.local.example.project import PROJECT, example_on  # noqa: PLC0415
+
     async with example_on(stack) as (_, _, approver):
         say(f"  Example         project {PROJECT}; {approver.email} answers its questions,")
         say(f"                  with the password in {stack.data.root / 'secrets' / 'approver.password'}")
@@ -93,7 +101,7 @@ def welcome(stack: Supervisor) -> Iterator[str]:
 def _way_in(stack: Supervisor) -> Iterator[str]:
     if stack.set_up is not None:
         yield "  Set up          open this link within a day; it makes you the administrator, once:"
-        yield f"                  {stack.settings.public_url or stack.endpoints.api_url}{stack.set_up.path}"
+        yield f"                  {stack.settings.public_url or stack.endpoints.api_url}{stack.set_up}"
         return
     if stack.settings.admin_password is None and not stack.data.admin_password.exists():
         return

@@ -10,6 +10,7 @@ from sparkops.domains.bus import models as bus
 from sparkops.domains.control import models as control
 from sparkops.domains.effects import models as effects
 from sparkops.domains.idempotency import models as idempotency
+from sparkops.domains.identity import factor_models as factors
 from sparkops.domains.identity import key_models as keys
 from sparkops.domains.identity import link_models as links
 from sparkops.domains.identity import models as identity
@@ -23,7 +24,7 @@ from sparkops.domains.workflows import models as workflows
 
 MODULES = (
     agents, approvals, artifacts, audit, budgets, bus, control, effects,
-    idempotency, identity, keys, links, policies, projects, runs, secrets, tools, upkeep, workflows,
+    factors, idempotency, identity, keys, links, policies, projects, runs, secrets, tools, upkeep, workflows,
 )  # fmt: skip
 
 metadata = Base.metadata

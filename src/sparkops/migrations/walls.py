@@ -86,9 +86,14 @@ NOT_FOR_THE_API: Final = frozenset(
         ("secret_versions", "wrapped_key", "SELECT"),
         ("secret_versions", "wrapped_key", "UPDATE"),
         ("secret_versions", "kek_id", "UPDATE"),
+        ("second_factors", "ciphertext", "SELECT"),
+        ("second_factors", "wrapped_key", "SELECT"),
+        ("second_factors", "wrapped_key", "UPDATE"),
+        ("second_factors", "kek_id", "UPDATE"),
     }
 )
-"""Rights on columns that only the application's role has: the API writes secrets, and cannot read even their cipher."""
+"""Rights on columns that only the application's role has: sessions of the API write secrets, and cannot read even
+their cipher."""
 
 _TABLES = """
 SELECT c.relname AS name, c.relrowsecurity AS walled, a.attnotnull AS owned,

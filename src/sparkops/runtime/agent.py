@@ -27,6 +27,7 @@ from sparkops.runtime.llm.base import (
     UserMessage,
 )
 from sparkops.runtime.llm.effect import Speaker
+from sparkops.runtime.outlook import Outlook
 from sparkops.runtime.tools.base import Tool, ToolContext
 
 MAX_CALLS_PER_TURN = 32
@@ -96,6 +97,10 @@ def tool_effect(
         result = await tool.run(await context.secrets.fill(arguments, written) if written else arguments, context)
         return Receipt(storable(result.output), Micros(result.cost_micros + tool.price_micros), labels=result.labels)
 
+    async def preview(dispatch: Dispatch) -> Outlook:
+        assert tool.preview is not None, "asked only where there is one"
+        return await tool.preview(arguments, context_for(dispatch))
+
     return Effect(
         kind=CallKind.TOOL,
         name=tool.name,
@@ -114,6 +119,7 @@ def tool_effect(
         local=tool.local and not written,
         edited=edited,
         labels=tool.labels,
+        preview=preview if tool.preview is not None else None,
     )
 
 

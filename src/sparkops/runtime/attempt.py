@@ -16,7 +16,7 @@ from sparkops.core.expressions import ExpressionError
 from sparkops.core.json import Json
 from sparkops.core.payloads import Stored, ValueLost, ValueTooLarge
 from sparkops.domains.runs.state import StepStatus
-from sparkops.engine.advance import advance_run
+from sparkops.engine.advance import advance_soon
 from sparkops.engine.claim import Claim
 from sparkops.engine.complete import Ended
 from sparkops.engine.decide import OUTPUT_TOO_LARGE
@@ -184,12 +184,14 @@ async def _park(runtime: Runtime, gate: RecordedGate, parked: Parked) -> Waiting
     """
     budget = parked.budget
     if parked.approvals:
-        await gate.trust.insist(lambda _: wait_for_approvals(runtime.engine, gate.claim, parked.approvals))
+        await gate.trust.insist(
+            lambda _: wait_for_approvals(runtime.engine, gate.claim, parked.approvals, parked.looked)
+        )
     elif budget is not None:
         waited = await gate.trust.insist(lambda _: wait_for_budget(runtime.engine, gate.claim, budget))
         return Waiting(waited.due_in if waited.status == "waiting" else None)
     else:
-        await advance_run(runtime.engine, gate.claim.run_id)
+        await advance_soon(runtime.engine, gate.claim.run_id)
     return Waiting()
 
 

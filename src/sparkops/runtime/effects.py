@@ -12,6 +12,7 @@ from sparkops.core.json import Json
 from sparkops.core.money import Micros
 from sparkops.core.storable import storable_text
 from sparkops.domains.effects.state import CallKind, EffectClass
+from sparkops.runtime.outlook import Outlook
 
 OutcomeStatus = Literal["done", "failed", "denied"]
 FREE = Micros(0)
@@ -102,6 +103,8 @@ class Effect:
     labels: frozenset[str] = frozenset()
     late_facts: Mapping[str, Callable[[], Json]] = field(default_factory=dict)
     bound_tokens: int = 0
+    preview: Callable[[Dispatch], Awaitable[Outlook]] | None = None
+    """Tells what it would do, by reading alone; called only after a question about it was written down."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,14 @@
 """The gate: the one function that every effect passes. Whoever reads this file knows what is promised.
 
 Intent, decision, reservation and, where a rule asks for it, the approval are committed before a byte leaves; the
-outcome and its true cost are committed after. Nothing else in the platform calls `Effect.send`.
+outcome and its true cost are committed after. Nothing else in the platform calls `Effect.send` or `Effect.preview`.
 """
 
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -17,12 +18,12 @@ from sparkops.core.errors import Unavailable
 from sparkops.core.failpoints import failpoint
 from sparkops.core.ids import new_id
 from sparkops.core.json import Json, Part, canonical, digest, digest_of
-from sparkops.core.payloads import Stored, ValueTooLarge
+from sparkops.core.payloads import INLINE_BYTES, Stored, ValueTooLarge
 from sparkops.core.redaction import NOTHING, Filter
 from sparkops.domains.effects.state import CallStatus, EffectClass
 from sparkops.engine.claim import Claim
 from sparkops.engine.context import Engine
-from sparkops.engine.effects import Edited, PolicyChanged, prepare, record
+from sparkops.engine.effects import Edited, PolicyChanged, note_outlook, prepare, record, without_outlook
 from sparkops.engine.errors import Fenced, NonDeterministic
 from sparkops.engine.facts import COUNTED, SENT, OfRun, read_facts
 from sparkops.runtime.effects import (
@@ -36,6 +37,7 @@ from sparkops.runtime.effects import (
     Receipt,
 )
 from sparkops.runtime.labels import Labels
+from sparkops.runtime.outlook import looked
 from sparkops.runtime.policies import PolicyCache, Rules
 from sparkops.runtime.trust import Trust
 from sparkops.runtime.turn import Turn
@@ -55,13 +57,19 @@ COUNT_RETRIES = 500
 class Parked(Exception):
     """The step cannot go on by itself: it waits for these approvals, or for this budget, or else is uncertain.
 
-    `budget` is what `wait_for_budget` takes.
+    `budget` is what `wait_for_budget` takes, `looked` what `wait_for_approvals` does.
     """
 
-    def __init__(self, approvals: Sequence[UUID] = (), budget: Mapping[str, Json] | None = None) -> None:
+    def __init__(
+        self,
+        approvals: Sequence[UUID] = (),
+        budget: Mapping[str, Json] | None = None,
+        looked: Mapping[UUID, str] | None = None,
+    ) -> None:
         super().__init__("the step is parked")
         self.approvals = tuple(approvals)
         self.budget = budget
+        self.looked = looked or {}
 
 
 class NotAhead(Exception):
@@ -86,6 +94,15 @@ class _Edit:
 
 
 @dataclass(frozen=True, slots=True)
+class _Looked:
+    """A call whose target is asked what it would do: as it is asked about now, and the digest of that request."""
+
+    effect: Effect
+    hash: str
+    dispatch: Dispatch
+
+
+@dataclass(frozen=True, slots=True)
 class _Sent:
     """What one send came to: the row to record, and the outcome for the step."""
 
@@ -99,10 +116,11 @@ class RecordedGate:
 
     `known_secrets` are struck out of whatever comes back, before anything else sees it.
 
-    `rides_along`: the step does one effect, whose record may be written together with the end of the step; it then
-    lies in `unrecorded`. An effect that does not leave the process needs no record before it either: if the rules
-    simply allow it, it lies whole in `noted`, judged under `policy_version`. `labels` are those of all that the step
-    has seen so far.
+    `unrecorded` are outcomes that are written with what the step writes next: its next PREPARE, or its end. Those of
+    effects that may be repeated are, where nothing has to be awaited before that; `rides_along`: the step does one
+    effect, and so its outcome is, whatever it may be. An effect that does not leave the process needs no record before
+    it either: if the rules simply allow it, it lies whole in `noted`, judged under `policy_version`. `labels` are those
+    of all that the step has seen so far.
     """
 
     engine: Engine
@@ -156,12 +174,14 @@ class RecordedGate:
                 (edits[seq].effect if seq in edits else effect, verdict)
                 for (seq, effect), verdict in zip(numbered, verdicts, strict=True)
                 if verdict["verdict"] == "send"
-            ]
+            ],
+            goes_on=all(verdict["verdict"] not in ("waiting", "budget") for verdict in verdicts),
         )
         waiting = [UUID(verdict["approval_id"]) for verdict in verdicts if verdict["verdict"] == "waiting"]
+        told = await self._look_ahead(numbered, verdicts, edits)
         budget = next((verdict["waits_for"] for verdict in verdicts if verdict["verdict"] == "budget"), None)
         if waiting or budget:
-            raise Parked(waiting, budget)
+            raise Parked(waiting, budget, told)
         return [
             _edited(sent[seq], edits.get(seq)) if verdict["verdict"] == "send" else await self._outcome(verdict)
             for (seq, _), verdict in zip(numbered, verdicts, strict=True)
@@ -270,8 +290,44 @@ class RecordedGate:
         if not wanted:
             return Turn(facts)
         wanted |= {SENT} if wanted & COUNTED else frozenset()
+        await self._record()  # what has been spent so far is among the facts
         about = OfRun(self.claim.run_id, self.claim.lease.step_id, [seq for seq, _ in numbered])
         return Turn(facts, await read_facts(self.engine.database.pool, about, wanted))
+
+    async def _look_ahead(
+        self,
+        numbered: Sequence[tuple[int, Effect]],
+        verdicts: Sequence[Mapping[str, Any]],
+        edits: Mapping[int, _Edit],
+    ) -> Mapping[UUID, str]:
+        """Tell those who are asked what the calls would do, where their targets can say so without doing it; where an
+        approver has changed one, what it would do as they want it. Returns the digests of the requests, by question.
+
+        This leaves the process too, so it comes after PREPARE: the question is on record, no stop is in force.
+        """
+        asked = {
+            UUID(verdict["approval_id"]): _Looked(effect, hash_, Dispatch(UUID(verdict["call_id"]), 0, self.deadline))
+            for (seq, proposed), verdict in zip(numbered, verdicts, strict=True)
+            if verdict["verdict"] == "waiting"
+            for effect, hash_ in [_as_asked(proposed, edits.get(seq))]
+            if effect.preview is not None
+        }
+        digests = {approval_id: each.hash for approval_id, each in asked.items()}
+        if not asked:
+            return digests
+        wanted = await self.trust.insist(lambda _: without_outlook(self.engine, digests))
+        if not self.trust.holds():
+            raise Fenced(f"The lease of step {self.claim.key} is too old to look ahead.", where="trust")
+        await asyncio.gather(*(self._note_outlook(approval_id, asked[approval_id]) for approval_id in wanted))
+        return digests
+
+    async def _note_outlook(self, approval_id: UUID, asked: _Looked) -> None:
+        effect = asked.effect
+        assert effect.preview is not None, "only such effects are asked"
+        told = await looked(effect.name, partial(effect.preview, asked.dispatch))
+        outlook = self.known_secrets().value(told)  # as they are known now: looking may have needed one
+        lease = self.claim.lease
+        await self.trust.insist(lambda _: note_outlook(self.engine, lease, approval_id, asked.hash, outlook))
 
     async def _write_down(
         self, calls: Sequence[Mapping[str, Any]], policy_version: int, sent_before: int | None
@@ -281,18 +337,30 @@ class RecordedGate:
 
         async def act(again: bool) -> list[Mapping[str, Any]]:
             return await prepare(
-                self.engine, lease, calls, policy_version=policy_version, again=again, sent_before=sent_before
+                self.engine,
+                lease,
+                calls,
+                policy_version=policy_version,
+                again=again,
+                sent_before=sent_before,
+                results=self.unrecorded,
             )
 
-        return await self.trust.insist(act)
+        verdicts = await self.trust.insist(act)
+        self.unrecorded.clear()
+        return verdicts
 
-    async def _record(self, results: Sequence[Mapping[str, Any]]) -> None:
+    async def _record(self) -> None:
         """Record what came back, also where the database goes away and comes back: an answer is not lost lightly."""
-        await self.trust.insist(lambda _: record(self.engine, self.claim.lease, results))
+        if self.unrecorded:
+            await self.trust.insist(lambda _: record(self.engine, self.claim.lease, self.unrecorded))
+            self.unrecorded.clear()
 
     async def _stored_request(self, effect: Effect) -> _Request:
         """Return the request as its row keeps it; a large one is safe in object storage when this returns."""
         text = canonical(effect.request)
+        if len(text) > INLINE_BYTES:
+            await self._record()  # what has come back does not wait for the object storage
         try:
             stored = await self.engine.payloads.store(self.claim.project_id, effect.request, text=text)
             return _Request(stored.text, digest_of(text))
@@ -320,8 +388,11 @@ class RecordedGate:
             **decision,
         }
 
-    async def _send_all(self, allowed: Sequence[tuple[Effect, Mapping[str, Any]]]) -> dict[int, Outcome]:
-        """Send what was allowed, side by side, and record what came of it."""
+    async def _send_all(
+        self, allowed: Sequence[tuple[Effect, Mapping[str, Any]]], *, goes_on: bool
+    ) -> dict[int, Outcome]:
+        """Send what was allowed, side by side, and record what came of it, or, if the step `goes_on`, let it wait for
+        what is written next: not an effect that must not or cannot freely be repeated."""
         if not allowed:
             return {}
         if not self.trust.holds():
@@ -329,12 +400,12 @@ class RecordedGate:
         failpoint("before_send")
         sent = await asyncio.gather(*(self._send(effect, verdict) for effect, verdict in allowed))
         failpoint("after_send")
-        results = [each.result for each in sent]
-        if self.rides_along and all(result["status"] != CallStatus.UNKNOWN for result in results):
-            self.unrecorded.extend(results)
-        else:
-            await self._record(results)
-        if any(result["status"] == CallStatus.UNKNOWN for result in results):
+        self.unrecorded.extend(each.result for each in sent)
+        unknown = any(each.result["status"] == CallStatus.UNKNOWN for each in sent)
+        repeatable = all(effect.effect_class is EffectClass.PURE for effect, _ in allowed)
+        if unknown or not goes_on or not (repeatable or self.rides_along):
+            await self._record()
+        if unknown:
             raise Parked
         return {verdict["seq"]: each.outcome for (_, verdict), each in zip(allowed, sent, strict=True)}
 
@@ -392,6 +463,10 @@ def _changed(edit: _Edit | None) -> dict[str, Any]:
         return {}
     effect = edit.effect
     return {"bound_micros": effect.bound_micros, "bound_tokens": effect.bound_tokens, "edited_hash": edit.hash}
+
+
+def _as_asked(proposed: Effect, edit: _Edit | None) -> tuple[Effect, str]:
+    return (proposed, digest(proposed.request)) if edit is None else (edit.effect, edit.hash)
 
 
 def _edited(outcome: Outcome, edit: _Edit | None) -> Outcome:

@@ -4,8 +4,9 @@ import asyncio
 import logging
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from sparkops.core.payloads import Payloads
 from sparkops.domains.audit.seals import SealKeys
 from sparkops.engine.backtests import QUEUE as BACKTESTS
 from sparkops.engine.context import Engine, Worker
+from sparkops.engine.records import KEPT
 from sparkops.messenger.app import QUEUES, make_app
 from sparkops.messenger.bell import RedisBell
 from sparkops.runtime.attempt import Runtime
@@ -60,7 +62,7 @@ async def open_runtime(
         OSError, asyncpg.PostgresError: the database cannot be reached or refuses the login.
     """
     connections = BlockingConnectionPool.from_url(settings.broker_url, max_connections=8, timeout=2)
-    redis = Redis(connection_pool=connections)
+    redis = Redis.from_pool(connections)
     url, role = settings.app_login
     tools = priced(builtin_tools(), settings.tool_prices)
     async with (
@@ -137,12 +139,21 @@ class LoopThread(threading.Thread):
             Isolation(runtime.engine, worker, drain_seconds=settings.drain_seconds),
             Relay(runtime.engine, worker, await event_log(runtime.engine, settings)),
             Sealer(runtime.engine, SealKeys.of(settings.audit_key), settings.audit_roots),
-            Upkeep(runtime.engine, runtime.blobs, grace=settings.object_grace),
+            Upkeep(runtime.engine, runtime.blobs, grace=settings.object_grace, kept=_kept(settings)),
         ]
         if BACKTESTS not in self._queues:
             return always
         self._backtests = Backtests(runtime.engine.database)
         return [*always, self._backtests]
+
+
+def _kept(settings: Settings) -> Mapping[str, timedelta]:
+    """Return how long records are kept that are over."""
+    return {
+        **KEPT,
+        "secret_uses": timedelta(days=settings.keep_secret_uses_days),
+        "security_events": timedelta(days=settings.keep_security_events_days),
+    }
 
 
 class LoopStep(bootsteps.StartStopStep):  # type: ignore[misc]

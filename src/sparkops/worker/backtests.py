@@ -1,11 +1,8 @@
 """The worker's side of the queue `policy`: keeps at most one process for backtests, and none while none waits."""
 
 import asyncio
-import contextlib
 import signal
-import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -13,7 +10,7 @@ import structlog
 
 from sparkops.core.db import LOST_CONNECTION, Database
 from sparkops.engine.backtests import backtests_wait
-from sparkops.worker.isolation import end
+from sparkops.worker.helper import Helper
 
 log = structlog.get_logger()
 
@@ -62,25 +59,14 @@ class Backtests:
         woken.cancel()
 
     async def _run_process(self, draining: asyncio.Event) -> None:
-        process = self._spawn()
-        log.info("backtests.started", pid=process.pid)
+        helper = await Helper.start(self._command)
+        log.info("backtests.started", pid=helper.pid)
         try:
-            while process.poll() is None and not draining.is_set():
+            while helper.lives and not draining.is_set():
                 await asyncio.sleep(WATCH_SECONDS)
-            await self._drain(process)
+            helper.send_signal(signal.SIGTERM)
+            await helper.gone(GRACE_SECONDS)
         finally:
-            end(process)
-        code = process.returncode
+            code = helper.end()
         self._rest = 0.0 if code == 0 or draining.is_set() else min(max(1.0, 2 * self._rest), MOST_REST_SECONDS)
         log.log(20 if code == 0 else 40, "backtests.ended", code=code)
-
-    def _spawn(self) -> "subprocess.Popen[bytes]":
-        """Start the process. It ends when its input does, which the system closes however we end."""
-        return subprocess.Popen(self._command, stdin=subprocess.PIPE)  # noqa: S603 -- our own program
-
-    async def _drain(self, process: "subprocess.Popen[bytes]") -> None:
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + GRACE_SECONDS
-        while process.poll() is None and time.monotonic() < deadline:
-            await asyncio.sleep(WATCH_SECONDS)

@@ -6,9 +6,7 @@ guilty one dies again, and is found out.
 
 import asyncio
 import contextlib
-import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -22,6 +20,7 @@ from sparkops.core.ids import new_id
 from sparkops.engine.claim import isolated_steps_wait
 from sparkops.engine.context import Engine, Worker
 from sparkops.engine.give_back import release_session
+from sparkops.worker.helper import Helper
 
 log = structlog.get_logger()
 
@@ -70,32 +69,27 @@ class Isolation:
 
     async def _run_process(self, draining: asyncio.Event) -> None:
         session_id = new_id()
-        process = self._spawn(session_id)
-        log.info("isolation.started", session_id=str(session_id), pid=process.pid)
+        helper = await Helper.start(
+            [*self._command, "--queues", ",".join(self._worker.queues)],
+            {SESSION: str(session_id), PARENT: str(self._worker.session_id)},
+        )
+        log.info("isolation.started", session_id=str(session_id), pid=helper.pid)
         try:
-            await self._watch(process, session_id, draining)
+            await self._watch(helper, session_id, draining)
         finally:
-            end(process)
-        code = process.returncode
+            code = helper.end()
         # A process that is broken from its start must not be started over and over.
         self._rest = 0.0 if code == 0 else min(max(LOOK_SECONDS, 2 * self._rest), MOST_REST_SECONDS)
         log.log(_level(code), "isolation.ended", session_id=str(session_id), code=code)
         await release_session(self._engine, session_id, crashed=code != 0 and not draining.is_set())
 
-    def _spawn(self, session_id: UUID) -> "subprocess.Popen[bytes]":
-        """Start the process. It ends when its input does, which the system closes however we end."""
-        return subprocess.Popen(  # noqa: S603 -- our own program
-            [*self._command, "--queues", ",".join(self._worker.queues)],
-            stdin=subprocess.PIPE,
-            env={**os.environ, SESSION: str(session_id), PARENT: str(self._worker.session_id)},
-        )
-
-    async def _watch(self, process: "subprocess.Popen[bytes]", session_id: UUID, draining: asyncio.Event) -> None:
+    async def _watch(self, helper: Helper, session_id: UUID, draining: asyncio.Event) -> None:
         """Return when the process has ended, or when it has to be ended: it is silent, or we drain and it does not."""
         started = asked = time.monotonic()
-        while process.poll() is None:
+        while helper.lives:
             if draining.is_set():
-                await self._drain(process)
+                helper.send_signal(signal.SIGTERM)
+                await helper.gone(self._drain_seconds + GRACE_SECONDS)
                 return
             now = time.monotonic()
             if now - asked > ASK_SECONDS:
@@ -112,21 +106,6 @@ class Isolation:
         except LOST_CONNECTION:
             return False
         return seconds > START_SECONDS if silent is None else bool(silent)
-
-    async def _drain(self, process: "subprocess.Popen[bytes]") -> None:
-        process.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + self._drain_seconds + GRACE_SECONDS
-        while process.poll() is None and time.monotonic() < deadline:
-            await asyncio.sleep(WATCH_SECONDS)
-
-
-def end(process: "subprocess.Popen[bytes]") -> None:
-    """Kill the process if it still lives, and bury it."""
-    if process.poll() is None:
-        process.kill()
-    process.wait()
-    if process.stdin is not None:
-        process.stdin.close()
 
 
 def _level(code: int) -> int:

@@ -1,8 +1,10 @@
-"""What workers do for tidiness beside their claims: remove projects, keep what is to be kept, collect objects."""
+"""What workers do for tidiness beside their claims: remove projects, keep what is to be kept, prune records
+that are over, collect objects."""
 
 import asyncio
 import contextlib
 import random
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -15,6 +17,7 @@ from sparkops.core.errors import SparkOpsError
 from sparkops.core.ids import new_id
 from sparkops.engine.collection import Collector
 from sparkops.engine.context import Engine
+from sparkops.engine.records import KEPT, prune
 from sparkops.engine.removal import claim_removal, end_removal, remove_some
 from sparkops.engine.retention import retain
 from sparkops.worker.loop import JITTER
@@ -22,6 +25,7 @@ from sparkops.worker.loop import JITTER
 log = structlog.get_logger()
 
 LOOK_SECONDS: Final = 10.0
+RECORDS_EVERY: Final = timedelta(hours=1)
 RETENTION_EVERY: Final = timedelta(minutes=15)
 COLLECTION_EVERY: Final = timedelta(hours=6)
 LEASE: Final = timedelta(minutes=10)
@@ -46,8 +50,17 @@ UPDATE chores SET claim_token = NULL, lease_expires_at = NULL, finished_at = clo
 class Upkeep:
     """A companion of the worker's loop. Several at once divide the chores among them."""
 
-    def __init__(self, engine: Engine, blobs: Blobs, *, grace: timedelta, look_seconds: float = LOOK_SECONDS) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        blobs: Blobs,
+        *,
+        grace: timedelta,
+        kept: Mapping[str, timedelta] = KEPT,
+        look_seconds: float = LOOK_SECONDS,
+    ) -> None:
         self._engine = engine
+        self._kept = kept
         self._blobs = blobs
         self._grace = grace
         self._look_seconds = look_seconds
@@ -55,7 +68,7 @@ class Upkeep:
     async def run(self, draining: asyncio.Event) -> None:
         """Look for chores until the worker drains; one that goes on then is left to others after its next batch."""
         while not draining.is_set():
-            for act in (self._remove, self._retain, self._collect):
+            for act in (self._remove, self._retain, self._prune, self._collect):
                 try:
                     await act(draining)
                 except (*LOST_CONNECTION, SparkOpsError) as error:
@@ -86,6 +99,18 @@ class Upkeep:
             if draining.is_set() or not await self._hold("retention", token):
                 return
         await self._end("retention", token, RETENTION_EVERY, found)
+
+    async def _prune(self, draining: asyncio.Event) -> None:
+        """Remove records that are over."""
+        token = await self._claim("records")
+        if token is None:
+            return
+        found = dict.fromkeys(self._kept, 0)
+        async for table, removed in prune(self._engine, self._kept):
+            found[table] += removed
+            if draining.is_set() or not await self._hold("records", token):
+                return
+        await self._end("records", token, RECORDS_EVERY, found)
 
     async def _collect(self, draining: asyncio.Event) -> None:
         """Collect objects that nothing refers to."""

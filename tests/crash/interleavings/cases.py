@@ -8,15 +8,20 @@ for an answer; `asking` has asked and is about to wait; `new` runs and has not a
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
+
+from sqlalchemy import insert
 
 from sparkops.core.ids import new_id
+from sparkops.core.principal import Principal
+from sparkops.domains.identity.models import Membership, User
 from sparkops.engine.accept import RunRequest
 from sparkops.engine.claim import Claim, claim
 from sparkops.engine.context import Engine, Worker
+from sparkops.engine.removal import Removal
 from sparkops.engine.wait import ask, wait_for_approvals
 from tests.engine.acts import prepared, proposal
-from tests.engine.conftest import World
+from tests.engine.conftest import World, person_of
 
 WORKFLOW = """
 version: 1
@@ -64,6 +69,8 @@ class Case:
     call_id: str = ""
     """The call that `held` has out."""
     halt_id: UUID | None = None
+    removal: Removal | None = None
+    """Of another project."""
     sent: Counter[str] = field(default_factory=Counter)
     """What would have left the process, by call id."""
     said: dict[str, Any] = field(default_factory=dict)
@@ -85,6 +92,10 @@ class Case:
     def request(self) -> RunRequest:
         return RunRequest(self.world.project_id, "below", idem_key=self.key)
 
+    async def stamp(self) -> int:
+        """How often the rules have changed."""
+        return int(await self.value("SELECT engine.policy_stamp($1)", self.world.project_id))
+
     async def sql(self, statement: str) -> None:
         """Execute for this run, which the statement names as $1."""
         await self.world.sql(statement, self.run_id)
@@ -97,8 +108,26 @@ class Case:
         return await self.world.database.pool.fetchval(query, *values)
 
 
+def second_approver(world: World) -> Principal:
+    """Somebody who may answer besides ben."""
+    return person_of("cyd", world.project_id, user_id=uuid5(world.project_id, "cyd"))
+
+
+def stand_in(world: World) -> Principal:
+    """Somebody to whom ben may give his voice."""
+    return person_of("dee", world.project_id, user_id=uuid5(world.project_id, "dee"))
+
+
 async def store_workflows(world: World) -> None:
-    """Store what the cases run."""
+    """Store what the cases run, and let others than ben answer too."""
+    async with world.database.sessions.begin() as session:
+        for other in (second_approver(world), stand_in(world)):
+            await session.execute(
+                insert(User).values(id=other.user_id, email=other.email, name=other.name, password_hash="-")
+            )
+            await session.execute(
+                insert(Membership).values(project_id=world.project_id, user_id=other.user_id, role="operator")
+            )
     await world.workflow(BELOW)
     for name, undo in zip(WORKFLOWS, ("", ", undo: {type: tool, tool: noop}"), strict=True):
         await world.workflow(WORKFLOW.replace("NAME", name).replace("UNDO", undo))

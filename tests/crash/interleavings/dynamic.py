@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from sparkops.core.errors import NotFound
 from sparkops.domains.runs.state import StepStatus
 from sparkops.engine.children import accept_child
 from sparkops.engine.complete import Ended, complete, end_attempt
@@ -30,14 +31,15 @@ async def _is_its_child(case: Case, said: UUID) -> str | None:
     return None if found == said else f"accepted {said}, found {found}"
 
 
-async def _with_child(case: Case) -> None:
+async def with_child(case: Case) -> None:
     """`sub` has its run, whose only step is in a worker's hands."""
     if "work" in case.claims:
         return
     child = await _accept_child(case.world.engine, case)
     queue = f"child of {case.run_id}"
     await case.world.sql("UPDATE steps SET queue = $2 WHERE run_id = $1", child, queue)
-    (case.claims["work"],) = await case.claim_from(queue, 1)
+    for held in await case.claim_from(queue, 1):  # nobody can where people have to let it begin
+        case.claims["work"] = held
 
 
 async def _await_child(engine: Engine, case: Case) -> None:
@@ -45,6 +47,8 @@ async def _await_child(engine: Engine, case: Case) -> None:
 
 
 async def _end_child(engine: Engine, case: Case) -> None:
+    if "work" not in case.claims:
+        raise NotFound("Nobody has begun with it.")
     await complete(engine, case.first, [Ended(case.claims["work"], StepStatus.SUCCEEDED)], claim=0)
 
 
@@ -129,8 +133,8 @@ async def _frames_are_there(case: Case, said: Any) -> str | None:
 
 DYNAMIC: Sequence[Transaction] = (
     Transaction("CHILD", _accept_child, repeats=True, kept=_is_its_child),
-    Transaction("AWAIT CHILD", _await_child, repeats=False, ready=_with_child),
-    Transaction("END CHILD", _end_child, repeats=True, ready=_with_child),
+    Transaction("AWAIT CHILD", _await_child, repeats=False, ready=with_child),
+    Transaction("END CHILD", _end_child, repeats=True, ready=with_child),
     Transaction("WAKE", _wake, repeats=True, ready=_sleeps),
     Transaction("EVENT", _receive, repeats=True, kept=_was_heard),
     Transaction("AWAIT EVENT", _await_event, repeats=False),

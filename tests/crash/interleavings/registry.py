@@ -1,6 +1,7 @@
 """The transactions that are let loose on each other. A new transaction is one entry of `TRANSACTIONS`.
 
-Here stand those of workers, of who looks after them, and of people; in `control.py` and `dynamic.py` the others.
+Here stand those of workers, of who looks after them, and of people; in `control.py`, `dynamic.py`, `clearing.py` and
+`keeping.py` the others.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,7 +14,7 @@ from sparkops.core.json import digest
 from sparkops.domains.runs.state import StepStatus
 from sparkops.engine.accept import accept_run
 from sparkops.engine.advance import advance_run
-from sparkops.engine.answer import answer_approval, discuss
+from sparkops.engine.answer import answer_approval, discuss, reassign
 from sparkops.engine.cancel import cancel_run
 from sparkops.engine.claim import claim, heartbeat
 from sparkops.engine.complete import Ahead, Ended, complete, end_attempt
@@ -21,9 +22,11 @@ from sparkops.engine.context import Engine, call
 from sparkops.engine.effects import judge_step, record
 from sparkops.engine.errors import Fenced
 from sparkops.engine.wait import ask
-from tests.crash.interleavings.cases import COST, Case, question
+from tests.crash.interleavings.cases import COST, Case, question, stand_in
+from tests.crash.interleavings.clearing import CLEARING
 from tests.crash.interleavings.control import CONTROL
 from tests.crash.interleavings.dynamic import DYNAMIC
+from tests.crash.interleavings.keeping import KEEPING
 from tests.crash.interleavings.transaction import Transaction, was_cancelled
 from tests.engine.acts import prepared, result
 
@@ -41,6 +44,15 @@ async def _heartbeat(engine: Engine, case: Case) -> int:
 
 async def _prepare(engine: Engine, case: Case) -> Any:
     return (await prepared(engine, case.held, case.proposal(2)))[0]
+
+
+async def _prepare_next(engine: Engine, case: Case) -> Any:
+    """What `held` has out has come back, and is recorded with what it does next."""
+    return (await prepared(engine, case.held, case.proposal(2), results=[_outcome(case)]))[0]
+
+
+async def _went_on(case: Case, verdict: Any) -> str | None:
+    return await _call_exists(case, verdict) or await _is_recorded(case, verdict)
 
 
 async def _send(case: Case, verdict: Any) -> None:
@@ -84,7 +96,7 @@ def _noted(case: Case, seq: int) -> dict[str, Any]:
 async def _complete_ahead(engine: Engine, case: Case) -> None:
     """`after`, which needs only `held`, was run in memory while `held` was."""
     ahead = Ahead("after", {"by": "first"}, [_noted(case, 1)], 0.001)
-    ended = replace(_ended(case), noted=[_noted(case, 3)], policy_version=1, ahead=[ahead])
+    ended = replace(_ended(case), noted=[_noted(case, 3)], policy_version=await case.stamp(), ahead=[ahead])
     done = await complete(engine, case.first, [ended], claim=1)
     if case.held.lease.step_id not in done.closed:
         raise Fenced("taken over, or to be judged anew")
@@ -133,7 +145,7 @@ async def _judge(engine: Engine, case: Case) -> Any:
     asked = {"start": "nap", "type": "wait"}
     decision = {"subject": "step.start", "outcome": "require_approval", "rule": "look", "facts": {}}
     question = {"request": asked, "request_hash": digest(asked), "title": "may I", "approval_seconds": 3600}
-    judged = {**decision, **question, "approval_id": str(new_id()), "policy_version": 1}
+    judged = {**decision, **question, "approval_id": str(new_id()), "policy_version": await case.stamp()}
     return await judge_step(engine, case.claims["nap"].lease, judged)
 
 
@@ -172,7 +184,10 @@ async def _expire(engine: Engine, case: Case) -> None:
 
 
 async def _too_late(case: Case) -> None:
-    await case.sql("UPDATE approvals SET expires_at = clock_timestamp() WHERE run_id = $1")
+    await case.sql(
+        "UPDATE approvals SET expires_at = clock_timestamp() "
+        "WHERE run_id = $1 OR run_id IN (SELECT id FROM runs WHERE parent_run_id = $1)"
+    )
 
 
 async def _advance(engine: Engine, case: Case) -> None:
@@ -239,6 +254,16 @@ async def _discuss(engine: Engine, case: Case) -> UUID:
     return await discuss(engine, case.world.ben, case.questions["asks"], "Which one?")
 
 
+async def _reassign(engine: Engine, case: Case) -> None:
+    await reassign(engine, case.world.ben, case.questions["asks"], to=stand_in(case.world).email)
+
+
+async def _was_given(case: Case, said: None) -> str | None:
+    query = "SELECT count(*) FROM approvals WHERE id = $1 AND jsonb_array_length(reassigned) = 1"
+    found = await case.value(query, case.questions["asks"])
+    return None if found == 1 else "a voice that was given away is back"
+
+
 async def _was_said(case: Case, said: UUID) -> str | None:
     found = await case.value("SELECT count(*) FROM approval_messages WHERE id = $1", said)
     return None if found == 1 else "a message that was sent is gone"
@@ -271,6 +296,7 @@ TRANSACTIONS: Sequence[Transaction] = (
     Transaction("CLAIM", _claim, repeats=True),
     Transaction("HEARTBEAT", _heartbeat, repeats=True),
     Transaction("PREPARE", _prepare, repeats=False, then=_send, kept=_call_exists),
+    Transaction("PREPARE NEXT", _prepare_next, repeats=False, then=_send, kept=_went_on),
     Transaction("RECORD", _record, repeats=False, kept=_is_recorded),
     Transaction("COMPLETE", _complete, repeats=True, kept=_has_result),
     Transaction("AHEAD", _complete_ahead, repeats=True, kept=_has_result),
@@ -288,8 +314,11 @@ TRANSACTIONS: Sequence[Transaction] = (
     Transaction("NO", _no, repeats=True, kept=_answered("rejected")),
     Transaction("ESCALATE", _escalate, repeats=True, ready=_too_long),
     Transaction("DISCUSS", _discuss, repeats=False, kept=_was_said),
+    Transaction("REASSIGN", _reassign, repeats=False, kept=_was_given),
     Transaction("CANCEL", _cancel, repeats=True, kept=_is_cancelled),
     Transaction("ACCEPT", _accept, repeats=True, kept=_is_that_run),
     *CONTROL,
     *DYNAMIC,
+    *CLEARING,
+    *KEEPING,
 )

@@ -35,6 +35,8 @@ class Transaction:
     then: Callable[[Case, Any], Awaitable[None]] = _no_more
     ready: Callable[[Case], Awaitable[None]] = _nothing
     kept: Callable[[Case, Any], Awaitable[str | None]] = _true
+    after: Callable[[Case], Awaitable[None]] = _nothing
+    """What must not hold up the cases that follow is taken back."""
     late: bool = False
     """`ready` holds the run back, and comes after that of the other."""
 

@@ -23,6 +23,7 @@ function start() {
         client_id: 'spark-ops',
         client_secret: 'a secret: with %, + and : in it',
         redirect_uris: [redirect],
+        post_logout_redirect_uris: [new URL('/login', redirect).href],
         response_types: ['code'],
         grant_types: ['authorization_code'],
         token_endpoint_auth_method: options.post ? 'client_secret_post' : 'client_secret_basic',

@@ -1,12 +1,12 @@
-"""Programs are started in few places: the embedded stack, and the worker's own helpers. Nothing starts what a request,
-a definition or a model names."""
+"""Programs are started in few places: the embedded stack, its fork server, and the worker's own helpers.
+Nothing starts what a request, a definition or a model names."""
 
 from collections.abc import Iterator
 from typing import Final
 
 from tools.lint.source import Rule, Source
 
-STARTERS: Final = ("local/", "cli/doors.py", "worker/isolation.py", "worker/backtests.py")
+STARTERS: Final = ("local/", "cli/doors.py", "worker/helper.py", "core/forkserver/", "core/parents.py")
 _MODULES: Final = frozenset({"subprocess", "pty", "multiprocessing", "concurrent.futures.ProcessPoolExecutor"})
 _CALLS: Final = ("os.exec", "os.spawn", "os.posix_spawn", "os.fork", "asyncio.create_subprocess_", "ctypes.CDLL")
 

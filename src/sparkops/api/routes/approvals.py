@@ -25,7 +25,7 @@ from sparkops.domains.approvals.models import Approval
 from sparkops.domains.approvals.state import ApprovalStatus
 from sparkops.domains.identity.queries import names_of
 from sparkops.domains.tools.queries import tool_named
-from sparkops.engine.answer import Edit, EditRefused, answer_approval, discuss
+from sparkops.engine.answer import Edit, EditRefused, answer_approval, discuss, reassign
 
 router = APIRouter(prefix="/approvals", tags=["approvals"])
 
@@ -110,6 +110,19 @@ async def edit_and_approve(
 async def reject(approval_id: UUID, body: views.Reject, principal: PrincipalDep, door: DoorDep) -> views.Approval:
     """Refuse the action that the question shows. Who started the run may not."""
     await answer_approval(door.engine, principal, approval_id, approve=False, comment=body.reason)
+    return await _read(door, principal, approval_id)
+
+
+@router.post(
+    "/{approval_id}/reassign",
+    responses=problems(403, 404, 409, 422),
+    openapi_extra=needs(Permission.APPROVAL_ANSWER),
+)
+async def reassign_approval(
+    approval_id: UUID, body: views.Reassign, principal: PrincipalDep, door: DoorDep
+) -> views.Approval:
+    """Let another person, or a role, answer in your place. What others may do does not change."""
+    await reassign(door.engine, principal, approval_id, to=body.to, comment=body.comment)
     return await _read(door, principal, approval_id)
 
 

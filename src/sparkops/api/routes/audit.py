@@ -1,6 +1,5 @@
 """The audit trail and the security events: of a project for those who look after it, of all for administrators."""
 
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -14,8 +13,9 @@ from sparkops.api.audit_export import MEDIA_TYPES, Format, exported
 from sparkops.api.deps import Door, DoorDep, PrincipalDep, QueriedProject
 from sparkops.api.responses import problems
 from sparkops.api.views import audit as views
-from sparkops.api.views.base import Ref
+from sparkops.api.views.base import Instant, Ref
 from sparkops.core.clock import utc_now
+from sparkops.core.db import Statements
 from sparkops.core.errors import NotFound
 from sparkops.core.paging import DEFAULT_LIMIT, MAX_LIMIT
 from sparkops.core.permissions import Permission
@@ -37,7 +37,7 @@ Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
 Cursor = Annotated[int | None, Query(ge=1, le=2**63 - 1, description="`next_cursor` of the page before.")]
 Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
 Word = Annotated[str | None, Query(max_length=200)]
-Moment = Annotated[datetime | None, Query(description="With its offset, such as 2026-11-23T09:30:00Z.")]
+Moment = Annotated[Instant | None, Query(description="With its offset, such as 2026-11-23T09:30:00Z.")]
 
 
 async def wanted_lines(
@@ -55,7 +55,7 @@ async def wanted_lines(
     until: Moment = None,
 ) -> audit_rows.LineFilter:
     """Read which lines are asked for."""
-    return audit_rows.LineFilter(actor, action, object_, request_id, address, _aware(since), _aware(until))
+    return audit_rows.LineFilter(actor, action, object_, request_id, address, since, until)
 
 
 async def wanted_events(
@@ -68,7 +68,7 @@ async def wanted_events(
     until: Moment = None,
 ) -> audit_rows.EventFilter:
     """Read which events are asked for."""
-    return audit_rows.EventFilter(kind, severity, address, _aware(since), _aware(until))
+    return audit_rows.EventFilter(kind, severity, address, since, until)
 
 
 LinesDep = Annotated[audit_rows.LineFilter, Depends(wanted_lines)]
@@ -77,10 +77,15 @@ EventsDep = Annotated[audit_rows.EventFilter, Depends(wanted_events)]
 
 @router.get("", responses=problems(404), openapi_extra=needs(Permission.AUDIT_READ))
 async def list_audit(
-    project: QueriedProject, wanted: LinesDep, door: DoorDep, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+    project: QueriedProject,
+    principal: PrincipalDep,
+    wanted: LinesDep,
+    door: DoorDep,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
 ) -> views.AuditLineList:
     """List what was done in a project, newest first."""
-    return await _list(door, project.id, wanted, limit, cursor)
+    return await _list(door.rows(principal), project.id, wanted, limit, cursor)
 
 
 @router.get("/actions", openapi_extra=signed_in())
@@ -134,17 +139,24 @@ async def export_audit(
 
 
 @router.get("/lines/{number}", responses=problems(404), openapi_extra=needs(Permission.AUDIT_READ))
-async def get_audit_line(project: QueriedProject, number: Number, door: DoorDep) -> views.AuditLineDetail:
+async def get_audit_line(
+    project: QueriedProject, principal: PrincipalDep, number: Number, door: DoorDep
+) -> views.AuditLineDetail:
     """Return one line with what it changed, and the seal that covers it."""
-    return await _line(door, project.id, number)
+    return await _line(door, door.rows(principal), project.id, number)
 
 
 @router.get("/security-events", responses=problems(404), openapi_extra=needs(Permission.AUDIT_READ))
 async def list_security_events(
-    project: QueriedProject, wanted: EventsDep, door: DoorDep, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+    project: QueriedProject,
+    principal: PrincipalDep,
+    wanted: EventsDep,
+    door: DoorDep,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
 ) -> views.SecurityEventList:
     """List what happened to the safety of a project, newest first."""
-    return await _events(door, project.id, wanted, limit, cursor)
+    return await _events(door.rows(principal), project.id, wanted, limit, cursor)
 
 
 @installation.get("/audit", openapi_extra=needs(Permission.INSTALLATION_AUDIT))
@@ -152,7 +164,7 @@ async def list_installation_audit(
     wanted: LinesDep, door: DoorDep, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
 ) -> views.AuditLineList:
     """List what was done in the whole installation, newest first."""
-    return await _list(door, None, wanted, limit, cursor)
+    return await _list(door.database.pool, None, wanted, limit, cursor)
 
 
 @installation.get(
@@ -174,7 +186,7 @@ async def export_installation_audit(
 @installation.get("/audit/lines/{number}", responses=problems(404), openapi_extra=needs(Permission.INSTALLATION_AUDIT))
 async def get_installation_audit_line(number: Number, door: DoorDep) -> views.AuditLineDetail:
     """Return one line with what it changed, and the seal that covers it."""
-    return await _line(door, None, number)
+    return await _line(door, door.database.pool, None, number)
 
 
 @installation.get("/audit/roots", openapi_extra=needs(Permission.INSTALLATION_AUDIT))
@@ -194,19 +206,19 @@ async def list_installation_security_events(
     wanted: EventsDep, door: DoorDep, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
 ) -> views.SecurityEventList:
     """List what happened to the safety of the installation, newest first."""
-    return await _events(door, None, wanted, limit, cursor)
+    return await _events(door.database.pool, None, wanted, limit, cursor)
 
 
 async def _list(
-    door: Door, project_id: UUID | None, wanted: audit_rows.LineFilter, limit: int, cursor: int | None
+    on: Statements, project_id: UUID | None, wanted: audit_rows.LineFilter, limit: int, cursor: int | None
 ) -> views.AuditLineList:
-    rows = await audit_rows.lines(door.database.pool, project_id, wanted, before=cursor, limit=limit + 1)
+    rows = await audit_rows.lines(on, project_id, wanted, before=cursor, limit=limit + 1)
     items = [views.AuditLine.model_validate(_shown(row)) for row in rows[:limit]]
     return views.AuditLineList(items=items, next_cursor=str(items[-1].number) if len(rows) > limit else None)
 
 
-async def _line(door: Door, project_id: UUID | None, number: int) -> views.AuditLineDetail:
-    row = await audit_rows.line(door.database.pool, project_id, number)
+async def _line(door: Door, on: Statements, project_id: UUID | None, number: int) -> views.AuditLineDetail:
+    row = await audit_rows.line(on, project_id, number)
     if row is None:
         raise NotFound("There is no such line here.")
     seal = await audit_rows.seal_of(door.database.pool, number, row["at"])
@@ -233,9 +245,9 @@ async def _export(
 
 
 async def _events(
-    door: Door, project_id: UUID | None, wanted: audit_rows.EventFilter, limit: int, cursor: int | None
+    on: Statements, project_id: UUID | None, wanted: audit_rows.EventFilter, limit: int, cursor: int | None
 ) -> views.SecurityEventList:
-    rows = await audit_rows.security_events(door.database.pool, project_id, wanted, before=cursor, limit=limit + 1)
+    rows = await audit_rows.security_events(on, project_id, wanted, before=cursor, limit=limit + 1)
     items = [views.SecurityEvent.model_validate(_shown(row)) for row in rows[:limit]]
     return views.SecurityEventList(items=items, next_cursor=str(items[-1].number) if len(rows) > limit else None)
 
@@ -243,8 +255,3 @@ async def _events(
 def _shown(row: asyncpg.Record) -> dict[str, Any]:
     who = None if row["user_id"] is None else Ref(id=row["user_id"], name=row["user_name"])
     return {**dict(row), "who": who}
-
-
-def _aware(moment: datetime | None) -> datetime | None:
-    """Read a time without an offset as UTC."""
-    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)

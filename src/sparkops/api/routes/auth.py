@@ -4,10 +4,11 @@ These routes open their own transactions: hashing takes a quarter second and mus
 """
 
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import JSONResponse
 
 from sparkops.api import cookies
 from sparkops.api.access import open_to_all, people_only
-from sparkops.api.deps import Door, DoorDep, PrincipalDep, SessionDep, same_origin
+from sparkops.api.deps import Door, DoorDep, PrincipalDep, same_origin
 from sparkops.api.responses import problems
 from sparkops.api.sign_in import audit_as, caller_of, mails_of, note, tokens
 from sparkops.api.throttle import Caller
@@ -15,7 +16,7 @@ from sparkops.api.views import identity as views
 from sparkops.api.views import sign_in as forms
 from sparkops.core.clock import utc_now
 from sparkops.core.errors import Conflict, Unauthenticated
-from sparkops.domains.identity import attempts, links, queries, service
+from sparkops.domains.identity import attempts, factors, links, queries, service
 from sparkops.domains.identity.links import Purpose
 from sparkops.domains.identity.passwords import check_acceptable, hashed
 
@@ -31,38 +32,106 @@ async def get_sign_in_options(door: DoorDep) -> forms.SignInOptions:
     return forms.SignInOptions(mail=mails_of(door) is not None, set_up=somebody)
 
 
-@public.post("/sign-in", responses=problems(401, 415, 429), openapi_extra=open_to_all())
-async def sign_in(body: views.SignIn, request: Request, response: Response, door: DoorDep) -> views.Tokens:
+@public.post(
+    "/sign-in",
+    response_model=views.Tokens,
+    responses=problems(401, 415, 429) | {202: {"model": forms.Waiting, "description": "A code is asked for"}},
+    openapi_extra=open_to_all(),
+)
+async def sign_in(
+    body: views.SignIn, request: Request, response: Response, door: DoorDep
+) -> views.Tokens | JSONResponse:
     """Exchange e-mail and password for an access token, and a refresh token in a cookie.
 
-    The session that the browser held until now ends.
+    Who has a second factor is answered 202 instead, with a cookie that `/auth/factor` takes together with a code. The
+    session that the browser held until now ends.
     """
     caller = caller_of(request, door)
     await door.throttle.take(email=body.email, caller=caller)
     async with door.database.reads.begin() as session:
         credentials = await service.find_credentials(session, email=body.email)
     user = await service.check_password(credentials, body.password)
-    signed_in = await _open(door, request, caller, credentials) if user else None
-    if signed_in is None:
+    outcome = await _open(door, request, caller, credentials) if user else None
+    if outcome is None:
         await note(door, caller, "sign-in.failed", user=credentials.user, email=body.email.strip().lower()[:320])
         raise Unauthenticated("E-mail or password is wrong.")
     await door.throttle.give_back(email=body.email, caller=caller)
-    await note(door, caller, "sign-in", user=signed_in.user, session=str(signed_in.session_id))
-    cookies.keep_device(response, door.settings, mark=door.signer.device(signed_in.user.email))
-    return tokens(door, response, signed_in)
+    if isinstance(outcome, factors.Challenged):
+        return _ask_for_code(door, outcome)
+    await note(door, caller, "sign-in", user=outcome.user, session=str(outcome.session_id))
+    cookies.keep_device(response, door.settings, mark=door.signer.device(outcome.user.email))
+    return tokens(door, response, outcome)
 
 
 async def _open(
     door: Door, request: Request, caller: Caller, credentials: service.Credentials
-) -> service.SignedIn | None:
+) -> service.SignedIn | factors.Challenged | None:
     now = utc_now()
     held = cookies.read(request, cookies.COOKIE, door.settings)
     async with door.database.sessions.begin() as session:
-        if held is not None:
-            await service.end_presented(session, token=held, now=now)
-        return await service.open_session_with_password(
-            session, credentials, now=now, device=caller.device, address=caller.address
+        outcome = await factors.open_or_challenge(
+            session,
+            credentials,
+            now=now,
+            device=caller.device,
+            address=caller.address,
+            idle=door.settings.session_idle,
         )
+        if held is not None and isinstance(outcome, service.SignedIn):
+            await service.end_presented(session, token=held, now=now)
+        return outcome
+
+
+def _ask_for_code(door: Door, challenged: factors.Challenged) -> JSONResponse:
+    now = utc_now()
+    seconds = int((challenged.expires_at - now).total_seconds())
+    answer = JSONResponse(forms.Waiting(factor="totp", expires_in=seconds).model_dump(), 202)
+    cookies.keep_challenge(answer, door.settings, token=challenged.token, expires_at=challenged.expires_at, now=now)
+    return answer
+
+
+@public.post(
+    "/factor",
+    responses=problems(401, 403, 429, 503),
+    dependencies=[Depends(same_origin)],
+    openapi_extra=open_to_all(),
+)
+async def answer_challenge(body: forms.GivenCode, request: Request, response: Response, door: DoorDep) -> views.Tokens:
+    """Finish a sign-in in the browser that began it, with what the authenticator app shows or a recovery code.
+
+    It waits for five minutes and works once. A code works once, too.
+    """
+    token = cookies.read(request, cookies.CHALLENGE_COOKIE, door.settings)
+    if token is None:
+        raise factors.ChallengeVoid()
+    caller, now, ring = caller_of(request, door), utc_now(), factors.ring_of(door.keys)
+    async with door.database.reads.begin() as session:
+        user = await factors.challenged_user(session, token=token, now=now)
+    rule, what = await door.throttle.take_code(user=user, caller=caller)
+    held = cookies.read(request, cookies.COOKIE, door.settings)
+    try:
+        async with door.database.sessions.begin() as session:
+            signed_in, method = await factors.answer_challenge(
+                session,
+                ring,
+                user,
+                token=token,
+                code=body.code,
+                now=now,
+                device=caller.device,
+                address=caller.address,
+                idle=door.settings.session_idle,
+            )
+            if held is not None:
+                await service.end_presented(session, token=held, now=now)
+    except factors.CodeRefused:
+        await note(door, caller, "factor.refused", severity="warning", user=user)
+        raise
+    await attempts.forget(door.database.pool, rule, what)
+    await note(door, caller, "sign-in", user=user, session=str(signed_in.session_id), by=method)
+    cookies.drop_challenge(response, door.settings)
+    cookies.keep_device(response, door.settings, mark=door.signer.device(user.email))
+    return tokens(door, response, signed_in)
 
 
 @public.post("/refresh", responses=problems(401, 403), dependencies=[Depends(same_origin)], openapi_extra=open_to_all())
@@ -78,7 +147,12 @@ async def refresh(request: Request, response: Response, door: DoorDep) -> views.
     caller = caller_of(request, door)
     async with door.database.sessions.begin() as session:
         outcome = await service.refresh_session(
-            session, token=held, now=utc_now(), device=caller.device, address=caller.address
+            session,
+            token=held,
+            now=utc_now(),
+            device=caller.device,
+            address=caller.address,
+            idle=door.settings.session_idle,
         )
     if isinstance(outcome, service.SignedIn):
         return tokens(door, response, outcome)
@@ -91,15 +165,20 @@ async def refresh(request: Request, response: Response, door: DoorDep) -> views.
 
 @router.post(
     "/sign-out",
-    status_code=204,
     responses=problems(403),
     dependencies=[Depends(same_origin)],
-    openapi_extra=people_only(),
+    openapi_extra=people_only(unfinished=True),
 )
-async def sign_out(response: Response, principal: PrincipalDep, session: SessionDep, door: DoorDep) -> None:
-    """End the session: its access and refresh tokens stop working at once."""
-    await service.sign_out(session, principal, now=utc_now())
+async def sign_out(response: Response, principal: PrincipalDep, door: DoorDep) -> views.SignedOut:
+    """End the session: its access and refresh tokens stop working at once.
+
+    Where it was begun at an OpenID provider, the answer says where the browser goes to end its session there.
+    """
+    async with door.writes(principal) as session:
+        issuer = await service.sign_out(session, principal, now=utc_now())
     cookies.drop_refresh(response, door.settings)
+    known = door.oidc is not None and issuer == door.oidc.settings.issuer
+    return views.SignedOut(leave_at=await door.oidc.leaving_address() if door.oidc is not None and known else None)
 
 
 @public.post("/forgot", status_code=202, responses=problems(409, 429), openapi_extra=open_to_all())
@@ -183,7 +262,12 @@ async def set_up(body: forms.SetUp, request: Request, response: Response, door: 
         await links.use_setup(session, token=body.token, now=now)
         user = await service.add_user(session, email=email, name=name, password_hash=password_hash, is_admin=True)
         signed_in = await service.open_session(
-            session, user=user, now=now, device=caller.device, address=caller.address
+            session,
+            user=user,
+            now=now,
+            device=caller.device,
+            address=caller.address,
+            idle=door.settings.session_idle,
         )
         audit = audit_as(session, user)
         await audit("installation.set-up", f"user:{user.id}", None, email=user.email)

@@ -13,12 +13,13 @@ from sparkops.api.deps import Door, DoorDep, PageDep, PrincipalDep
 from sparkops.api.responses import problems
 from sparkops.api.routes.runs import find_run
 from sparkops.api.views import budgets as views
-from sparkops.api.views.base import Ref
+from sparkops.api.views.base import Ref, VersionNumber
 from sparkops.core.errors import NotFound
 from sparkops.core.paging import next_cursor
 from sparkops.core.permissions import Permission
 from sparkops.core.principal import Principal
 from sparkops.engine import budgets
+from sparkops.engine.room import forecast_of
 
 router = APIRouter(tags=["budgets"])
 
@@ -60,7 +61,7 @@ async def get_run_forecast(
     door: DoorDep,
     project: Annotated[str, Query(description="The project's slug.")],
     workflow: Annotated[str, Query(max_length=100, description="The name of a workflow.")],
-    version: Annotated[int | None, Query(ge=1, description="None: the latest.")] = None,
+    version: Annotated[VersionNumber | None, Query(description="None: the latest.")] = None,
 ) -> views.RunForecast:
     """Say what a run of a workflow can be expected to cost."""
     project_id = allowed(principal, project).id
@@ -68,7 +69,7 @@ async def get_run_forecast(
     found = await rows.version_row(pool, project_id=project_id, workflow=workflow, version=version)
     if found is None:
         raise NotFound("There is no such workflow or version in this project.")
-    forecast = await budgets.forecast_of(pool, found["id"])
+    forecast = await forecast_of(pool, found["id"])
     return views.RunForecast(
         workflow=Ref(id=found["workflow_id"], name=found["name"]),
         version=found["version"],

@@ -5,7 +5,6 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.api import policy_views
@@ -13,6 +12,7 @@ from sparkops.api.access import needs
 from sparkops.api.deps import AuditDep, DoorDep, PageDep, PrincipalDep, QueriedProject, SessionDep
 from sparkops.api.responses import problems
 from sparkops.api.views import policies as views
+from sparkops.api.views.base import Instant
 from sparkops.core.errors import NotFound
 from sparkops.core.json import Json
 from sparkops.core.paging import page_of
@@ -54,8 +54,8 @@ async def list_decisions(
     rule: OfRule = None,
     name: Name = None,
     run: OfRun = None,
-    since: AwareDatetime | None = None,
-    until: AwareDatetime | None = None,
+    since: Instant | None = None,
+    until: Instant | None = None,
     monitored: Monitored = None,
 ) -> views.RecordedDecisionList:
     """List the decisions of a project, newest first. `name` is a tool or a model."""

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, WebSocket
 
-from sparkops.api.access import people_only
+from sparkops.api.access import check_second_factor, people_only
 from sparkops.api.deps import Door, DoorDep, PrincipalDep, check_origin, door_of
 from sparkops.api.responses import problems
 from sparkops.api.subscriber import serve
@@ -37,6 +37,7 @@ async def live_socket(socket: WebSocket, ticket: Annotated[str, Query(max_length
         check_origin(origin, socket.headers.get("host"), door.settings)
         bearer = await redeem(door.redis, ticket, origin=origin)
         principal = await _principal(door, bearer)
+        check_second_factor(door.settings, principal)
     except SparkOpsError:
         await socket.close(POLICY_VIOLATION)
         return

@@ -5,18 +5,16 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 
 from sparkops.api.access import people_only, signed_in
-from sparkops.api.deps import Audit, AuditDep, Door, DoorDep, PrincipalDep, SessionDep
+from sparkops.api.deps import Audit, AuditDep, DoorDep, PrincipalDep, SessionDep
 from sparkops.api.devices import device_of
 from sparkops.api.responses import problems
 from sparkops.api.routes.projects import project_view
-from sparkops.api.sign_in import caller_of, mails_of, note, tokens
-from sparkops.api.throttle import Caller
+from sparkops.api.second_factor import counted, spend_if_enrolled
+from sparkops.api.sign_in import caller_of, confirmed, mails_of, note, tokens
 from sparkops.api.views import identity as views
 from sparkops.api.views import sign_in as forms
 from sparkops.core.clock import utc_now
-from sparkops.core.errors import Invalid
-from sparkops.core.principal import Principal
-from sparkops.domains.identity import attempts, queries, service, session_queries
+from sparkops.domains.identity import queries, service, session_queries
 from sparkops.domains.identity.passwords import check_acceptable, hashed
 from sparkops.domains.identity.queries import roles_of
 from sparkops.domains.projects.queries import all_projects_of
@@ -55,42 +53,32 @@ async def update_me(body: forms.Profile, principal: PrincipalDep, door: DoorDep)
 async def change_password(
     body: forms.ChangedPassword, request: Request, response: Response, principal: PrincipalDep, door: DoorDep
 ) -> views.Tokens:
-    """Change the caller's password, which asks for the present one; all sessions end, and the caller gets a new one."""
+    """Change the caller's password, which asks for the present one, and for a code where there is a second factor; all
+    sessions end, and the caller gets a new one."""
     caller = caller_of(request, door)
-    credentials = await _confirmed(door, caller, principal, body.current)
+    credentials = await confirmed(door, caller, principal, body.current)
     await check_acceptable(body.password, email=principal.email, name=principal.name)
     password_hash = await hashed(body.password)
     now = utc_now()
     # The second wall lets administrators alone write people; this is the caller's own row.
-    async with door.database.sessions.begin() as session:
+    async with counted(door, caller, principal, body.code), door.database.sessions.begin() as session:
+        await spend_if_enrolled(door, session, principal, body.code)
         user = await service.replace_password(session, credentials, password_hash=password_hash, now=now)
-        opened = await service.open_session(session, user=user, now=now, device=caller.device, address=caller.address)
+        opened = await service.open_session(
+            session,
+            user=user,
+            now=now,
+            device=caller.device,
+            address=caller.address,
+            idle=door.settings.session_idle,
+            methods=sorted(principal.methods),
+        )
         audit = Audit(session, principal)
         await audit("password.change", f"user:{user.id}", None)
     await note(door, caller, "password.changed", user=user)
     if (mails := mails_of(door)) is not None:
         door.errands.start(mails.changed(to=user.email))
     return tokens(door, response, opened)
-
-
-async def _confirmed(door: Door, caller: Caller, principal: Principal, password: str) -> service.Credentials:
-    """Return the caller's credentials if this is their password.
-
-    Raises:
-        TooMany: it was tried too often.
-        Invalid: it is not, or they have none.
-    """
-    who = str(principal.user_id)
-    await door.throttle.take_one(attempts.OWN_PASSWORD, who, caller=caller, email=principal.email)
-    async with door.reads(principal) as session:
-        credentials = await service.find_credentials(session, email=principal.email)
-    if await service.check_password(credentials, password) is None:
-        await note(door, caller, "password.refused", severity="warning", user=credentials.user)
-        raise Invalid(
-            "The present password is wrong.", errors=[{"path": "current", "message": "is not your present password"}]
-        )
-    await attempts.forget(door.database.pool, attempts.OWN_PASSWORD, who)
-    return credentials
 
 
 @router.get("/me/sessions", openapi_extra=people_only())

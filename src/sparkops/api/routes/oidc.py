@@ -9,11 +9,11 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated, Final
 from urllib.parse import urlencode
+from uuid import UUID
 
 import structlog
 from fastapi import APIRouter, Cookie, Query, Request
 from fastapi.responses import RedirectResponse
-from sqlalchemy import update
 
 from sparkops.api import cookies
 from sparkops.api.access import open_to_all
@@ -25,11 +25,12 @@ from sparkops.api.sign_in import note as note_of_user
 from sparkops.api.views import oidc as views
 from sparkops.core.clock import utc_now
 from sparkops.core.errors import NotFound
-from sparkops.core.origin import origin
+from sparkops.core.ids import new_id
+from sparkops.core.origin import acting_via, origin
 from sparkops.domains.audit.security import note
 from sparkops.domains.identity import service
 from sparkops.domains.identity.arrivals import Arrival, NotLetIn, Rules, arrive
-from sparkops.domains.identity.models import Session, User
+from sparkops.domains.identity.models import User
 from sparkops.domains.identity.oidc import Claims, ProviderFault
 
 public = APIRouter(prefix="/auth/oidc", tags=["auth"])
@@ -109,6 +110,8 @@ async def finish_oidc(
         return await _turn_away(door, request, "refused", f"the provider answered {error or 'without a code'}")
     try:
         claims = await oidc.claims_of(flow, code=code, issuer=iss)
+        session_id = new_id()
+        acting_via(f"session:{session_id}")
         arrival = await _arrive(door, oidc, claims)
     except ProviderFault as fault:
         return await _turn_away(door, request, "provider", fault.detail)
@@ -116,7 +119,7 @@ async def finish_oidc(
         return await _turn_away(door, request, refusal.reason, refusal.detail, email=claims.email or claims.subject)
     answer = RedirectResponse(flow.next, _SEE_OTHER)
     answer.delete_cookie(COOKIE, path=PATH, secure=door.settings.secure_cookies, httponly=True, samesite="lax")
-    await _open_session(door, request, oidc, arrival, answer)
+    await _open_session(door, request, oidc, arrival, session_id, answer)
     return answer
 
 
@@ -149,7 +152,7 @@ async def _arrive(door: Door, oidc: OidcDoor, claims: Claims) -> Arrival:
 
 
 async def _open_session(
-    door: Door, request: Request, oidc: OidcDoor, arrival: Arrival, answer: RedirectResponse
+    door: Door, request: Request, oidc: OidcDoor, arrival: Arrival, session_id: UUID, answer: RedirectResponse
 ) -> None:
     """Open a session that ends sooner than others: what the groups give is looked at when the next one begins. The
     session that the browser held until now ends."""
@@ -160,10 +163,18 @@ async def _open_session(
             await service.end_presented(session, token=held, now=now)
         user = await session.get_one(User, arrival.user_id)
         signed_in = await service.open_session(
-            session, user=user, now=now, device=caller.device, address=caller.address
+            session,
+            user=user,
+            now=now,
+            device=caller.device,
+            address=caller.address,
+            idle=door.settings.session_idle,
+            lifetime=min(service.SESSION_LIFETIME, timedelta(hours=oidc.settings.session_hours)),
+            methods=("oidc",),
+            session_id=session_id,
+            issuer=oidc.settings.issuer,
         )
-        ends_at = min(signed_in.expires_at, now + timedelta(hours=oidc.settings.session_hours))
-        await session.execute(update(Session).where(Session.id == signed_in.session_id).values(expires_at=ends_at))
+    ends_at = signed_in.expires_at
     cookies.keep_refresh(answer, door.settings, token=signed_in.refresh_token, expires_at=ends_at, now=now)
     await note_of_user(door, caller, "sign-in", user=user, session=str(signed_in.session_id), by="oidc")
 

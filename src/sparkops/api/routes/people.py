@@ -2,18 +2,19 @@
 
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from sparkops.api.access import needs
 from sparkops.api.deps import Audit, AuditDep, Door, DoorDep, PrincipalDep, SessionDep
 from sparkops.api.responses import problems
-from sparkops.api.sign_in import mails_of
+from sparkops.api.second_factor import told
+from sparkops.api.sign_in import caller_of, mails_of
 from sparkops.api.views import identity as views
 from sparkops.api.views import sign_in as forms
 from sparkops.core.clock import utc_now
 from sparkops.core.errors import NotFound
 from sparkops.core.permissions import Permission
-from sparkops.domains.identity import links, queries, service
+from sparkops.domains.identity import factors, links, queries, service
 from sparkops.domains.identity.links import Link, Purpose
 from sparkops.domains.identity.models import User
 
@@ -71,6 +72,22 @@ def _handed_over(door: Door, user: User, link: Link, *, who: str) -> forms.UserL
         expires_at=link.expires_at,
         mailed=mails is not None,
     )
+
+
+@router.delete(
+    "/{user_id}/factor", status_code=204, responses=problems(404, 409), openapi_extra=needs(Permission.USER_MANAGE)
+)
+async def reset_factor(user_id: UUID, request: Request, principal: PrincipalDep, door: DoorDep) -> None:
+    """Take the second factor of a person away who lost it, with all recovery codes: all of their sessions end.
+
+    Make sure that it is this person who asks. Where a second factor is demanded, the next sign-in sets up another one.
+    """
+    # The second wall shows nobody a key, not even to delete it.
+    async with door.database.sessions.begin() as session:
+        user = await factors.reset(session, principal, user_id=user_id, now=utc_now())
+        audit = Audit(session, principal)
+        await audit("factor.reset", f"user:{user_id}", None, email=user.email)
+    await told(door, caller_of(request, door), "factor.reset", user=user, what="taken away", by=principal.email)
 
 
 @router.post("/{user_id}/disable", responses=problems(404, 409), openapi_extra=needs(Permission.USER_MANAGE))

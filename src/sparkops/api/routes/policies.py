@@ -15,8 +15,8 @@ from sparkops.api.access import NIL, check_in_body, needs, signed_in
 from sparkops.api.deps import AuditDep, Door, DoorDep, PageDep, PrincipalDep, QueriedProject, SessionDep, find_project
 from sparkops.api.responses import problems
 from sparkops.api.views import policies as views
-from sparkops.api.views.base import ProblemError
-from sparkops.api.views.catalogue import JsonObject, VersionNumber
+from sparkops.api.views.base import ProblemError, VersionNumber
+from sparkops.api.views.catalogue import JsonObject
 from sparkops.core.clock import utc_now
 from sparkops.core.errors import NotFound
 from sparkops.core.paging import DEFAULT_LIMIT, MAX_LIMIT, page_of

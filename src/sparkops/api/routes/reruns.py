@@ -10,6 +10,7 @@ from sparkops.api.deps import Door, DoorDep, PrincipalDep
 from sparkops.api.responses import problems
 from sparkops.api.routes.runs import read_run
 from sparkops.api.views import reruns as views
+from sparkops.api.views.base import VersionNumber
 from sparkops.api.views.runs import Run, TokenCount
 from sparkops.core.permissions import Permission
 from sparkops.core.principal import Principal
@@ -36,7 +37,7 @@ async def get_rerun_plan(
     start: Annotated[
         views.StepKey | None, Query(alias="from", description="The step of a fork, by its id in the definition.")
     ] = None,
-    version: Annotated[views.VersionNumber | None, Query(description="None: that of the run.")] = None,
+    version: Annotated[VersionNumber | None, Query(description="None: that of the run.")] = None,
     keep_calls: Annotated[bool, Query(description="Of a retry: answer from the calls on record.")] = True,
 ) -> views.RerunPlan:
     """Say which steps of a new run made from this one would be kept and which run again, before anything happens.
@@ -101,7 +102,6 @@ async def retry_run(
         keep_calls=body.keep_calls,
         repeat_doubtful=body.repeat_doubtful,
         budget_micros=body.budget_micros,
-        confirm_budget=body.confirm_budget,
         idem_key=idempotency_key,
     )
     return await _start(door, principal, run_id, request, response)
@@ -154,7 +154,6 @@ def _request(kind: SourceKind, body: views.Rerun, start: str | None, idem_key: s
         input=body.input,
         repeat_doubtful=body.repeat_doubtful,
         budget_micros=body.budget_micros,
-        confirm_budget=body.confirm_budget,
         idem_key=idem_key,
     )
 

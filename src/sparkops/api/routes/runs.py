@@ -85,7 +85,6 @@ async def create_run(
         priority=PRIORITIES[body.priority] if body.priority else None,
         idem_key=idempotency_key,
         labels=frozenset(body.labels),
-        confirm_budget=body.confirm_budget,
     )
     accepted = await accept_run(door.engine, principal, request)
     if not accepted.created:

@@ -14,7 +14,7 @@ from sparkops.api.compose import outline
 from sparkops.api.deps import AuditDep, Door, DoorDep, PageDep, PrincipalDep, QueriedProject, SessionDep, find_project
 from sparkops.api.responses import problems
 from sparkops.api.views import catalogue as views
-from sparkops.api.views.base import ProblemError
+from sparkops.api.views.base import ProblemError, VersionNumber
 from sparkops.api.views.control import Limits
 from sparkops.core.errors import NotFound
 from sparkops.core.json import Json
@@ -169,7 +169,7 @@ async def list_workflow_versions(
 
 @router.get("/{workflow_id}/versions/{version}", responses=problems(404), openapi_extra=needs(Permission.WORKFLOW_READ))
 async def get_workflow_version(
-    workflow_id: UUID, version: views.VersionNumber, principal: PrincipalDep, session: SessionDep
+    workflow_id: UUID, version: VersionNumber, principal: PrincipalDep, session: SessionDep
 ) -> views.WorkflowVersion:
     """Return one version of a workflow."""
     found = await queries.workflow_version(session, principal, workflow_id=workflow_id, version=version)

@@ -55,6 +55,8 @@ class Person(View):
     """Since when they may not sign in; null: they may."""
     projects: int
     """In how many projects they have a role."""
+    has_factor: bool
+    """They have a second factor."""
 
 
 class PersonList(View):

@@ -6,13 +6,13 @@ from uuid import UUID
 
 from pydantic import Field, JsonValue
 
-from sparkops.api.views.base import Body, Ref, View
+from sparkops.api.views.base import Body, Kept, Ref, View
 from sparkops.api.views.runs import WorkflowRef
 from sparkops.domains.approvals.state import ApprovalStatus
 from sparkops.domains.effects.state import EffectClass
 
 Answer = Literal["approve", "reject"]
-SubjectKind = Literal["run", "step", "call"]
+SubjectKind = Literal["run", "step", "call", "output"]
 
 
 Comment = Annotated[str, Field(max_length=2_000)]
@@ -31,6 +31,31 @@ class Demands(View):
     may_edit: bool
 
 
+class AskingBudget(View):
+    """A budget that people are asked about before a run begins: it has had so many runs already (`runs`), or less left
+    than such a run can be expected to cost (`forecast`). Figures of the other kind are None."""
+
+    budget_id: UUID
+    name: str
+    about: Literal["runs", "forecast"]
+    reason: str
+    """In one sentence, as it stood when the question was put."""
+    resets_at: datetime | None
+    """When its period turns; None: never."""
+    limit_runs: int | None = None
+    used_runs: int | None = None
+    percent: int | None = None
+    """Of the limit, up to which nobody is asked."""
+    room_micros: int | None = None
+    """What is left of it; negative where it is overdrawn."""
+    expected_micros: int | None = None
+    """What has to fit: the median or the p95, as the budget says."""
+    median_micros: int | None = None
+    p95_micros: int | None = None
+    runs: int | None = None
+    """How many past runs of this version tell what one costs."""
+
+
 class Vote(View):
     """What one person said. `current`: to what is asked about now; an approver may have changed the request since."""
 
@@ -39,6 +64,16 @@ class Vote(View):
     comment: str | None
     at: datetime
     current: bool
+
+
+class Reassigned(View):
+    """Somebody let another person, or a role, answer in their place."""
+
+    by: Ref
+    to: str
+    """A role or an e-mail address, as in `demands`."""
+    at: datetime
+    comment: str | None
 
 
 class Approval(View):
@@ -51,21 +86,27 @@ class Approval(View):
     id: UUID
     project: str
     run_id: UUID
-    step_id: UUID
+    step_id: UUID | None
+    """None where the question is about the run itself."""
     workflow: WorkflowRef
-    step_key: str
+    step_key: str | None
     subject_kind: SubjectKind
+    """`run`: whether it begins; `output`: whether its output is handed out; else one of its steps asks."""
     title: str
     reason: str | None
     rule: str | None
     name: str | None
-    """The tool or the model; None where a workflow asks."""
+    """The tool or the model, or the workflow of a run that is asked about; None where a workflow asks."""
     proposed_request: JsonValue
     request_hash: str
     edited_request: JsonValue | None
     edited_by: Ref | None
     edited_at: datetime | None
     demands: Demands
+    budgets: list[AskingBudget]
+    """Those that ask whether the run may begin; consent lets it pass these, and no others."""
+    reassigned: list[Reassigned]
+    """In order; who is named by `by` does not answer any more."""
     votes: list[Vote]
     agreed: int
     """How many people have agreed to what is asked about now, and may still answer."""
@@ -105,7 +146,7 @@ class Approve(Body):
 
 
 class EditAndApprove(Body):
-    arguments: dict[str, JsonValue]
+    arguments: dict[str, Kept]
     """Of the tool, in place of those that were shown."""
     comment: Comment | None = None
     request_hash: Digest | None = None
@@ -150,6 +191,28 @@ class PolicyRef(View):
     version: int
 
 
+class Touched(View):
+    """How many rows a call would touch: counted (`exact`), as its target expects (`estimated`), or not known."""
+
+    count: int | None
+    basis: Literal["exact", "estimated", "unknown"]
+    why: str | None
+
+
+class Outlook(View):
+    """What a call would do, as its target told without doing any of it when the question was put."""
+
+    what: str
+    rows: Touched
+    besides: list[str]
+    """What else may happen, in sentences."""
+    plan: list[str]
+    """The target's own plan, line by line."""
+    made_at: datetime
+    request_hash: str
+    """Of the request that this is about; an approver may have changed it since."""
+
+
 class Preview(View):
     """What will go out if people agree, and what they need to decide. Nothing of it is sent before."""
 
@@ -168,11 +231,19 @@ class Preview(View):
     """The tool is another one than was asked about: an approval would not be used."""
     policy: PolicyRef | None
     severity: str | None
+    outlook: Outlook | None
+    """None: the tool tells nothing beforehand, or its target is still being asked."""
     facts: dict[str, JsonValue]
     """What the rule saw when it decided, without the arguments."""
     last_approved: Answered | None
     earlier: list[Answered]
     """The newest that were answered, of the same kind."""
+
+
+class Reassign(Body):
+    to: Annotated[str, Field(min_length=1, max_length=320)]
+    """A role, or the e-mail address of a member."""
+    comment: Comment | None = None
 
 
 class Reject(Body):

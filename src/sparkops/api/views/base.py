@@ -1,9 +1,13 @@
 """What all answers and all request bodies have in common."""
 
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import Annotated, Final
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+
+from sparkops.core.document import dotted
+from sparkops.core.storable import LEAST, MOST, beyond
 
 
 class View(BaseModel):
@@ -51,3 +55,28 @@ class Problem(View):
 
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,62}$", examples=["weather"])]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$", examples=["analyst"])]
+
+
+def _kept(value: JsonValue) -> JsonValue:
+    for path in beyond(value):
+        raise ValueError(f"{dotted(path)} is not between {LEAST} and {MOST}; no other whole number can be kept")
+    return value
+
+
+Kept = Annotated[JsonValue, AfterValidator(_kept)]
+"""Any JSON, with whole numbers that can be stored and read again."""
+
+VersionNumber = Annotated[int, Field(ge=1, le=2**31 - 1)]
+
+EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+def _within_reach(moment: datetime) -> datetime:
+    if not EARLIEST <= moment < LATEST:
+        raise ValueError("must lie between the years 1970 and 9998")
+    return moment
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_within_reach)]
+"""A moment with its offset that the database and ids made of it can hold."""

@@ -10,7 +10,6 @@ from sparkops.api.views.base import Body, Name, ProblemError, Slug, View
 from sparkops.domains.effects.state import EffectClass
 
 JsonObject = dict[str, JsonValue]
-VersionNumber = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
 class Policy(View):

@@ -27,6 +27,8 @@ class Halt(View):
     released_by: Ref | None
     released_at: datetime | None
     """None: it is in force."""
+    kept_by_deletion: bool
+    """The project is to be deleted: it stays stopped, and releasing it is refused, until an owner takes that back."""
 
 
 class HaltList(View):

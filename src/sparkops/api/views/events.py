@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field, JsonValue
 
-from sparkops.api.views.base import Body, Slug, View
+from sparkops.api.views.base import Body, Kept, Slug, View
 
 EventName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.-]{0,99}$", examples=["payment.received"])]
 
@@ -17,7 +17,7 @@ class NewEvent(Body):
     project: Slug
     id: Annotated[str, Field(min_length=1, max_length=200)]
     name: EventName
-    data: JsonValue = None
+    data: Kept = None
 
     model_config = Body.model_config | {"str_strip_whitespace": False}
 

@@ -42,6 +42,14 @@ class Tokens(View):
     expires_in: int
     """Seconds."""
     user: User
+    must_enrol: bool
+    """The installation demands a second factor, and there is none yet: nothing else is allowed until there is."""
+
+
+class SignedOut(View):
+    """Signed out here. `leave_at`: where the browser goes to sign out at the OpenID provider, too; null: nowhere."""
+
+    leave_at: str | None
 
 
 class Project(View):

@@ -4,10 +4,10 @@ from datetime import datetime
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, JsonValue, model_validator
+from pydantic import Field, JsonValue, model_validator
 
-from sparkops.api.views.base import Body, ProblemError, Ref, Slug, View
-from sparkops.api.views.catalogue import JsonObject, Source, VersionNumber
+from sparkops.api.views.base import Body, Instant, ProblemError, Ref, Slug, VersionNumber, View
+from sparkops.api.views.catalogue import JsonObject, Source
 from sparkops.domains.policies.backtest import Change
 from sparkops.domains.policies.facts import Subject
 from sparkops.domains.policies.format import Mode, RuleEffect, Severity
@@ -351,8 +351,8 @@ class NewBacktest(Body):
     policy_id: UUID | None = None
     version: VersionNumber | None = None
     source: Source | None = None
-    since: AwareDatetime
-    until: AwareDatetime | None = None
+    since: Instant
+    until: Instant | None = None
     """null: now."""
     subjects: Annotated[list[Subject], Field(min_length=1)] | None = None
     names: Names | None = None

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field, JsonValue
 
-from sparkops.api.views.base import Body, View
+from sparkops.api.views.base import Body, VersionNumber, View
 from sparkops.api.views.runs import MAX_MICROS, TokenCount
 from sparkops.domains.effects.state import CallStatus, EffectClass
 from sparkops.domains.runs.state import RunStatus, SourceKind, StepStatus
@@ -14,7 +14,6 @@ from sparkops.engine.kept import Why
 
 StepKey = Annotated[str, Field(min_length=1, max_length=100, examples=["fetch"])]
 Budget = Annotated[int, Field(ge=0, le=MAX_MICROS)]
-VersionNumber = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
 class PlannedStep(View):
@@ -98,7 +97,6 @@ class Retry(Body):
     keep_calls: bool = True
     repeat_doubtful: bool = False
     budget_micros: Budget | None = None
-    confirm_budget: bool = False
 
 
 class Rerun(Body):
@@ -111,7 +109,6 @@ class Rerun(Body):
     input: JsonValue = None
     repeat_doubtful: bool = False
     budget_micros: Budget | None = None
-    confirm_budget: bool = False
 
     model_config = Body.model_config | {"str_strip_whitespace": False}
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field, JsonValue
 
-from sparkops.api.views.base import Body, Ref, Slug, View
+from sparkops.api.views.base import Body, Ref, Slug, VersionNumber, View
 from sparkops.core.labels import LabelList
 from sparkops.domains.effects.state import CallKind, CallStatus, EffectClass
 from sparkops.domains.runs.state import AttemptOutcome, RunStatus, SourceKind, StepStatus
@@ -133,15 +133,13 @@ class NewRun(Body):
 
     project: Slug
     workflow: Annotated[str, Field(min_length=1, max_length=100)]
-    version: Annotated[int, Field(ge=1)] | None = None
+    version: VersionNumber | None = None
     input: JsonValue = None
     budget_micros: Annotated[int, Field(ge=0, le=MAX_MICROS)] | None = None
     priority: Priority | None = None
     """None: as the workflow says."""
     labels: LabelList = ()
     """Of the input: `untrusted:mail` for what strangers wrote, `private:customer` for what concerns somebody."""
-    confirm_budget: bool = False
-    """It is wanted although a budget asks: after the problem `budget-exceeded` with the action `require_approval`."""
 
     model_config = Body.model_config | {"str_strip_whitespace": False}
 

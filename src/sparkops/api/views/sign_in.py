@@ -8,10 +8,12 @@ from pydantic import Field
 
 from sparkops.api.views.base import Body, View
 from sparkops.api.views.identity import User
+from sparkops.domains.identity.factors import MAX_CODE_CHARS
 
 Email = Annotated[str, Field(min_length=3, max_length=320)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Password = Annotated[str, Field(min_length=1, max_length=1_024)]
+Code = Annotated[str, Field(min_length=1, max_length=MAX_CODE_CHARS)]
 LinkToken = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -70,6 +72,65 @@ class Profile(Body):
 class ChangedPassword(_Secretive):
     current: Password
     password: Password
+    code: Code | None = None
+    """Of the second factor, where there is one."""
+
+
+class Waiting(View):
+    """The password was right, and a code of the second factor is asked for: send it to `/auth/factor` with the cookie
+    that came along."""
+
+    factor: Literal["totp"]
+    expires_in: int
+    """Seconds."""
+
+
+class GivenCode(Body):
+    """What the authenticator app shows, or a recovery code."""
+
+    code: Code
+
+
+class Confirmation(_Secretive):
+    """The present password, once more."""
+
+    current: Password
+
+
+class FullConfirmation(Confirmation):
+    """The present password and a code, once more."""
+
+    code: Code
+
+
+class Factor(View):
+    """The caller's second factor."""
+
+    enrolled_at: datetime | None
+    """null: there is none."""
+    recovery_codes: int
+    """How many are left."""
+    demanded: bool
+    """The installation wants the caller to have one."""
+    has_password: bool
+    """Without one there is nothing that it would be second to."""
+
+
+class FactorKey(View):
+    """What an authenticator app needs. It is shown this once, and counts for nothing until it is confirmed."""
+
+    key: str
+    """In base32, to be typed."""
+    address: str
+    """`otpauth:` with the key in it, for apps on the same device."""
+    picture: str
+    """The address as a QR code: a `data:` URL."""
+
+
+class RecoveryCodes(View):
+    """Codes that work once each in place of the app. They are shown this once; earlier ones work no more."""
+
+    codes: list[str]
 
 
 class OwnSession(View):

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field, JsonValue
 
-from sparkops.api.views.base import Body, View
+from sparkops.api.views.base import Body, Kept, View
 from sparkops.api.views.runs import Worker, WorkflowRef
 from sparkops.domains.effects.state import CallKind, CallStatus
 from sparkops.domains.runs.state import AttemptOutcome, RunStatus
@@ -74,4 +74,4 @@ class Resolve(Body):
     answer: Answer
     evidence: Annotated[str, Field(min_length=1, max_length=MAX_EVIDENCE_CHARS)]
     call_id: UUID
-    output: JsonValue = None
+    output: Kept = None

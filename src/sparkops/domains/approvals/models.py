@@ -28,7 +28,8 @@ class Approval(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
     run_id: Mapped[UUID] = mapped_column(index=True)
-    step_id: Mapped[UUID]
+    step_id: Mapped[UUID | None]
+    """None where the question is about the run itself: its beginning, or its output."""
     subject_kind: Mapped[str]
     subject_id: Mapped[UUID]
     request_hash: Mapped[str]
@@ -64,12 +65,22 @@ class Approval(Base):
     """When others are asked as well, if nobody has answered; None: never."""
     escalated_at: Mapped[datetime | None]
     revision: Mapped[int] = mapped_column(server_default="0")
-    """Counts what was said about the question while it was open."""
+    """Counts what was said about the question while it was open, and what became known about the call."""
+    outlook: Mapped[dict[str, Any] | None]
+    """What the call would do, as its target told when the question was put: {what, rows: {count, basis, why}, besides,
+    plan, made_at, request_hash: of the request that this is about}."""
+    budgets: Mapped[list[Any]] = mapped_column(server_default="[]")
+    """The budgets that ask whether a run may begin: [{budget_id, name, about: runs | forecast, reason, resets_at, and
+    figures}]. Consent lets the run pass these, and no others."""
+    reassigned: Mapped[list[Any]] = mapped_column(server_default="[]")
+    """Who has given their voice away: [{by, to: a role or an e-mail address, voice: whose it was at first, at,
+    comment}], one for each who has."""
 
     __table_args__ = (
         CheckConstraint(f"status IN ({_STATUSES})", name="status"),
-        CheckConstraint("subject_kind IN ('run', 'step', 'call')", name="subject_kind"),
+        CheckConstraint("subject_kind IN ('run', 'step', 'call', 'output')", name="subject_kind"),
         CheckConstraint("(status = 'consumed') = (consumed_at IS NOT NULL)", name="consumed"),
+        CheckConstraint("(step_id IS NULL) = (subject_kind IN ('run', 'output'))", name="step"),
         CheckConstraint(
             "num_nulls(edited_request, edited_hash, edited_by, edited_at) IN (0, 4)",
             name="edited",

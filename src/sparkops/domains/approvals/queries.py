@@ -73,9 +73,13 @@ class Standing:
 async def standings(
     session: AsyncSession, principal: Principal, *, approval_ids: Collection[UUID]
 ) -> Mapping[UUID, Standing]:
-    """Return how these questions stand, for this person; the caller has checked that they may see them."""
+    """Return how these questions stand, for this person, or this key, which never answers; the caller has checked that
+    they may see them."""
     rows = await session.execute(_STANDINGS, {"ids": list(approval_ids), "user_id": principal.user_id})
-    return {row.id: Standing(row.consent["agreed"], row.consent["missing"], row.may_answer) for row in rows}
+    return {
+        row.id: Standing(row.consent["agreed"], row.consent["missing"], row.may_answer and principal.key_id is None)
+        for row in rows
+    }
 
 
 _STANDINGS = text(

@@ -78,7 +78,7 @@ class SecurityEvent(Base):
     __tablename__ = "security_events"
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
-    at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp(), index=True)
     kind: Mapped[str]
     severity: Mapped[str]
     user_id: Mapped[UUID | None]

@@ -3,12 +3,16 @@
 They are written over the bare pool and commit by themselves: what is refused rolls its transaction back.
 """
 
+import re
 from typing import Literal
 from uuid import UUID
 
 import asyncpg
 
 from sparkops.core.json import Json
+
+_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)*")
+_EMAIL_CHARS = 320
 
 Severity = Literal["info", "warning", "critical"]
 
@@ -30,5 +34,10 @@ async def note(
     request_id: str | None = None,
     **detail: Json,
 ) -> None:
-    """Write an event of a kind such as `sign-in.failed`. It is there when this returns."""
+    """Write an event of a kind such as `sign-in.failed`. It is there when this returns.
+
+    `email` is what somebody typed where an address belongs; what is none is left out, because passwords get there too.
+    """
+    if email is not None and (len(email) > _EMAIL_CHARS or not _EMAIL.fullmatch(email)):
+        email = None
     await pool.execute(_NOTE, kind, severity, user_id, email, project_id, address, request_id, detail)

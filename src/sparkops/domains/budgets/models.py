@@ -78,7 +78,7 @@ class Budget(Base):
     __tablename__ = "budgets"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    project_id: Mapped[UUID | None] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
+    project_id: Mapped[UUID | None] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"), index=True)
     definition_id: Mapped[UUID | None] = mapped_column(ForeignKey("budget_definitions.id", ondelete="CASCADE"))
     scope: Mapped[str]
     scope_id: Mapped[UUID]
@@ -160,7 +160,7 @@ class Reservation(Base):
 
     call_id: Mapped[UUID] = mapped_column(primary_key=True)
     send_no: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    project_id: Mapped[UUID]
+    project_id: Mapped[UUID] = mapped_column(index=True)
     """No foreign key: what a budget of the installation has counted outlives the project."""
     run_id: Mapped[UUID] = mapped_column(index=True)
     budget_ids: Mapped[list[UUID]] = mapped_column(ARRAY(PgUUID(as_uuid=True)))

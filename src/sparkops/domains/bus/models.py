@@ -55,7 +55,7 @@ class OutboxEntry(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     subscription: Mapped[str]
     """No foreign key: it would lock the subscription's one row in every transaction that writes an event."""
-    project_id: Mapped[UUID]
+    project_id: Mapped[UUID] = mapped_column(index=True)
     run_id: Mapped[UUID]
     seq: Mapped[int]
     """The event's place in the run's log; with `subscription` and `run_id` the stable id of the delivery."""

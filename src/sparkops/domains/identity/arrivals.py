@@ -204,6 +204,7 @@ async def _administer(
 async def _join_projects(
     on: "asyncpg.Connection[asyncpg.Record]", user_id: UUID, roles: Mapping[str, Role], changes: list[Change]
 ) -> None:
+    """Bring roles that came from groups up to them. Owners are made by people, and stay (`members.put_role`)."""
     for row in await on.fetch(_MEMBERSHIPS, user_id, list(roles)):
         role, before = roles.get(row["slug"]), row["role"]
         if row["source"] == "manual" or role == before:

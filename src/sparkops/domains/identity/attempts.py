@@ -34,6 +34,12 @@ ADDRESS = Rule("address", 50, timedelta(minutes=5))
 """Many people may share an address; nobody mistypes fifty times in five minutes."""
 OWN_PASSWORD = Rule("own-password", 5, timedelta(hours=1), timedelta(seconds=15))
 """Of who is signed in and asked for the password once more."""
+FACTOR = Rule("factor", 5, timedelta(hours=1), timedelta(seconds=15))
+"""Codes for somebody whose password was right, by a browser that was never signed in to the account."""
+FACTOR_DEVICE = Rule("factor-device", 5, timedelta(hours=1), timedelta(seconds=15))
+"""The same by a browser that was."""
+OWN_FACTOR = Rule("own-factor", 5, timedelta(hours=1), timedelta(seconds=15))
+"""Codes of who is signed in."""
 FORGOTTEN = Rule("forgotten", 3, timedelta(minutes=30))
 """Mails to one address."""
 FORGOTTEN_FROM = Rule("forgotten-from", 20, timedelta(minutes=30))

@@ -26,7 +26,7 @@ class AccountLink(Base):
     created_by: Mapped[UUID | None]
     """Which administrator made it; None: its owner asked for it, or the command line did."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    expires_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
     used_at: Mapped[datetime | None]
     replaced_at: Mapped[datetime | None]
     """A newer one, or another way to the same end, made it void."""

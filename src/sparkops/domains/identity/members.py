@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ARRAY, Text, Uuid, column, delete, func, insert, select, table, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.core.errors import Conflict, Forbidden, Invalid, NotFound
@@ -14,6 +14,7 @@ from sparkops.core.paging import PageRequest
 from sparkops.core.permissions import Role
 from sparkops.core.principal import Principal
 from sparkops.domains.identity import queries
+from sparkops.domains.identity.factor_models import SecondFactor
 from sparkops.domains.identity.models import Membership, User
 
 
@@ -62,9 +63,10 @@ async def put_role(
         return None
     if before is Role.OWNER and role is not Role.OWNER:
         await _check_owners(session, project_id=project_id, without=user_id)
-    await session.execute(
-        update(Membership).where(Membership.project_id == project_id, Membership.user_id == user_id).values(role=role)
-    )
+    # Owners are made by people: no group that somebody leaves may take the only owner away.
+    stays = {"source": "manual"} if role is Role.OWNER else {}
+    mine = (Membership.project_id == project_id, Membership.user_id == user_id)
+    await session.execute(update(Membership).where(*mine).values(role=role, **stays))
     return before
 
 
@@ -137,9 +139,51 @@ async def _check_owners(session: AsyncSession, *, project_id: UUID, without: UUI
         raise LastOwner("This is the only owner who may sign in; make somebody else an owner first.")
 
 
+async def check_not_needed(session: AsyncSession, *, user_id: UUID) -> None:
+    """Do nothing if every project of a person keeps an owner who may sign in without them. Until the transaction ends
+    nobody else changes who owns these projects.
+
+    Raises:
+        LastOwner: one does not; `projects` names them all.
+    """
+    slugs: list[str] = await session.scalar(select(func.engine.owned_alone(user_id, type_=ARRAY(Text)))) or []
+    if slugs:
+        raise LastOwner(
+            f"This person is the only owner who may sign in of {', '.join(slugs)}. Let somebody else own these first:"
+            " this person can, or the command line (`sparkops users own`).",
+            projects=slugs,
+        )
+
+
+async def name_owner(session: AsyncSession, *, user: User, slug: str) -> tuple[UUID, Role | None]:
+    """Let a person own a project, as the operator of the installation says; return the project's id and the role of
+    before.
+
+    Raises:
+        NotFound: there is no such project.
+        Conflict: the person is disabled, or is a service account.
+    """
+    project_id = await session.scalar(
+        select(column("id", Uuid)).select_from(table("projects")).where(column("slug") == slug)
+    )
+    if project_id is None:
+        raise NotFound(f"There is no project {slug}.")
+    if user.disabled_at is not None or user.kind != PERSON:
+        raise Conflict("Only a person who may sign in can own a project.")
+    before = await _role_under_lock(session, project_id=project_id, user_id=user.id)
+    if before is None:
+        # Not as an object: to order objects all tables they refer to are needed, which the command line does not know.
+        await session.execute(insert(Membership).values(project_id=project_id, user_id=user.id, role=Role.OWNER))
+    else:
+        mine = (Membership.project_id == project_id, Membership.user_id == user.id)
+        await session.execute(update(Membership).where(*mine).values(role=Role.OWNER, source="manual"))
+    return project_id, before
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A user as administrators of the installation see them. `projects`: in how many they have a role."""
+    """A user as administrators of the installation see them. `projects`: in how many they have a role. `has_factor`: a
+    second one, which counts."""
 
     id: UUID
     email: str
@@ -148,21 +192,30 @@ class Person:
     created_at: datetime
     disabled_at: datetime | None
     projects: int
+    has_factor: bool
 
 
 async def people(session: AsyncSession, *, part: str, page: PageRequest) -> Sequence[Person]:
     """Return the people of the installation whose name or address has this part, the newest first, one more than the
     page holds. The caller has checked that they may be seen."""
     projects = select(func.count()).where(Membership.user_id == User.id).correlate(User).scalar_subquery()
-    statement = select(User, projects).where(User.kind == PERSON).order_by(User.id.desc()).limit(page.limit + 1)
+    factor = (
+        select(SecondFactor.id)
+        .where(SecondFactor.user_id == User.id, SecondFactor.confirmed_at.is_not(None))
+        .correlate(User)
+        .exists()
+    )
+    statement = select(User, projects, factor).where(User.kind == PERSON).order_by(User.id.desc()).limit(page.limit + 1)
     if part:
         statement = statement.where(
             User.email.icontains(part, autoescape=True) | User.name.icontains(part, autoescape=True)
         )
     if page.after is not None:
         statement = statement.where(User.id < page.after)
-    return [_person(user, count) for user, count in (await session.execute(statement)).tuples()]
+    return [_person(*row) for row in (await session.execute(statement)).tuples()]
 
 
-def _person(user: User, projects: int) -> Person:
-    return Person(user.id, user.email, user.name, user.is_admin, user.created_at, user.disabled_at, projects)
+def _person(user: User, projects: int, has_factor: bool) -> Person:
+    return Person(
+        user.id, user.email, user.name, user.is_admin, user.created_at, user.disabled_at, projects, has_factor
+    )

@@ -3,7 +3,8 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, func, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, func, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from sparkops.core.ids import new_id
@@ -56,14 +57,21 @@ class Session(Base):
     rotated_at: Mapped[datetime] = mapped_column(server_default=func.now())
     """When it was last refreshed: the newest thing that is known of its use, to a quarter of an hour."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    expires_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    """When it ends unless it is used before; never later than `ends_at`."""
+    ends_at: Mapped[datetime]
+    """When it ends whatever happens."""
+    issuer: Mapped[str | None]
+    """The OpenID provider at which it was begun, where people have a session, too; None: here, with a password."""
     revoked_at: Mapped[datetime | None]
     revoked_because: Mapped[str | None]
-    """`signed-out`, `ended`, `password`, `disabled`, `reused`, `replaced`; None if it was not."""
+    """`signed-out`, `ended`, `password`, `factor`, `disabled`, `reused`, `replaced`; None if it was not."""
     device: Mapped[str | None]
     """What the browser says of itself, as it said it last."""
     address: Mapped[str | None]
     """Where it was last refreshed from; of IPv6 the network."""
+    methods: Mapped[list[str]] = mapped_column(ARRAY(Text), default=list, server_default="{}")
+    """How its person proved who they are: `password`, `totp`, `recovery`, `oidc`; empty in sessions of before 0025."""
 
 
 class Membership(Base):

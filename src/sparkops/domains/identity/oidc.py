@@ -50,6 +50,8 @@ class Provider:
     token_auth: str
     """`client_secret_basic` or `client_secret_post`."""
     algorithms: tuple[str, ...]
+    end_session_endpoint: str | None
+    """Where people are sent to end their session there (RP-Initiated Logout 1.0)."""
     names_itself: bool
     """It sends its issuer along with each code (RFC 9207), so that one without it is not from there."""
 
@@ -88,6 +90,9 @@ def read_provider(document: Any, *, issuer: str) -> Provider:
         jwks_uri=_endpoint(document, "jwks_uri", plain=plain),
         userinfo_endpoint=(
             _endpoint(document, "userinfo_endpoint", plain=plain) if document.get("userinfo_endpoint") else None
+        ),
+        end_session_endpoint=(
+            _endpoint(document, "end_session_endpoint", plain=plain) if document.get("end_session_endpoint") else None
         ),
         token_auth="client_secret_basic" if "client_secret_basic" in methods else "client_secret_post",
         algorithms=algorithms,

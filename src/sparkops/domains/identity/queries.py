@@ -22,12 +22,12 @@ _PLACES = """
        FROM memberships m JOIN projects p ON p.id = m.project_id WHERE m.user_id = u.id) AS places
 """
 _PRINCIPAL = f"""
-    SELECT u.id, u.email, u.name, u.is_admin, {_PLACES}, {{subject}} AS subject
+    SELECT u.id, u.email, u.name, u.is_admin, s.methods, {_PLACES}, {{subject}} AS subject
       FROM sessions s JOIN users u ON u.id = s.user_id
      WHERE s.id = $1 AND u.id = $2 AND s.revoked_at IS NULL AND s.expires_at > now() AND u.disabled_at IS NULL
 """  # noqa: S608 -- the parts are below
 _PRINCIPALS = f"""
-    SELECT s.id AS session_id, u.id, u.email, u.name, u.is_admin, {_PLACES}
+    SELECT s.id AS session_id, u.id, u.email, u.name, u.is_admin, s.methods, {_PLACES}
       FROM sessions s JOIN users u ON u.id = s.user_id
      WHERE s.id = ANY($1) AND s.revoked_at IS NULL AND s.expires_at > now() AND u.disabled_at IS NULL
 """  # noqa: S608 -- the part is above
@@ -74,7 +74,15 @@ async def principals_of(
 
 def _principal(row: asyncpg.Record, session_id: UUID) -> Principal:
     places = {UUID(id_): Place(UUID(id_), slug, Role(role)) for id_, slug, role in row["places"] or ()}
-    return Principal(row["id"], row["email"], row["name"], row["is_admin"], session_id, places=places)
+    return Principal(
+        row["id"],
+        row["email"],
+        row["name"],
+        row["is_admin"],
+        session_id,
+        places=places,
+        methods=frozenset(row["methods"]),
+    )
 
 
 async def user_by_email(session: AsyncSession, *, email: str) -> User | None:

@@ -2,6 +2,7 @@
 
 import hmac
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -12,15 +13,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sparkops.core.errors import Conflict, Forbidden, Invalid, NotFound
 from sparkops.core.ids import new_id
 from sparkops.core.principal import Principal
-from sparkops.domains.identity import link_queries, queries, session_queries
+from sparkops.domains.identity import factor_queries, link_queries, queries, session_queries
+from sparkops.domains.identity.members import check_not_needed
 from sparkops.domains.identity.models import Session, User
 from sparkops.domains.identity.passwords import check_acceptable, generate_password, hashed, verified
 from sparkops.domains.identity.refresh import new_family_key, new_token, read_token
 
 SESSION_LIFETIME = timedelta(days=7)
 """Counted from sign-in; rotation does not extend it."""
+SESSION_IDLE = timedelta(hours=12)
+"""After a night without a page open people sign in anew; `session_idle_hours` sets another time."""
 REUSE_GRACE = timedelta(seconds=10)
 """How long the token before the current one still works: two tabs may refresh at once, or an answer get lost."""
+PASSWORD = "password"  # noqa: S105 -- the name of a way to sign in
 MAX_SESSIONS = 200
 """So many are listed of one person."""
 MAX_DEVICE = 400
@@ -111,13 +116,29 @@ class SignedIn:
     user: User
     refresh_token: str
     expires_at: datetime
+    methods: Sequence[str]
+    """How its person proved who they are; see `Session.methods`."""
 
 
 async def open_session(
-    session: AsyncSession, *, user: User, now: datetime, device: str | None = None, address: str | None = None
+    session: AsyncSession,
+    *,
+    user: User,
+    now: datetime,
+    device: str | None = None,
+    address: str | None = None,
+    idle: timedelta = SESSION_IDLE,
+    lifetime: timedelta = SESSION_LIFETIME,
+    methods: Sequence[str] = (PASSWORD,),
+    session_id: UUID | None = None,
+    issuer: str | None = None,
 ) -> SignedIn:
-    """Start a session and return it with its first refresh token."""
-    session_id, family_key = new_id(), new_family_key()
+    """Start a session and return it with its first refresh token. `methods`: how the user proved to be this user.
+
+    It ends after `lifetime`, and before that when it was not refreshed for `idle`. `session_id`: under which it is told
+    of already; `issuer`: the OpenID provider that vouched for the user.
+    """
+    session_id, family_key = session_id or new_id(), new_family_key()
     token = new_token(session_id, family_key)
     row = Session(
         id=session_id,
@@ -126,32 +147,15 @@ async def open_session(
         family_key=family_key,
         rotated_at=now,
         created_at=now,
-        expires_at=now + SESSION_LIFETIME,
+        expires_at=now + min(idle, lifetime),
+        ends_at=now + lifetime,
+        issuer=issuer,
         device=_cut(device),
         address=address,
+        methods=list(methods),
     )
     await session_queries.add_session(session, row=row)
-    return SignedIn(session_id, user, token.text, row.expires_at)
-
-
-async def open_session_with_password(
-    session: AsyncSession,
-    credentials: Credentials,
-    *,
-    now: datetime,
-    device: str | None = None,
-    address: str | None = None,
-) -> SignedIn | None:
-    """Start a session for a password that was right a moment ago; None: it was changed meanwhile, or the user disabled.
-
-    Whoever changes it waits for this transaction, and then ends this session with the others.
-    """
-    user, stored = credentials.user, credentials.password_hash
-    if user is None or stored is None:
-        return None
-    if not await queries.still_has_password(session, user_id=user.id, password_hash=stored):
-        return None
-    return await open_session(session, user=user, now=now, device=device, address=address)
+    return SignedIn(session_id, user, token.text, row.expires_at, tuple(methods))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +168,15 @@ class NotRefreshed:
 
 
 async def refresh_session(
-    session: AsyncSession, *, token: str, now: datetime, device: str | None = None, address: str | None = None
+    session: AsyncSession,
+    *,
+    token: str,
+    now: datetime,
+    device: str | None = None,
+    address: str | None = None,
+    idle: timedelta = SESSION_IDLE,
 ) -> SignedIn | NotRefreshed:
-    """Go on with a session and replace its refresh token.
+    """Go on with a session and replace its refresh token; it ends when it is not refreshed again for `idle`.
 
     Within `REUSE_GRACE` the token before the current one gets the current one, which nobody can have used: using it
     would have replaced it. Any other token that the session gave out before was copied, and the whole session is
@@ -181,6 +191,7 @@ async def refresh_session(
         return NotRefreshed()
     if hmac.compare_digest(given.hash, row.token_hash):
         successor = new_token(row.id, row.family_key)
+        expires_at = min(row.ends_at, now + idle)
         await session_queries.rotate(
             session,
             session_id=row.id,
@@ -188,13 +199,15 @@ async def refresh_session(
             new_hash=successor.hash,
             successor=given.seal(successor),
             now=now,
+            expires_at=expires_at,
             device=_cut(device),
             address=address,
         )
-        return SignedIn(row.id, user, successor.text, row.expires_at)
+        return SignedIn(row.id, user, successor.text, expires_at, row.methods)
     just_before = row.previous_hash is not None and hmac.compare_digest(given.hash, row.previous_hash)
     if just_before and row.successor is not None and now - row.rotated_at <= REUSE_GRACE:
-        return SignedIn(row.id, user, given.unseal(row.successor, row.family_key).text, row.expires_at)
+        successor = given.unseal(row.successor, row.family_key)
+        return SignedIn(row.id, user, successor.text, row.expires_at, row.methods)
     await session_queries.revoke(session, session_id=row.id, now=now, because="reused")
     return NotRefreshed(reused=True, user=user, session_id=row.id)
 
@@ -211,10 +224,13 @@ async def end_presented(session: AsyncSession, *, token: str, now: datetime) -> 
         await session_queries.revoke(session, session_id=given.session_id, now=now, because="replaced")
 
 
-async def sign_out(session: AsyncSession, principal: Principal, *, now: datetime) -> None:
-    """End the session that the principal acts with."""
-    if principal.session_id is not None:
-        await session_queries.revoke(session, session_id=principal.session_id, now=now, because="signed-out")
+async def sign_out(session: AsyncSession, principal: Principal, *, now: datetime) -> str | None:
+    """End the session that the principal acts with; return the OpenID provider at which it was begun, if it was."""
+    if principal.session_id is None:
+        return None
+    row = await session_queries.session_of(session, session_id=principal.session_id, user_id=principal.user_id)
+    await session_queries.revoke(session, session_id=principal.session_id, now=now, because="signed-out")
+    return row.issuer if row is not None else None
 
 
 async def end_session(session: AsyncSession, principal: Principal, *, session_id: UUID, now: datetime) -> bool:
@@ -254,6 +270,7 @@ async def give_password(session: AsyncSession, *, user: User, password_hash: str
     """Put a password in the place of the one before; sessions and links that came before it end."""
     await queries.set_password(session, user_id=user.id, password_hash=password_hash)
     await session_queries.revoke_all(session, user_id=user.id, now=now, because="password")
+    await factor_queries.void_challenges(session, user_id=user.id)
     await link_queries.replace_links(session, user_id=user.id, now=now)
 
 
@@ -265,7 +282,8 @@ async def change_standing(
     Raises:
         Forbidden: the principal is no administrator of the installation.
         NotFound: there is no such user.
-        Conflict: it is the principal, or nobody else could administrate the installation any more.
+        Conflict: it is the principal.
+        LastOwner: projects would be left without an owner who may sign in; `projects` names them.
     """
     locked = {user.id: user for user in await queries.locked_with_administrators(session, user_id=user_id)}
     administrators = [user.id for user in locked.values() if user.is_admin and user.disabled_at is None]
@@ -287,7 +305,13 @@ async def change_standing(
 
 
 async def disable(session: AsyncSession, *, user: User, now: datetime) -> None:
-    """Keep a user out: all sessions and links end at once."""
+    """Keep a user out: all sessions and links end at once.
+
+    Raises:
+        LastOwner: projects would be left without an owner who may sign in; `projects` names them.
+    """
+    await check_not_needed(session, user_id=user.id)
     await queries.set_disabled(session, user_id=user.id, at=now)
     await session_queries.revoke_all(session, user_id=user.id, now=now, because="disabled")
+    await factor_queries.void_challenges(session, user_id=user.id)
     await link_queries.replace_links(session, user_id=user.id, now=now)

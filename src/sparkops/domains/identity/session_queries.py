@@ -41,6 +41,7 @@ async def rotate(
     new_hash: str,
     successor: bytes,
     now: datetime,
+    expires_at: datetime,
     device: str | None,
     address: str | None,
 ) -> None:
@@ -53,6 +54,7 @@ async def rotate(
             token_hash=new_hash,
             successor=successor,
             rotated_at=now,
+            expires_at=expires_at,
             device=device,
             address=address,
         )

@@ -1,8 +1,7 @@
 """Use cases of policies."""
 
-import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -10,21 +9,17 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from sparkops.core.document import Path, read_document
 from sparkops.core.errors import Conflict, Forbidden, Invalid, NotFound
 from sparkops.core.json import Json, pretty
 from sparkops.core.principal import Principal
 from sparkops.domains.policies import queries
 from sparkops.domains.policies.backtest_queries import backtest_job
 from sparkops.domains.policies.cases import CaseReport, run_cases
-from sparkops.domains.policies.document import Policy, PolicyInvalid, Rule, parse_policy, policy_of_rules
-from sparkops.domains.policies.facts import Subject
+from sparkops.domains.policies.document import Policy, parse_policy, policy_of_rules
 from sparkops.domains.policies.format import RuleEffect
 from sparkops.domains.policies.models import INSTALLATION, PolicyVersion
 from sparkops.domains.policies.models import Policy as PolicyRow
 
-UNASKABLE: Final = frozenset({Subject.RUN_CREATE, Subject.OUTPUT})
-"""Where nobody can be asked for consent: there is no step yet that could wait, or none any more."""
 PROJECT_POLICY: Final = "project"
 """The name of the policy that a project keeps as a plain list of rules."""
 
@@ -48,28 +43,11 @@ def check(source: str, default: RuleEffect) -> Checked:
     """Return the policy that a text gives, with its tests run. May take seconds: call it in a thread.
 
     Raises:
-        PolicyInvalid: it is not valid, or asks for what this release does not keep.
+        PolicyInvalid: it is not valid.
     """
     policy = parse_policy(source)
-    try:
-        _refuse_what_is_not_kept(policy.rules)
-    except Invalid as error:
-        raise _placed(source, error) from None
     deadline = time.monotonic() + TEST_SECONDS
     return Checked(policy, run_cases(policy, default, stop=lambda: time.monotonic() > deadline))
-
-
-def _placed(source: str, error: Invalid) -> PolicyInvalid:
-    """Return the error with the line and column of each of its paths."""
-    document = read_document(source)
-    told: Sequence[Mapping[str, str]] = error.members["errors"]
-    mistakes = [document.mistake(_path(one["path"]), one["message"], key=True).as_json() for one in told]
-    return PolicyInvalid(error.detail, errors=mistakes)
-
-
-def _path(dotted: str) -> Path:
-    """Return a path as documents know it: `rules[2].on`."""
-    return tuple(int(part) if part.isdigit() else part for part in re.findall(r"[^.\[\]]+", dotted))
 
 
 async def create_policy(
@@ -241,7 +219,6 @@ async def change_policy(
         Invalid: a rule is not valid, or asks for what this release does not keep: a rule must not pretend.
     """
     policy = policy_of_rules(rules)
-    _refuse_what_is_not_kept(policy.rules)
     policy_id, version = await queries.next_version(
         session,
         project_id=project_id,
@@ -261,18 +238,3 @@ async def change_policy(
         published_by=principal.user_id,
     )
     return await project_rules(session, principal, project_id=project_id)
-
-
-def _refuse_what_is_not_kept(rules: Sequence[Rule]) -> None:
-    errors = [
-        {"path": f"rules[{place}].{key}", "message": message}
-        for place, rule in enumerate(rules)
-        for key, message in _not_kept(rule)
-    ]
-    if errors:
-        raise Invalid(f"{errors[0]['path']}: {errors[0]['message']}", errors=errors)
-
-
-def _not_kept(rule: Rule) -> list[tuple[str, str]]:
-    unaskable = sorted(rule.on & UNASKABLE) if rule.effect is RuleEffect.REQUIRE_APPROVAL else []
-    return [("effect", f"nobody can be asked for consent on {', '.join(unaskable)}; use deny")] if unaskable else []

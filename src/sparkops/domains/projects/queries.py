@@ -11,9 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.core.ids import new_id
 from sparkops.core.paging import PageRequest
+from sparkops.core.permissions import Permission
 from sparkops.core.principal import Principal
 from sparkops.core.tenancy import show_also, visible_to
 from sparkops.domains.projects.models import Project, ProjectDeletion
+from sparkops.domains.projects.state import DeletionStatus
 
 
 async def project_by_slug(session: AsyncSession, principal: Principal, *, slug: str) -> Project | None:
@@ -112,12 +114,29 @@ async def last_deletion(session: AsyncSession, principal: Principal, *, project_
     return found  # noqa: RET504 -- mypy reads a returned `scalar` as Any
 
 
+async def projects_to_be_deleted(
+    session: AsyncSession, principal: Principal, *, project_ids: Collection[UUID]
+) -> Collection[UUID]:
+    """Return those of these projects of the principal's that somebody has asked to delete, and that are still there."""
+    found = await session.scalars(
+        select(ProjectDeletion.project_id).where(
+            ProjectDeletion.project_id.in_(project_ids),
+            visible_to(principal, ProjectDeletion.project_id),
+            ProjectDeletion.status.in_((DeletionStatus.ASKED, DeletionStatus.REMOVING)),
+        )
+    )
+    return set(found)
+
+
 _WATCHED = """
-    SELECT p.id FROM projects p JOIN memberships m ON m.project_id = p.id AND m.user_id = $2 WHERE p.slug = $1
+    SELECT p.id FROM projects p JOIN memberships m ON m.project_id = p.id AND m.user_id = $2
+     WHERE p.slug = $1 AND p.id = ANY ($3)
 """
 
 
 async def watched_project(pool: "asyncpg.Pool[asyncpg.Record]", principal: Principal, *, slug: str) -> UUID | None:
     """Return the id of a project that the principal may watch, or None."""
-    found: UUID | None = await pool.fetchval(_WATCHED, slug, principal.user_id)
+    found: UUID | None = await pool.fetchval(
+        _WATCHED, slug, principal.user_id, principal.reach(Permission.PROJECT_READ)
+    )
     return found

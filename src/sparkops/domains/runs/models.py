@@ -89,7 +89,9 @@ class Run(Base):
             "project_id",
             "workflow_id",
             "concurrency_key",
-            postgresql_where=text("status IN ('running', 'attention', 'paused', 'cancelling', 'compensating')"),
+            postgresql_where=text(
+                "status IN ('running', 'attention', 'paused', 'cancelling', 'compensating', 'awaiting_approval')"
+            ),
         ),
         Index("ix_runs_queued", "project_id", "priority", "id", postgresql_where=text("status = 'queued'")),
         Index(

@@ -12,6 +12,7 @@ from sqlalchemy.orm import defer
 from sparkops.core.db import Statements
 from sparkops.core.orm import refers_to
 from sparkops.core.paging import PageRequest
+from sparkops.core.permissions import Permission
 from sparkops.core.principal import Principal
 from sparkops.core.tenancy import visible_to
 from sparkops.domains.runs.models import Event, Frame, Run, Step, StepAttempt, WorkerSession
@@ -155,7 +156,7 @@ _WATCHED = """
       FROM runs r
       JOIN run_counters c ON c.run_id = r.id
       JOIN memberships m ON m.project_id = r.project_id AND m.user_id = $2
-     WHERE r.id = $1
+     WHERE r.id = $1 AND r.project_id = ANY ($3)
 """
 _EVENTS_AFTER = """
     SELECT seq, at, kind, step_id, data FROM events WHERE run_id = $1 AND seq > $2 ORDER BY seq LIMIT $3
@@ -169,7 +170,7 @@ async def watched_run(
 
     Over the bare pool, as all reading for live updates: one round trip each, many a second.
     """
-    row = await pool.fetchrow(_WATCHED, run_id, principal.user_id)
+    row = await pool.fetchrow(_WATCHED, run_id, principal.user_id, principal.reach(Permission.RUN_READ))
     return (row["project_id"], row["last_seq"], row["finished"]) if row else None
 
 

@@ -9,6 +9,7 @@ class RunStatus(StrEnum):
     """Where a run stands."""
 
     AWAITING_APPROVAL = "awaiting_approval"
+    """People have to let it begin, or let its output out."""
     QUEUED = "queued"
     RUNNING = "running"
     PAUSED = "paused"
@@ -43,9 +44,13 @@ class StepStatus(StrEnum):
 
 _R = RunStatus
 RUN_MACHINE: Machine[RunStatus] = {
-    _R.AWAITING_APPROVAL: frozenset({_R.QUEUED, _R.RUNNING, _R.DENIED, _R.CANCELLING}),
+    _R.AWAITING_APPROVAL: frozenset(
+        {_R.QUEUED, _R.RUNNING, _R.DENIED, _R.CANCELLING, _R.COMPENSATING, _R.SUCCEEDED, _R.FAILED}
+    ),
     _R.QUEUED: frozenset({_R.RUNNING, _R.PAUSED, _R.CANCELLING}),
-    _R.RUNNING: frozenset({_R.PAUSED, _R.ATTENTION, _R.CANCELLING, _R.COMPENSATING, _R.SUCCEEDED, _R.FAILED}),
+    _R.RUNNING: frozenset(
+        {_R.PAUSED, _R.ATTENTION, _R.AWAITING_APPROVAL, _R.CANCELLING, _R.COMPENSATING, _R.SUCCEEDED, _R.FAILED}
+    ),
     _R.PAUSED: frozenset({_R.QUEUED, _R.RUNNING, _R.CANCELLING}),
     _R.ATTENTION: frozenset({_R.RUNNING, _R.CANCELLING}),
     _R.CANCELLING: frozenset({_R.CANCELLED, _R.COMPENSATING}),

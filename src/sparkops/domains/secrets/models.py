@@ -70,7 +70,7 @@ class SecretUse(Base):
     run_id: Mapped[UUID]
     step_id: Mapped[UUID]
     call_id: Mapped[UUID]
-    at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp(), index=True)
 
     __table_args__ = (
         CheckConstraint("scope IN ('project', 'installation')", name="scope"),

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, false, func, or_, select, true, update
@@ -15,6 +16,7 @@ from sparkops.core.ids import new_id
 from sparkops.core.paging import PageRequest
 from sparkops.core.principal import Principal
 from sparkops.core.tenancy import visible_to
+from sparkops.core.wrapped import Wrapped
 from sparkops.domains.secrets.models import Secret, SecretUse, SecretVersion
 
 
@@ -169,62 +171,17 @@ async def change(session: AsyncSession, found: Secret, **values: object) -> None
     await session.refresh(found)
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """An encrypted version with its place."""
-
-    id: UUID
-    place: Place
-    sealed: Sealed
-
-
-async def envelopes_not_under(session: AsyncSession, *, kek_id: str, limit: int) -> Sequence[Envelope]:
-    """Lock and return versions that another key wraps; those that somebody else wraps anew just now are passed over."""
-    return await _envelopes(session, SecretVersion.kek_id != kek_id, limit, lock=True)
-
-
-async def envelopes_after(session: AsyncSession, *, after: UUID | None, limit: int) -> Sequence[Envelope]:
-    """Return versions in the order of their ids."""
-    return await _envelopes(session, true() if after is None else SecretVersion.id > after, limit, lock=False)
-
-
-async def _envelopes(
-    session: AsyncSession, where: ColumnElement[bool], limit: int, *, lock: bool
-) -> Sequence[Envelope]:
-    statement = (
-        # lint: allow unscoped-query -- keys are changed for all projects
-        select(
-            SecretVersion.id,
-            SecretVersion.project_id,
-            Secret.name,
-            SecretVersion.version,
-            SecretVersion.kek_id,
-            SecretVersion.wrapped_key,
-            SecretVersion.ciphertext,
-        )
-        .join(Secret, Secret.id == SecretVersion.secret_id)
-        .where(where)
-        .order_by(SecretVersion.id)
-        .limit(limit)
-    )
-    rows = await session.execute(statement.with_for_update(of=SecretVersion, skip_locked=True) if lock else statement)
-    return [Envelope(row[0], Place(row[1], row[2], row[3]), Sealed(row[4], row[5], row[6])) for row in rows.tuples()]
-
-
-async def put_rewrapped(session: AsyncSession, envelope: Envelope, sealed: Sealed) -> None:
-    """Write the data key of a locked version as it is wrapped now."""
-    await session.execute(
-        # lint: allow unscoped-query -- keys are changed for all projects
-        update(SecretVersion)
-        .where(SecretVersion.id == envelope.id)
-        .values(kek_id=sealed.kek_id, wrapped_key=sealed.wrapped_key)
-    )
-
-
-async def keys_in_use(session: AsyncSession) -> Mapping[str, int]:
-    """Return how many versions each key wraps."""
-    rows = await session.execute(
-        # lint: allow unscoped-query -- keys are changed for all projects
-        select(SecretVersion.kek_id, func.count()).group_by(SecretVersion.kek_id).order_by(SecretVersion.kek_id)
-    )
-    return dict(rows.tuples().all())
+VERSIONS: Final = Wrapped(
+    SecretVersion,
+    select(
+        SecretVersion.id,
+        SecretVersion.kek_id,
+        SecretVersion.wrapped_key,
+        SecretVersion.ciphertext,
+        SecretVersion.project_id,
+        Secret.name,
+        SecretVersion.version,
+    ).join(Secret, Secret.id == SecretVersion.secret_id),
+    lambda row: Place(row.project_id, row.name, row.version),
+)
+"""What all versions of all secrets hold."""

@@ -14,7 +14,6 @@ from sparkops.domains.secrets import queries
 from sparkops.domains.secrets.models import Secret
 
 MAX_VERSION = 999_999_999
-REWRAP_BATCH = 100
 
 
 class SecretsNotSetUp(Unavailable):
@@ -127,17 +126,3 @@ async def restore(session: AsyncSession, found: Secret) -> bool:
         return False
     await queries.change(session, found, archived_at=None)
     return True
-
-
-async def rewrap_some(session: AsyncSession, keyring: Keyring) -> int:
-    """Wrap the data keys of some versions under the first key; commit, and call again until it returns 0.
-
-    Calls go on meanwhile: a version is opened by the key that its row names, before and after.
-
-    Raises:
-        SecretLost: one of them does not open.
-    """
-    found = await queries.envelopes_not_under(session, kek_id=keyring.active, limit=REWRAP_BATCH)
-    for envelope in found:
-        await queries.put_rewrapped(session, envelope, keyring.rewrap(envelope.place, envelope.sealed))
-    return len(found)

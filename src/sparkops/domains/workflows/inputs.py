@@ -1,6 +1,7 @@
 """The input of a workflow: its schema, the types that expressions see, and the check of one run's values."""
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import jsonschema_rs
@@ -11,8 +12,10 @@ from sparkops.core.expression_text import KEYWORDS
 from sparkops.core.expressions import ValueType
 from sparkops.core.json import Json
 from sparkops.core.schemas import compile_schema
+from sparkops.core.storable import LEAST, MOST, beyond
 
 MAX_MESSAGE = 300
+MAX_TOLD = 20
 _TYPES = {
     "boolean": ValueType.BOOL,
     "integer": ValueType.INT,
@@ -93,6 +96,12 @@ def fit_input(schema: InputSchema, value: Json) -> dict[str, Any]:
     Raises:
         InputInvalid: with one error for each value that does not fit.
     """
+    errors = [
+        {"path": dotted(path), "message": f"is not between {LEAST} and {MOST}; no other whole number can be kept"}
+        for path in islice(beyond(value, ("input",)), MAX_TOLD)
+    ]
+    if errors:
+        raise InputInvalid(f"{errors[0]['path']} {errors[0]['message']}", errors=errors)
     filled = _with_defaults(schema, {} if value is None else value)
     errors = [_input_error(error) for error in compile_schema(schema).iter_errors(filled)]
     if errors:

@@ -2,7 +2,7 @@ CREATE OR REPLACE FUNCTION engine.accept(p jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- T_ACCEPT. The run, all its steps, its budget, its log and the audit line, in one transaction.
 -- p: {run: {…columns}, steps: [{…columns}], skipped: {key: reason}, budget_id, limit_micros, actor, when_full, calls,
--- about, origin, parent, policy_version, decisions, budgeted, confirmed}. The first statuses of the steps were decided before; a step that is already final carries its output or error,
+-- about, origin, parent, policy_version, decisions, consent, unended, budgeted}. The first statuses of the steps were decided before; a step that is already final carries its output or error,
 -- or names the final step of the source run that it is a copy of (copied_from), whose output it takes.
 -- when_full: what is done where a limit leaves no room, missing where there is no limit and no pause.
 -- calls: [{id, copy_of, step_id}], final calls of the source run, copied as `attempt` 0: no attempt of this run made
@@ -10,12 +10,13 @@ LANGUAGE plpgsql AS $$
 -- detail. Both are absent for a run that is made from no other. origin: where the request came from, as write_audit
 -- takes it: several requests share this transaction.
 -- policy_version, decisions: what the rules said about the run, [{request_hash, and what `decide` takes}]; absent where
--- none is on that. budgeted: budgets may limit how many runs there are; such a run comes alone. confirmed: as count_run
--- takes it. parent: {step_id, attempt, token} of the step whose sub-workflow this is; absent for a run of its own.
+-- none is on that. consent: the decision that people have to be asked whether it may begin, as judge_run takes it; it
+-- looks for room, and is counted, when they have. unended: nothing of it is open, and it is advanced afterwards.
+-- budgeted: budgets may limit how many runs there are; such a run comes alone. parent: {step_id, attempt, token} of the step whose sub-workflow this is; absent for a run of its own.
 -- Returns {run_id, created, same, status, created_at, started_at, rings}: on a repeated idempotency key, or for a step that has
 -- its run, the run that exists, and whether the request was the same; or {retried, status}: another retry of the source is going on or has succeeded.
 -- {policy_version}: the rules have changed since, judge again. Without a run_id it was rejected, because its concurrency key has no room.
--- Raises SF001, SF006: the parent step is no longer held, or was asked to stop. SF008: a budget has no room for the run.
+-- Raises SF001, SF006: the parent step is no longer held, or was asked to stop. SF008: a budget has no room for the run, or asks.
 -- Lock order: admission, the parent step, everything new, budgets, counters.
 DECLARE
   v_run runs := jsonb_populate_record(NULL::runs, p -> 'run');
@@ -25,6 +26,7 @@ DECLARE
   v_parent steps;
   v_status text := 'running';
   v_counted jsonb := '[]';
+  v_asked jsonb := '[]';
 BEGIN
   IF p ? 'parent' THEN
     SELECT s.id, s.run_id, r.lineage || r.id, r.created_by_key
@@ -33,7 +35,9 @@ BEGIN
   END IF;
   v_run.lineage := coalesce(v_run.lineage, '{}');
   v_run.priority := coalesce(v_run.priority, 0);
-  IF p ? 'when_full' THEN
+  IF p ? 'consent' THEN
+    v_status := 'awaiting_approval';
+  ELSIF p ? 'when_full' THEN
     v_status := engine.first_status(v_run, p ->> 'when_full');
   END IF;
   IF p ? 'parent' THEN
@@ -48,7 +52,7 @@ BEGIN
                                 'rings', '[]'::jsonb);
     END IF;
   END IF;
-  IF p ? 'decisions' AND engine.policy_stamp(v_run.project_id) <> (p ->> 'policy_version')::bigint THEN
+  IF (p ? 'decisions' OR p ? 'consent') AND engine.policy_stamp(v_run.project_id) <> (p ->> 'policy_version')::bigint THEN
     RETURN jsonb_build_object('policy_version', engine.policy_stamp(v_run.project_id));
   END IF;
   IF v_run.source_kind = 'retry' THEN
@@ -98,7 +102,7 @@ BEGIN
            CASE WHEN s.status = 'ready' THEN clock_timestamp() END,
            CASE WHEN s.status IN ('succeeded', 'failed') THEN clock_timestamp() END,
            CASE WHEN s.status IN ('succeeded', 'failed', 'skipped') THEN clock_timestamp() END,
-           v_run.priority, v_status = 'queued' AND s.status IN ('pending', 'ready'),
+           v_run.priority, v_status IN ('queued', 'awaiting_approval') AND s.status IN ('pending', 'ready'),
            coalesce(s.backoff, interval '1 second'), coalesce(s.max_backoff, interval '1 minute'),
            coalesce(s.jitter, true), coalesce(s.retries_timeouts, true), s.deadline,
            CASE WHEN s.status = 'ready' THEN clock_timestamp() + s.deadline END,
@@ -128,11 +132,14 @@ BEGIN
                           (p ->> 'policy_version')::bigint, d)
        FROM jsonb_array_elements(p -> 'decisions') d;
   END IF;
+  IF p ? 'consent' THEN
+    v_asked := engine.judge_run(v_id, p -> 'consent') -> 'events';
+  END IF;
   INSERT INTO run_counters (run_id, project_id) VALUES (v_id, v_run.project_id);
   INSERT INTO budgets (id, project_id, scope, scope_id, period, limit_micros)
   VALUES ((p ->> 'budget_id')::uuid, v_run.project_id, 'run', v_id, 'run', (p ->> 'limit_micros')::bigint);
-  IF p ? 'budgeted' AND v_run.parent_run_id IS NULL THEN
-    v_counted := engine.count_run(v_id, coalesce((p -> 'confirmed')::boolean, false));
+  IF p ? 'budgeted' AND v_run.parent_run_id IS NULL AND NOT p ? 'consent' THEN
+    v_counted := engine.count_run(v_id, '{}');
   END IF;
   PERFORM engine.write_audit(v_run.project_id, p ->> 'actor', 'run.' || coalesce(v_run.source_kind, 'create'),
                              'run:' || v_id, coalesce(p -> 'about', '{}'), NULL, NULL, coalesce(p -> 'origin', '{}'));
@@ -140,9 +147,12 @@ BEGIN
   v_events := jsonb_build_array(
       jsonb_build_object('run_id', v_id, 'kind', 'run.created', 'data', jsonb_strip_nulls(jsonb_build_object(
         'status', v_status, 'source_run_id', v_run.source_run_id, 'source_kind', v_run.source_kind))),
-      jsonb_build_object('run_id', v_id, 'kind', CASE v_status WHEN 'running' THEN 'run.started' ELSE 'run.queued' END,
+      jsonb_build_object('run_id', v_id, 'kind', CASE v_status WHEN 'running' THEN 'run.started' ELSE 'run.' || v_status END,
                          'data', jsonb_build_object('status', v_status)))
-    || v_counted || coalesce(v_events, '[]');
+    || v_counted || coalesce(v_events, '[]') || v_asked;
+  IF p ? 'unended' THEN
+    INSERT INTO unadvanced (run_id) VALUES (v_id);
+  END IF;
   IF p ? 'finish' AND v_status = 'running' THEN
     v_events := v_events || (engine.apply(v_id, jsonb_build_array(p -> 'finish')) -> 'events');
   END IF;

@@ -1,14 +1,16 @@
 CREATE OR REPLACE FUNCTION engine.answer(p jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- T_APPROVE and T_DENY. Somebody entitled answers an open question. One no rejects; with as many who agree as it
--- demands, among them one of each group of approvers, it is approved, and the step that waits for it may go on. Who
--- agrees may change the arguments where the rules allow it: then that is what is asked about, and those who agreed to
--- something else do not count any more.
--- p: {approval_id, user_id, vote: approve | reject, comment, request_hash: what they were shown (null: the request as
--- it was proposed), edited: null | {request, request_hash, tool_hash: of the definition that it was checked with}}.
--- Returns {result, status, rings}: result is `ok`, `not_found` (also for a stranger), `own_request`, `not_an_approver`,
--- `closed` with the status that it has, `changed`: something else is asked about now, `fixed`: nobody may change this
--- request, `tool_changed`, or `answered`: they have said this before.
+-- demands, among them one of each group of approvers, it is approved, and the step that waits for it may go on; where
+-- the run itself waits, it is to be advanced. Who agrees may change the arguments where the rules allow it: then that is
+-- what is asked about, and those who agreed to something else do not count any more; where others have to agree as well
+-- the step goes on to tell them what would happen now, if it did so before.
+-- p: {approval_id, user_id, reach: the projects where they may answer, vote: approve | reject, comment, request_hash:
+-- what they were shown (null: the request as it was proposed), edited: null | {request, request_hash, tool_hash: of the
+-- definition that it was checked with}}.
+-- Returns {result, status, run: the one that the caller advances now, or null, rings}: result is `ok`, `not_found` (also
+-- for a stranger), `own_request`, `not_an_approver`, `closed` with the status that it has, `changed`: something else is
+-- asked about now, `fixed`: nobody may change this request, `tool_changed`, or `answered`: they have said this before.
 -- Lock order: run, step, approval.
 DECLARE
   v_user uuid := (p ->> 'user_id')::uuid;
@@ -21,10 +23,12 @@ DECLARE
   v_consent jsonb;
   v_status text;
   v_said text;
+  v_advance uuid;
   v_events jsonb;
 BEGIN
   SELECT a.* INTO v_approval FROM approvals a
-    JOIN memberships m ON m.project_id = a.project_id AND m.user_id = v_user WHERE a.id = (p ->> 'approval_id')::uuid;
+    JOIN memberships m ON m.project_id = a.project_id AND m.user_id = v_user
+   WHERE a.id = (p ->> 'approval_id')::uuid AND p -> 'reach' ? a.project_id::text;
   IF NOT FOUND THEN
     RETURN '{"result": "not_found"}';
   END IF;
@@ -83,8 +87,11 @@ BEGIN
     'run_id', v_approval.run_id, 'kind', 'approval.' || v_said, 'step_id', v_approval.step_id,
     'data', jsonb_build_object('approval_id', v_approval.id, 'key', v_step.node_key, 'decided_by', v_user,
                                'edited', v_changed)));
-  IF v_status <> 'pending' THEN
+  IF v_status <> 'pending' AND v_approval.step_id IS NULL THEN
+    INSERT INTO unadvanced (run_id) VALUES (v_approval.run_id);
+    v_advance := v_approval.run_id;
+  ELSIF v_status <> 'pending' OR v_changed AND v_step.waiting_for -> 'looked' ? v_approval.id::text THEN
     v_events := v_events || engine.wake(v_step);
   END IF;
-  RETURN jsonb_build_object('result', 'ok', 'status', v_status, 'rings', engine.emit(v_events));
+  RETURN jsonb_build_object('result', 'ok', 'status', v_status, 'run', v_advance, 'rings', engine.emit(v_events));
 END $$;

@@ -2,7 +2,7 @@ CREATE OR REPLACE FUNCTION engine.apply(p_run uuid, p_commands jsonb) RETURNS js
 LANGUAGE plpgsql AS $$
 -- Applies what `engine/decide.py` decided for one run, whose lock the caller holds.
 -- p_commands: [{op: ready | skip | succeed | fail, key: its path, output, error, reason, reads, labels} or {op: finish |
--- attention | resume, status, output, error}]. reads: the keys of the steps that a step which becomes ready reads;
+-- attention | resume | await, status, output, error}]. reads: the keys of the steps that a step which becomes ready reads;
 -- missing: all it names. labels: those of the output, missing where the row has them. A step that is not pending any
 -- more is left alone, so that repeating changes nothing.
 -- Returns {ready: [step ids], parents: [the step that waits for the run, if it has ended], events}.
@@ -37,9 +37,10 @@ BEGIN
     INTO v_ready, v_events FROM changed s JOIN command c ON c.key = s.path;
 
   WITH command AS (
-    SELECT c.*, CASE c.op WHEN 'attention' THEN 'attention' WHEN 'resume' THEN 'running' ELSE c.status END AS target
+    SELECT c.*, CASE c.op WHEN 'attention' THEN 'attention' WHEN 'resume' THEN 'running'
+                          WHEN 'await' THEN 'awaiting_approval' ELSE c.status END AS target
       FROM jsonb_to_recordset(p_commands) AS c (op text, status text, output jsonb, error jsonb)
-     WHERE c.op IN ('finish', 'attention', 'resume')),
+     WHERE c.op IN ('finish', 'attention', 'resume', 'await')),
   changed AS (
     UPDATE runs r
        SET status = c.target, output = nullif(c.output, 'null'), error = coalesce(nullif(c.error, 'null'), r.error),

@@ -3,7 +3,7 @@ LANGUAGE plpgsql AS $$
 -- What keeps a run from going on: `pause` of its workflow, or the limit of the `project`, of the `workflow` or of its
 -- `concurrency` key that leaves no room; NULL: nothing. A run that was paused keeps its place if it had begun; the
 -- run itself and those above it do not count. A sub-workflow's run is not held back by the limits of project and
--- workflow, because a run that has its place waits for it.
+-- workflow, because a run that has its place waits for it. One whose output people have to let out keeps its place.
 -- True at the time of asking; whoever acts on it holds the locks of admission.
 DECLARE
   v_project bigint;
@@ -19,7 +19,7 @@ BEGIN
   END IF;
   IF v_project IS NOT NULL THEN
     SELECT count(*) INTO v_going FROM (
-      SELECT 1 FROM runs r WHERE r.status IN ('running', 'attention', 'paused', 'cancelling', 'compensating')
+      SELECT 1 FROM runs r WHERE r.status IN ('running', 'attention', 'paused', 'cancelling', 'compensating', 'awaiting_approval')
          AND r.project_id = p_run.project_id AND r.started_at IS NOT NULL AND r.id <> p_run.id LIMIT v_project) r;
     IF v_going >= v_project THEN
       RETURN 'project';
@@ -27,7 +27,7 @@ BEGIN
   END IF;
   IF v_workflow IS NOT NULL THEN
     SELECT count(*) INTO v_going FROM (
-      SELECT 1 FROM runs r WHERE r.status IN ('running', 'attention', 'paused', 'cancelling', 'compensating')
+      SELECT 1 FROM runs r WHERE r.status IN ('running', 'attention', 'paused', 'cancelling', 'compensating', 'awaiting_approval')
          AND r.project_id = p_run.project_id AND r.workflow_id = p_run.workflow_id
          AND r.started_at IS NOT NULL AND r.id <> p_run.id LIMIT v_workflow) r;
     IF v_going >= v_workflow THEN
@@ -36,7 +36,7 @@ BEGIN
   END IF;
   IF p_run.concurrency_limit IS NOT NULL THEN
     SELECT count(*) INTO v_going FROM (
-      SELECT 1 FROM runs r WHERE r.status IN ('running', 'attention', 'paused', 'cancelling', 'compensating')
+      SELECT 1 FROM runs r WHERE r.status IN ('running', 'attention', 'paused', 'cancelling', 'compensating', 'awaiting_approval')
          AND r.project_id = p_run.project_id AND r.workflow_id = p_run.workflow_id
          AND r.concurrency_key = p_run.concurrency_key AND r.started_at IS NOT NULL
          AND r.id <> ALL (p_run.lineage || p_run.id) LIMIT p_run.concurrency_limit) r;

@@ -12,5 +12,6 @@ LANGUAGE sql STABLE AS $$
       ('runs', b.limit_runs, b.runs, p_runs)) AS u (kind, most, used, more)
     CROSS JOIN LATERAL jsonb_to_recordset(coalesce(b.thresholds, '[{"percent": 100, "action": "deny"}]'))
       AS t (percent bigint, action text)
-   WHERE b.id = ANY (p_budgets) AND u.more > 0 AND (u.used + u.more)::numeric * 100 >= u.most::numeric * t.percent;
+   WHERE b.id = ANY (p_budgets) AND u.more > 0 AND u.most IS NOT NULL
+     AND (u.used + u.more)::numeric * 100 >= u.most::numeric * t.percent;
 $$;

@@ -10,24 +10,24 @@ DECLARE
   v_window record;
   v_ids uuid[];
 BEGIN
-  SELECT r.id, r.project_id, r.created_by, r.created_by_key, r.lineage || r.id AS line INTO v_run FROM runs r WHERE r.id = p_run;
-  v_ids := ARRAY(SELECT id FROM budgets WHERE definition_id IS NULL AND scope_id = ANY (v_run.line));
+  SELECT r.project_id, r.created_by, r.created_by_key, r.line,
+         ARRAY(SELECT DISTINCT l.workflow_id FROM runs l WHERE l.id = ANY (r.line)) AS workflows,
+         ARRAY(SELECT a.id FROM agents a WHERE a.project_id = r.project_id AND a.name = p_agent) AS agents,
+         ARRAY(SELECT b.id FROM budgets b WHERE b.definition_id IS NULL AND b.scope_id = ANY (r.line)) AS budgets
+    INTO v_run FROM (SELECT r.*, r.lineage || r.id AS line FROM runs r WHERE r.id = p_run) r;
+  v_ids := v_run.budgets;
   FOR v_window IN
     SELECT d.id AS definition_id, m.id AS member, w.*, b.id AS budget
       FROM budget_definitions d
-      CROSS JOIN LATERAL (
-        SELECT '00000000-0000-0000-0000-000000000000'::uuid AS id WHERE d.scope = 'installation'
-        UNION ALL SELECT v_run.project_id WHERE d.scope = 'project'
-        UNION ALL SELECT DISTINCT r.workflow_id FROM runs r WHERE d.scope = 'workflow' AND r.id = ANY (v_run.line)
-        UNION ALL SELECT a.id FROM agents a
-                   WHERE d.scope = 'agent' AND a.project_id = v_run.project_id AND a.name = p_agent
-        UNION ALL SELECT v_run.created_by WHERE d.scope = 'user' AND v_run.created_by IS NOT NULL
-        UNION ALL SELECT v_run.created_by_key WHERE d.scope = 'api_key' AND v_run.created_by_key IS NOT NULL
-        UNION ALL SELECT v_run.line[1] WHERE d.scope = 'run') m
+      CROSS JOIN LATERAL unnest(CASE d.scope
+        WHEN 'installation' THEN ARRAY['00000000-0000-0000-0000-000000000000'::uuid]
+        WHEN 'project' THEN ARRAY[v_run.project_id] WHEN 'workflow' THEN v_run.workflows
+        WHEN 'agent' THEN v_run.agents WHEN 'user' THEN ARRAY[v_run.created_by]
+        WHEN 'api_key' THEN ARRAY[v_run.created_by_key] WHEN 'run' THEN v_run.line[1:1] END) AS m (id)
       CROSS JOIN LATERAL engine.budget_window(d.period, d.time_zone, v_run.line[1]) w
       LEFT JOIN budgets b ON b.definition_id = d.id AND b.scope_id = m.id AND b.window_key = w.key
      WHERE d.archived_at IS NULL AND (d.project_id = v_run.project_id OR d.project_id IS NULL)
-       AND (d.scope_id IS NULL OR d.scope_id = m.id)
+       AND m.id IS NOT NULL AND (d.scope_id IS NULL OR d.scope_id = m.id)
      ORDER BY d.id, m.id
   LOOP
     IF v_window.budget IS NULL THEN

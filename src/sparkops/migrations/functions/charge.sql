@@ -3,7 +3,7 @@ LANGUAGE plpgsql AS $$
 -- Ends the hold of the last send of a call and returns what was charged. p_actual NULL: the answer was lost, so the
 -- held bound is presumed spent, of tokens too. 0, and no tokens: nothing was spent, the hold is released. An amount
 -- above the bound is charged all the same, also where the bound was nothing and nothing was held; the budget may then
--- be overrun, and nothing more fits.
+-- be overrun, and nothing more fits. The caller has locked the budgets over which the call is held.
 DECLARE
   v_hold reservations;
   v_amount bigint;
@@ -18,7 +18,7 @@ BEGIN
     END IF;
     v_budgets := engine.budgets_of(p_call.run_id, NULL);
     INSERT INTO reservations (call_id, send_no, project_id, run_id, budget_ids, amount_micros, status)
-    SELECT p_call.id, p_call.sends, p_call.project_id, p_call.run_id, ARRAY(SELECT unnest(v_budgets) ORDER BY 1), 0, 'held'
+    SELECT p_call.id, p_call.sends, p_call.project_id, p_call.run_id, v_budgets, 0, 'held'
     ON CONFLICT DO NOTHING RETURNING * INTO v_hold;
     IF NOT FOUND THEN
       RETURN 0;
@@ -33,7 +33,6 @@ BEGIN
          actual_micros = CASE WHEN v_amount > 0 OR v_tokens > 0 THEN v_amount END,
          actual_tokens = CASE WHEN v_amount > 0 OR v_tokens > 0 THEN v_tokens END, ended_at = clock_timestamp()
    WHERE call_id = v_hold.call_id AND send_no = v_hold.send_no;
-  PERFORM 1 FROM budgets WHERE id = ANY (v_hold.budget_ids) ORDER BY id FOR UPDATE;
   UPDATE budgets
      SET reserved_micros = reserved_micros - v_hold.amount_micros, spent_micros = spent_micros + v_amount,
          reserved_tokens = reserved_tokens - v_hold.amount_tokens, spent_tokens = spent_tokens + v_tokens,

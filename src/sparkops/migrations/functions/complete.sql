@@ -72,6 +72,8 @@ BEGIN
     v_recorded := engine.note_calls(v_calls);
   END IF;
   IF EXISTS (SELECT 1 FROM unnest(p_more) AS m (more) WHERE more ? 'results') THEN
+    -- Those that are not closed may be somebody else's by now, who has locked the step and is about to lock budgets.
+    PERFORM 1 FROM steps WHERE id = ANY (p_steps) AND id <> ALL (v_closed) ORDER BY id FOR UPDATE;
     PERFORM engine.lock_budgets(ARRAY(
       SELECT k.id FROM steps s JOIN calls k ON k.run_id = s.run_id AND k.step_id = s.id AND k.status = 'prepared'
        WHERE s.id = ANY (p_steps)));

@@ -1,7 +1,7 @@
-CREATE OR REPLACE FUNCTION engine.count_run(p_run uuid, p_consented boolean) RETURNS jsonb
+CREATE OR REPLACE FUNCTION engine.count_run(p_run uuid, p_consented uuid[]) RETURNS jsonb
 LANGUAGE plpgsql AS $$
--- Part of T_ACCEPT: a run is counted against the budgets that limit runs. Sub-workflows belong to the run at the top.
--- p_consented: whoever asks for the run has been told that it goes beyond what is let in without asking.
+-- Part of T_ACCEPT, or of T_CLEAR for a run that people let begin: it is counted, once, against the budgets that limit
+-- runs. Sub-workflows belong to the run at the top. p_consented: the definitions that people let it pass where they ask.
 -- Returns the events. Raises SF008, with what is in the way in DETAIL: there is no room, and nothing is written.
 DECLARE
   v_budgets uuid[];
@@ -9,7 +9,8 @@ DECLARE
   v_reached jsonb;
 BEGIN
   v_budgets := engine.budgets_of(p_run, NULL);
-  v_budgets := ARRAY(SELECT id FROM budgets WHERE id = ANY (v_budgets) AND limit_runs IS NOT NULL);
+  v_budgets := ARRAY(SELECT id FROM budgets WHERE id = ANY (v_budgets) AND limit_runs IS NOT NULL
+                        AND id NOT IN (SELECT budget_id FROM ledger_entries WHERE run_id = p_run AND kind = 'run'));
   IF v_budgets = '{}' THEN
     RETURN '[]';
   END IF;
@@ -17,7 +18,7 @@ BEGIN
   SELECT o.*, d.name, d.id AS definition_id, b.ends_at INTO v_way
     FROM engine.budget_over(v_budgets, 0, 0, 0, 1) o JOIN budgets b ON b.id = o.id
     JOIN budget_definitions d ON d.id = b.definition_id
-   WHERE o.beyond AND o.action <> 'notify' AND NOT (o.action = 'require_approval' AND p_consented)
+   WHERE o.beyond AND o.action <> 'notify' AND NOT (o.action = 'require_approval' AND d.id = ANY (p_consented))
    ORDER BY array_position(ARRAY['deny', 'pause', 'require_approval'], o.action), o.percent DESC, o.id LIMIT 1;
   IF FOUND THEN
     RAISE EXCEPTION '%', engine.budget_reason(v_way.name, 'runs', v_way.of, v_way.used, 1, v_way.percent)

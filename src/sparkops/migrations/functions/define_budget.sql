@@ -4,13 +4,14 @@ LANGUAGE plpgsql AS $$
 -- it as it is then: windows that are going on take over its limits, and what is spent in them stays.
 -- p: {id, user_id, archive, definition: {…columns}}; scope, period and zone of one that exists never change.
 -- Returns {result: ok, waiting: [the steps that wait for it]}, or {result: taken}: there is one of this name.
--- Lock order: the definition, its windows by id, stamp, audit.
+-- Lock order: the definition, its windows by id, stamp, audit. Who makes a window holds the definition for share and
+-- is waited for. Who changes a row of a window twice holds its key only, after the windows, and is not.
 DECLARE
   v_new budget_definitions := jsonb_populate_record(NULL::budget_definitions, p -> 'definition');
   v_old budget_definitions;
   v_now budget_definitions;
 BEGIN
-  SELECT * INTO v_old FROM budget_definitions WHERE id = (p ->> 'id')::uuid FOR UPDATE;
+  SELECT * INTO v_old FROM budget_definitions WHERE id = (p ->> 'id')::uuid FOR NO KEY UPDATE;
   IF v_old.id IS NULL THEN
     INSERT INTO budget_definitions (id, project_id, name, scope, scope_id, period, time_zone, limit_micros, limit_tokens,
                                     limit_calls, limit_runs, thresholds, admission, admission_by, created_by)

@@ -1,7 +1,7 @@
 CREATE OR REPLACE FUNCTION engine.discuss(p jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- A member of the project asks or tells something about an open question, the one who started the run too. At most 200
--- messages belong to one question. p: {id, approval_id, user_id, text}. Returns {result, status, rings}: result is
+-- messages belong to one question. p: {id, approval_id, user_id, reach: the projects where they may, text}. Returns {result, status, rings}: result is
 -- `ok`, `not_found` (also for a stranger), `closed` with the status that it has, or `full`.
 DECLARE
   v_approval approvals;
@@ -9,7 +9,7 @@ DECLARE
 BEGIN
   SELECT a.* INTO v_approval FROM approvals a
     JOIN memberships m ON m.project_id = a.project_id AND m.user_id = (p ->> 'user_id')::uuid
-   WHERE a.id = (p ->> 'approval_id')::uuid FOR UPDATE OF a;
+   WHERE a.id = (p ->> 'approval_id')::uuid AND p -> 'reach' ? a.project_id::text FOR UPDATE OF a;
   IF NOT FOUND THEN
     RETURN '{"result": "not_found"}';
   ELSIF v_approval.status <> 'pending' OR v_approval.expires_at <= clock_timestamp() THEN

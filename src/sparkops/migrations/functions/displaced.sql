@@ -5,7 +5,8 @@ LANGUAGE sql AS $$
   SELECT coalesce(array_agg(o.id ORDER BY o.id DESC), '{}') FROM runs n CROSS JOIN LATERAL (
     SELECT r.id FROM (
       SELECT g.id FROM runs g
-       WHERE g.status IN ('running', 'attention', 'paused') AND g.project_id = n.project_id
+       WHERE (g.status IN ('running', 'attention', 'paused') OR g.status = 'awaiting_approval' AND g.started_at IS NOT NULL)
+         AND g.project_id = n.project_id
          AND g.workflow_id = n.workflow_id AND g.concurrency_key = n.concurrency_key
       UNION ALL
       SELECT q.id FROM runs q

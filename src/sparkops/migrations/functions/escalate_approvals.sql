@@ -14,6 +14,6 @@ BEGIN
   SELECT jsonb_agg(jsonb_build_object(
            'run_id', e.run_id, 'kind', 'approval.escalated', 'step_id', e.step_id, 'data', jsonb_build_object(
              'approval_id', e.id, 'key', s.node_key, 'escalate_to', e.demands -> 'escalate_to')))
-    INTO v_events FROM escalated e JOIN steps s ON s.id = e.step_id;
+    INTO v_events FROM escalated e LEFT JOIN steps s ON s.id = e.step_id;
   RETURN jsonb_build_object('rings', engine.emit(coalesce(v_events, '[]')));
 END $$;

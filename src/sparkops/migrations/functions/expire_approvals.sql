@@ -1,6 +1,7 @@
 CREATE OR REPLACE FUNCTION engine.expire_approvals(p_limit int) RETURNS jsonb
 LANGUAGE plpgsql AS $$
--- Part of T_SWEEP. Questions that nobody answered in time are closed, and their steps go on to find that out.
+-- Part of T_SWEEP. Questions that nobody answered in time are closed, and their steps go on to find that out; a run that
+-- waits for the answer is to be advanced.
 -- Runs that somebody holds are passed over until the next sweep. Returns {rings}.
 DECLARE
   v_due approvals;
@@ -16,6 +17,7 @@ BEGIN
     UPDATE approvals SET status = 'expired'
      WHERE id = v_due.id AND status IN ('pending', 'approved') AND expires_at <= clock_timestamp();
     CONTINUE WHEN NOT FOUND;
+    INSERT INTO unadvanced (run_id) SELECT v_due.run_id WHERE v_due.step_id IS NULL;
     v_events := v_events || jsonb_build_array(jsonb_build_object(
       'run_id', v_due.run_id, 'kind', 'approval.expired', 'step_id', v_due.step_id,
       'data', jsonb_build_object('approval_id', v_due.id, 'key', v_step.node_key))) || engine.wake(v_step);

@@ -10,9 +10,10 @@ BEGIN
   PERFORM engine.lock_admission(p_run);
   IF p_when_full = 'reject' AND (
        SELECT count(*) FROM (
-         SELECT 1 FROM runs r WHERE r.status IN ('running', 'attention', 'paused', 'cancelling', 'compensating')
+         SELECT 1 FROM runs r WHERE r.status IN ('running', 'attention', 'paused', 'cancelling', 'compensating', 'awaiting_approval')
             AND r.project_id = p_run.project_id AND r.workflow_id = p_run.workflow_id
             AND r.concurrency_key = p_run.concurrency_key AND r.id <> ALL (p_run.lineage)
+            AND (r.status <> 'awaiting_approval' OR r.started_at IS NOT NULL)
          UNION ALL
          SELECT 1 FROM runs r WHERE r.status = 'queued'
             AND r.project_id = p_run.project_id AND r.workflow_id = p_run.workflow_id

@@ -2,7 +2,7 @@ CREATE OR REPLACE FUNCTION engine.judge_step(p jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- What the rules say about the start of an attempt, written down before the attempt acts. Where they ask for consent it
 -- is asked for once for the step, however often it is attempted; what was consented to counts for all attempts, as long
--- as the rules do not deny.
+-- as the rules do not deny. A no stays one, said or by silence, also where no rule asks any more.
 -- p: {step_id, attempt, token, policy_version, request, request_hash, title, approval_id, approval_seconds, and what
 -- `decide` takes}.
 -- Returns {status: allowed | denied | pending | rejected | expired | withdrawn, approval_id, comment, rings}; or
@@ -33,7 +33,9 @@ BEGIN
       v_asked := NULL;
     END IF;
   END IF;
-  IF v_status IS NOT NULL THEN
+  IF v_status = 'allowed' AND v_asked.status IN ('rejected', 'expired') THEN
+    v_status := v_asked.status;
+  ELSIF v_status IS NOT NULL THEN
     UPDATE approvals SET status = 'withdrawn' WHERE id = v_asked.id AND status IN ('pending', 'approved');
   ELSIF v_asked.id IS NULL THEN
     INSERT INTO approvals (id, project_id, run_id, step_id, subject_kind, subject_id, request_hash, title,

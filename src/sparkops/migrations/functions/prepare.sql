@@ -5,7 +5,8 @@ LANGUAGE plpgsql AS $$
 -- p: {step_id, attempt, token, policy_version, again: this attempt got no answer before, calls: [{id, seq, kind, name, tool_hash, request_hash, request,
 --     effect_class, bound_micros, bound_tokens, agent, approval_id, approval_seconds, title, demands, agent_version_id,
 --     edited_hash: of the request that was judged, where an approver has changed it, and what `decide` takes}],
---     sent_before: what the run had sent beside these calls, if they were judged by that}.
+--     sent_before: what the run had sent beside these calls, if they were judged by that; results: what came of calls
+--     before these, as record_calls, but nothing unknown; missing where there is none}.
 -- Returns {verdicts, rings}; or {policy_version} when the rules have changed, or what was sent, where that counts, or
 -- {edits: [{seq, request, request_hash}]} when approvers have made other requests of these calls (null: none any more):
 -- judge again, then prepare again.
@@ -55,20 +56,27 @@ BEGIN
     END IF;
   END IF;
 
+  -- What is held already is locked together with what is to be held now: budgets are shared, and so is their order.
   IF v_step.attempt > 1 OR (p -> 'again')::boolean THEN
-    -- What earlier attempts hold is locked together with what is to be held now: budgets are shared, and so is their order.
     v_open := ARRAY(SELECT id FROM calls WHERE run_id = v_step.run_id AND step_id = v_step.id AND status = 'prepared');
-    IF v_open <> '{}' THEN
+  ELSIF p ? 'results' THEN
+    v_open := ARRAY(SELECT (r ->> 'call_id')::uuid FROM jsonb_array_elements(p -> 'results') r);
+  END IF;
+  IF v_open <> '{}' THEN
+    IF EXISTS (SELECT 1 FROM jsonb_array_elements(p -> 'calls') a WHERE engine.costs(v_step.project_id, a)) THEN
       v_budgets := engine.budgets_of(v_step.run_id, p -> 'calls' -> 0 ->> 'agent');
-      PERFORM engine.lock_budgets(v_open, v_budgets);
     END IF;
+    PERFORM engine.lock_budgets(v_open, coalesce(v_budgets, '{}'));
+  END IF;
+  IF p ? 'results' THEN
+    v_events := engine.record_calls(v_step, p -> 'results');
   END IF;
   FOR v_asked IN SELECT * FROM jsonb_array_elements(p -> 'calls') LOOP
     SELECT * INTO v_known FROM calls
       WHERE run_id = v_step.run_id AND step_id = v_step.id AND seq = (v_asked ->> 'seq')::bigint FOR UPDATE;
     v_met := FOUND;
-    v_one := CASE WHEN v_met THEN engine.resume(v_step, v_known, v_asked, (p -> 'again')::boolean, v_policy)
-                  ELSE engine.propose(v_step, v_asked, v_policy) END;
+    v_one := CASE WHEN v_met THEN engine.resume(v_step, v_known, v_asked, (p -> 'again')::boolean, v_policy, v_budgets)
+                  ELSE engine.propose(v_step, v_asked, v_policy, v_budgets) END;
     v_verdicts := v_verdicts || jsonb_build_array(v_one -> 'verdict');
     v_events := v_events || (v_one -> 'events');
   END LOOP;

@@ -1,8 +1,9 @@
-CREATE OR REPLACE FUNCTION engine.propose(p_step steps, p_call jsonb, p_policy_version bigint) RETURNS jsonb
+CREATE OR REPLACE FUNCTION engine.propose(p_step steps, p_call jsonb, p_policy_version bigint, p_budgets uuid[])
+RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- The first time a call is seen: its intent and its decision are written down; then it is denied, waits for a person,
 -- or is paid for and prepared. Where a budget lets it wait nothing is written, and it is seen for the first time again.
--- Returns {verdict: {call_id, seq, verdict, …}, events}.
+-- p_budgets: as reserve takes them. Returns {verdict: {call_id, seq, verdict, …}, events}.
 DECLARE
   v_call calls;
   v_verdict text := p_call ->> 'outcome';
@@ -24,7 +25,7 @@ BEGIN
   v_call.labels := coalesce(v_call.labels, '{}');
 
   IF v_verdict = 'allow' THEN
-    v_held := engine.reserve(p_step, v_call.id, 1, p_call, false);
+    v_held := engine.reserve(p_step, v_call.id, 1, p_call, false, p_budgets);
     IF v_held ->> 'verdict' = 'pause' THEN
       RETURN jsonb_build_object('events', v_held -> 'events', 'verdict', jsonb_build_object(
         'call_id', v_call.id, 'seq', v_call.seq, 'verdict', 'budget', 'waits_for', v_held -> 'waits_for'));

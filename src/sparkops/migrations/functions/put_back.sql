@@ -5,9 +5,11 @@ LANGUAGE plpgsql AS $$
 -- Returns {status: ready | cancelled | uncertain, rings}; the caller advances the run unless it is ready. Raises SF001.
 DECLARE
   v_step steps := engine.hold_lease((p ->> 'step_id')::uuid, (p ->> 'attempt')::bigint, (p ->> 'token')::uuid);
-  v_events jsonb := engine.record_calls(v_step, p -> 'results');
+  v_events jsonb;
   v_status text := CASE WHEN v_step.cancel_requested THEN 'cancelled' ELSE 'ready' END;
 BEGIN
+  PERFORM engine.lock_budgets(ARRAY(SELECT (r ->> 'call_id')::uuid FROM jsonb_array_elements(p -> 'results') r));
+  v_events := engine.record_calls(v_step, p -> 'results');
   IF EXISTS (SELECT 1 FROM calls c WHERE c.run_id = v_step.run_id AND c.step_id = v_step.id
                 AND c.status IN ('prepared', 'unknown') AND c.effect_class = 'unsafe') THEN
     v_status := 'uncertain';

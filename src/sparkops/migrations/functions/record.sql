@@ -5,8 +5,10 @@ LANGUAGE plpgsql AS $$
 -- Returns {rings}. Raises SF001.
 DECLARE
   v_step steps := engine.hold_lease((p ->> 'step_id')::uuid, (p ->> 'attempt')::bigint, (p ->> 'token')::uuid);
-  v_events jsonb := engine.record_calls(v_step, p -> 'results');
+  v_events jsonb;
 BEGIN
+  PERFORM engine.lock_budgets(ARRAY(SELECT (r ->> 'call_id')::uuid FROM jsonb_array_elements(p -> 'results') r));
+  v_events := engine.record_calls(v_step, p -> 'results');
   IF p -> 'results' @? '$[*] ? (@.status == "unknown")' THEN
     v_events := v_events || engine.park(v_step, 'uncertain', NULL);
   END IF;

@@ -2,14 +2,13 @@ CREATE OR REPLACE FUNCTION engine.record_calls(p_step steps, p_results jsonb) RE
 LANGUAGE plpgsql AS $$
 -- Writes the outcomes of prepared calls and settles what they held. p_results: [{call_id, status: done | failed |
 -- unknown, response, error, usage, cost_micros, labels: missing where there are none}]; a cost of null means that nobody knows: the bound is charged.
--- The caller holds the lease of p_step. What it has recorded before, and got no answer, is passed over. Returns the events.
+-- The caller holds the lease of p_step, and has locked the budgets over which these calls are held. What it has recorded before, and got no answer, is passed over. Returns the events.
 DECLARE
   v_result jsonb;
   v_call calls;
   v_charged bigint;
   v_events jsonb := '[]';
 BEGIN
-  PERFORM engine.lock_budgets(ARRAY(SELECT (r ->> 'call_id')::uuid FROM jsonb_array_elements(p_results) r));
   FOR v_result IN SELECT * FROM jsonb_array_elements(p_results) LOOP
     SELECT * INTO v_call FROM calls
       WHERE run_id = p_step.run_id AND id = (v_result ->> 'call_id')::uuid AND step_id = p_step.id FOR UPDATE;

@@ -1,61 +1,56 @@
-CREATE OR REPLACE FUNCTION engine.reserve(p_step steps, p_call uuid, p_send bigint, p_terms jsonb, p_consented boolean)
-RETURNS jsonb
+CREATE OR REPLACE FUNCTION engine.reserve(
+  p_step steps, p_call uuid, p_send bigint, p_terms jsonb, p_consented boolean, p_budgets uuid[]) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- Holds what a send may cost at most over every budget that it counts against, or nothing. p_terms: {bound_micros,
 -- bound_tokens, agent: the name of the agent that acts}. p_consented: a person has let this one call pass, so that no
--- budget asks again. What costs nothing holds nothing, unless calls themselves are limited.
--- The rows are locked in the order of their ids before they are looked at.
+-- budget asks again. p_budgets: those that it counts against, where the caller has locked them already; else they are
+-- locked here in the order of their ids, before they are looked at.
 -- Returns {verdict: held | deny | pause | ask, events}; what does not fit also has `reason`, and a pause `waits_for`: what
 -- `wait` takes. Of several thresholds in the way the one that denies counts first, then one that pauses.
 DECLARE
   v_micros bigint := (p_terms ->> 'bound_micros')::bigint;
   v_tokens bigint := coalesce((p_terms ->> 'bound_tokens')::bigint, 0);
-  v_limited record;
-  v_budgets uuid[];
-  v_reached jsonb;
+  v_budgets uuid[] := p_budgets;
+  v_over jsonb;
   v_way record;
   v_let boolean := false;
   v_events jsonb := '[]';
 BEGIN
-  SELECT coalesce(bool_or(limit_calls IS NOT NULL), false) AS calls,
-         coalesce(bool_or(limit_tokens IS NOT NULL), false) AS tokens, count(*) AS definitions INTO v_limited
-    FROM budget_definitions
-   WHERE archived_at IS NULL AND (project_id = p_step.project_id OR project_id IS NULL);
-  IF v_micros = 0 AND NOT v_limited.calls AND NOT (v_tokens > 0 AND v_limited.tokens) THEN
+  IF NOT engine.costs(p_step.project_id, p_terms) THEN
     RETURN '{"verdict": "held", "events": []}';
   END IF;
-  v_budgets := engine.budgets_of(p_step.run_id, p_terms ->> 'agent');
-  PERFORM 1 FROM budgets WHERE id = ANY (v_budgets) ORDER BY id FOR UPDATE;
-
-  SELECT o.*, coalesce(d.name, 'of this run') AS name, d.id AS definition_id, b.ends_at INTO v_way
-    FROM engine.budget_over(v_budgets, v_micros, v_tokens, 1, 0) o
-    JOIN budgets b ON b.id = o.id LEFT JOIN budget_definitions d ON d.id = b.definition_id
-   WHERE o.beyond AND o.action <> 'notify' AND NOT (o.action = 'require_approval' AND p_consented)
-   ORDER BY array_position(ARRAY['deny', 'pause', 'require_approval'], o.action), o.percent DESC, o.id LIMIT 1;
-  IF FOUND THEN
-    RETURN jsonb_build_object(
-      'verdict', CASE v_way.action WHEN 'require_approval' THEN 'ask' ELSE v_way.action END,
-      'reason', engine.budget_reason(v_way.name, v_way.kind, v_way.of, v_way.used, CASE v_way.kind
-                  WHEN 'money' THEN v_micros WHEN 'tokens' THEN v_tokens ELSE 1 END, v_way.percent),
-      'waits_for', CASE WHEN v_way.action = 'pause' THEN jsonb_strip_nulls(jsonb_build_object(
-        'kind', 'budget', 'budgets', jsonb_build_array(v_way.id), 'budget_id', v_way.definition_id, 'name', v_way.name,
-        'micros', v_micros, 'tokens', v_tokens, 'until', v_way.ends_at)) END,
-      'events', engine.budget_notices(p_step.run_id, p_step.id, jsonb_build_array(jsonb_build_object(
-        'id', v_way.id, 'kind', v_way.kind, 'percent', v_way.percent, 'action', v_way.action))));
+  IF v_budgets IS NULL THEN
+    v_budgets := engine.budgets_of(p_step.run_id, p_terms ->> 'agent');
+    PERFORM 1 FROM budgets WHERE id = ANY (v_budgets) ORDER BY id FOR UPDATE;
   END IF;
 
-  IF v_limited.definitions > 0 THEN
-    SELECT jsonb_agg(to_jsonb(o)) FILTER (WHERE o.action IN ('notify', 'require_approval')), bool_or(o.action = 'require_approval' AND o.beyond)
-      INTO v_reached, v_let FROM engine.budget_over(v_budgets, v_micros, v_tokens, 1, 0) o;
-    IF v_reached IS NOT NULL THEN
-      v_events := engine.budget_notices(p_step.run_id, p_step.id, v_reached);
+  SELECT jsonb_agg(to_jsonb(o)) INTO v_over FROM engine.budget_over(v_budgets, v_micros, v_tokens, 1, 0) o;
+  IF v_over IS NOT NULL THEN
+    SELECT o.*, coalesce(d.name, 'of this run') AS name, d.id AS definition_id, b.ends_at INTO v_way
+      FROM jsonb_to_recordset(v_over) AS o (
+        id uuid, kind text, percent bigint, action text, "of" bigint, used bigint, beyond boolean)
+      JOIN budgets b ON b.id = o.id LEFT JOIN budget_definitions d ON d.id = b.definition_id
+     WHERE o.beyond AND o.action <> 'notify' AND NOT (o.action = 'require_approval' AND p_consented)
+     ORDER BY array_position(ARRAY['deny', 'pause', 'require_approval'], o.action), o.percent DESC, o.id LIMIT 1;
+    IF FOUND THEN
+      RETURN jsonb_build_object(
+        'verdict', CASE v_way.action WHEN 'require_approval' THEN 'ask' ELSE v_way.action END,
+        'reason', engine.budget_reason(v_way.name, v_way.kind, v_way.of, v_way.used, CASE v_way.kind
+                    WHEN 'money' THEN v_micros WHEN 'tokens' THEN v_tokens ELSE 1 END, v_way.percent),
+        'waits_for', CASE WHEN v_way.action = 'pause' THEN jsonb_strip_nulls(jsonb_build_object(
+          'kind', 'budget', 'budgets', jsonb_build_array(v_way.id), 'budget_id', v_way.definition_id, 'name', v_way.name,
+          'micros', v_micros, 'tokens', v_tokens, 'until', v_way.ends_at)) END,
+        'events', engine.budget_notices(p_step.run_id, p_step.id, jsonb_build_array(jsonb_build_object(
+          'id', v_way.id, 'kind', v_way.kind, 'percent', v_way.percent, 'action', v_way.action))));
     END IF;
+    v_let := v_over @? '$[*] ? (@.action == "require_approval" && @.beyond == true)';
+    v_events := engine.budget_notices(p_step.run_id, p_step.id, jsonb_path_query_array(
+      v_over, '$[*] ? (@.action == "notify" || @.action == "require_approval")'));
   END IF;
   UPDATE budgets SET reserved_micros = reserved_micros + v_micros, reserved_tokens = reserved_tokens + v_tokens,
                      calls = calls + 1, changed_at = clock_timestamp()
    WHERE id = ANY (v_budgets);
   INSERT INTO reservations (call_id, send_no, project_id, run_id, budget_ids, amount_micros, amount_tokens, status, consented)
-  VALUES (p_call, p_send, p_step.project_id, p_step.run_id, ARRAY(SELECT unnest(v_budgets) ORDER BY 1), v_micros, v_tokens,
-          'held', coalesce(v_let, false));
+  VALUES (p_call, p_send, p_step.project_id, p_step.run_id, v_budgets, v_micros, v_tokens, 'held', v_let);
   RETURN jsonb_build_object('verdict', 'held', 'events', v_events);
 END $$;

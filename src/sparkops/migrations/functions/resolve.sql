@@ -36,6 +36,7 @@ BEGIN
     v_meant := v_open;
   END IF;
 
+  PERFORM engine.lock_budgets(v_meant);
   FOR v_call IN SELECT * FROM calls WHERE run_id = v_step.run_id AND id = ANY (v_meant) ORDER BY seq FOR UPDATE LOOP
     v_charged := CASE WHEN v_call.status = 'unknown' THEN 0
                       ELSE engine.charge(v_call, CASE v_answer WHEN 'did_not_happen' THEN 0 END) END;

@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION engine.resume(
-  p_step steps, p_call calls, p_again jsonb, p_unanswered boolean, p_policy_version bigint) RETURNS jsonb
+  p_step steps, p_call calls, p_again jsonb, p_unanswered boolean, p_policy_version bigint, p_budgets uuid[]) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- A call that an earlier attempt has on record is met again. What is recorded counts: a finished call answers from
 -- the record; one that was sent and lost goes out again under the same id if its class allows, else nobody knows; one
@@ -7,7 +7,7 @@ LANGUAGE plpgsql AS $$
 -- and to no less than the rules of today demand; where those demand something else, the question is asked anew. Nothing
 -- is sent that the rules of today deny, whatever was decided before. A call that people approved is not asked about again
 -- by a budget, but may have to wait for one. p_unanswered: this attempt has asked before and got no answer, so that what
--- it prepared itself has not been sent.
+-- it prepared itself has not been sent. p_budgets: as reserve takes them.
 -- Returns {verdict, events}. Raises SF003: the step asks for something else than what it asked for before.
 DECLARE
   v_call calls := p_call;
@@ -20,6 +20,9 @@ DECLARE
   v_denied jsonb := CASE WHEN p_again ->> 'outcome' = 'deny' THEN jsonb_build_object(
     'code', 'denied', 'message', coalesce(p_again ->> 'reason', 'denied by policy'), 'rule', p_again ->> 'rule') END;
 BEGIN
+  IF v_call.status = 'prepared' THEN
+    PERFORM engine.lock_budgets(ARRAY[v_call.id]);
+  END IF;
   IF v_call.kind <> p_again ->> 'kind' OR v_call.name <> p_again ->> 'name'
      OR v_call.request_hash <> p_again ->> 'request_hash' THEN
     RAISE EXCEPTION 'call % of step % differs from what an earlier attempt recorded', v_call.seq, p_step.node_key
@@ -41,7 +44,7 @@ BEGIN
     v_call.cost_micros := v_call.cost_micros + engine.charge(p_call, NULL);
     v_call.sends := v_call.sends + 1;
     IF v_denied IS NULL THEN
-      v_held := engine.reserve(p_step, v_call.id, v_call.sends, p_again, v_call.approval_id IS NOT NULL);
+      v_held := engine.reserve(p_step, v_call.id, v_call.sends, p_again, v_call.approval_id IS NOT NULL, p_budgets);
     END IF;
     IF v_held ->> 'verdict' = 'pause' THEN
       v_verdict := 'budget';
@@ -72,7 +75,7 @@ BEGIN
           AND v_approval.tool_hash IS NOT DISTINCT FROM p_again ->> 'tool_hash'
           AND v_approval.agent_version_id IS NOT DISTINCT FROM (p_again ->> 'agent_version_id')::uuid THEN
       v_call.sends := 1;
-      v_held := engine.reserve(p_step, v_call.id, 1, p_again, true);
+      v_held := engine.reserve(p_step, v_call.id, 1, p_again, true, p_budgets);
       IF v_held ->> 'verdict' = 'held' THEN
         UPDATE approvals SET status = 'consumed', consumed_at = clock_timestamp() WHERE id = v_approval.id;
         v_call.status := 'prepared';

@@ -44,7 +44,7 @@ BEGIN
                FROM steps n WHERE n.id = ANY (t.reads)) END,
            'asked', t.attempt > 1 AND EXISTS (
              SELECT 1 FROM approvals a WHERE a.subject_kind = 'step' AND a.subject_id = t.id AND a.rule IS NOT NULL
-                AND a.status IN ('pending', 'approved')),
+                AND a.status IN ('pending', 'approved', 'rejected', 'expired')),
            'journal', CASE WHEN t.attempt = 1 THEN '[]' ELSE engine.journal(t.run_id, t.id) END)),
          jsonb_agg(engine.step_event(t, 'step.started', jsonb_build_object('started_at', t.started_at)))
     INTO v_claims, v_events FROM taken AS t JOIN runs r ON r.id = t.run_id;

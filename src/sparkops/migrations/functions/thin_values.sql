@@ -28,7 +28,8 @@ BEGIN
    WHERE f.parent_id = s.id AND s.run_id = ANY (v_runs) AND s.type IN ('map', 'loop');
   UPDATE calls SET request = v_gone, response = NULL
    WHERE run_id = ANY (v_runs) AND status <> 'prepared';
-  UPDATE approvals SET proposed_request = v_gone, edited_request = CASE WHEN edited_hash IS NOT NULL THEN v_gone END
+  UPDATE approvals SET proposed_request = v_gone, edited_request = CASE WHEN edited_hash IS NOT NULL THEN v_gone END,
+                       outlook = NULL
    WHERE run_id = ANY (v_runs);
   UPDATE policy_decisions SET facts = '{}' WHERE run_id = ANY (v_runs);
   PERFORM set_config('sparkops.thinning', 'off', true);

@@ -3,7 +3,8 @@ LANGUAGE plpgsql AS $$
 -- T_WAIT. The step lets go of its worker until what it awaits is there. Looked at under the step's lock: what came
 -- between the attempt's own look and this one is never lost.
 -- p: {step_id, attempt, token, for: one of
---     {kind: approval, approvals: [ids]}            one of them is answered
+--     {kind: approval, approvals: [ids], looked: {id: digest}}  one of them is answered; or something else is asked
+--                                                   about than the request that people were told about
 --     {kind: timer, until} or {kind: timer, seconds}  seconds count from the step's first attempt
 --     {kind: event, event, after, seconds}          an event of this name received after `after` (null: since the run
 --                                                   was created); seconds: when the wait is over
@@ -12,7 +13,7 @@ LANGUAGE plpgsql AS $$
 --                                                   has room again
 --     {kind: frames}                                the frames that its next attempt has to look at have ended
 -- Returns {status, until, due_seconds, rings}. status: `waiting`; `there`: nothing was written and the attempt goes on;
--- `ready`: an approval was answered or a budget has room, the step is to be attempted again; `cancelled`. `until` is when a timer or the
+-- `ready`: an approval was answered or changed, or a budget has room, the step is to be attempted again; `cancelled`. `until` is when a timer or the
 -- wait for an event is over, `due_seconds` how long that still takes. Raises SF001.
 DECLARE
   v_step steps := engine.hold_lease((p ->> 'step_id')::uuid, (p ->> 'attempt')::bigint, (p ->> 'token')::uuid);
@@ -30,8 +31,9 @@ BEGIN
   ELSE
     v_there := CASE v_for ->> 'kind'
       WHEN 'approval' THEN EXISTS (
-        SELECT 1 FROM approvals WHERE status <> 'pending'
-           AND id IN (SELECT a::uuid FROM jsonb_array_elements_text(v_for -> 'approvals') a))
+        SELECT 1 FROM approvals
+         WHERE id IN (SELECT a::uuid FROM jsonb_array_elements_text(v_for -> 'approvals') a)
+           AND (status <> 'pending' OR v_for -> 'looked' ->> id::text <> coalesce(edited_hash, request_hash)))
       WHEN 'timer' THEN v_until <= clock_timestamp()
       WHEN 'event' THEN
         engine.event_came(v_step, v_for ->> 'event', (v_for ->> 'after')::timestamptz, v_until)

@@ -2,9 +2,10 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
-from sparkops.core.json import Json
+from sparkops.core.json import Json, dumps
 from sparkops.core.money import Micros
 from sparkops.runtime.effects import FREE, Usage
 from sparkops.runtime.secrets.base import NO_SECRETS, CallSecrets
@@ -88,7 +89,7 @@ class ToolSpec:
     hash: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ModelRequest:
     """One call of a model. Made from recorded things alone, so that it is the same after a crash."""
 
@@ -98,6 +99,11 @@ class ModelRequest:
     tools: tuple[ToolSpec, ...] = ()
     temperature: float | None = None
     output_schema: Mapping[str, Any] | None = None
+
+    @cached_property
+    def size(self) -> int:
+        """How many bytes its JSON has; a token is at least one."""
+        return len(dumps(self.to_json()))
 
     def to_json(self) -> dict[str, Json]:
         """Return what is journaled: the whole conversation, and the tools by name and digest."""

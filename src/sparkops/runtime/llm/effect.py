@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from sparkops.core.json import Json, dumps
+from sparkops.core.json import Json
 from sparkops.core.redaction import Stream
 from sparkops.core.storable import storable
 from sparkops.domains.effects.state import CallKind, EffectClass
@@ -41,7 +41,7 @@ class Speaker:
             return Receipt(storable(answer.to_json()), answer.cost_micros, answer.usage)
 
         def tokens() -> int:
-            return len(dumps(request.to_json())) + request.max_output_tokens  # a byte is a token at most
+            return request.size + request.max_output_tokens
 
         return Effect(
             kind=CallKind.LLM,

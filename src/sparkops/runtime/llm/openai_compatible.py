@@ -33,7 +33,7 @@ def request_bytes(request: ModelRequest) -> int:
         len(dumps([tool.name, tool.description, dict(tool.parameters)])) + _TOOL_OVERHEAD_BYTES
         for tool in request.tools
     )
-    return len(dumps(request.to_json())) + tools
+    return request.size + tools
 
 
 class OpenAICompatible:
@@ -109,7 +109,7 @@ class OpenAICompatible:
             finish_reason=answer.finish_reason,
             tool_calls=answer.tool_calls,
             usage=usage,
-            cost_micros=self._price.cost(usage),
+            cost_micros=self._price.cost(usage) if answer.usage else self.bound(request),
         )
 
     async def _connected(self, key: str) -> "Wire":

@@ -55,7 +55,7 @@ class Free:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A price from the library, which charges cached input less; reasoning is part of the output."""
+    """A price from the library, with what it says of cached input and of reasoning."""
 
     model: str
     base_url: str | None
@@ -67,6 +67,7 @@ class Known:
             output_tokens=usage.output_tokens,
             cache_read_tokens=usage.cached_tokens,
             cache_write_tokens=usage.cache_write_tokens,
+            output_reasoning_tokens=usage.reasoning_tokens,
         )
         if self.base_url is None:
             return micros_from_usd(calc_price(counted, self.model).total_price)

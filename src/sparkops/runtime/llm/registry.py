@@ -92,9 +92,17 @@ class Models:
 
 
 def _price(spec: ModelSpec, endpoint: ModelEndpoint) -> prices.Price:
-    """Return the price that counts: the definition's, else the settings', else the library's."""
+    """Return the price that counts: the definition's, else the settings', else the library's.
+
+    Raises:
+        StepFailed: nobody knows it, or the settings state half of it, which nobody may take for another price.
+    """
     if spec.price is not None:
         return prices.Stated(spec.price)
+    both = "input_usd_per_million and output_usd_per_million"
+    where = f"{both} of models.{spec.model} in the settings"
+    if spec.model == "default":
+        where = "SPARKOPS_MODEL_INPUT_USD_PER_MILLION and SPARKOPS_MODEL_OUTPUT_USD_PER_MILLION"
     if endpoint.input_usd_per_million is not None and endpoint.output_usd_per_million is not None:
         stated = StatedPrice(
             input_usd_per_million=endpoint.input_usd_per_million,
@@ -104,10 +112,8 @@ def _price(spec: ModelSpec, endpoint: ModelEndpoint) -> prices.Price:
             reasoning_usd_per_million=endpoint.reasoning_usd_per_million,
         )
         return prices.Stated(stated)
-    both = "input_usd_per_million and output_usd_per_million"
-    where = f"{both} of models.{spec.model} in the settings"
-    if spec.model == "default":
-        where = "SPARKOPS_MODEL_INPUT_USD_PER_MILLION and SPARKOPS_MODEL_OUTPUT_USD_PER_MILLION"
+    if any(getattr(endpoint, name) is not None for name in StatedPrice.model_fields):
+        raise StepFailed("price-unknown", f"Only a part of the price of {spec.model} is stated. State {where}.")
     try:
         return prices.known_price(endpoint.model, endpoint.base_url, state_where=f"{where}, or price in the definition")
     except StepFailed:

@@ -49,14 +49,14 @@ class Scripted:
     def bound(self, request: ModelRequest) -> Micros:
         """Return an upper bound of the cost: what the turn declares, or every byte a token and all output allowed."""
         turn = self._script.turns[min(_position(request), len(self._script.turns)) - 1]
-        general = prices.bound(self._price, len(dumps(request.to_json())), request.max_output_tokens)
+        general = prices.bound(self._price, request.size, request.max_output_tokens)
         return max(general, self._price.cost(_declared(turn))) if turn.usage else general
 
     def bound_tokens(self, request: ModelRequest) -> int:
         """Return an upper bound of the tokens: what the turn declares, or every byte one and all output allowed."""
         turn = self._script.turns[min(_position(request), len(self._script.turns)) - 1]
         declared = _declared(turn) if turn.usage else Usage()
-        general = len(dumps(request.to_json())) + request.max_output_tokens
+        general = request.size + request.max_output_tokens
         return max(general, declared.input_tokens + declared.output_tokens)
 
     async def complete(

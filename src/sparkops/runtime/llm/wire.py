@@ -41,6 +41,11 @@ _OPENAI = "api.openai.com"
 _NO_KEY = "no-key"
 _QUOTED_CHARS = 300
 _FIRST_CLIENT_ERROR = 400
+_MOST_TOKENS = 1_000_000_000
+"""More than any model reads or writes: an endpoint that says so is not believed."""
+_CACHE_READS = ("cache_read_input_tokens", "prompt_cache_hit_tokens")
+_CACHE_WRITES = ("cache_creation_input_tokens",)
+"""How endpoints say so that do not use the usual names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,15 +195,29 @@ def _tool_call(part: theirs.ToolCallPart, names: Mapping[str, str]) -> ToolCall:
 
 
 def _usage(usage: RequestUsage) -> Usage | None:
-    if not usage.input_tokens and not usage.output_tokens:
+    """Return what the endpoint says it used; None: it does not say, or nothing that can be.
+
+    What does not fit among the input or the output was counted beside it, as some endpoints do, and is added.
+    """
+    details = usage.details
+    cached = usage.cache_read_tokens or _first(details, _CACHE_READS)
+    written = usage.cache_write_tokens or _first(details, _CACHE_WRITES)
+    reasoned = usage.output_reasoning_tokens or _first(details, ("reasoning_tokens",))
+    read, said = usage.input_tokens, usage.output_tokens
+    counts = (read, said, cached, written, reasoned)
+    if not (read or said) or not all(isinstance(count, int) and 0 <= count <= _MOST_TOKENS for count in counts):
         return None
     return Usage(
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        cached_tokens=usage.cache_read_tokens,
-        cache_write_tokens=usage.cache_write_tokens,
-        reasoning_tokens=usage.details.get("reasoning_tokens", 0),
+        input_tokens=read if cached + written <= read else read + cached + written,
+        output_tokens=said if reasoned <= said else said + reasoned,
+        cached_tokens=cached,
+        cache_write_tokens=written,
+        reasoning_tokens=reasoned,
     )
+
+
+def _first(details: Mapping[str, int], names: Sequence[str]) -> int:
+    return next((details[name] for name in names if details.get(name)), 0)
 
 
 _REASONS: Sequence[tuple[type[failures.AgentRunError], Reason]] = (

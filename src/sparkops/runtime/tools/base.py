@@ -17,6 +17,7 @@ from sparkops.core.schemas import compile_schema
 from sparkops.domains.effects.state import Capability, EffectClass
 from sparkops.runtime.effects import FREE
 from sparkops.runtime.llm.base import ToolSpec
+from sparkops.runtime.outlook import Outlook
 from sparkops.runtime.secrets.base import NO_SECRETS, CallSecrets
 
 
@@ -50,6 +51,7 @@ class ToolResult:
 
 
 Run = Callable[[Mapping[str, Any], ToolContext], Awaitable[ToolResult]]
+Preview = Callable[[Mapping[str, Any], ToolContext], Awaitable[Outlook]]
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,9 @@ class Tool:
     """Of all that it gives back, such as `untrusted:web`."""
     takes_secrets: bool = False
     """Its arguments may refer to secrets: it passes them on and keeps nothing of them."""
+    preview: Preview | None = None
+    """Tells the people who are asked about a call what it would do, by reading alone: it executes nothing of the call
+    and leaves nothing behind. It is cut short after `outlook.SECONDS`."""
 
     @cached_property
     def hash(self) -> str:

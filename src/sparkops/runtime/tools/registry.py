@@ -10,11 +10,12 @@ from sparkops.runtime.tools.base import Tool
 from sparkops.runtime.tools.files import FILES_READ, FILES_WRITE
 from sparkops.runtime.tools.noop import NOOP
 from sparkops.runtime.tools.sql import sql_query
+from sparkops.runtime.tools.sql_execute import sql_execute
 
 
 def builtin_tools() -> dict[str, Tool]:
-    """Return the built-in tools. A worker makes them once: `sql.query` keeps count of its connections."""
-    return {tool.name: tool for tool in (NOOP, sql_query(), FILES_READ, FILES_WRITE)}
+    """Return the built-in tools. A worker makes them once: those for SQL keep count of their connections."""
+    return {tool.name: tool for tool in (NOOP, sql_query(), sql_execute(), FILES_READ, FILES_WRITE)}
 
 
 def priced(tools: Mapping[str, Tool], prices: Mapping[str, Decimal]) -> dict[str, Tool]:

@@ -7,61 +7,49 @@ asked, not believed); the transaction is read-only; and the connection carries o
 import asyncio
 import re
 import time
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import asyncpg
 from asyncpg.prepared_stmt import PreparedStatement
-from pydantic import SecretStr
 
-from sparkops.core.config import Connection
 from sparkops.core.json import Json, dumps
 from sparkops.domains.effects.state import Capability, EffectClass
 from sparkops.runtime.effects import CallFailed
 from sparkops.runtime.tools.base import Tool, ToolContext, ToolResult
-from sparkops.runtime.tools.sql_privileges import TOO_MUCH
+from sparkops.runtime.tools.sql_database import (
+    CONNECT_TIMEOUT_SECONDS,
+    MAX_PARAMETERS,
+    MAX_SQL_CHARS,
+    Databases,
+    Postgres,
+    Target,
+    connect,
+    server_words,
+    target_of,
+    took_too_long,
+)
 from sparkops.runtime.tools.sql_values import bounded_sql, column_names, from_server, to_server
 
-CONNECTIONS_PER_PROCESS = 8
-"""To one database. A worker may hold a hundred steps; the database need not hold a hundred connections for it."""
-CHECK_LASTS_SECONDS = 60.0
-CONNECT_TIMEOUT_SECONDS = 5.0
 RESTART_SECONDS = 20.0
 """How long a database that is away is asked again: one that was killed needs some seconds to recover."""
 _AWAY = frozenset({"connection-failed", "sql-connection-lost"})
 _PAUSE_SECONDS = 0.25
 _FETCH = 100
-_MAX_SQL_CHARS = 20_000
-_MAX_PARAMETERS = 100
 _TELLS_ONLY = re.compile(r"\s*(show|explain|insert|update|delete|merge)\b", re.IGNORECASE)
 """Statements that cannot stand in brackets: the first two give little, the others are refused by the server."""
 
-Postgres: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """A connection of the settings under its name."""
-
-    name: str
-    settings: Connection
-
 
 class SqlQuery:
-    """What the tool keeps between calls: places for connections, and which roles have been checked."""
+    """The tool, and what it keeps between calls."""
 
     def __init__(self, restart_seconds: float) -> None:
         self._restart_seconds = restart_seconds
-        self._places: defaultdict[str, asyncio.Semaphore] = defaultdict(
-            lambda: asyncio.Semaphore(CONNECTIONS_PER_PROCESS)
-        )
-        self._checked_at: dict[str, float] = {}
+        self._databases = Databases()
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         """Run the statement and return columns and rows, cut at the connection's limits, under its labels."""
-        target = await _target(arguments["connection"], context)
+        target = await target_of(arguments["connection"], context)
         limit = target.settings.statement_timeout_seconds + 2 * CONNECT_TIMEOUT_SECONDS + self._restart_seconds
         until = time.monotonic() + limit if context.deadline is None else context.deadline
         try:
@@ -72,106 +60,42 @@ class SqlQuery:
             failed.labels = frozenset(target.settings.labels)  # the server's words may quote what it holds
             raise
         except TimeoutError as error:
-            raise CallFailed("sql-timeout", _took_too_long(target), retryable=True) from error
+            raise CallFailed("sql-timeout", took_too_long(target), retryable=True) from error
 
-    async def _query_patiently(self, target: _Target, sql: str, parameters: Sequence[Json]) -> dict[str, Json]:
+    async def _query_patiently(self, target: Target, sql: str, parameters: Sequence[Json]) -> dict[str, Json]:
         """Ask again while the database restarts: a statement that only reads may be repeated, and an agent that is
         told of a restart can do nothing about it."""
         give_up = time.monotonic() + self._restart_seconds
         while True:
             try:
-                async with self._places[target.name]:
+                async with self._databases.places[target.name]:
                     return await self._query(target, sql, parameters)
             except CallFailed as failed:
                 if failed.code not in _AWAY or time.monotonic() >= give_up:
                     raise
             await asyncio.sleep(_PAUSE_SECONDS)
 
-    async def _query(self, target: _Target, sql: str, parameters: Sequence[Json]) -> dict[str, Json]:
-        connection = await _connect(target)
+    async def _query(self, target: Target, sql: str, parameters: Sequence[Json]) -> dict[str, Json]:
+        connection = await connect(target, tool="sql.query")
         try:
-            await self._check_role(connection, target)
+            await self._databases.check_role(connection, target)
             async with connection.transaction(readonly=True):
                 found = await _read(connection, target, sql, parameters)
             await connection.close(timeout=CONNECT_TIMEOUT_SECONDS)
             return found
         except asyncpg.QueryCanceledError as error:
-            raise CallFailed("sql-timeout", _took_too_long(target), retryable=False) from error
+            raise CallFailed("sql-timeout", took_too_long(target), retryable=False) from error
         except (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError) as error:
             raise CallFailed("sql-connection-lost", f"The database {target.name} went away.", retryable=True) from error
         except asyncpg.PostgresError as error:
-            raise CallFailed("sql-error", _server_words(error), retryable=False) from error
+            raise CallFailed("sql-error", server_words(error), retryable=False) from error
         except (asyncpg.InterfaceError, OSError) as error:
             raise CallFailed("sql-connection-lost", f"The database {target.name} went away.", retryable=True) from error
         finally:
             connection.terminate()
 
-    async def _check_role(self, connection: Postgres, target: _Target) -> None:
-        """Refuse a role that could do more than read, even if no statement could use it here.
 
-        Asked again after a minute: somebody may grant what was not granted before.
-        """
-        key = target.settings.url.get_secret_value()
-        if time.monotonic() - self._checked_at.get(key, -CHECK_LASTS_SECONDS) < CHECK_LASTS_SECONDS:
-            return
-        excess = [str(row[0]) for row in await connection.fetch(TOO_MUCH)]
-        if excess:
-            raise CallFailed(
-                "connection-too-powerful",
-                f"The role of the connection {target.name} may do more than read: {'; '.join(excess)}. "
-                "Use a role without these rights; nothing was run.",
-                retryable=False,
-            )
-        self._checked_at[key] = time.monotonic()
-
-
-async def _target(name: str, context: ToolContext) -> _Target:
-    found = context.settings.connections.get(name)
-    if found is None:
-        known = ", ".join(sorted(context.settings.connections)) or "none"
-        raise CallFailed(
-            "connection-unknown",
-            f"There is no connection called {name} (there are: {known}). An operator adds it under connections in the "
-            "settings.",
-            retryable=False,
-        )
-    url = await context.secrets.setting(found.url.get_secret_value())
-    return _Target(name, found.model_copy(update={"url": SecretStr(url)}))
-
-
-async def _connect(target: _Target) -> Postgres:
-    milliseconds = str(round(target.settings.statement_timeout_seconds * 1000))
-    session = {
-        "application_name": "sparkops sql.query",
-        "statement_timeout": milliseconds,
-        "lock_timeout": milliseconds,
-        "idle_in_transaction_session_timeout": milliseconds,
-        "timezone": "UTC",
-    }
-    try:
-        # lint: allow outgoing -- the address is an operator's, from the settings
-        return await asyncpg.connect(
-            target.settings.url.get_secret_value(),
-            timeout=CONNECT_TIMEOUT_SECONDS,
-            server_settings=session,
-            statement_cache_size=0,
-        )
-    except asyncpg.InvalidAuthorizationSpecificationError as error:
-        raise CallFailed(
-            "connection-refused",
-            f"The database {target.name} refused the login; check the url of connections.{target.name}.",
-            retryable=False,
-        ) from error
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, ValueError) as error:
-        raise CallFailed(
-            "connection-failed",
-            f"The database {target.name} cannot be reached; check that it runs, and the url of "
-            f"connections.{target.name}.",
-            retryable=True,
-        ) from error
-
-
-async def _read(connection: Postgres, target: _Target, sql: str, parameters: Sequence[Json]) -> dict[str, Json]:
+async def _read(connection: Postgres, target: Target, sql: str, parameters: Sequence[Json]) -> dict[str, Json]:
     statement = await connection.prepare(sql)
     attributes = statement.get_attributes()
     if not attributes:
@@ -220,23 +144,6 @@ def _result(names: Sequence[str], rows: list[Json], *, truncated: bool) -> dict[
     return {"columns": list(names), "rows": rows, "row_count": len(rows), "truncated": truncated}
 
 
-def _took_too_long(target: _Target) -> str:
-    seconds = target.settings.statement_timeout_seconds
-    return f"The statement took longer than the {seconds:g} s that {target.name} allows. Read less, or use an index."
-
-
-def _server_words(error: asyncpg.PostgresError) -> str:
-    """Return what the server said, as far as it helps to write a better statement."""
-    if "multiple commands" in str(error):
-        return "Only one statement can be run at a time."
-    if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
-        return "The database may only be read here."
-    parts = [f"The database said: {error.message or error}."]
-    parts += [f"Hint: {error.hint}"] if error.hint else []
-    parts += [f"At character {error.position}."] if error.position else []
-    return " ".join(parts)
-
-
 PARAMETERS: Mapping[str, Any] = {
     "type": "object",
     "properties": {
@@ -244,12 +151,12 @@ PARAMETERS: Mapping[str, Any] = {
         "sql": {
             "type": "string",
             "minLength": 1,
-            "maxLength": _MAX_SQL_CHARS,
+            "maxLength": MAX_SQL_CHARS,
             "description": "One statement that returns rows; values as $1, $2, …",
         },
         "parameters": {
             "type": "array",
-            "maxItems": _MAX_PARAMETERS,
+            "maxItems": MAX_PARAMETERS,
             "description": "The values of $1, $2, …; dates and times as ISO 8601 texts.",
         },
     },

@@ -1,4 +1,7 @@
-"""What a role may do beyond reading, asked of PostgreSQL itself. Every row is one excess, in words."""
+"""What a role may do beyond reading, or beyond writing tables where $1 is true, asked of PostgreSQL itself.
+
+Every row is one excess, in words.
+"""
 
 TOO_MUCH = """
 WITH mine AS MATERIALIZED (
@@ -30,8 +33,12 @@ WITH mine AS MATERIALIZED (
         'pg_use_reserved_connections')
     UNION ALL
     SELECT 3, format('%s may write %I.%I', plain.rolname, r.nspname, r.relname) FROM relations r, plain
-    WHERE pg_catalog.has_table_privilege(plain.oid, r.oid, 'DELETE, TRUNCATE')
-       OR pg_catalog.has_any_column_privilege(plain.oid, r.oid, 'INSERT, UPDATE')
+    WHERE NOT $1
+      AND (pg_catalog.has_table_privilege(plain.oid, r.oid, 'DELETE, TRUNCATE')
+           OR pg_catalog.has_any_column_privilege(plain.oid, r.oid, 'INSERT, UPDATE'))
+    UNION ALL
+    SELECT 3, format('%s may truncate %I.%I', plain.rolname, r.nspname, r.relname) FROM relations r, plain
+    WHERE $1 AND pg_catalog.has_table_privilege(plain.oid, r.oid, 'TRUNCATE')
     UNION ALL
     SELECT 4, format('%s may create in schema %I', plain.rolname, n.nspname) FROM pg_catalog.pg_namespace n, plain
     WHERE n.nspname NOT LIKE 'pg\\_%' AND pg_catalog.has_schema_privilege(plain.oid, n.oid, 'CREATE')

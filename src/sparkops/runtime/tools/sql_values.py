@@ -32,6 +32,7 @@ _FIXED = frozenset({"bool", "int2", "int4", "int8", "oid", "float4", "float8", "
 _FIXED |= {"timestamptz", "interval", "uuid", "void"}
 _COUNTED = frozenset({"text", "varchar", "bpchar", "bytea"})
 """Their size is known without their content being read."""
+_WRITTEN = "sparkops_written"
 
 
 def bounded_sql(sql: str, types: Sequence[str], max_bytes: int) -> str:
@@ -52,6 +53,13 @@ def bounded_sql(sql: str, types: Sequence[str], max_bytes: int) -> str:
     fits = f"sum({' + '.join([*sizes, '0::bigint'])}) OVER (ROWS UNBOUNDED PRECEDING) <= {max_bytes}"
     # lint: allow sql-text -- an author's own statement, run by a role that only reads
     return f"SELECT {', '.join([*kept, 'fits'])} FROM (SELECT *, {fits} AS fits FROM ({rows}) AS r) AS s"  # noqa: S608
+
+
+def bounded_write(sql: str, types: Sequence[str], max_bytes: int) -> str:
+    """Return a statement that does a whole write and gives what that returns as `bounded_sql` does: every row counts,
+    those beyond the limit come empty."""
+    # lint: allow sql-text -- an author's own statement, as it was prepared
+    return f"WITH {_WRITTEN} AS ({sql.rstrip().rstrip(';')}\n) {bounded_sql(f'TABLE {_WRITTEN}', types, max_bytes)}"
 
 
 def _size(column: str, kind: str) -> str:

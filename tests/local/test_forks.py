@@ -1,0 +1,198 @@
+"""Processes that are forked from one that has loaded everything: what they are given, and with whom they end."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sparkops.core.forkserver.client import AVAILABLE, Forked
+from sparkops.local.child import Child, ChildPlan, ChildState
+from sparkops.local.forks import Forks
+from sparkops.local.process import Launch, Process, ended
+from tests.local.children.roles import MODULE
+from tests.local.test_child import gone
+
+pytestmark = pytest.mark.skipif(not AVAILABLE, reason="this system has no fork server")
+
+ROOT = Path(__file__).parents[2]
+ENV = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}"}
+
+
+def started_with(directory: Path, *options: str) -> Forks:
+    return Forks((sys.executable, "-m", MODULE, *options), directory / "forks.log", keep_open=())
+
+
+@pytest.fixture
+def forks(tmp_path: Path) -> Iterator[Forks]:
+    made = started_with(tmp_path)
+    made.begin(ENV)
+    yield made
+    made.end()
+
+
+def launch(log: Path, *arguments: str, **variables: str) -> Launch:
+    return Launch(argv=(sys.executable, "-m", MODULE, *arguments), log=log, env={**ENV, **variables})
+
+
+async def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def said(log: Path) -> str:
+    return log.read_text() if log.exists() else ""
+
+
+async def told(forks: Forks, log: Path, **variables: str) -> tuple[dict[str, Any], int]:
+    code = await ended(await forks.spawn(launch(log, "tell", "one", "two words", **variables)))
+    found: dict[str, Any] = json.loads(said(log))
+    return found, code
+
+
+async def test_a_forked_process_has_what_it_was_given_and_nothing_of_its_server(forks: Forks, tmp_path: Path) -> None:
+    others = [await forks.spawn(launch(tmp_path / f"{number}", "sleep")) for number in range(3)]
+    found, code = await told(forks, tmp_path / "log", CODE="7", WORD="käse")
+    assert code == 7
+    assert found["arguments"] == ["one", "two words"]
+    assert found["environment"] == {**ENV, "CODE": "7", "WORD": "käse"}
+    assert found["input"] == ""
+    assert found["leads"]
+    assert found["name"] == MODULE[:15]
+    assert found["descriptors"] == 5  # input, output, errors, its own way to the server, and the one that lists them
+    for other in others:
+        other.kill()
+        other.wait()
+
+
+async def test_two_of_them_share_no_chance(forks: Forks, tmp_path: Path) -> None:
+    found = [(await told(forks, tmp_path / f"{number}.log"))[0] for number in range(4)]
+    assert len({each["random"] for each in found}) == 4
+    assert len({each["id"][-12:] for each in found}) == 4
+
+
+async def test_how_it_ended_is_known_and_signals_reach_it_only_while_it_lives(forks: Forks, tmp_path: Path) -> None:
+    one = await forks.spawn(launch(tmp_path / "log", "sleep"))
+    assert isinstance(one, Forked)
+    await until(lambda: said(tmp_path / "log"))
+    assert one.poll() is None
+    one.send_signal(signal.SIGUSR1)
+    assert await ended(one) == -signal.SIGUSR1 == one.poll() == one.wait()
+    one.kill()
+    assert gone(one.pid)
+
+
+@pytest.mark.parametrize("gives_up", [False, True])
+async def test_its_end_may_be_looked_for_while_somebody_waits_for_it(
+    forks: Forks, tmp_path: Path, *, gives_up: bool
+) -> None:
+    one = await forks.spawn(launch(tmp_path / "log", "sleep"))
+    waiting = asyncio.create_task(ended(one))
+    await until(lambda: said(tmp_path / "log"))
+    one.kill()
+    while one.poll() is None:
+        time.sleep(0.001)  # noqa: ASYNC251
+    if gives_up:
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        assert waiting.cancelled()
+    else:
+        assert await waiting == -signal.SIGKILL
+
+
+async def test_a_server_that_dies_takes_its_processes_along_and_the_next_comes_from_another(
+    forks: Forks, tmp_path: Path
+) -> None:
+    one, before = await forks.spawn(launch(tmp_path / "log", "sleep")), forks.pid
+    assert before is not None
+    os.kill(before, signal.SIGKILL)
+    assert await ended(one) == -signal.SIGKILL
+    await until(lambda: gone(one.pid))
+    found, _ = await told(forks, tmp_path / "next.log")
+    assert found["arguments"]
+    assert forks.pid not in (None, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+async def test_who_asks_all_processes_to_end_ends_those_that_were_forked_and_not_the_server_under_them(
+    forks: Forks, tmp_path: Path, number: signal.Signals
+) -> None:
+    log, server = tmp_path / "log", forks.pid
+    assert server is not None
+    one, other = [await forks.spawn(launch(tmp_path / name, "sleep")) for name in ("log", "other")]
+    await until(lambda: said(log) and said(tmp_path / "other"))
+    os.kill(server, number)
+    one.send_signal(number)
+    await ended(one)
+    assert (await told(forks, tmp_path / "next.log"))[1] == 0
+    assert forks.pid == server
+    assert other.poll() is None
+    other.kill()
+    other.wait()
+
+
+async def test_what_a_forked_process_orders_ends_with_it(forks: Forks, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    one = await forks.spawn(launch(log, "order"))
+    await until(lambda: len(said(log).split()) == 2)
+    ordered = int(next(word for word in said(log).split() if word.isdigit()))
+    assert not gone(ordered)
+    one.kill()
+    await ended(one)
+    await until(lambda: gone(ordered))
+
+
+async def test_the_end_of_the_server_is_the_end_of_all(forks: Forks, tmp_path: Path) -> None:
+    ones = [await forks.spawn(launch(tmp_path / f"{number}", "sleep")) for number in range(2)]
+    forks.end()
+    assert [await ended(one) for one in ones] == [-signal.SIGKILL] * 2
+
+
+async def test_an_order_that_nobody_waits_for_leaves_no_process(forks: Forks, tmp_path: Path) -> None:
+    log, server = tmp_path / "log", forks.pid
+    assert server is not None
+    os.kill(server, signal.SIGSTOP)
+    with suppress(TimeoutError):
+        await asyncio.wait_for(forks.spawn(launch(log, "sleep")), 0.2)
+    os.kill(server, signal.SIGCONT)
+    await told(forks, tmp_path / "next.log")
+    children = Path(f"/proc/{server}/task/{server}/children")
+    await until(lambda: children.read_text().split() == [])
+
+
+async def test_a_server_with_a_second_thread_refuses_to_fork(tmp_path: Path) -> None:
+    forks = started_with(tmp_path, "--thread")
+    with pytest.raises(OSError, match="fork server has ended"):
+        await forks.spawn(launch(tmp_path / "log", "tell"))
+    assert "a module has started a thread" in said(tmp_path / "forks.log")
+    forks.end()
+
+
+async def test_a_child_that_was_forked_is_started_again_when_it_dies_and_when_its_server_does(
+    forks: Forks, tmp_path: Path
+) -> None:
+    async def spawn(given: Launch) -> Process:
+        return await forks.spawn(given)
+
+    lines: list[str] = []
+    child = Child(ChildPlan(name="it", launch=lambda: launch(tmp_path / "log", "sleep"), spawn=spawn), lines.append)
+    await child.start()
+
+    async def killed(number: int | None, starts: int) -> None:
+        assert number is not None
+        os.kill(number, signal.SIGKILL)
+        await until(lambda: child.starts == starts and child.state is ChildState.RUNNING)
+
+    await killed(child.pid, starts=2)
+    await killed(forks.pid, starts=3)
+    await child.stop()
+    assert child.pid is None
+    assert [line for line in lines if "back" in line] == ["it is back.", "it is back."]

@@ -1,0 +1,202 @@
+"""What a call may do, and what is recorded of it."""
+
+from collections.abc import Sequence
+
+from tests.mutation.guards.guard import Guard, guard
+
+EFFECTS: Sequence[Guard] = (
+    guard(
+        "prepare: what an approver has changed",
+        "engine/consent::test_a_change_between_claim_and_prepare_is_judged_before_anything_is_written",
+        ("prepare", "IF v_edits IS NOT NULL THEN", "IF false THEN"),
+    ),
+    guard(
+        "resume: other demands",
+        "engine/consent::test_when_the_rules_demand_something_else_people_are_asked_anew",
+        ("resume", " AND engine.demands(p_again) <> v_approval.demands;", " AND false;"),
+    ),
+    guard(
+        "resume: the same demands",
+        "engine/consent::test_other_rules_that_demand_the_same_do_not_ask_twice",
+        ("resume", " AND engine.demands(p_again) <> v_approval.demands;", ";"),
+    ),
+    guard(
+        "resume: a yes to exactly this version of the agent",
+        "engine/consent::test_consent_is_for_one_version_of_the_agent",
+        (
+            "resume",
+            "\n          AND v_approval.agent_version_id IS NOT DISTINCT FROM (p_again ->> 'agent_version_id')::uuid",
+            "",
+        ),
+    ),
+    guard(
+        "prepare: asked to stop",
+        "engine/cancel::test_once_the_cancel_has_begun_nothing_more_is_prepared",
+        ("prepare", "IF v_step.cancel_requested THEN", "IF false THEN"),
+    ),
+    guard(
+        "prepare: the rules of today",
+        "engine/gate::test_rules_that_change_between_decision_and_prepare_are_asked_again",
+        ("prepare", "IF v_policy <> (p ->> 'policy_version')::bigint THEN", "IF false THEN"),
+    ),
+    guard(
+        "prepare: what came before is recorded with it",
+        "engine/gate::test_what_came_back_is_settled_before_what_comes_next_is_held",
+        ("prepare", "IF p ? 'results' THEN\n    v_events", "IF false THEN\n    v_events"),
+    ),
+    guard(
+        "record_calls: once, however often it is said",
+        "engine/gate::test_an_answer_that_was_lost_settles_what_came_before_once",
+        ("record_calls", "CONTINUE WHEN v_call.status IN ('done', 'failed')", "CONTINUE WHEN false"),
+    ),
+    guard(
+        "prepare: an uncertain call parks the step",
+        "engine/gate::test_an_unsafe_call_that_is_prepared_twice_is_not_sent_twice",
+        ("prepare", "IF v_verdicts @? '$[*] ? (@.verdict == \"uncertain\")' THEN", "IF false THEN"),
+    ),
+    guard(
+        "prepare: what was sent since counts",
+        "engine/facts::test_a_call_is_judged_anew_where_the_run_has_sent_something_meanwhile",
+        ("prepare", "(p ->> 'sent_before')::bigint <> (", "0 * (p ->> 'sent_before')::bigint <> 0 * ("),
+    ),
+    guard(
+        "prepare: what counts is locked before it is looked at",
+        "engine/facts::test_who_is_judged_by_what_the_run_has_sent_waits_for_who_is_about_to_send",
+        ("prepare", "PERFORM pg_advisory_xact_lock(hashtextextended('sent/' || v_step.run_id, 0));", ""),
+    ),
+    guard(
+        "judge_step: asked to stop",
+        "engine/subjects::test_a_step_that_was_asked_to_stop_does_not_start",
+        ("judge_step", "IF v_step.cancel_requested THEN", "IF false THEN"),
+    ),
+    guard(
+        "judge_step: the rules of today",
+        "engine/subjects::test_the_start_of_a_step_is_judged_anew_where_the_rules_have_changed",
+        ("judge_step", "ELSIF v_policy <> (p ->> 'policy_version')::bigint THEN", "ELSIF false THEN"),
+    ),
+    guard(
+        "judge_step: consent that came too late",
+        "engine/subjects::test_consent_to_a_start_that_came_too_late_counts_as_none",
+        ("judge_step", "ELSIF v_asked.expires_at <= clock_timestamp() AND", "ELSIF false AND"),
+    ),
+    guard(
+        "judge_step: a no stays",
+        "engine/subjects::test_a_no_to_a_start_stays_a_no_where_no_rule_asks_any_more",
+        ("judge_step", "IF v_status = 'allowed' AND v_asked.status IN ('rejected', 'expired') THEN", "IF false THEN"),
+    ),
+    guard(
+        "propose: it must fit the budget",
+        "engine/budget::test_of_twenty_at_once_exactly_as_many_as_fit_are_allowed",
+        ("propose", "  IF v_verdict = 'allow' THEN\n    v_held", "  IF false THEN\n    v_held"),
+    ),
+    guard(
+        "charge: only what is held",
+        "engine/budgets::test_a_call_that_was_lost_waits_for_its_budget_before_it_is_sent_again",
+        ("charge", " AND status = 'held' FOR UPDATE", " FOR UPDATE"),
+    ),
+    guard(
+        "record: an unknown outcome parks the step",
+        "engine/gate::test_an_unsafe_call_that_was_lost_is_never_sent_again",
+        ("record", "IF p -> 'results' @? '$[*] ? (@.status == \"unknown\")' THEN", "IF false THEN"),
+    ),
+    guard(
+        "record_calls: a call of this step",
+        "engine/direct::test_a_worker_records_nothing_for_the_step_of_another",
+        ("record_calls", " AND step_id = p_step.id FOR UPDATE", " FOR UPDATE"),
+    ),
+    guard(
+        "resume: the same request",
+        "engine/gate::test_a_step_that_asks_for_something_else_than_before_fails",
+        ("resume", "\n     OR v_call.request_hash <> p_again ->> 'request_hash' THEN", " THEN"),
+    ),
+    guard(
+        "resume: the same tool",
+        "engine/gate::test_the_same_request_of_another_tool_or_kind_is_another_call",
+        ("resume", "v_call.kind <> p_again ->> 'kind' OR v_call.name <> p_again ->> 'name'\n     OR ", ""),
+    ),
+    guard(
+        "resume: what must not be repeated",
+        "engine/gate::test_an_unsafe_call_that_is_prepared_twice_is_not_sent_twice",
+        ("resume", "ELSIF v_call.status = 'prepared' AND v_call.effect_class = 'unsafe' THEN", "ELSIF false THEN"),
+    ),
+    guard(
+        "resume: what is recorded answers",
+        "engine/gate::test_of_a_turn_that_was_lost_what_is_on_record_answers_and_only_the_rest_is_sent",
+        ("resume", "IF v_call.status IN ('done', 'failed', 'denied', 'expired') THEN", "IF false THEN"),
+    ),
+    guard(
+        "resume: a lost call that the rules now deny",
+        "engine/gate::test_what_the_rules_now_deny_is_not_sent_again",
+        ("resume", "IF v_denied IS NULL THEN\n      v_held", "IF true THEN\n      v_denied := NULL;\n      v_held"),
+    ),
+    guard(
+        "resume: a lost call that does not fit any more",
+        "engine/budget::test_a_second_send_that_does_not_fit_ends_the_call",
+        (
+            "resume",
+            "ELSIF v_denied IS NOT NULL OR v_held ->> 'verdict' <> 'held' THEN",
+            "ELSIF v_denied IS NOT NULL THEN",
+        ),
+    ),
+    guard(
+        "resume: a question that the rules now deny",
+        "engine/consent::test_rules_that_allow_by_now_let_consent_count_and_rules_that_deny_do_not",
+        ("resume", "    IF v_denied IS NOT NULL THEN\n", "    IF false THEN\n"),
+    ),
+    guard(
+        "resume: a question that is open",
+        "engine/gate::test_a_question_that_is_open_when_the_step_is_attempted_anew_is_asked_no_second_time",
+        ("resume", "v_approval.status = 'pending' AND v_approval.expires_at > clock_timestamp() THEN", "false THEN"),
+    ),
+    guard(
+        "resume: a yes",
+        "engine/gate::test_a_refused_and_an_expired_question_become_tool_errors",
+        (
+            "resume",
+            "ELSIF v_approval.status = 'approved' AND v_approval.expires_at > clock_timestamp()\n",
+            "ELSIF v_approval.expires_at > clock_timestamp()\n",
+        ),
+    ),
+    guard(
+        "resume: a yes in time",
+        "engine/gate::test_a_refused_and_an_expired_question_become_tool_errors",
+        (
+            "resume",
+            "ELSIF v_approval.status = 'approved' AND v_approval.expires_at > clock_timestamp()\n",
+            "ELSIF v_approval.status = 'approved'\n",
+        ),
+    ),
+    guard(
+        "resume: a yes to exactly this tool",
+        "engine/gate::test_an_approval_is_for_exactly_one_request_and_tool",
+        ("resume", "\n          AND v_approval.tool_hash IS NOT DISTINCT FROM p_again ->> 'tool_hash'", ""),
+    ),
+    guard(
+        "resume: a yes is used once",
+        "engine/gate::test_an_approved_call_is_sent_once_and_its_approval_is_used_up",
+        (
+            "resume",
+            "UPDATE approvals SET status = 'consumed', consumed_at = clock_timestamp() WHERE id = v_approval.id;",
+            "",
+        ),
+    ),
+    guard(
+        "resume: what was allowed must fit the budget",
+        "engine/budgets::test_an_approved_call_waits_for_its_budget_and_goes_on_under_the_same_consent",
+        ("resume", "IF v_held ->> 'verdict' = 'held' THEN\n        UPDATE", "IF true THEN\n        UPDATE"),
+    ),
+    guard(
+        "resume: a lost call that waits for its budget is not sent",
+        "engine/budgets::test_a_call_that_was_lost_waits_for_its_budget_before_it_is_sent_again",
+        (
+            "resume",
+            "attempt = CASE v_verdict WHEN 'budget' THEN attempt ELSE p_step.attempt END",
+            "attempt = p_step.attempt",
+        ),
+    ),
+    guard(
+        "prepare: a stop is in force",
+        "engine/halts::test_a_stop_refuses_every_call_until_it_is_released",
+        ("prepare", "PERFORM engine.refuse_halted(v_step.project_id);", ""),
+    ),
+)
