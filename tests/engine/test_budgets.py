@@ -493,6 +493,15 @@ async def test_a_budget_of_money_costs_free_calls_nothing(world: World) -> None:
     assert await world.database.pool.fetchval("SELECT count(*) FROM reservations") == 0
 
 
+async def test_a_free_call_passes_where_more_money_is_spent_than_there_was(world: World) -> None:
+    shared = await budget(world, limit_micros=100, limit_calls=10)
+    held = await alone(world)
+    paid = await asks(world, held, bound_micros=90)
+    await recorded(world, held, result(paid["call_id"], cost=150))
+    free = await asks(world, held, 2)
+    assert (await used(world, shared), free["verdict"]) == ((0, 150), "send")
+
+
 async def test_a_call_limit_that_comes_while_a_step_runs_is_met_at_its_end(world: World) -> None:
     name = await world.workflow(ONE_STEP)
     runtime = world.runtime()

@@ -258,7 +258,7 @@ GOVERNANCE: Sequence[Guard] = (
     ),
     guard(
         "budget_over: what would not grow reaches nothing",
-        "engine/budgets::test_a_budget_of_money_costs_free_calls_nothing",
+        "engine/budgets::test_a_free_call_passes_where_more_money_is_spent_than_there_was",
         ("budget_over", " AND u.more > 0 AND ", " AND "),
     ),
     guard(
