@@ -1,10 +1,12 @@
 """Policies over HTTP: saved with their tests, published, withdrawn; decisions, violations, backtests."""
 
+import asyncio
 from typing import Any
 
 from httpx2 import AsyncClient
 
 from sparkops.api.deps import Door
+from sparkops.worker.backtester import judge_all
 from tests.api.conftest import MakePerson, Person
 from tests.api.things import POLICY, make_things
 
@@ -61,6 +63,17 @@ async def test_a_policy_is_saved_with_its_tests_and_judges_nothing_yet(ann: Pers
     listed = (await read(ann.client, "/policies", project="weather"))["items"]
     own = [(one["name"], one["rules_total"], one["tests_total"]) for one in listed if one["project"]]
     assert own == [("publishing", 1, 1)]
+
+
+async def test_the_outline_of_a_rule_says_all_by_which_it_chooses(ann: Person) -> None:
+    names = {"agents": ["intern"], "workflows": ["pay-*"], "tools": ["mail.*"], "capabilities": ["outward"]}
+    listed = ", ".join(f"{kind}: ['{each[0]}']" for kind, each in names.items())
+    rules = f"  - {{name: out, on: [tool.call], effect: deny, {listed}}}\n"
+    source = (
+        f"version: 1\nname: outline\nrules:\n{rules}  - {{name: big, on: [llm.call], models: [big], effect: deny}}\n"
+    )
+    shown = (await saved(ann.client, source))["version"]["rules"]
+    assert [rule["scope"] for rule in shown] == [names, {"models": ["big"]}]
 
 
 async def test_a_second_policy_of_the_same_name_is_refused(ann: Person) -> None:
@@ -220,6 +233,43 @@ async def test_a_backtest_that_waits_is_cancelled_at_once(ann: Person, door: Doo
     ended = await posted(ann.client, f"/backtests/{things.backtest_id}/cancel", {})
     assert ended["status"] == "cancelled"
     assert (await posted(ann.client, f"/backtests/{things.backtest_id}/cancel", {}))["status"] == "cancelled"
+
+
+async def test_a_version_is_published_only_with_a_backtest_of_it_that_is_done(ann: Person, door: Door) -> None:
+    draft = {"project": "weather", "since": "2026-01-01T00:00:00Z", "until": "2026-02-01T00:00:00Z"}
+    policy = (await saved(ann.client))["policy"]
+    path = f"/policies/{policy['id']}/publish"
+
+    async def refused(backtest: dict[str, Any], saying: str) -> None:
+        answer = await posted(ann.client, path, {"version": 1, "backtest_id": backtest["id"]}, 409)
+        assert answer["type"].endswith("backtest-unfit")
+        assert saying in answer["detail"]
+
+    of_it = {"policy_id": policy["id"], "version": 1}
+    waits = await posted(ann.client, "/backtests", draft | of_it, 201)
+    await refused(waits, "is queued")
+    await posted(ann.client, f"/backtests/{waits['id']}/cancel", {})
+    await refused(waits, "is cancelled")
+    other = (await saved(ann.client, POLICY.replace("name: publishing", "name: other")))["policy"]
+    changed = POLICY.replace("Somebody reads it first.", "Ann reads it first.")
+    foreign, edited, done, early = [
+        await posted(ann.client, "/backtests", draft | one, 201)
+        for one in (
+            {"policy_id": other["id"], "version": 1},
+            {"policy_id": policy["id"], "source": changed},
+            of_it,
+            {"source": POLICY},
+        )
+    ]
+    await judge_all(door.database, asyncio.Event())
+    await refused(foreign, "judged a draft of other")
+    await refused(edited, "another text than that of version 1")
+    for backtest in (done, early):
+        assert (await posted(ann.client, path, {"version": 1, "backtest_id": backtest["id"]}))["active_version"] == 1
+    beside_itself = await posted(ann.client, "/backtests", draft | {"source": POLICY}, 201)
+    await judge_all(door.database, asyncio.Event())
+    await refused(beside_itself, "not of this policy")
+    await posted(ann.client, path, {"version": 1, "backtest_id": None})
 
 
 async def test_a_backtest_needs_one_draft_and_a_window(ann: Person) -> None:
