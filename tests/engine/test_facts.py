@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from sparkops.core.ids import new_id
 from sparkops.domains.policies.facts import FACTS, Subject
 from sparkops.engine import facts
 from sparkops.engine.answer import answer_approval
@@ -16,6 +18,7 @@ from sparkops.engine.effects import PolicyChanged, prepare
 from sparkops.runtime import gate
 from sparkops.runtime.tools.base import Tool
 from tests.engine.acts import DENY_NOOP, HOLD_NOOP, ONE_STEP, proposal
+from tests.engine.clearances import answer
 from tests.engine.conftest import World
 from tests.engine.tools import Post
 
@@ -222,3 +225,35 @@ steps:
     run_id = await world.run(await world.workflow(source))
     await world.work_until(run_id)
     assert ((await world.steps(run_id))["mail"]["error"]["code"], post.sent) == ("denied", [])
+
+
+async def test_what_a_key_of_a_person_started_is_known_as_that_also_below_and_after_people_were_asked(
+    world: World,
+) -> None:
+    """Of a run that is asked for, of one whose beginning people have let pass, of the run below, and of their steps."""
+    by_key = replace(world, ada=replace(world.ada, key_id=new_id()))
+    held = {"name": "held", "on": [Subject.RUN_CREATE], "workflows": ["outer"], "effect": "require_approval"}
+    await world.rules(
+        {**held, "when": 'principal.kind == "key"'},
+        {
+            "name": "seen",
+            "on": [Subject.RUN_CREATE, Subject.STEP_START],
+            "when": 'principal.kind == "?"',
+            "effect": "deny",
+        },
+    )
+    await world.workflow(ONE_STEP)
+    outer = "version: 1\nname: outer\nsteps:\n  - {id: sub, type: workflow, workflow: one}\n"
+    run_id = await by_key.run(await world.workflow(outer))
+    await answer(world)
+    await world.work_until(run_id)
+    assert await world.status(run_id) == "succeeded"
+    rows = await world.database.pool.fetch(
+        "SELECT w.name, d.subject, array_agg(DISTINCT d.facts ->> 'principal.kind') AS kinds"
+        "  FROM policy_decisions d JOIN runs r ON r.id = d.run_id JOIN workflows w ON w.id = r.workflow_id"
+        " WHERE d.subject IN ('run.create', 'step.start') GROUP BY 1, 2 ORDER BY 1, 2"
+    )
+    assert [(row["name"], row["subject"], row["kinds"]) for row in rows] == [
+        (workflow, subject, ["key"]) for workflow in ("one", "outer") for subject in ("run.create", "step.start")
+    ]
+    assert len(await decided(world, run_id, Subject.RUN_CREATE)) == 2, "it was judged again when people had answered"
