@@ -26,6 +26,7 @@ from sparkops.engine.context import Engine
 from sparkops.engine.effects import Edited, PolicyChanged, note_outlook, prepare, record, without_outlook
 from sparkops.engine.errors import Fenced, NonDeterministic
 from sparkops.engine.facts import COUNTED, SENT, OfRun, read_facts
+from sparkops.engine.judging import APPROVAL_SECONDS
 from sparkops.runtime.effects import (
     CallFailed,
     Dispatch,
@@ -44,8 +45,6 @@ from sparkops.runtime.turn import Turn
 
 log = structlog.get_logger()
 
-APPROVAL_SECONDS = 24 * 3600
-"""How long a held call waits for a person before it expires."""
 RESPONSE_TOO_LARGE = "output-too-large"
 """The same words as for a step's output: mostly the one is the other."""
 POLICY_RETRIES = 5
