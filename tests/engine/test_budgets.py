@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from random import Random
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -20,12 +21,15 @@ from sparkops.engine.budgets import archive_budget, change_budget, define_budget
 from sparkops.engine.cancel import cancel_run
 from sparkops.engine.claim import Claim
 from sparkops.engine.effects import prepare, record
-from sparkops.engine.errors import OverBudget
+from sparkops.engine.errors import Fenced, OverBudget
 from sparkops.engine.give_back import reap
 from sparkops.engine.invariants import audit
 from sparkops.engine.room import forecast_of
 from sparkops.engine.sweep import sweep
 from sparkops.engine.wait import wait_for_approvals, wait_for_budget
+from sparkops.runtime.attempt import execute
+from sparkops.runtime.gate import RecordedGate
+from sparkops.runtime.trust import Trust
 from tests.engine.acts import ONE_STEP, hands, prepared, proposal, recorded, result, succeed
 from tests.engine.conftest import World
 from tests.tiers import WHOLE
@@ -495,6 +499,36 @@ async def test_a_lost_call_goes_out_again_with_consent_where_its_budget_asks(wor
     assert await decided(world) == [("allow", None), ("require_approval", "budget")]
     await recorded(world, held, result(sent["call_id"], cost=5))
     assert await used(world, shared) == (0, 65)
+
+
+async def test_a_worker_asks_people_before_it_sends_again_what_was_lost(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = await budget(world, limit_tokens=100_000)
+    run_id = await world.run(await world.workflow(PAID))
+
+    async def is_lost(*_: Any, **__: Any) -> Any:
+        raise Fenced("this worker is lost", where="test")
+
+    _, held = await world.claimed(run_id)
+    monkeypatch.setattr(RecordedGate, "_send_all", is_lost)
+    with pytest.raises(Fenced):
+        await execute(world.runtime(), held, Trust.since(monotonic(), 60))
+    monkeypatch.undo()
+    await world.lapse(held.lease.step_id)
+    await reap(world.engine)
+    (window,) = await windows(world, shared)
+    terms = {"name": "all", "limit_tokens": window["reserved_tokens"], "thresholds": [at(100, "require_approval")]}
+    await change_budget(world.engine, world.ada, shared, Terms.model_validate(terms))
+
+    async def waits() -> bool:
+        return bool((await world.steps(run_id))["ask"]["status"] == "waiting")
+
+    await world.work(waits)
+    await answer_approval(world.engine, world.ben, (await question(world))["id"], approve=True, comment=None)
+    await world.work_until(run_id)
+    (call,) = await world.calls(run_id)
+    assert (await world.status(run_id), call["status"], call["sends"]) == ("succeeded", "done", 2)
 
 
 async def test_a_lost_call_that_people_let_out_again_is_not_asked_about_once_more(world: World) -> None:

@@ -373,3 +373,15 @@ async def test_a_call_that_was_lost_is_judged_by_what_was_sent_before_it(
     await world.work_until(run_id)
     sends = [(call["status"], call["sends"]) for call in await world.calls(run_id) if call["kind"] == "tool"]
     assert sends == [("done", 2), ("done", 2)]
+
+
+async def test_a_call_that_a_person_refused_does_not_count_where_the_rules_would_allow_it_by_now(world: World) -> None:
+    limit = {**DENY_NOOP, "tools": ["mail.send"], "when": 'history.tool("mail.send").count >= 1'}
+    post, run_id = await mailing(world, ASK_FIRST, limit)
+    first, second = await questions(world, run_id, 2)
+    await answer_approval(world.engine, world.ben, first, approve=False, comment=None)
+    await questions(world, run_id, 1)
+    await world.rules(limit)
+    await agree(world, second)
+    await world.work_until(run_id)
+    assert ([sent["n"] for sent in post.sent], await mails(world, run_id)) == ([1], ["denied", "done"])

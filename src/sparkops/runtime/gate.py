@@ -247,6 +247,7 @@ class RecordedGate:
         What people have agreed to counts, where that counts, for those after it from the moment in which it is sent.
         """
         requests = [await self._stored_request(effect) for _, effect in numbered]
+        ended = {entry["seq"] for entry in self.claim.journal if entry["status"] in _FINAL}
         edits: dict[int, _Edit] = {}
         agreed: frozenset[int] = frozenset()
         changes = recounts = 0
@@ -261,7 +262,7 @@ class RecordedGate:
                 let_go = seq in agreed and decision["outcome"] == RuleEffect.REQUIRE_APPROVAL
                 proposed = {**self._proposal(seq, effect, request, decision), **_changed(edit)}
                 calls.append({**proposed, "agreed": True} if let_go else proposed)
-                if let_go or decision["outcome"] == RuleEffect.ALLOW:
+                if seq not in ended and (let_go or decision["outcome"] == RuleEffect.ALLOW):
                     turn.goes_out(seq)
             try:
                 return await self._write_down(calls, rules.version, turn.sent_before), edits
