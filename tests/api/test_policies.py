@@ -6,6 +6,7 @@ from typing import Any
 from httpx2 import AsyncClient
 
 from sparkops.api.deps import Door
+from sparkops.core.ids import new_id
 from sparkops.worker.backtester import judge_all
 from tests.api.conftest import MakePerson, Person
 from tests.api.things import POLICY, make_things
@@ -203,6 +204,38 @@ async def test_decisions_are_browsed_and_become_tests(ann: Person, door: Door) -
     draft = POLICY.replace(tests, "tests:\n" + found["case_source"])
     verdict = await posted(ann.client, "/policies/validate", {"project": "weather", "source": draft})
     assert verdict["valid"], verdict
+
+
+async def test_a_decision_on_what_an_approver_made_of_a_call_shows_that(ann: Person, door: Door) -> None:
+    things = await make_things(ann, door)
+    pool, decision_id, arguments = door.database.pool, new_id(), {"name": "report.md", "content": "short"}
+    await pool.execute(
+        "UPDATE approvals SET edited_request = $2, edited_hash = 'e', edited_by = $3, edited_at = clock_timestamp()"
+        " WHERE id = $1",
+        things.approval_id,
+        {"tool": "files.write", "arguments": arguments},
+        ann.id,
+    )
+    await pool.execute(
+        "INSERT INTO policy_decisions (id, project_id, run_id, step_id, subject, subject_kind, subject_id, name,"
+        " request_hash, policy_version, outcome, facts)"
+        " SELECT $2, project_id, run_id, step_id, subject, subject_kind, subject_id, name, 'e', 1, 'allow', $3"
+        " FROM policy_decisions WHERE id = $1",
+        things.decision_id,
+        decision_id,
+        {"tool.capability": "write", "labels": []},
+    )
+    found = await read(ann.client, f"/decisions/{decision_id}")
+    assert (found["facts"]["args"], found["case"]["facts"]["args"]) == (arguments, arguments)
+    first = await read(ann.client, f"/decisions/{things.decision_id}")
+    assert first["facts"]["args"]["content"] == "# Report"
+    short = POLICY.replace("tools: [files.write],", 'tools: [files.write], when: args.content == "short",')
+    assert short != POLICY
+    tests = short[short.index("tests:") :]
+    draft = await saved(ann.client, short.replace(tests, "").replace("publishing", "short"))
+    await posted(ann.client, f"/policies/{draft['policy']['id']}/publish", {"version": 1, "note": "now"})
+    today = await read(ann.client, f"/decisions/{decision_id}/today")
+    assert (today["outcome"], today["rule"]) == ("require_approval", "publish")
 
 
 async def test_a_violation_is_acknowledged_resolved_and_opened_again(ann: Person, bob: Person, door: Door) -> None:

@@ -13,15 +13,17 @@ import pytest
 from sparkops.core.clock import utc_now
 from sparkops.core.db import Database
 from sparkops.core.ids import new_id
+from sparkops.core.json import as_part, digest, dumps
 from sparkops.domains.policies.backtest import MAX_FLIPS
 from sparkops.domains.policies.document import policy_of_rules
 from sparkops.domains.policies.models import BacktestJob
 from sparkops.engine import backtests as jobs
+from sparkops.engine.answer import Edit, answer_approval
 from sparkops.runtime import backtests as judging
 from sparkops.worker import backtests as looking
 from sparkops.worker.backtester import judge_all
 from sparkops.worker.backtests import Backtests
-from tests.engine.acts import DENY_NOOP, ONE_STEP, prepared, proposal, recorded, result
+from tests.engine.acts import DENY_NOOP, HOLD_NOOP, ONE_STEP, prepared, proposal, recorded, result
 from tests.engine.conftest import World
 
 CALLS = """
@@ -107,6 +109,28 @@ async def test_a_draft_is_judged_on_what_was_recorded_with_the_arguments_of_the_
     )
     [day] = found["days"].values()
     assert (day["decisions"], day["approvals"], day["approvals_then"]) == (2, 0, 1)
+
+
+EDITABLE = {**HOLD_NOOP, "when": "args.amount >= 10", "approval": {"may_edit": True}}
+ASKS_MUCH = ONE_STEP.replace("tool: noop}", "tool: noop, with: {amount: 100}}")
+
+
+async def test_a_decision_on_what_an_approver_made_of_a_call_is_judged_by_that(world: World) -> None:
+    await world.rules(EDITABLE)
+    run_id = await world.run(await world.workflow(ASKS_MUCH))
+
+    async def asked() -> bool:
+        return bool((await world.steps(run_id))["only"]["status"] == "waiting")
+
+    await world.work(asked)
+    request = {"tool": "noop", "arguments": {"amount": 50}}
+    wanted = Edit(as_part(dumps(request)), digest(request), world.tools["noop"].hash)
+    question = await world.database.pool.fetchval("SELECT id FROM approvals")
+    await answer_approval(world.engine, world.ben, question, approve=True, comment=None, edit=wanted)
+    await world.work_until(run_id)
+    job_id = await start(world, {**DENY_NOOP, "when": "args.amount > 60"})
+    assert await judged(world) == 1
+    assert (await row(world, job_id))["counts"] == {"newly_denied": 1, "newly_allowed": 1}
 
 
 async def test_decisions_sort_by_their_ids_as_they_were_taken(world: World) -> None:

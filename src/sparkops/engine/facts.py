@@ -34,6 +34,9 @@ READ: Final = frozenset(
 SENT: Final = "run.calls"
 COUNTED: Final = frozenset({SENT, "history.tools"})
 """Facts that hold only as long as the run sends nothing more."""
+SENT_OF_TURN: Final = "turn.sent"
+"""Of the calls that are being judged those that have been sent, the first one first: `seq`, and `seconds` since then.
+No rule asks for it, but what counts depends on it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ LANGUAGE plpgsql STABLE AS $$
 -- p: {wanted: [names of facts], run_id, step_id, seqs: [the calls of this step that are being judged], project_id,
 -- user_id, key_id, parent_run_id, workflow_version_id, trigger}. The last six are given where the run does not exist yet,
 -- run_id where it does; what a run has called is what it has sent, so that copies of another run's calls do not count.
+-- `turn.sent` are those of `seqs` that have been sent, in the order in which they were: [{seq, seconds since then}].
 -- Returns {name: value}. What is not wanted from `principal.*`, `project`, `trigger`, `workflow.version`, `run.*`,
--- `tree.*`, `time.*`, `history.*` costs nothing.
+-- `tree.*`, `time.*`, `history.*`, `turn.sent` costs nothing.
 DECLARE
   v_wanted text[] := ARRAY(SELECT jsonb_array_elements_text(p -> 'wanted'));
   v_run uuid := (p ->> 'run_id')::uuid;
@@ -84,6 +85,16 @@ BEGIN
            WHERE c.run_id = v_run AND c.kind = 'tool' AND c.sends > 0
              AND NOT (c.step_id = (p ->> 'step_id')::uuid AND p -> 'seqs' @> to_jsonb(c.seq))
            GROUP BY c.name) u);
+  END IF;
+  IF 'turn.sent' = ANY (v_wanted) THEN
+    v_facts := v_facts || (
+      SELECT jsonb_build_object('turn.sent', coalesce(jsonb_agg(jsonb_build_object('seq', s.seq, 'seconds', s.since)
+                                                        ORDER BY s.at, s.seq), '[]'))
+        FROM (SELECT c.seq, c.prepared_at AS at,
+                     greatest(extract(epoch FROM clock_timestamp() - c.prepared_at)::int, 0) AS since
+                FROM calls c
+               WHERE c.run_id = v_run AND c.step_id = (p ->> 'step_id')::uuid AND c.sends > 0
+                 AND p -> 'seqs' @> to_jsonb(c.seq)) s);
   END IF;
   IF 'history.labels' = ANY (v_wanted) THEN
     v_facts := v_facts || (
