@@ -8,6 +8,7 @@ import pytest
 from sparkops.core.errors import NotFound
 from sparkops.core.principal import Principal
 from sparkops.engine.answer import (
+    AlreadyAnswered,
     ApprovalClosed,
     NobodyToAnswer,
     NotAnApprover,
@@ -207,6 +208,32 @@ async def test_what_is_given_back_is_theirs_again(world: World) -> None:
     with pytest.raises(NotAnApprover):
         await agrees(world, cyd)
     await agrees(world, world.ben)
+    assert await world.status(run_id) == "running"
+
+
+async def test_what_somebody_gave_away_is_given_back_by_nobody_else(world: World) -> None:
+    cyd, dan = await person(world, "cyd"), await person(world, "dan")
+    run_id = await asked(world, approvers=[BEN, dan.email])
+    await gives(world, world.ben, CYD)
+    with pytest.raises(NobodyToAnswer):
+        await gives(world, dan, BEN)
+    await agrees(world, cyd)
+    assert await world.status(run_id) == "running"
+
+
+async def test_who_has_agreed_and_comes_to_speak_for_the_others_too_says_yes_once_more(world: World) -> None:
+    dan = await person(world, "dan")
+    await world.rules(
+        asks("run.create", approval={"approvers": [BEN]}),
+        {**asks("run.create", approval={"approvers": [dan.email]}), "name": "other"},
+    )
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    await agrees(world, dan)
+    with pytest.raises(AlreadyAnswered):
+        await agrees(world, dan)
+    await gives(world, world.ben, dan.email)
+    assert await world.status(run_id) == "awaiting_approval"
+    await agrees(world, dan)
     assert await world.status(run_id) == "running"
 
 

@@ -2,8 +2,9 @@ CREATE OR REPLACE FUNCTION engine.reassign(p jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- T_REASSIGN. Somebody who may answer an open question gives their voice to another person, or to a role, and with it
 -- every voice that they were given: they do not answer any more, and what they have said does not count. Everybody else
--- may do what they might before. What is given back to somebody who gave it away is theirs again. It is refused where
--- fewer than the quorum could agree by it, who otherwise could: one person counts once, however many voices they have.
+-- may do what they might before. What is given back to somebody who gave it to this very person is theirs again. It is
+-- refused where fewer than the quorum could agree by it, who otherwise could: one person counts once, however many voices
+-- they have.
 -- p: {approval_id, user_id, reach: the projects where they may answer, to: a role or an e-mail address, comment}.
 -- Returns {result, status, rings}: result is `ok`, `not_found` (also for a stranger), `own_request`, `not_an_approver`,
 -- `closed` with the status that it has, `nobody`: nobody else who is meant could answer, or `too_few` with `left`, how
@@ -38,7 +39,8 @@ BEGIN
   v_before := engine.voices_left(v_approval);
   v_approval.reassigned := coalesce((
       SELECT jsonb_agg(r) FROM jsonb_array_elements(v_approval.reassigned) r
-       WHERE (r ->> 'by')::uuid IS DISTINCT FROM (SELECT id FROM users WHERE email = v_to)), '[]')
+       WHERE (r ->> 'by')::uuid IS DISTINCT FROM (SELECT id FROM users WHERE email = v_to)
+          OR r ->> 'to' <> ALL (engine.answerer(v_approval, v_user))), '[]')
     || jsonb_build_array(jsonb_build_object(
       'by', v_user, 'to', v_to, 'voices', v_voices, 'at', clock_timestamp(), 'comment', p ->> 'comment'));
   IF NOT EXISTS (SELECT 1 FROM memberships m
