@@ -62,7 +62,21 @@ CONSENT: Sequence[Guard] = (
     guard(
         "answer: said before",
         "engine/consent::test_as_many_have_to_agree_as_the_rules_say_and_nobody_counts_twice",
-        ("answer", "IF NOT FOUND AND NOT v_changed THEN", "IF false THEN"),
+        ("answer", "IF v_said_before AND", "IF false AND"),
+    ),
+    guard(
+        "answer: the same yes may be enough by now",
+        "engine/reassign::test_who_has_agreed_and_comes_to_speak_for_the_others_too_says_yes_once_more",
+        (
+            "answer",
+            "IF v_said_before AND NOT (v_approves AND (v_consent -> 'enough')::boolean) THEN",
+            "IF v_said_before THEN",
+        ),
+    ),
+    guard(
+        "reassign: only the giver's own gift is given back",
+        "engine/reassign::test_what_somebody_gave_away_is_given_back_by_nobody_else",
+        ("reassign", "OR r ->> 'to' <> ALL (engine.answerer(v_approval, v_user))", ""),
     ),
     guard(
         "answer: one no is enough",
