@@ -77,7 +77,7 @@ SIDE_BY_SIDE = SCOUT | {
             {"tool_calls": [{"tool": "send", "arguments": {}}, {"tool": "slow", "arguments": {}}]},
             {"text": "done"},
         ]
-    }
+    },
 }
 
 

@@ -412,7 +412,7 @@ class RecordedGate:
         return {verdict["seq"]: each.outcome for (_, verdict), each in zip(allowed, sent, strict=True)}
 
     async def _send(self, effect: Effect, verdict: Mapping[str, Any]) -> _Sent:
-        """Send one effect; its outcome lies in `unrecorded` at once, for others of the turn may take long, or forever."""
+        """Send one effect; its outcome lies in `unrecorded` at once, for others of the turn may take for ever."""
         sent = await self._sent(effect, verdict)
         self.unrecorded.append(sent.result)
         return sent
