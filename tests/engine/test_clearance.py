@@ -1,11 +1,12 @@
 """Runs that people have to let begin."""
 
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
 import pytest
 
-from sparkops.core.payloads import INLINE_BYTES
+from sparkops.core.payloads import INLINE_BYTES, Payloads
 from sparkops.domains.runs.state import SourceKind
 from sparkops.engine import accept, judging
 from sparkops.engine.accept import Accepted, IdempotencyMismatch
@@ -18,6 +19,7 @@ from sparkops.engine.pause import NotPausable, pause_run
 from sparkops.engine.rerun import start_rerun
 from sparkops.engine.sweep import sweep
 from tests.engine.acts import ONE_STEP
+from tests.engine.bulk import objects
 from tests.engine.clearances import (
     MIXED,
     ONE_AT_A_TIME,
@@ -330,6 +332,47 @@ async def test_a_large_input_is_shown_by_its_reference_and_judged_whole(world: W
     assert "$blob" in str((await questions(world))[0]["proposed_request"])
     await answer(world)
     assert await world.status(run_id) == "running"
+
+
+BIG = """
+version: 1
+name: big
+input: {type: object, properties: {text: {type: string}}}
+steps:
+  - {id: a, type: tool, tool: noop}
+"""
+
+
+async def test_a_run_whose_input_is_gone_is_denied_and_keeps_no_other_waiting(world: World) -> None:
+    await world.rules(asks("run.create"))
+    name = await world.workflow(BIG)
+    lost, other = [await world.run(name, input={"text": each}) for each in ("x" * 2 * INLINE_BYTES, "x")]
+    for run_id in (lost, other):
+        await unheeded_answer(world, run_id=run_id)
+    for path in objects(world):
+        path.unlink()
+    forgetful = replace(world.engine, payloads=Payloads(world.blobs))
+    await sweep(forgetful, ("run",))
+    run = await world.row(lost)
+    assert (run["status"], run["error"]["code"]) == ("denied", "value-lost")
+    assert "cannot be read" in run["error"]["message"]
+    assert await world.status(other) == "queued"
+    await sweep(world.engine, ("run",))
+    assert await world.status(other) == "running"
+
+
+async def test_a_run_that_somebody_holds_does_not_keep_the_others_from_being_advanced(world: World) -> None:
+    await world.rules(asks("run.create"))
+    name = await world.workflow(ONE_STEP)
+    first, second = [await world.run(name) for _ in range(2)]
+    for run_id in (first, second):
+        await unheeded_answer(world, run_id=run_id)
+    async with world.transaction() as other:
+        await other.database.pool.execute("SELECT 1 FROM runs WHERE id = $1 FOR UPDATE", first)
+        await sweep(world.engine, ("run",))
+    assert (await world.status(first), await world.status(second)) == ("awaiting_approval", "queued")
+    await sweep(world.engine, ("run",))
+    assert (await world.status(first), await world.status(second)) == ("queued", "running")
 
 
 async def test_nobody_lets_a_run_go_past_the_guard_of_the_database(world: World) -> None:

@@ -1,16 +1,18 @@
 """Outputs that people have to let out."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import pytest
 
-from sparkops.core.payloads import INLINE_BYTES
+from sparkops.core.payloads import INLINE_BYTES, Payloads
 from sparkops.engine.advance import advance_run
 from sparkops.engine.cancel import cancel_overdue, cancel_run
 from sparkops.engine.sweep import sweep
 from tests.engine.acts import ONE_STEP
+from tests.engine.bulk import LARGE, making, objects
 from tests.engine.clearances import (
     ONE_AT_A_TIME,
     PLAIN,
@@ -196,6 +198,18 @@ output: {text: "${{ steps.a.output.text }}"}
     assert "$blob" in str((await questions(world))[0]["proposed_request"])
     await answer(world)
     assert await world.status(run_id) == "succeeded"
+
+
+async def test_an_output_that_cannot_be_read_any_more_fails_its_run(world: World) -> None:
+    await world.rules(asks("output"))
+    world.tools["large"] = making([LARGE])
+    run_id = await ended(world, "version: 1\nname: large\nsteps:\n  - {id: a, type: tool, tool: large}\n", input=None)
+    for path in objects(world):
+        path.unlink()
+    await answer(replace(world, engine=replace(world.engine, payloads=Payloads(world.blobs))))
+    run = await world.row(run_id)
+    assert (run["status"], run["error"]["code"], run["output"]) == ("failed", "value-lost", None)
+    assert (await questions(world))[0]["status"] == "withdrawn"
 
 
 async def test_no_output_is_handed_out_past_the_guard_of_the_database(world: World) -> None:

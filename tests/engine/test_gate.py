@@ -434,6 +434,20 @@ async def test_where_nothing_may_be_prepared_what_came_before_comes_with_the_end
     assert [(call["status"], call["cost_micros"]) for call in await world.calls(run_id)] == [("done", 20)]
 
 
+async def test_what_a_prepare_whose_answer_was_lost_has_recorded_is_passed_over_by_the_end(world: World) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    worker, held = await world.claimed(run_id)
+    (first,) = await prepared(world, held, proposal(bound_micros=90))
+    results = [result(first["call_id"], cost=20)]
+    await prepared(world, held, proposal(2), results=results)
+    error = {"code": "cancelled", "message": "it was asked to stop"}
+    await end_attempt(world.engine, worker, Ended(held, StepStatus.FAILED, error=error, results=results), claim=0)
+    first_call, second = await world.calls(run_id)
+    assert (first_call["status"], first_call["cost_micros"], second["status"]) == ("done", 20, "unknown")
+    assert (await world.database.pool.fetchval("SELECT spent_micros FROM budgets")) == 20
+    assert (await world.kinds(run_id)).count("call.done") == 1
+
+
 # Transactions
 
 

@@ -308,6 +308,27 @@ async def test_what_cannot_be_told_never_keeps_people_from_being_asked(
     assert len(str(asked["outlook"])) < 1_000
 
 
+@pytest.mark.parametrize(("seconds", "looks"), [(1.5, 1), (0.5, 0)])
+async def test_looking_ahead_leaves_the_attempt_the_time_to_wait_for_people(
+    world: World, seconds: float, looks: int
+) -> None:
+    """The attempt may take less time than a target is asked for."""
+    asked_for: list[str] = []
+
+    async def look(arguments: Mapping[str, Any], context: ToolContext) -> Outlook:
+        asked_for.append("looked")
+        await asyncio.sleep(60)
+        return Outlook("Look", Rows(1, "exact"))
+
+    world.tools["look"] = looking(look)
+    await world.rules(ASK)
+    timed = LOOK.replace("tool: look}", f"tool: look, timeout: {round(seconds * 1000)}ms}}")
+    asked = await question(world, await world.run(await world.workflow(timed)))
+    assert "in time" in str(asked["outlook"])
+    assert len(asked_for) == looks
+    assert await world.database.pool.fetchval("SELECT count(*) FROM step_attempts") == 1
+
+
 async def test_secrets_that_are_known_are_struck_out_of_it(world: World) -> None:
     async def look(arguments: Mapping[str, Any], context: ToolContext) -> Outlook:
         SEEN.learn("bank", "correct-horse-battery", project_id=None)

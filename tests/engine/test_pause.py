@@ -273,6 +273,39 @@ async def test_the_runs_below_a_paused_run_stand_still_and_go_on_with_it(world: 
     assert await world.status(run_id) == "succeeded"
 
 
+async def test_a_run_that_people_let_begin_below_a_paused_run_stands_still_and_goes_on_with_it(world: World) -> None:
+    await world.rules({"name": "ask", "on": ["run.create"], "workflows": ["pair"], "effect": "require_approval"})
+    run_id, child, hand = await with_child(world)
+    await pause_run(world.engine, world.ada, run_id)
+    assert await world.status(child) == "awaiting_approval"
+    asked = await world.database.pool.fetchval("SELECT id FROM approvals WHERE status = 'pending'")
+    await answer_approval(world.engine, world.ben, asked, approve=True, comment=None)
+    await sweep(world.engine, ("run",))
+    row = await world.row(child)
+    assert (row["status"], row["paused_by"], row["started_at"]) == ("paused", world.ada.user_id, None)
+    assert await hand.take() == set()
+    assert (await world.kinds(child))[-2:] == ["run.queued", "run.paused"]
+    with pytest.raises(NotResumable, match="above"):
+        await resume_run(world.engine, world.ada, child)
+    await resume_run(world.engine, world.ada, run_id)
+    assert (await world.status(run_id), await world.status(child)) == ("running", "running")
+    await world.work_until(run_id)
+    assert await world.status(run_id) == "succeeded"
+
+
+async def test_a_run_that_is_let_go_while_its_parent_is_being_paused_is_paused_with_it(world: World) -> None:
+    await world.rules({"name": "ask", "on": ["run.create"], "workflows": ["pair"], "effect": "require_approval"})
+    run_id, child, _ = await with_child(world)
+    asked = await world.database.pool.fetchval("SELECT id FROM approvals WHERE status = 'pending'")
+    async with world.transaction() as other:
+        await answer_approval(other, world.ben, asked, approve=True, comment=None)
+        pausing = await world.blocked(pause_run(world.engine, world.ada, run_id))
+    await pausing
+    assert (await world.status(run_id), await world.status(child)) == ("paused", "paused")
+    await resume_run(world.engine, world.ada, run_id)
+    assert await world.status(child) == "running"
+
+
 async def test_a_run_that_is_started_while_its_parent_is_being_paused_is_paused_by_the_sweep(world: World) -> None:
     await world.workflow(PAIR)
     run_id = await world.run(await world.workflow(CALLER))

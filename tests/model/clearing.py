@@ -4,6 +4,9 @@ One run, one question at a time, first about its beginning, then about its outpu
 say together: of its beginning budgets may ask, too, or refuse. Both may change whenever they like,
 also between the judgement and its commit; who answers may die before the run is advanced; the sweep comes by at any
 time, and so does somebody who cancels.
+
+Or it is the run of a sub-workflow, and a person pauses the run above it, and resumes it: first that one, and then what
+is below, which the pause passes over while people are asked whether it may begin.
 """
 
 from collections.abc import Iterator
@@ -17,6 +20,7 @@ WITHOUT_CONSENT = "INV17 it went on without an answer that counts"
 WOKEN = "RUN a run that had ended went on"
 OPEN_QUESTION = "INV17 a question is open though nobody waits for its answer"
 EARLY = "RUN something of it was done before it was let go"
+BELOW_A_PAUSE = "HELD it went on below a run whose pause was acknowledged"
 
 MUTANTS: dict[str, str] = {
     "what was judged under other rules is written": UNALLOWED_START,
@@ -37,6 +41,12 @@ QUIET_MUTANTS: dict[str, str] = {
     "who lets a question expire leaves no mark": NEVER_ENDS,
 }
 """What a cancellation would hide."""
+BELOW_MUTANTS: dict[str, str] = {
+    "admitting does not look at the run above": BELOW_A_PAUSE,
+    "a pause passes over what has begun": BELOW_A_PAUSE,
+    "resuming passes over what is below": NEVER_ENDS,
+}
+MUST_HAPPEN_BELOW = {"pause above", "pause below", "pause instead", "resume above", "resume below", "admit"}
 MUST_HAPPEN = {"judge again", "ask anew", "begin", "deny", "hand out", "fail", "expire", "cancel", "die", "sweep"}
 
 Rule = Literal["allow", "one", "two", "deny"]
@@ -46,7 +56,7 @@ OVER = ("succeeded", "failed", "denied", "cancelled")
 
 class State(NamedTuple):
     run: str = ""
-    """Nothing yet, awaiting, running, held (its output is), or how it ended."""
+    """Nothing yet, awaiting, queued or paused (below another run), running, held (its output is), or how it ended."""
     question: str = ""
     """Of the last question that was asked: pending, approved, rejected, expired, withdrawn, used; none."""
     demanded: Rule = "one"
@@ -64,6 +74,8 @@ class State(NamedTuple):
     """The database says that the run has to be advanced."""
     idle: int = 1
     """How often somebody still advances it for nothing."""
+    above: Literal["goes on", "pausing", "paused", "resuming", "resumed"] = "goes on"
+    """The run above: a pause is acknowledged when it has come to what is below."""
     done: str = ""
     """What is wrong about the last thing that was done."""
 
@@ -74,8 +86,8 @@ Moves = Iterator[tuple[str, State]]
 class Clearing:
     """The model."""
 
-    def __init__(self, without: str = "", *, cancels: bool = True) -> None:
-        self.without, self.cancels = without, cancels
+    def __init__(self, without: str = "", *, cancels: bool = True, below: bool = False) -> None:
+        self.without, self.cancels, self.below = without, cancels, below
 
     def initial(self) -> State:
         return State()
@@ -89,6 +101,8 @@ class Clearing:
             yield state.done
         if state.question in ("pending", "approved") and state.run not in ("awaiting", "held"):
             yield OPEN_QUESTION
+        if state.run == "running" and state.above == "paused":
+            yield BELOW_A_PAUSE
 
     def transitions(self, state: State) -> Moves:
         if state.changes and state.run not in OVER:
@@ -101,14 +115,35 @@ class Clearing:
         if state.run in ("awaiting", "held"):
             yield from self._answers(state)
         yield from self._advances(state)
+        yield from self._below(state)
         if state.run == "awaiting" and self.without == "what waits for consent may be claimed":
             yield "claim", state._replace(done=EARLY)
         if state.run == "running":
             yield from self._judged(state, "held", "hand out", "fail")
-        if self.cancels and state.run in ("awaiting", "running", "held"):
+        if self.cancels and state.run in ("awaiting", "queued", "paused", "running", "held"):
             open_still = self.without == "cancelling leaves the question open"
             question = state.question if open_still else _withdrawn(state.question)
             yield "cancel", state._replace(run="cancelled", question=question)
+
+    def _below(self, state: State) -> Moves:
+        """Each is one transaction: first the run above, then this one, whose lock says which of two comes first."""
+        if state.run == "queued":
+            looks = self.without != "admitting does not look at the run above"
+            if looks and state.above in ("pausing", "paused"):
+                yield "pause instead", state._replace(run="paused")
+            else:
+                yield "admit", state._replace(run="running")
+        match state.above:
+            case "goes on" if self.below and state.run in ("awaiting", "queued", "running"):
+                yield "pause above", state._replace(above="pausing")
+            case "pausing":
+                held = {"queued"} if self.without == "a pause passes over what has begun" else {"queued", "running"}
+                yield "pause below", state._replace(above="paused", run="paused" if state.run in held else state.run)
+            case "paused":
+                yield "resume above", state._replace(above="resuming")
+            case "resuming":
+                resumes = state.run == "paused" and self.without != "resuming passes over what is below"
+                yield "resume below", state._replace(above="resumed", run="queued" if resumes else state.run)
 
     def _advances(self, state: State) -> Moves:
         if state.due:
@@ -170,7 +205,7 @@ class Clearing:
         unasked = f"the rules are not asked again before {'it begins' if begins else 'the output is handed out'}"
         asked = state.run != "running" and state.question in ("pending", "approved", "rejected", "expired")
         rule = state.demanded if asked and self.without == unasked else state.rule
-        on, over = ("running", "denied") if begins else ("succeeded", "failed")
+        on, over = ("queued" if self.below else "running", "denied") if begins else ("succeeded", "failed")
         unallowed = UNALLOWED_START if begins else UNALLOWED_OUTPUT
         closed = state._replace(question=_withdrawn(state.question))
         said_no = asked and state.question in ("rejected", "expired")

@@ -3,7 +3,14 @@
 import pytest
 
 from tests.model.checker import explore
-from tests.model.clearing import MUST_HAPPEN, MUTANTS, QUIET_MUTANTS, Clearing
+from tests.model.clearing import (
+    BELOW_MUTANTS,
+    MUST_HAPPEN,
+    MUST_HAPPEN_BELOW,
+    MUTANTS,
+    QUIET_MUTANTS,
+    Clearing,
+)
 
 
 def test_a_run_begins_and_ends_only_as_people_let_it() -> None:
@@ -24,3 +31,15 @@ def test_letting_go_without_this_guard_is_wrong(without: str) -> None:
 @pytest.mark.parametrize("without", QUIET_MUTANTS)
 def test_a_run_without_this_guard_waits_for_ever(without: str) -> None:
     assert QUIET_MUTANTS[without] in explore(Clearing(without, cancels=False)).broken
+
+
+def test_nothing_begins_below_a_run_that_is_paused_and_resuming_forgets_nothing() -> None:
+    report = explore(Clearing(below=True))
+    assert report.broken == {}
+    assert report.seen >= MUST_HAPPEN | MUST_HAPPEN_BELOW
+    assert explore(Clearing(below=True, cancels=False)).broken == {}
+
+
+@pytest.mark.parametrize("without", BELOW_MUTANTS)
+def test_a_pause_above_without_this_guard_is_broken(without: str) -> None:
+    assert BELOW_MUTANTS[without] in explore(Clearing(without, cancels=False, below=True)).broken

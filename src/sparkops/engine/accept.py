@@ -22,7 +22,7 @@ from sparkops.domains.budgets.definition import Action
 from sparkops.domains.runs.state import RunStatus, StepStatus
 from sparkops.domains.workflows.definition import validate_input
 from sparkops.engine.admission import admit_after
-from sparkops.engine.advance import advance_run
+from sparkops.engine.advance import advance_soon
 from sparkops.engine.context import Engine, call
 from sparkops.engine.displace import DISPLACES, displace
 from sparkops.engine.document import Inputs, limit_of, run_document, store_input
@@ -241,7 +241,8 @@ async def _write(engine: Engine, graph: Graph, document: Mapping[str, Any]) -> M
     if answer["created"] and answer["status"] == RunStatus.QUEUED:
         await _make_room(engine, graph, UUID(document["run"]["project_id"]), UUID(answer["run_id"]))
     elif answer["created"] and "unended" in document:
-        await _end(engine, UUID(answer["run_id"]))
+        # People are asked about the output of what ends as it begins.
+        await advance_soon(engine, UUID(answer["run_id"]))
         return {**answer, "status": RunStatus.AWAITING_APPROVAL}
     elif answer["created"]:
         engine.bell.work("run")
@@ -269,14 +270,6 @@ def _begun(
         steps_by_status=Counter(StepStatus(row["status"]) for row in document["steps"]),
         last_seq=answer["rings"][0]["seq"],
     )
-
-
-async def _end(engine: Engine, run_id: UUID) -> None:
-    """Ask people about the output of a run that ends as it begins. What fails here the sweep does."""
-    try:
-        await advance_run(engine, run_id)
-    except LOST_CONNECTION as error:
-        log.warning("advance.failed", run_id=str(run_id), error=str(error) or type(error).__name__)
 
 
 async def _make_room(engine: Engine, graph: Graph, project_id: UUID, run_id: UUID) -> None:

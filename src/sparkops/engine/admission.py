@@ -6,7 +6,7 @@ from uuid import UUID
 import structlog
 
 from sparkops.core.db import LOST_CONNECTION
-from sparkops.engine.advance import advance_run
+from sparkops.engine.advance import advance_soon
 from sparkops.engine.context import Engine, call
 
 log = structlog.get_logger()
@@ -59,5 +59,5 @@ async def _admit(engine: Engine, run_id: UUID) -> bool:
     answer = await call(engine.database.pool, "admit_run", run_id)
     engine.bell.log_grew(answer["rings"])
     if answer["admitted"] and answer["ended"]:
-        await advance_run(engine, run_id)
+        await advance_soon(engine, run_id)
     return bool(answer["admitted"])

@@ -6,8 +6,8 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from sparkops.core.db import LOST_CONNECTION, NO_ANSWER
-from sparkops.core.errors import Unavailable
+from sparkops.core.db import LOST_CONNECTION
+from sparkops.core.errors import SparkOpsError, Unavailable
 from sparkops.core.failpoints import failpoint
 from sparkops.core.json import Json
 from sparkops.core.payloads import Desk
@@ -134,10 +134,11 @@ async def advance_run(engine: Engine, run_id: UUID) -> UUID | None:
 
 
 async def advance_soon(engine: Engine, run_id: UUID) -> UUID | None:
-    """Advance for who has committed what is to be heeded: where the database goes away now, the sweep does it."""
+    """Advance as `advance_run` does, for who has committed what is to be heeded, or has other runs to look at: what
+    fails here is no failure of theirs, and is left to the sweep."""
     try:
         return await advance_run(engine, run_id)
-    except NO_ANSWER as error:
+    except (*LOST_CONNECTION, SparkOpsError) as error:
         log.warning("advance.put_off", run_id=str(run_id), error=str(error) or type(error).__name__)
         return None
 
@@ -248,9 +249,9 @@ async def _end(run: Advancing, end: FinishRun | Compensate) -> None:
 async def _judged_end(run: Advancing, end: FinishRun, *, waits: bool) -> FinishRun | Compensate | None:
     """Return how a run ends that would succeed: as it would, or badly because its output may not be handed out; None:
     people are asked. `waits`: they have been."""
-    name, output = run.graph.definition.name, run.desk.load(end.output)
     whose = {"id": run.run_id, "project_id": run.project_id, "waits": waits}
-    answer = await judge_output(run.engine, run.on, whose, name, output, end.labels, run.desk)
+    name = run.graph.definition.name
+    answer = await judge_output(run.engine, run.on, whose, name, end.output, end.labels, run.desk)
     run.done.events += answer["events"]
     match answer["status"]:
         case "allowed":

@@ -6,9 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-import structlog
-
-from sparkops.core.db import LOST_CONNECTION
 from sparkops.core.errors import Conflict, Forbidden, Invalid, NotFound, SparkOpsError
 from sparkops.core.failpoints import failpoint
 from sparkops.core.ids import new_id
@@ -16,10 +13,8 @@ from sparkops.core.json import Part
 from sparkops.core.permissions import Permission
 from sparkops.core.principal import Principal
 from sparkops.engine.admission import admit_after
-from sparkops.engine.advance import advance_run
+from sparkops.engine.advance import advance_soon
 from sparkops.engine.context import Engine, call
-
-log = structlog.get_logger()
 
 
 class OwnRequest(Forbidden):
@@ -108,16 +103,7 @@ async def answer_approval(
     if answer["run"] is None:
         engine.bell.work("run")
     else:
-        await _go_on(engine, UUID(answer["run"]))
-
-
-async def _go_on(engine: Engine, run_id: UUID) -> None:
-    """Advance a run that waited for the answer. What fails here the sweep does; the answer is recorded."""
-    try:
-        freed = await advance_run(engine, run_id)
-    except LOST_CONNECTION as error:
-        log.warning("clear.failed", run_id=str(run_id), error=str(error) or type(error).__name__)
-    else:
+        freed = await advance_soon(engine, UUID(answer["run"]))
         failpoint("after_clear")
         await admit_after(engine, [freed] if freed else [])
 

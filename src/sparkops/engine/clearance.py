@@ -9,8 +9,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from sparkops.core.errors import Unavailable
-from sparkops.core.json import Json
-from sparkops.core.payloads import Desk
+from sparkops.core.json import Json, digest
+from sparkops.core.payloads import Desk, ValueLost, ValueTooLarge
 from sparkops.domains.policies.facts import Subject
 from sparkops.engine.context import Connection, Engine, Judge, call
 from sparkops.engine.facts import OfNewRun, OfRun, read_facts
@@ -34,7 +34,8 @@ _OUTPUT: Final[Mapping[str, tuple[str, str]]] = {
 async def clear(engine: Engine, on: Connection, run_id: UUID, desk: Desk) -> Mapping[str, Any]:
     """Let a run begin that waits for that, deny it, or let it wait on: as people, rules and budgets say now.
 
-    In a transaction whose caller holds the lock of the run. Returns what `engine.clear_run` does.
+    In a transaction whose caller holds the lock of the run. Returns what `engine.clear_run` does. A run whose input
+    cannot be read any more is denied, and says so: nobody can judge it.
 
     Raises:
         Unavailable: this process knows no rules; another one clears the run.
@@ -43,6 +44,22 @@ async def clear(engine: Engine, on: Connection, run_id: UUID, desk: Desk) -> Map
     """
     run = await on.fetchrow(_RUN, run_id)
     rules = await _rules(engine, on, run["project_id"])
+    try:
+        judged = await _beginning(on, run, rules, desk)
+    except (ValueLost, ValueTooLarge) as lost:
+        asked: dict[str, Json] = {"workflow": run["workflow"], "input": run["input"]}
+        judged = question("run", run["workflow"], asked, rules, _unreadable(Subject.RUN_CREATE, run["workflow"], lost))
+    answer: Mapping[str, Any] = await call(on, "clear_run", run_id, judged)
+    return answer
+
+
+async def _beginning(on: Connection, run: Mapping[str, Any], rules: Judge, desk: Desk) -> dict[str, Any]:
+    """Return what `engine.clear_run` takes about a run that is to begin. Writes nothing.
+
+    Raises:
+        NotAtHand: as for `clear`.
+        ValueLost, ValueTooLarge: the input cannot be read, or not be shown.
+    """
     values = desk.load(run["input"]) or {}
     assert isinstance(values, dict), "an input is a map"
     known: dict[str, Json] = {
@@ -62,8 +79,7 @@ async def clear(engine: Engine, on: Connection, run_id: UUID, desk: Desk) -> Map
     decision = await _decided(on, rules, Subject.RUN_CREATE, run["workflow"], known, about)
     asked = beginning(run["workflow"], run["version"], values, run["limit_micros"])
     judged = question("run", run["workflow"], asked, rules, under_budgets(decision, await _ways(on, run)))
-    answer: Mapping[str, Any] = await call(on, "clear_run", run_id, _written(judged, asked, desk))
-    return answer
+    return _written(judged, asked, desk)
 
 
 async def _ways(on: Connection, run: Mapping[str, Any]) -> list[Way]:
@@ -87,8 +103,8 @@ async def judge_output(
     """Return {status}: whether the output of a run may be handed out: `allowed`, `pending` while people are asked, else
     with the `error` with which the run ends; and the `events` of it.
 
-    In the transaction that ends the run, whose lock the caller holds; the decision is written. `output` is plain.
-    `run` says by `waits` whether people have been asked already.
+    In the transaction that ends the run, whose lock the caller holds; the decision is written. `output` is stored; one
+    that cannot be read is not handed out. `run` says by `waits` whether people have been asked already.
 
     Raises:
         Unavailable: this process knows no rules; another one ends the run.
@@ -97,26 +113,52 @@ async def judge_output(
     rules = await _rules(engine, on, run["project_id"])
     if not (run["waits"] or rules.on(Subject.OUTPUT)):
         return {"status": "allowed", "events": []}
-    known: dict[str, Json] = {
-        "workflow.name": workflow,
-        "agent.version": 0,
-        "labels": sorted(labels),
-        "output": output,
-    }
-    decision = await _decided(on, rules, Subject.OUTPUT, workflow, known, OfRun(run["id"]))
     asked: dict[str, Json] = {"workflow": workflow, "output": output}
-    judged = question("output", workflow, asked, rules, decision)
-    answer = await call(on, "judge_run", run["id"], _written(judged, asked, desk))
+    try:
+        asked["output"] = plain = desk.load(output)
+        known: dict[str, Json] = {
+            "workflow.name": workflow,
+            "agent.version": 0,
+            "labels": sorted(labels),
+            "output": plain,
+        }
+        decision = await _decided(on, rules, Subject.OUTPUT, workflow, known, OfRun(run["id"]))
+        judged = _written(question("output", workflow, asked, rules, decision), asked, desk)
+    except (ValueLost, ValueTooLarge) as lost:
+        decision = _unreadable(Subject.OUTPUT, workflow, lost)
+        judged = question("output", workflow, asked, rules, decision)
+    answer = await call(on, "judge_run", run["id"], judged)
     status = answer["status"]
     if status in _OUTPUT:
         code, words = _OUTPUT[status]
         message = f"{words}: {answer['comment']}" if answer["comment"] else f"{words}."
         return {**answer, "error": {"code": code, "message": message, "rule": decision["rule"]}}
-    return {**answer, "error": output_denied(decision) if status == "denied" else None}
+    denied = output_denied(decision)
+    return {**answer, "error": {**denied, "code": decision.get("code", denied["code"])} if status == "denied" else None}
 
 
 def _written(judged: Mapping[str, Any], asked: Mapping[str, Json], desk: Desk) -> dict[str, Any]:
     return {**judged, "request": desk.store(dict(asked)).text} if judged["outcome"] == ASKS else dict(judged)
+
+
+def _unreadable(subject: Subject, workflow: str, lost: ValueLost | ValueTooLarge) -> dict[str, Any]:
+    """Return the decision about what nobody can read, and the `code` with which the run ends for it."""
+    known: dict[str, Json] = {"workflow.name": workflow}
+    return {
+        "subject": subject,
+        "name": workflow,
+        "outcome": "deny",
+        "policy_id": None,
+        "rule_version": None,
+        "rule": None,
+        "severity": None,
+        "reason": lost.detail,
+        "facts": known,
+        "facts_digest": digest(known),
+        "monitored": [],
+        "duration_us": 0,
+        "code": lost.code,
+    }
 
 
 async def _rules(engine: Engine, on: Connection, project_id: UUID) -> Judge:

@@ -7,7 +7,7 @@ from sparkops.engine.advance import advance_soon
 from sparkops.engine.claim import Claim
 from sparkops.engine.context import Engine, call
 
-Why = Literal["halted", "no-database"]
+Why = Literal["halted", "no-database", "drained"]
 
 
 async def put_back(engine: Engine, claim: Claim, results: Sequence[Mapping[str, Any]], why: Why) -> None:

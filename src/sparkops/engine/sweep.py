@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sparkops.core.failpoints import failpoint
 from sparkops.engine.admission import admit_queued
-from sparkops.engine.advance import advance_run
+from sparkops.engine.advance import advance_soon
 from sparkops.engine.cancel import cancel_orphans, cancel_overdue
 from sparkops.engine.context import Engine, call
 from sparkops.engine.displace import displace_forgotten
@@ -78,12 +78,13 @@ async def sweep(engine: Engine, queues: tuple[str, ...]) -> Swept:
 
 
 async def advance_forgotten(engine: Engine) -> int:
-    """Advance runs that somebody should have advanced who died before. Returns how many; the sweep calls again."""
+    """Advance runs that somebody should have advanced who died before. Returns how many; the sweep calls again. One
+    that cannot be advanced now does not keep the others waiting."""
     stuck: set[UUID] = set()
     for found in (_UNADVANCED, _STUCK_RUNS):
         stuck |= {row["id"] for row in await engine.database.pool.fetch(found, REPAIR_BATCH)}
     for run_id in sorted(stuck):
-        await advance_run(engine, run_id)
+        await advance_soon(engine, run_id)
     return len(stuck)
 
 
@@ -92,5 +93,5 @@ async def expire_steps(engine: Engine) -> int:
     answer = await call(engine.database.pool, "expire_steps", EXPIRE_BATCH)
     engine.bell.log_grew(answer["rings"])
     for run_id in set(answer["runs"]):
-        await advance_run(engine, UUID(run_id))
+        await advance_soon(engine, UUID(run_id))
     return len(answer["runs"])

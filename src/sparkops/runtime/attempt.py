@@ -63,8 +63,13 @@ _KINDS: Final[Mapping[str, Callable[[Attempt], Awaitable[Json]]]] = {
 }
 
 
-async def execute(runtime: Runtime, claim: Claim, trust: Trust) -> Ended | Waiting:
+async def execute(
+    runtime: Runtime, claim: Claim, trust: Trust, unrecorded: list[Mapping[str, Any]] | None = None
+) -> Ended | Waiting:
     """Run one attempt to its end, or until the step was parked or given back and needs no worker.
+
+    `unrecorded`: an empty list, in which lie at any time the outcomes that have come back and are not written yet. Who
+    cancels this has to write them.
 
     Raises:
         Fenced: another worker has the step; nothing more may be written.
@@ -72,7 +77,7 @@ async def execute(runtime: Runtime, claim: Claim, trust: Trust) -> Ended | Waiti
     engine = runtime.engine
     graph = await trust.insist(lambda _: engine.graphs.get(engine.database.pool, claim.workflow_version_id))
     node = graph.find(claim.key)
-    gate = _gate(runtime, claim, trust, graph, node)
+    gate = _gate(runtime, claim, trust, graph, node, unrecorded=[] if unrecorded is None else unrecorded)
     try:
         async with asyncio.timeout(claim.seconds) as limit:
             context = await _context(runtime, claim)
@@ -107,7 +112,7 @@ async def execute_ahead(runtime: Runtime, graph: Graph, claim: Claim, trust: Tru
     succeed, or needs more; whoever claims it meets the same again, and says so.
     """
     node = graph.find(claim.key)
-    gate = _gate(runtime, claim, trust, graph, node, ahead=True)
+    gate = _gate(runtime, claim, trust, graph, node, unrecorded=[], ahead=True)
     try:
         async with asyncio.timeout(claim.seconds):
             attempt = Attempt(runtime, claim, graph, node, await _context(runtime, claim), gate)
@@ -120,7 +125,14 @@ async def execute_ahead(runtime: Runtime, graph: Graph, claim: Claim, trust: Tru
 
 
 def _gate(
-    runtime: Runtime, claim: Claim, trust: Trust, graph: Graph, node: Node, *, ahead: bool = False
+    runtime: Runtime,
+    claim: Claim,
+    trust: Trust,
+    graph: Graph,
+    node: Node,
+    *,
+    unrecorded: list[Mapping[str, Any]],
+    ahead: bool = False,
 ) -> RecordedGate:
     return RecordedGate(
         runtime.engine,
@@ -137,6 +149,7 @@ def _gate(
         deadline=time.monotonic() + claim.seconds if claim.seconds is not None else None,
         rides_along=node.type in ("tool", "llm"),
         ahead=ahead,
+        unrecorded=unrecorded,
         known_secrets=partial(runtime.secrets.filter_of, claim.project_id),
     )
 

@@ -39,7 +39,7 @@ from sparkops.runtime.effects import (
     Receipt,
 )
 from sparkops.runtime.labels import Labels
-from sparkops.runtime.outlook import looked
+from sparkops.runtime.outlook import SECONDS, looked
 from sparkops.runtime.policies import PolicyCache, Rules
 from sparkops.runtime.trust import Trust
 from sparkops.runtime.turn import Turn
@@ -50,6 +50,8 @@ RESPONSE_TOO_LARGE = "output-too-large"
 """The same words as for a step's output: mostly the one is the other."""
 POLICY_RETRIES = 5
 """Rules and requests that change faster than a call can be judged are a mistake; the step then fails and is retried."""
+RESERVED_SECONDS = 0.5
+"""Of the attempt's time, kept from looking ahead: the step has to be parked before it is over."""
 COUNT_RETRIES = 500
 """How often a call is judged again because other steps of the run have sent something, each time one of them has, or
 because people agree to calls of the same turn."""
@@ -230,7 +232,7 @@ class RecordedGate:
         if proposal["outcome"] != "allow" or effect.bound_micros:
             return None
         begun = time.monotonic()
-        sent = await self._send(effect, {"call_id": proposal["id"], "send_no": 1})
+        sent = await self._sent(effect, {"call_id": proposal["id"], "send_no": 1})
         if sent.result["cost_micros"]:
             raise CallFailed("cost-of-a-local-tool", f"{effect.name} is local and may not cost.", retryable=False)
         self.policy_version = rules.version
@@ -334,7 +336,8 @@ class RecordedGate:
     async def _note_outlook(self, approval_id: UUID, asked: _Looked) -> None:
         effect = asked.effect
         assert effect.preview is not None, "only such effects are asked"
-        told = await looked(effect.name, partial(effect.preview, asked.dispatch))
+        left = SECONDS if self.deadline is None else self.deadline - time.monotonic() - RESERVED_SECONDS
+        told = await looked(effect.name, partial(effect.preview, asked.dispatch), left)
         outlook = self.known_secrets().value(told)  # as they are known now: looking may have needed one
         lease = self.claim.lease
         await self.trust.insist(lambda _: note_outlook(self.engine, lease, approval_id, asked.hash, outlook))
@@ -410,7 +413,6 @@ class RecordedGate:
         failpoint("before_send")
         sent = await asyncio.gather(*(self._send(effect, verdict) for effect, verdict in allowed))
         failpoint("after_send")
-        self.unrecorded.extend(each.result for each in sent)
         unknown = any(each.result["status"] == CallStatus.UNKNOWN for each in sent)
         repeatable = all(effect.effect_class is EffectClass.PURE for effect, _ in allowed)
         if unknown or not goes_on or not (repeatable or self.rides_along):
@@ -420,6 +422,12 @@ class RecordedGate:
         return {verdict["seq"]: each.outcome for (_, verdict), each in zip(allowed, sent, strict=True)}
 
     async def _send(self, effect: Effect, verdict: Mapping[str, Any]) -> _Sent:
+        """Send one effect; its outcome lies in `unrecorded` at once, for others of the turn may take for ever."""
+        sent = await self._sent(effect, verdict)
+        self.unrecorded.append(sent.result)
+        return sent
+
+    async def _sent(self, effect: Effect, verdict: Mapping[str, Any]) -> _Sent:
         call_id = UUID(verdict["call_id"])
         try:
             receipt = await self._dispatch(effect, Dispatch(call_id, verdict["send_no"], self.deadline))

@@ -43,10 +43,15 @@ class Outlook:
         return {"what": self.what, "rows": rows, "besides": list(self.besides), "plan": list(self.plan)}
 
 
-async def looked(name: str, look: Callable[[], Awaitable[Outlook]]) -> Json:
-    """Return what the call of this name would do, or why that is not known; never later or larger than allowed."""
+async def looked(name: str, look: Callable[[], Awaitable[Outlook]], seconds: float = SECONDS) -> Json:
+    """Return what the call of this name would do, or why that is not known; never later or larger than allowed.
+
+    `seconds`: what may be left for that. Nothing is: the target is not asked.
+    """
     try:
-        async with asyncio.timeout(SECONDS):
+        if seconds <= 0:
+            raise TimeoutError
+        async with asyncio.timeout(min(seconds, SECONDS)):
             outlook = await look()
     except TimeoutError:
         outlook = _unknown(name, "The target did not tell in time.")

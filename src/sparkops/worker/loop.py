@@ -22,6 +22,7 @@ from sparkops.engine.complete import Ended, end_attempt
 from sparkops.engine.context import Engine, Worker
 from sparkops.engine.errors import Fenced, JudgedAnew, WrongEpoch
 from sparkops.engine.give_back import release_session
+from sparkops.engine.put_back import put_back
 from sparkops.engine.sweep import sweep
 from sparkops.engine.wake import wake_due
 from sparkops.runtime.ahead import run_ahead
@@ -196,6 +197,8 @@ class WorkerLoop:
             log.info("step.fenced", step_id=str(lease.step_id), attempt=lease.attempt, **fenced.members)
         except asyncio.CancelledError:
             log.info("step.dropped", step_id=str(held.claim.lease.step_id), why=held.stop)
+            if held.stop is Stop.DRAINED and held.unrecorded:
+                await self._put_back(held)
         except Exception:
             # Outermost: the lease runs out, and the reaper gives the step another try.
             log.exception("step.broke", step_id=str(held.claim.lease.step_id))
@@ -207,14 +210,24 @@ class WorkerLoop:
             self._wake.set()
 
     async def _execute(self, held: Held) -> Ended | Waiting:
+        held.unrecorded = []
         try:
-            return await execute(self._runtime, held.claim, held.trust)
+            return await execute(self._runtime, held.claim, held.trust, held.unrecorded)
         except asyncio.CancelledError:
             if held.stop is not Stop.CANCELLED:
                 raise
-            return Ended(
-                held.claim, StepStatus.FAILED, error={"code": "cancelled", "message": "The run was cancelled."}
-            )
+            error = {"code": "cancelled", "message": "The run was cancelled."}
+            return Ended(held.claim, StepStatus.FAILED, error=error, results=held.unrecorded)
+
+    async def _put_back(self, held: Held) -> None:
+        """Give a step back with what came of its calls, so that the next attempt does not buy it again.
+
+        Where it cannot be written in time the step is given back without it, like those that have nothing to record.
+        """
+        try:
+            await held.trust.insist(lambda _: put_back(self._engine, held.claim, held.unrecorded, "drained"))
+        except (Fenced, *LOST_CONNECTION) as error:  # fenced: its end was being written, and has been
+            log.info("step.not_put_back", step_id=str(held.claim.lease.step_id), why=str(error) or type(error).__name__)
 
     async def _record(self, held: Held, ended: Ended) -> Sequence[Claim]:
         """Write the end of an attempt; while the lease is trusted a lost connection is no reason to give up.

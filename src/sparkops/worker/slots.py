@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from sparkops.engine.claim import Claim, Lease
@@ -25,7 +26,11 @@ class Stop(StrEnum):
 
 @dataclass(slots=True)
 class Held:
-    """A step in execution. `stop` is set before its task is cancelled, and tells it what to do then."""
+    """A step in execution. `stop` is set before its task is cancelled, and tells it what to do then.
+
+    `unrecorded` are outcomes of its calls that have come back and are not written yet: whoever ends the step in the
+    place of its task writes them.
+    """
 
     claim: Claim
     trust: Trust
@@ -33,6 +38,7 @@ class Held:
     stop: Stop | None = None
     ending: bool = False
     """Its end is being written, which says by itself whether the step was lost or cancelled."""
+    unrecorded: list[Mapping[str, Any]] = field(default_factory=list)
 
     def end(self, why: Stop) -> None:
         """Cancel the work on this step; the first reason given counts, and only a drain interrupts an end."""

@@ -123,4 +123,9 @@ ACCEPTING: Sequence[Guard] = (
         "engine/admission::test_of_two_admissions_at_once_one_gives_the_place_away",
         ("admit_run", "IF v_blocked IS NOT NULL THEN", "IF false THEN"),
     ),
+    guard(
+        "admit_run: not below a run that a person has paused",
+        "engine/pause::test_a_run_that_people_let_begin_below_a_paused_run_stands_still_and_goes_on_with_it",
+        ("admit_run", "IF v_paused_by IS NOT NULL THEN", "IF false THEN"),
+    ),
 )

@@ -2,11 +2,14 @@ CREATE OR REPLACE FUNCTION engine.admit_run(p_run uuid) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- T_ADMIT. A queued run goes on if there is room for it now. The caller advances the run afterwards if it says so:
 -- a run whose steps were all decided when it was accepted is at its end.
--- Returns {admitted, blocked_by, ended, rings}; not admitted and blocked by nothing: it was not queued any more.
--- Lock order: admission, run, steps.
+-- A run below one that a person has paused is paused like that one instead: it was passed over by the pause if people
+-- were still asked whether it may begin. It does not stay in its line, where it would keep back those behind it.
+-- Returns {admitted, blocked_by, ended, rings}; not admitted and blocked by nothing: it is not queued any more.
+-- Lock order: admission, run, steps, audit, counters.
 DECLARE
   v_run runs;
   v_blocked text;
+  v_paused_by uuid;
 BEGIN
   SELECT * INTO v_run FROM runs WHERE id = p_run;
   PERFORM engine.lock_admission(v_run);
@@ -17,6 +20,11 @@ BEGIN
   v_blocked := engine.blocked_by(v_run);
   IF v_blocked IS NOT NULL THEN
     RETURN jsonb_build_object('admitted', false, 'blocked_by', v_blocked, 'rings', '[]'::jsonb);
+  END IF;
+  -- Under the lock of the run: a pause of the one above that is committed later finds this one going on, and holds it.
+  SELECT paused_by INTO v_paused_by FROM runs WHERE id = v_run.parent_run_id AND status = 'paused';
+  IF v_paused_by IS NOT NULL THEN
+    RETURN jsonb_build_object('admitted', false, 'rings', engine.pause_run(p_run, v_paused_by) -> 'rings');
   END IF;
   PERFORM engine.let_go(v_run);
   RETURN jsonb_build_object(

@@ -3,7 +3,7 @@ LANGUAGE plpgsql AS $$
 -- T_CLEAR. A run that people have to let begin, and whose lock the caller holds, is judged by the rules and budgets of
 -- now, and queues if they, or the people whom they ask, let it: then it goes on like any that had to queue, and counts
 -- against the budgets that limit runs. Otherwise it is denied, and nothing of it was done; or it waits on. p: as
--- judge_run takes it.
+-- judge_run takes it, and the code of the error, where what is denied was not judged by rules.
 -- Returns {status: queued | denied | pending, parents: the step that waits for the run, if it has ended, events};
 -- without a status: it does not wait for that any more. Raises SF008: a budget has no room any more, or asks by now;
 -- nothing was written: look, and clear it again.
@@ -38,7 +38,8 @@ BEGIN
   END IF;
   v_error := CASE v_judged ->> 'status'
     WHEN 'denied' THEN jsonb_build_object(
-      'code', CASE p ->> 'rule' WHEN 'budget' THEN 'budget-exceeded' ELSE 'denied-by-policy' END, 'rule', p -> 'rule', 'message',
+      'code', coalesce(p ->> 'code', CASE p ->> 'rule' WHEN 'budget' THEN 'budget-exceeded' ELSE 'denied-by-policy' END),
+      'rule', p -> 'rule', 'message',
       coalesce(p ->> 'reason', 'The rules of the project do not allow it.'))
     WHEN 'expired' THEN jsonb_build_object('code', 'approval-expired', 'message',
       'Nobody approved in time that this run begins.')

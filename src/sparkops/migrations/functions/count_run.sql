@@ -1,7 +1,7 @@
 CREATE OR REPLACE FUNCTION engine.count_run(p_run uuid, p_consented uuid[]) RETURNS jsonb
 LANGUAGE plpgsql AS $$
--- Part of T_ACCEPT, or of T_CLEAR for a run that people let begin: it is counted, once, against the budgets that limit
--- runs. Sub-workflows belong to the run at the top. p_consented: the definitions that people let it pass where they ask.
+-- Part of T_ACCEPT, or of T_CLEAR for a run that people let begin: it is counted against the budgets that limit runs,
+-- once, for a run is accepted once, and one that waited for people leaves that state with this. Sub-workflows belong to the run at the top. p_consented: the definitions that people let it pass where they ask.
 -- Returns the events. Raises SF008, with what is in the way in DETAIL: there is no room, and nothing is written.
 DECLARE
   v_budgets uuid[];
@@ -9,8 +9,7 @@ DECLARE
   v_reached jsonb;
 BEGIN
   v_budgets := engine.budgets_of(p_run, NULL);
-  v_budgets := ARRAY(SELECT id FROM budgets WHERE id = ANY (v_budgets) AND limit_runs IS NOT NULL
-                        AND id NOT IN (SELECT budget_id FROM ledger_entries WHERE run_id = p_run AND kind = 'run'));
+  v_budgets := ARRAY(SELECT id FROM budgets WHERE id = ANY (v_budgets) AND limit_runs IS NOT NULL);
   IF v_budgets = '{}' THEN
     RETURN '[]';
   END IF;

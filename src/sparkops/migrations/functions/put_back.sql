@@ -8,7 +8,8 @@ DECLARE
   v_events jsonb;
   v_status text := CASE WHEN v_step.cancel_requested THEN 'cancelled' ELSE 'ready' END;
 BEGIN
-  PERFORM engine.lock_budgets(ARRAY(SELECT (r ->> 'call_id')::uuid FROM jsonb_array_elements(p -> 'results') r));
+  PERFORM engine.lock_budgets(ARRAY(
+    SELECT id FROM calls WHERE run_id = v_step.run_id AND step_id = v_step.id AND status = 'prepared'));
   v_events := engine.record_calls(v_step, p -> 'results');
   IF EXISTS (SELECT 1 FROM calls c WHERE c.run_id = v_step.run_id AND c.step_id = v_step.id
                 AND c.status IN ('prepared', 'unknown') AND c.effect_class = 'unsafe') THEN
