@@ -308,6 +308,17 @@ async def test_signing_out_ends_access_and_refresh_at_once(anonymous: AsyncClien
     assert again.status_code == 401
 
 
+async def test_signing_out_leaves_a_mark(anonymous: AsyncClient, door: Door, user: User) -> None:
+    answer = await anonymous.post(SIGN_IN, json={"email": user.email, "password": PASSWORD})
+    bearer = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+    await anonymous.post("/api/v1/auth/sign-out", headers=bearer)
+    await anonymous.post("/api/v1/auth/sign-out", headers=bearer)
+    rows = await door.database.pool.fetch("SELECT kind, user_id, email, detail FROM security_events ORDER BY id")
+    assert [row["kind"] for row in rows] == ["sign-in", "sign-out"]
+    assert rows[0]["detail"] == rows[1]["detail"]
+    assert (rows[1]["user_id"], rows[1]["email"]) == (user.id, user.email)
+
+
 ROUNDS = 20 if WHOLE else 1
 
 

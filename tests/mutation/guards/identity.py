@@ -19,6 +19,7 @@ _API_KEYS = "domains/identity/api_keys.py"
 _USERS = "domains/identity/queries.py"
 _FACTORS = "domains/identity/factors.py"
 _FACTOR_ROWS = "domains/identity/factor_queries.py"
+_ROUTE = "api/routes/factor.py"
 _IDLE = "db/identity::test_a_session_that_nobody_uses_ends_and_one_that_is_used_ends_after_its_time_all_the_same"
 
 IDENTITY: Sequence[Guard] = (
@@ -334,14 +335,32 @@ IDENTITY: Sequence[Guard] = (
         (_FACTORS, " or factor.begun_at + BEGUN_LIFETIME <= now:", ":"),
     ),
     guard(
-        "factor: setting it up ends other sessions",
+        "factor: a change ends other sessions",
         "api/second_factor::test_setting_up_ends_every_other_session",
-        (_FACTORS, '    await _end_others(session, principal, methods=principal.methods | {"totp"}, now=now)\n', ""),
+        (
+            _SERVICE,
+            "    await session_queries.revoke_all(session, user_id=principal.user_id, now=now, because=because)\n",
+            "",
+        ),
+    ),
+    guard(
+        "factor: a change ends the session that acts, too",
+        "api/second_factor::test_a_token_from_before_gets_no_second_factor",
+        (
+            _SERVICE,
+            "not await session_queries.revoke(session, session_id=acting, now=now, because=because)",
+            "not acting",
+        ),
+        (
+            _SERVICE,
+            "user_id=principal.user_id, now=now, because=because)",
+            "user_id=principal.user_id, now=now, because=because, but=acting)",
+        ),
     ),
     guard(
         "factor: who removes it is without it",
         "api/second_factor_demanded::test_who_sets_up_what_is_demanded_goes_on",
-        (_FACTORS, 'methods=principal.methods - {"totp", "recovery"}', "methods=principal.methods"),
+        (_ROUTE, 'methods = principal.methods - {"totp", "recovery"}', "methods = principal.methods"),
     ),
     guard(
         "factor: a new password ends a sign-in that waits",
