@@ -507,7 +507,7 @@ IDENTITY: Sequence[Guard] = (
         "api/auth::test_guessing_is_stopped_by_what_the_database_has_counted",
         (
             "api/throttle.py",
-            "return (attempts.ADDRESS, caller.address), (attempts.ACCOUNT, email)",
+            "return (attempts.ADDRESS, caller.address), account",
             "return ((attempts.ADDRESS, caller.address),)",
         ),
     ),
@@ -516,19 +516,34 @@ IDENTITY: Sequence[Guard] = (
         "api/auth::test_one_address_tries_so_many_accounts_and_no_more",
         (
             "api/throttle.py",
-            "return (attempts.ADDRESS, caller.address), (attempts.ACCOUNT, email)",
-            "return ((attempts.ACCOUNT, email),)",
+            "return (attempts.ADDRESS, caller.address), account",
+            "return (account,)",
         ),
     ),
     guard(
         "throttle: a browser that was signed in counts by itself",
         "api/auth::test_strangers_keep_nobody_out_who_was_signed_in_with_this_browser",
-        ("api/throttle.py", "        if device is not None:", "        if False:"),
+        ("api/throttle.py", " if device is None else (attempts.DEVICE, device)", ""),
     ),
     guard(
         "throttle: such a browser of this very account",
         "api/auth::test_what_a_browser_kept_of_one_account_is_nothing_to_another",
-        ("api/tokens.py", "nonce + email.strip().lower().encode()", "nonce"),
+        ("api/tokens.py", "named + generation.encode()", "named"),
+    ),
+    guard(
+        "throttle: such a browser of the account as it is now",
+        "api/second_factor_sign_in::test_many_browsers_that_were_signed_in_find_no_code",
+        (_FACTOR_ROWS, '" ".join(map(str, found))', "str(found[0])"),
+    ),
+    guard(
+        "throttle: codes of all browsers together",
+        "api/second_factor_sign_in::test_many_browsers_that_were_signed_in_find_no_code",
+        ("api/throttle.py", "            (attempts.FACTOR_ALL, who),\n", ""),
+    ),
+    guard(
+        "throttle: what a browser kept runs out",
+        "unit/tokens::test_what_a_browser_kept_counts_until_it_has_run_out_or_the_account_has_changed",
+        ("api/tokens.py", "nonce.hex() if now.timestamp() < until else None", "nonce.hex() if until else None"),
     ),
     # Members
     guard(
