@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from httpx2 import AsyncClient, Response
 
@@ -56,13 +57,20 @@ class App:
 
 
 async def enrol(client: AsyncClient, headers: dict[str, str] | None = None) -> App:
-    """Set a second factor up, as the page does."""
+    """Set a second factor up, as the page does, and go on with the session that comes back."""
     begun = await client.post(FACTOR, json={"current": PASSWORD}, headers=headers)
     assert begun.status_code == 200, begun.text
     key = begun.json()["key"]
     confirmed = await client.post(f"{FACTOR}/confirm", json={"code": App(key, []).code()}, headers=headers)
     assert confirmed.status_code == 200, confirmed.text
+    go_on(client if headers is None else headers, confirmed.json()["tokens"])
     return App(key, confirmed.json()["codes"])
+
+
+def go_on(with_: AsyncClient | dict[str, str], tokens: dict[str, Any]) -> None:
+    """Act with the session of these tokens from now on."""
+    headers = with_ if isinstance(with_, dict) else with_.headers
+    headers["Authorization"] = f"Bearer {tokens['access_token']}"
 
 
 async def enrolled(person: Person, door: Door) -> App:

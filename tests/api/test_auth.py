@@ -132,8 +132,9 @@ async def test_what_a_browser_kept_of_one_account_is_nothing_to_another(
     await sign_in(anonymous)
     async with door.database.sessions.begin() as session:
         await add_user(session, "yan@example.com", "Yan")
-    for _ in range(ACCOUNT.free):
-        assert await sign_in(anonymous, "wrong", "yan@example.com") == 401
+    async with client_of(app) as stranger:
+        for _ in range(ACCOUNT.free):
+            assert await sign_in(stranger, "wrong", "yan@example.com") == 401
     assert await sign_in(anonymous, PASSWORD, "yan@example.com") == 429
 
 
@@ -306,6 +307,17 @@ async def test_signing_out_ends_access_and_refresh_at_once(anonymous: AsyncClien
     assert (await anonymous.get("/api/v1/me", headers=bearer)).status_code == 401
     again = await anonymous.post(REFRESH, headers={"Cookie": f"{COOKIE}={refresh_cookie}"})
     assert again.status_code == 401
+
+
+async def test_signing_out_leaves_a_mark(anonymous: AsyncClient, door: Door, user: User) -> None:
+    answer = await anonymous.post(SIGN_IN, json={"email": user.email, "password": PASSWORD})
+    bearer = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+    await anonymous.post("/api/v1/auth/sign-out", headers=bearer)
+    await anonymous.post("/api/v1/auth/sign-out", headers=bearer)
+    rows = await door.database.pool.fetch("SELECT kind, user_id, email, detail FROM security_events ORDER BY id")
+    assert [row["kind"] for row in rows] == ["sign-in", "sign-out"]
+    assert rows[0]["detail"] == rows[1]["detail"]
+    assert (rows[1]["user_id"], rows[1]["email"]) == (user.id, user.email)
 
 
 ROUNDS = 20 if WHOLE else 1

@@ -289,6 +289,40 @@ async def test_what_a_model_says_is_forwarded_and_can_be_picked_up_later(
     assert new == {"topic": f"run:{run_id}", "stream": piece}
 
 
+async def test_nothing_that_a_model_says_is_heard_by_who_is_not_let_in_yet(
+    address: str, ann: Person, bob: Person, eve: Person, run_id: UUID, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Arranged: the model speaks while it is being looked up whether the run is theirs; ann is let in already."""
+    let_go, asked = asyncio.Event(), {bob.id: asyncio.Event(), eve.id: asyncio.Event()}
+
+    async def held(pool: object, principal: Principal, *, run_id: UUID) -> tuple[UUID, int, bool] | None:
+        if at := asked.get(principal.user_id):
+            at.set()
+            await let_go.wait()
+        return await watched_run(door.database.pool, principal, run_id=run_id)
+
+    step = UUID((await ann.client.get(f"/api/v1/runs/{run_id}/steps")).json()["items"][0]["id"])
+    call_id = await add_model_call(door, run_id, step)
+    monkeypatch.setattr(subscriber, "watched_run", held)
+    async with watching(address, ann) as within, watching(address, bob) as member, watching(address, eve) as stranger:
+        for watcher in (within, member, stranger):
+            await watcher.send(sub=f"run:{run_id}", since=3)
+        assert (await within.receive())["subscribed"]
+        for at in asked.values():
+            await at.wait()
+        async with asyncio.timeout(5):
+            while not any(one.live for feed in door.hub._runs.values() for one in feed.subscriptions):
+                await asyncio.sleep(0.01)
+        await door.redis.set(TEXT_KEY.format(call_id=call_id), "It rained.")
+        piece = {"call_id": str(call_id), "step_id": str(step), "offset": 0, "text": "It rained."}
+        await door.redis.publish(f"sparkops:stream:{run_id}", json.dumps(piece))
+        await within.until(lambda frame: frame.get("stream") == piece)
+        let_go.set()
+        assert (await stranger.receive())["error"]["code"] == "not-found"
+        assert (await member.receive())["subscribed"]
+        assert await member.until(lambda frame: "stream" in frame) == {"topic": f"run:{run_id}", "stream": piece}
+
+
 @pytest.mark.parametrize(
     ("message", "code"),
     [

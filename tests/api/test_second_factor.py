@@ -23,6 +23,7 @@ from tests.api.second_factors import (
     forget_codes,
     give_code,
     give_password,
+    go_on,
     kinds,
 )
 
@@ -47,6 +48,7 @@ async def test_a_key_is_shown_once_and_counts_when_the_app_has_shown_that_it_has
     done = await zoe.client.post(f"{FACTOR}/confirm", json={"code": app.code()})
 
     assert len(set(done.json()["codes"])) == totp.RECOVERY_CODES
+    go_on(zoe.client, done.json()["tokens"])
     state = (await zoe.client.get(FACTOR)).json()
     assert (state["enrolled_at"] is not None, state["recovery_codes"]) == (True, 10)
     assert begun["key"] not in str(state)
@@ -87,6 +89,32 @@ async def test_setting_up_ends_every_other_session(app: FastAPI, door: Door, zoe
         await enrol(zoe.client)
         assert (await elsewhere.post(REFRESH)).status_code == 401
     assert (await zoe.client.get("/api/v1/me")).status_code == 200
+
+
+async def test_a_token_from_before_gets_no_second_factor(
+    app: FastAPI, anonymous: AsyncClient, door: Door, zoe: Person
+) -> None:
+    """Somebody has copied what the browser held before it was set up, and before it was removed."""
+    before = (await give_password(anonymous, zoe.email)).json()["access_token"]
+    bearer = {"Authorization": f"Bearer {before}"}
+    until = await door.database.pool.fetchval("SELECT max(ends_at) FROM sessions")
+    phone = await enrol(anonymous, bearer)
+    assert bearer["Authorization"] != f"Bearer {before}"
+    async with client_of(app, Authorization=f"Bearer {before}") as thief:
+        assert (await thief.get("/api/v1/me")).status_code == 401
+    assert (await anonymous.get("/api/v1/me", headers=bearer)).status_code == 200
+    live = "SELECT methods, ends_at FROM sessions WHERE revoked_at IS NULL"
+    (held,) = await door.database.pool.fetch(live)
+    assert (held["methods"], held["ends_at"]) == (["password", "totp"], until), "it lasts no longer than it would have"
+    assert (await anonymous.post(REFRESH)).status_code == 200, "the cookie is that of the new session"
+
+    body = {"current": PASSWORD, "code": phone.paper[0]}
+    removed = await anonymous.post(f"{FACTOR}/remove", json=body, headers=bearer)
+    assert (await anonymous.get("/api/v1/me", headers=bearer)).status_code == 401
+    go_on(anonymous, removed.json())
+    assert (await anonymous.get("/api/v1/me")).status_code == 200
+    (held,) = await door.database.pool.fetch(live)
+    assert (held["methods"], held["ends_at"]) == (["password"], until)
 
 
 async def test_neither_key_nor_codes_can_be_read_from_the_database(door: Door, zoe: Person) -> None:

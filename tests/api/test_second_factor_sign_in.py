@@ -1,6 +1,9 @@
 """Signing in with a second factor: which codes are taken, how often, and by whom."""
 
 import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import pytest
 from fastapi import FastAPI
@@ -10,6 +13,7 @@ from sqlalchemy import update
 from sparkops.api.cookies import CHALLENGE_COOKIE
 from sparkops.api.deps import Door
 from sparkops.core.clock import utc_now
+from sparkops.domains.identity import attempts
 from sparkops.domains.identity.attempts import FACTOR as RULE
 from sparkops.domains.identity.link_models import Attempts
 from sparkops.domains.identity.links import Purpose, make_link
@@ -181,6 +185,37 @@ async def test_whoever_knows_the_password_keeps_nobody_out_who_was_signed_in_wit
         assert answer.status_code == 429
     await give_password(anonymous, zoe.email)
     assert (await give_code(anonymous, phone.code())).status_code == 200
+
+
+async def test_many_browsers_that_were_signed_in_find_no_code(
+    app: FastAPI, door: Door, zoe: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Signed in with the password before there was a second factor; then with codes."""
+    monkeypatch.setattr(attempts, "FACTOR_ALL", replace(attempts.FACTOR_ALL, free=9))
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(client_of(app)) for _ in range(4)]
+        for client in clients:
+            assert (await give_password(client, zoe.email)).status_code == 200
+        phone = await enrolled(zoe, door)
+        assert await guesses(clients, zoe, phone) == [401] * RULE.free + [429] * 3, "they are strangers by now"
+
+        await door.database.pool.execute("DELETE FROM attempts")
+        for client, code in zip(clients, phone.paper, strict=False):
+            await give_password(client, zoe.email)
+            assert (await give_code(client, code)).status_code == 200
+        assert await guesses(clients, zoe, phone) == [401] * 9 + [429] * 2
+
+
+async def guesses(clients: Sequence[AsyncClient], person: Person, phone: App) -> list[int]:
+    """Guess four codes from each browser, or until it is refused."""
+    statuses = []
+    for client in clients:
+        await give_password(client, person.email)
+        for _ in range(4):
+            statuses.append((await give_code(client, phone.wrong())).status_code)
+            if statuses[-1] == 429:
+                break
+    return statuses
 
 
 async def test_a_forgotten_password_does_not_go_around_it(anonymous: AsyncClient, door: Door, zoe: Person) -> None:

@@ -44,7 +44,7 @@ def test_nobody_has_a_password_and_it_costs_as_much_to_find_out(monkeypatch: pyt
 def test_generated_passwords_differ_and_are_long() -> None:
     made = {generate_password() for _ in range(100)}
     assert len(made) == 100
-    assert all(len(one) == 20 for one in made)
+    assert all(len(one) == 22 for one in made)
 
 
 def test_the_same_password_is_stored_differently_each_time() -> None:

@@ -6,8 +6,11 @@ import io
 import json
 import logging
 import re
+import string
+import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from random import Random
 from urllib.parse import quote, quote_plus
 from uuid import uuid4
 
@@ -152,12 +155,75 @@ def test_what_was_not_met_for_longest_is_forgotten(monkeypatch: pytest.MonkeyPat
     assert known.of(None).text("one-of-three two-of-three") == "[secret:one-of-three] two-of-three"
 
 
+LONG = "".join(Random(1).choices(string.punctuation, k=32_768))
+"""A secret of the greatest size, of which every form is another."""
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_long_value_is_struck_out_in_each_form_and_a_text_that_begins_like_it_is_not(form: str) -> None:
+    known = knowing(LONG)
+    written = FORMS[form](LONG).removesuffix('"')
+    assert known.text(f"<{written}>") in (
+        "<[secret:key]>",
+        "<'[secret:key]'>",
+        '<"[secret:key]>',
+        '<"\\"[secret:key]\\">',
+    )
+    assert known.value([f"<{written}>"]) != [f"<{written}>"]
+    other = f"<{written[:-40]}{'~' * 40}>"
+    assert known.text(other) == other
+
+
+def test_a_long_value_in_pieces_is_cleaned_like_the_whole() -> None:
+    known = knowing(LONG)
+    whole = f"{LONG[:500]} {LONG} {base64.b64encode(LONG.encode()).decode()} {LONG[:20_000]}"
+    stream = Stream(lambda: known)
+    shown = [stream.feed(whole[start : start + 3_000]) for start in range(0, len(whole), 3_000)]
+    assert "".join([*shown, stream.end()]) == known.text(whole)
+
+
+def test_what_a_long_value_costs_is_bounded_however_it_repeats_itself() -> None:
+    """Seconds are measured here, generously: what is guarded against took minutes, and gigabytes."""
+    begun = time.process_time()
+    known = Redactor()
+    for number in range(4):
+        known.learn(f"key-{number}", LONG[number:] + LONG[:number], project_id=None)
+    assert known.everything.text(LONG) == "[secret:key-0]"
+    again = knowing("a" * 32_000 + string.punctuation)
+    assert string.punctuation not in again.text("a" * 500_000 + string.punctuation)
+    assert time.process_time() - begun < 5
+
+
+def test_a_project_makes_room_for_its_values_in_its_own_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redaction, "MAX_KNOWN", 2)
+    known, one, other = Redactor(), uuid4(), uuid4()
+    known.learn("ours", "installation-wide", project_id=None)
+    known.learn("theirs", "correct-horse-battery", project_id=other)
+    for number in range(5):
+        known.learn(f"mine-{number}", f"value-number-{number}", project_id=one)
+    assert known.of(other).text("correct-horse-battery installation-wide") == "[secret:theirs] [secret:ours]"
+    assert known.of(one).text("value-number-2 value-number-3") == "value-number-2 [secret:mine-3]"
+    monkeypatch.setattr(redaction, "MAX_KNOWN_CHARS", 5_000)
+    known.learn("long", "x!" * 1_000, project_id=one)
+    known.learn("next", "value-number-next", project_id=one)
+    assert known.of(one).text("x!" * 1_000) == "x!" * 1_000
+    assert known.of(one).text("value-number-next") == "[secret:next]"
+    assert known.of(other).text("correct-horse-battery") == "[secret:theirs]"
+
+
 @pytest.fixture
-def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    """What this process logs, with a redactor of its own."""
-    known, written = Redactor(), io.StringIO()
+def met() -> Redactor:
+    """What the process that logs has met."""
+    known = Redactor()
     known.learn("key", "correct-horse-battery", project_id=uuid4())
-    monkeypatch.setattr(log, "SEEN", known)
+    return known
+
+
+@pytest.fixture
+def lines(met: Redactor, monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+    """What this process logs."""
+    written = io.StringIO()
+    monkeypatch.setattr(log, "SEEN", met)
     root = logging.getLogger()
     before = root.handlers
     log.configure(level="info")
@@ -185,3 +251,29 @@ def test_log_lines_hold_no_secret(lines: io.StringIO) -> None:
     assert [line["event"] for line in parsed] == ["it.happened", "sent [secret:key] to there", "it.broke"]
     assert parsed[0]["nested"] == {"list": ["[secret:key]", 7]}
     assert "RuntimeError: cannot use " in parsed[2]["exception"]
+
+
+WORDS = ("principal", "timestamp", "request_id", "/api/v1/runs", "2026-11-", "succeeded", "it.happened")
+
+
+def test_a_secret_that_is_an_ordinary_word_leaves_the_lines_of_others_readable(
+    met: Redactor, lines: io.StringIO
+) -> None:
+    for word in WORDS:
+        met.learn("word", word, project_id=uuid4())
+    with structlog.contextvars.bound_contextvars(request_id="request_id-of-somebody"):
+        structlog.get_logger("of-words").info(
+            "it.happened",
+            method="PRINCIPAL",
+            route="/api/v1/runs",
+            status="succeeded",
+            principal="principal",
+            told="it.happened",
+        )
+        logging.getLogger("of-others").warning("it.happened")
+    ours, theirs = (json.loads(line) for line in lines.getvalue().splitlines())
+    said = {"event": "it.happened", "route": "/api/v1/runs", "status": "succeeded", "principal": "principal"}
+    assert said.items() <= ours.items()
+    assert ours["request_id"] == theirs["request_id"] == "request_id-of-somebody"
+    assert "[secret" not in ours["timestamp"] + theirs["timestamp"] + "".join(ours) + "".join(theirs)
+    assert ours["told"] == theirs["event"] == "[secret:word]", "what may be anybody's is struck out all the same"

@@ -59,10 +59,10 @@ def test_the_address_says_whose_key_it_is() -> None:
     assert parse_qs(address.query) == {"secret": [RFC_KEY], "issuer": ["Spark-Ops"]}
 
 
-def test_recovery_codes_have_120_bits_and_no_two_are_alike() -> None:
+def test_recovery_codes_have_130_bits_and_no_two_are_alike() -> None:
     codes = [code for _ in range(50) for code in totp.new_recovery_codes()]
     assert len(set(codes)) == 50 * totp.RECOVERY_CODES == 500
-    assert all(len(code.replace("-", "")) == 24 for code in codes)
+    assert all(len(code.replace("-", "")) == 26 for code in codes)
     letters = "".join(codes).replace("-", "")
     assert len(set(letters)) == 32, "five bits in each"
 
@@ -73,6 +73,10 @@ def test_a_recovery_code_is_known_however_it_is_typed() -> None:
     assert totp.recovery_hash(code) != totp.recovery_hash(totp.new_recovery_codes()[0])
 
 
-@pytest.mark.parametrize("text", ["", "123456", "A" * 23, "A" * 25, "O" * 24, "é" * 24])
+def test_a_recovery_code_of_before_is_one_still() -> None:
+    assert totp.recovery_hash("-".join(["ABCD"] * 6)) is not None
+
+
+@pytest.mark.parametrize("text", ["", "123456", "A" * 23, "A" * 25, "A" * 27, "O" * 26, "é" * 26])
 def test_what_cannot_be_a_recovery_code_has_no_hash(text: str) -> None:
     assert totp.recovery_hash(text) is None

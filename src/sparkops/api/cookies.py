@@ -5,13 +5,13 @@ from datetime import datetime, timedelta
 
 from fastapi import Request, Response
 
+from sparkops.api.tokens import DEVICE_LIFETIME
 from sparkops.core.config import Settings
 
 COOKIE = "sparkops_refresh"
 DEVICE_COOKIE = "sparkops_device"
 CHALLENGE_COOKIE = "sparkops_challenge"
 PATH = "/api/v1/auth"
-DEVICE_LIFETIME = timedelta(days=90)
 MAX_CHARS = 400
 """Longer ones are none of ours."""
 

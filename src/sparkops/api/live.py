@@ -86,7 +86,7 @@ def frame(topic: str, events: "Sequence[asyncpg.Record]") -> bytes:
 
 
 class Subscription:
-    """One subscriber's place in the log of one run. `live` once it has caught up with the feed."""
+    """One subscriber's place in the log of one run. `live` once it was let in and has caught up with the feed."""
 
     def __init__(self, subscriber: Subscriber, topic: str, seq: int) -> None:
         self.subscriber = subscriber
@@ -166,9 +166,12 @@ class RunFeed:
             self._ended = self._ended or any(event["kind"] in _FINAL for event in events)
 
     def forward_text(self, piece: Any) -> None:
-        """Forward a piece of a model's answer; nobody waits for it, and it may be left out."""
+        """Forward a piece of a model's answer; nobody waits for it, and it may be left out.
+
+        Who is not live is not let in yet, or finds the piece in the text so far, which is kept before it is told.
+        """
         text = json.dumps({"topic": self.topic, "stream": piece})
-        for subscription in self.subscriptions:
+        for subscription in [one for one in self.subscriptions if one.live]:
             subscription.subscriber.offer_ephemeral(text)
 
 

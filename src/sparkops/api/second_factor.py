@@ -7,13 +7,12 @@ import segno
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.api.deps import Door
-from sparkops.api.sign_in import mails_of
+from sparkops.api.sign_in import mails_of, note
 from sparkops.api.throttle import Caller
 from sparkops.core.clock import utc_now
 from sparkops.core.errors import Invalid
 from sparkops.core.json import Json
 from sparkops.core.principal import Principal
-from sparkops.domains.audit import security
 from sparkops.domains.identity import attempts, factor_queries, factors
 from sparkops.domains.identity.models import User
 
@@ -38,7 +37,7 @@ async def counted(door: Door, caller: Caller, principal: Principal, code: str | 
     try:
         yield
     except Invalid:
-        await _note(door, caller, "factor.refused", principal)
+        await note(door, caller, "factor.refused", severity="warning", user=principal)
         raise
     await attempts.forget(door.database.pool, attempts.OWN_FACTOR, who)
 
@@ -60,23 +59,9 @@ async def spend_if_enrolled(door: Door, session: AsyncSession, principal: Princi
 
 async def told(door: Door, caller: Caller, kind: str, *, user: User | Principal, what: str, **detail: Json) -> None:
     """Note what became of somebody's second factor, and tell them by mail where mails are sent."""
-    await _note(door, caller, kind, user, **detail)
+    await note(door, caller, kind, severity="warning", user=user, email=user.email, **detail)
     if (mails := mails_of(door)) is not None:
         door.errands.start(mails.factor(to=user.email, what=what))
-
-
-async def _note(door: Door, caller: Caller, kind: str, user: User | Principal, **detail: Json) -> None:
-    await security.note(
-        door.database.pool,
-        kind,
-        severity="warning",
-        user_id=user.user_id if isinstance(user, Principal) else user.id,
-        email=user.email,
-        address=caller.address,
-        request_id=caller.request_id,
-        project_id=None,
-        **detail,
-    )
 
 
 def picture_of(address: str) -> str:

@@ -17,7 +17,7 @@ from sparkops.core.mail import Mailer
 from sparkops.core.principal import Principal
 from sparkops.domains.audit import security
 from sparkops.domains.audit.security import Severity
-from sparkops.domains.identity import attempts, service
+from sparkops.domains.identity import attempts, factor_queries, service
 from sparkops.domains.identity.models import User
 
 
@@ -46,13 +46,21 @@ def tokens(door: Door, response: Response, signed_in: service.SignedIn) -> views
     )
 
 
+async def mark_of(door: Door, session: AsyncSession, user: User) -> str:
+    """Return what a browser keeps in which this user signed in, with the password and second factor that count once
+    this transaction has committed."""
+    generation = await factor_queries.generation_of(session, email=user.email)
+    assert generation is not None
+    return door.signer.device(generation, now=utc_now())
+
+
 async def note(
     door: Door,
     caller: Caller,
     kind: str,
     *,
     severity: Severity = "info",
-    user: User | None = None,
+    user: User | Principal | None = None,
     email: str | None = None,
     **detail: Json,
 ) -> None:
@@ -61,7 +69,7 @@ async def note(
         door.database.pool,
         kind,
         severity=severity,
-        user_id=user.id if user else None,
+        user_id=user.user_id if isinstance(user, Principal) else user.id if user else None,
         email=user.email if user else email,
         address=caller.address,
         request_id=caller.request_id,

@@ -198,7 +198,8 @@ class SocketSubscriber:
             raise Malformed()
 
     async def _join_run(self, topic: str, run_id: UUID, since: int) -> None:
-        """Join the feed first and look at the run then: what happens in between rings a feed that exists."""
+        """Join the feed first and look at the run then: what happens in between rings a feed that exists.
+        Nothing is sent before `_catch_up`."""
         feed, subscription = self._hub.watch_run(self, run_id, since)
         try:
             found = await watched_run(self._hub.database.pool, self.principal, run_id=run_id)

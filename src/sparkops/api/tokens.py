@@ -28,7 +28,9 @@ MIN_KEY_BYTES = 32
 LINKS = b"sparkops links to approvals"
 MARK_BYTES = 18
 DEVICES = b"sparkops browsers that were signed in"
-DEVICE_BYTES = 15
+DEVICE_BYTES = 16
+DEVICE_TIME_BYTES = 4
+DEVICE_LIFETIME = timedelta(days=90)
 MAX_TOKEN_CHARS = 2_000
 CAPACITY = 1_000
 """So many tokens that were found valid are remembered until they run out: what they say never changes."""
@@ -99,23 +101,28 @@ class Signer:
         """Say whether the link to this question was made by us."""
         return hmac.compare_digest(self.mark(approval_id).encode(), mark.encode())
 
-    def device(self, email: str) -> str:
-        """Return what a browser keeps in which somebody signed in with this address."""
-        nonce = secrets.token_bytes(DEVICE_BYTES)
-        return base64.urlsafe_b64encode(nonce + self._device_mark(nonce, email)).decode()
+    def device(self, generation: str, *, now: datetime) -> str:
+        """Return what a browser keeps in which somebody signed in, whose password and factor are of this generation."""
+        until = int((now + DEVICE_LIFETIME).timestamp()).to_bytes(DEVICE_TIME_BYTES)
+        named = secrets.token_bytes(DEVICE_BYTES) + until
+        return base64.urlsafe_b64encode(named + self._device_mark(named, generation)).decode()
 
-    def read_device(self, device: str, email: str) -> str | None:
-        """Return which browser kept this, if this very address signed in with it; else None."""
+    def read_device(self, device: str, generation: str, *, now: datetime) -> str | None:
+        """Return which browser kept this, if somebody signed in with it whose password and second factor are still
+        those of this generation, and not too long ago; else None."""
         try:
             raw = base64.b64decode(device.encode(), altchars=b"-_", validate=True)
         except (ValueError, binascii.Error):
             return None
-        nonce, mark = raw[:DEVICE_BYTES], raw[DEVICE_BYTES:]
-        return nonce.hex() if hmac.compare_digest(mark, self._device_mark(nonce, email)) else None
+        named, mark = raw[:-DEVICE_BYTES], raw[-DEVICE_BYTES:]
+        if not hmac.compare_digest(mark, self._device_mark(named, generation)):
+            return None
+        nonce, until = named[:DEVICE_BYTES], int.from_bytes(named[DEVICE_BYTES:])
+        return nonce.hex() if now.timestamp() < until else None
 
-    def _device_mark(self, nonce: bytes, email: str) -> bytes:
+    def _device_mark(self, named: bytes, generation: str) -> bytes:
         key = hmac.digest(self._key.encode(), DEVICES, "sha256")
-        return hmac.digest(key, nonce + email.strip().lower().encode(), "sha256")[:DEVICE_BYTES]
+        return hmac.digest(key, named + generation.encode(), "sha256")[:DEVICE_BYTES]
 
     def _decode(self, token: str) -> tuple[Claims, float]:
         """Return whom the token names, and until when in seconds of the system's clock."""

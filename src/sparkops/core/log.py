@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import orjson
 import structlog
@@ -10,6 +10,10 @@ import structlog
 from sparkops.core.redaction import SEEN
 
 LogFormat = Literal["json", "console"]
+
+_OURS: Final = frozenset({"level", "timestamp", "request_id", "route", "method", "status", "principal"})
+"""What the process itself writes into a line. A secret of one project may be any word, and must not make lines of all
+projects unreadable."""
 
 
 def configure(*, level: str = "info", fmt: LogFormat = "json", **bound: Any) -> None:
@@ -43,7 +47,7 @@ def configure(*, level: str = "info", fmt: LogFormat = "json", **bound: Any) -> 
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _strike_out, renderer],
+            processors=[_strike_out, structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
     root = logging.getLogger()
@@ -52,6 +56,13 @@ def configure(*, level: str = "info", fmt: LogFormat = "json", **bound: Any) -> 
 
 
 def _strike_out(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
-    """Replace the secrets that this process has met, wherever they stand in a line: tracebacks too."""
+    """Replace the secrets that this process has met in what a line tells: tracebacks too, and what a library says in
+    the place of an event. Names of fields are ours, and so are `_OURS` and our events."""
     known = SEEN.everything
-    return {known.text(str(key)): known.anything(item) for key, item in event.items()} if known else event
+    if not known:
+        return event
+    ours = _OURS | {"event"} if event.get("_from_structlog") else _OURS
+    return {
+        key: item if key in ours or key in ("_record", "_from_structlog") else known.anything(item)
+        for key, item in event.items()
+    }

@@ -6,7 +6,11 @@ by `[secret:name]`. What is stored passes the filter of its project, which knows
 installation: otherwise one project could guess at another's values by having its own guesses struck out. Log lines
 pass the filter that knows all.
 
-What is learned dies with the process, and only the values that it has met are known to it.
+What is learned dies with the process, and only the values that it has met are known to it. What is known of one project
+is bounded, by values and by characters, and makes room in that project alone.
+
+Forms are looked for by an automaton whose memory grows with their characters, so of a long form it knows the beginning;
+the rest is compared where that was found.
 """
 
 import base64
@@ -14,25 +18,34 @@ import html
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Final
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 from uuid import UUID
 
 import orjson
-from ahocorasick_rs import AhoCorasick
+from ahocorasick_rs import AhoCorasick, Implementation
 
 from sparkops.core.json import Json, dumps
 
 MIN_CHARS = 8
 """A shorter text is too common to be struck out wherever it stands, so no secret may be shorter."""
-MAX_KNOWN = 5_000
-"""Values that a process remembers; beyond, the one that was not met for longest is forgotten."""
+MAX_KNOWN = 1_000
+"""Values of one project, and of the installation, that a process remembers; beyond, the one of the same project that
+was not met for longest is forgotten."""
+MAX_KNOWN_CHARS = 8_000_000
+"""The same for the characters of all their forms: four secrets of the greatest size at the least."""
 _MIN_PART = 16
 _MAX_PARTS = 512
 _BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_")
+_LOOKED_FOR = 256
+"""Of a longer form so many characters are looked for: more than those with which all keys of one kind begin."""
+_MAX_COMPARED = 1_000
+"""So often the rest of longer forms is compared within one text. What begins like one more often than that is taken for
+it: comparing must not cost more than the text has characters, whatever somebody chose for a secret."""
 _HEAD = 4
 """Characters by which the forms are found of which a text may hold the beginning; every form is longer."""
 
@@ -53,17 +66,45 @@ class Filter:
 
     def __init__(self, forms: Sequence[_Form] = ()) -> None:
         self._forms = forms
-        self._found_in_text = _automaton([form.text for form in forms])
-        self._found_in_json = _automaton([text for form in forms for text in {form.text, _in_json(form.text)}])
         self._longest = max((len(form.text) for form in forms), default=0)
-        self._heads: dict[str, list[str]] = {}
-        for form in forms:
-            self._heads.setdefault(form.text[:_HEAD], []).append(form.text)
-        self._beginnings = {head[:end] for head in self._heads for end in range(1, _HEAD)}
+
+    @cached_property
+    def _groups(self) -> Mapping[str, Sequence[_Form]]:
+        """The forms by their beginnings, each the longest first."""
+        groups: dict[str, list[_Form]] = {}
+        for form in sorted(self._forms, key=lambda one: -len(one.text)):
+            groups.setdefault(form.text[:_LOOKED_FOR], []).append(form)
+        return groups
+
+    @cached_property
+    def _in_order(self) -> Sequence[Sequence[_Form]]:
+        return list(self._groups.values())
+
+    @cached_property
+    def _found_in_text(self) -> AhoCorasick | None:
+        return _automaton(self._groups)
+
+    @cached_property
+    def _found_in_json(self) -> AhoCorasick | None:
+        """Log lines and texts in pieces never ask for it."""
+        forms = (form.text[:_LOOKED_FOR] for form in self._forms)
+        return _automaton({text for form in forms for text in (form, _in_json(form)[:_LOOKED_FOR])})
+
+    @cached_property
+    def _heads(self) -> Mapping[str, Sequence[str]]:
+        """Only texts in pieces ask for them."""
+        heads: dict[str, list[str]] = {}
+        for form in self._forms:
+            heads.setdefault(form.text[:_HEAD], []).append(form.text)
+        return heads
+
+    @cached_property
+    def _beginnings(self) -> frozenset[str]:
+        return frozenset(head[:end] for head in self._heads for end in range(1, _HEAD))
 
     def __bool__(self) -> bool:
         """Say whether there is anything to look for."""
-        return self._found_in_text is not None
+        return bool(self._forms)
 
     def text(self, text: str) -> str:
         """Return the text with every form of every value replaced."""
@@ -100,7 +141,7 @@ class Filter:
         if self._found_in_text is None:
             return []
         found = self._found_in_text.find_matches_as_indexes(text, overlapping=True)
-        return _merged(sorted(self._span(text, *each) for each in found)) if found else []
+        return _merged(sorted(self._spans(text, found))) if found else []
 
     def begun(self, text: str) -> int:
         """Return where the longest end of the text starts that may be the beginning of a form."""
@@ -115,12 +156,21 @@ class Filter:
                     return place
         return len(text)
 
-    def _span(self, text: str, index: int, start: int, end: int) -> Span:
-        form = self._forms[index]
-        if form.base64:
-            start -= start > 0 and text[start - 1] in _BASE64
-            end += end < len(text) and text[end] in _BASE64
-        return start, end, form.name
+    def _spans(self, text: str, found: Iterable[tuple[int, int, int]]) -> Iterator[Span]:
+        """Yield where the forms stand whose beginnings were found."""
+        compared = 0
+        for index, first, _ in found:
+            group = self._in_order[index]
+            for form in group if compared < _MAX_COMPARED else group[:1]:
+                if len(form.text) > _LOOKED_FOR:
+                    compared += 1
+                    if compared <= _MAX_COMPARED and not text.startswith(form.text, first):
+                        continue
+                start, end = first, min(len(text), first + len(form.text))
+                if form.base64:
+                    start -= start > 0 and text[start - 1] in _BASE64
+                    end += end < len(text) and text[end] in _BASE64
+                yield start, end, form.name
 
     def _cleaned(self, value: Json) -> Json:
         if isinstance(value, str):
@@ -162,12 +212,37 @@ class Stream:
         return self._current().text(held)
 
 
+class _Known:
+    """The values that were met of one project, each with its forms, the one met last at the end."""
+
+    def __init__(self) -> None:
+        self._values: OrderedDict[str, tuple[_Form, ...]] = OrderedDict()
+        self._chars = 0
+
+    def meet(self, name: str, value: str) -> bool:
+        """Take a value in, and say whether it was not known."""
+        if value in self._values:
+            self._values.move_to_end(value)
+            return False
+        forms = self._values[value] = tuple(_forms_of(name, value))
+        self._chars += _chars_of(forms)
+        while len(self._values) > 1 and (len(self._values) > MAX_KNOWN or self._chars > MAX_KNOWN_CHARS):
+            _, forgotten = self._values.popitem(last=False)
+            self._chars -= _chars_of(forgotten)
+        return True
+
+    def forms(self) -> Iterator[_Form]:
+        """Yield the forms of all of them."""
+        for forms in self._values.values():
+            yield from forms
+
+
 class Redactor:
     """What a process knows of the values that must not leave it. Safe to share between threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._known: OrderedDict[tuple[UUID | None, str], tuple[_Form, ...]] = OrderedDict()
+        self._known: dict[UUID | None, _Known] = {}
         self._filters: dict[UUID | None, Filter] = {}
         self._all: Filter | None = NOTHING
 
@@ -178,15 +253,13 @@ class Redactor:
         """
         if len(value) < MIN_CHARS:
             return
-        key = project_id, value
         with self._lock:
-            if key in self._known:
-                self._known.move_to_end(key)
+            if not self._known.setdefault(project_id, _Known()).meet(name, value):
                 return
-            self._known[key] = tuple(_forms_of(name, value))
-            if len(self._known) > MAX_KNOWN:
-                self._known.popitem(last=False)
-            self._filters.clear()
+            if project_id is None:
+                self._filters.clear()
+            else:
+                self._filters.pop(project_id, None)
             self._all = None
 
     def of(self, project_id: UUID | None) -> Filter:
@@ -209,9 +282,9 @@ class Redactor:
 
     def _filter(self, counts: Callable[[UUID | None], bool]) -> Filter:
         forms: dict[str, _Form] = {}
-        for (owner, _), known in self._known.items():
+        for owner, known in self._known.items():
             if counts(owner):
-                for form in known:
+                for form in known.forms():
                     forms.setdefault(form.text, form)
         return Filter(list(forms.values())) if forms else NOTHING
 
@@ -251,14 +324,19 @@ def _texts(value: str) -> Iterator[str]:
 
 
 def _forms_of(name: str, value: str) -> Iterator[_Form]:
+    """Yield the ways to write a value and its parts, each once."""
+    forms: dict[str, _Form] = {}
     for part in parts_of(value):
         raw = part.encode()
-        for text in {part, raw.hex(), raw.hex().upper(), *_written(part)}:
-            if len(text) >= MIN_CHARS:
-                yield _Form(text, name)
+        for text in (part, raw.hex(), raw.hex().upper(), *_written(part)):
+            forms.setdefault(text, _Form(text, name))
         for text in _in_base64(raw):
-            if len(text) >= MIN_CHARS:
-                yield _Form(text, name, base64=True)
+            forms.setdefault(text, _Form(text, name, base64=True))
+    yield from (form for form in forms.values() if len(form.text) >= MIN_CHARS)
+
+
+def _chars_of(forms: Iterable[_Form]) -> int:
+    return sum(len(form.text) for form in forms)
 
 
 def _written(value: str) -> Iterator[str]:
@@ -299,8 +377,14 @@ def _in_base64(raw: bytes) -> Iterator[str]:
 _URL_SAFE = str.maketrans("+/", "-_")
 
 
-def _automaton(patterns: Sequence[str]) -> AhoCorasick | None:
-    return AhoCorasick(patterns, store_patterns=False) if patterns else None
+def _automaton(patterns: Collection[str]) -> AhoCorasick | None:
+    """Return what finds these texts; None: there are none.
+
+    It is never the kind with a table for each character, which takes a gigabyte for a secret of the greatest size.
+    """
+    if not patterns:
+        return None
+    return AhoCorasick(patterns, store_patterns=False, implementation=Implementation.ContiguousNFA)
 
 
 def _merged(spans: Sequence[Span]) -> list[Span]:

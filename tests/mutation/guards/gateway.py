@@ -135,6 +135,15 @@ GATEWAY: Sequence[Guard] = (
     ),
     # Tickets
     guard(
+        "live: what a model says, to who was let in",
+        "api/live::test_nothing_that_a_model_says_is_heard_by_who_is_not_let_in_yet",
+        (
+            "api/live.py",
+            "        for subscription in [one for one in self.subscriptions if one.live]:\n            subscription.subscriber",
+            "        for subscription in self.subscriptions:\n            subscription.subscriber",
+        ),
+    ),
+    guard(
         "ticket: once",
         "api/live::test_a_ticket_opens_one_socket",
         (_TICKETS, "await redis.getdel(_key(ticket))", "await redis.get(_key(ticket))"),

@@ -19,6 +19,7 @@ _API_KEYS = "domains/identity/api_keys.py"
 _USERS = "domains/identity/queries.py"
 _FACTORS = "domains/identity/factors.py"
 _FACTOR_ROWS = "domains/identity/factor_queries.py"
+_ROUTE = "api/routes/factor.py"
 _IDLE = "db/identity::test_a_session_that_nobody_uses_ends_and_one_that_is_used_ends_after_its_time_all_the_same"
 
 IDENTITY: Sequence[Guard] = (
@@ -334,14 +335,32 @@ IDENTITY: Sequence[Guard] = (
         (_FACTORS, " or factor.begun_at + BEGUN_LIFETIME <= now:", ":"),
     ),
     guard(
-        "factor: setting it up ends other sessions",
+        "factor: a change ends other sessions",
         "api/second_factor::test_setting_up_ends_every_other_session",
-        (_FACTORS, '    await _end_others(session, principal, methods=principal.methods | {"totp"}, now=now)\n', ""),
+        (
+            _SERVICE,
+            "    await session_queries.revoke_all(session, user_id=principal.user_id, now=now, because=because)\n",
+            "",
+        ),
+    ),
+    guard(
+        "factor: a change ends the session that acts, too",
+        "api/second_factor::test_a_token_from_before_gets_no_second_factor",
+        (
+            _SERVICE,
+            "not await session_queries.revoke(session, session_id=acting, now=now, because=because)",
+            "not acting",
+        ),
+        (
+            _SERVICE,
+            "user_id=principal.user_id, now=now, because=because)",
+            "user_id=principal.user_id, now=now, because=because, but=acting)",
+        ),
     ),
     guard(
         "factor: who removes it is without it",
         "api/second_factor_demanded::test_who_sets_up_what_is_demanded_goes_on",
-        (_FACTORS, 'methods=principal.methods - {"totp", "recovery"}', "methods=principal.methods"),
+        (_ROUTE, 'methods = principal.methods - {"totp", "recovery"}', "methods = principal.methods"),
     ),
     guard(
         "factor: a new password ends a sign-in that waits",
@@ -488,7 +507,7 @@ IDENTITY: Sequence[Guard] = (
         "api/auth::test_guessing_is_stopped_by_what_the_database_has_counted",
         (
             "api/throttle.py",
-            "return (attempts.ADDRESS, caller.address), (attempts.ACCOUNT, email)",
+            "return (attempts.ADDRESS, caller.address), account",
             "return ((attempts.ADDRESS, caller.address),)",
         ),
     ),
@@ -497,19 +516,34 @@ IDENTITY: Sequence[Guard] = (
         "api/auth::test_one_address_tries_so_many_accounts_and_no_more",
         (
             "api/throttle.py",
-            "return (attempts.ADDRESS, caller.address), (attempts.ACCOUNT, email)",
-            "return ((attempts.ACCOUNT, email),)",
+            "return (attempts.ADDRESS, caller.address), account",
+            "return (account,)",
         ),
     ),
     guard(
         "throttle: a browser that was signed in counts by itself",
         "api/auth::test_strangers_keep_nobody_out_who_was_signed_in_with_this_browser",
-        ("api/throttle.py", "        if device is not None:", "        if False:"),
+        ("api/throttle.py", " if device is None else (attempts.DEVICE, device)", ""),
     ),
     guard(
         "throttle: such a browser of this very account",
         "api/auth::test_what_a_browser_kept_of_one_account_is_nothing_to_another",
-        ("api/tokens.py", "nonce + email.strip().lower().encode()", "nonce"),
+        ("api/tokens.py", "named + generation.encode()", "named"),
+    ),
+    guard(
+        "throttle: such a browser of the account as it is now",
+        "api/second_factor_sign_in::test_many_browsers_that_were_signed_in_find_no_code",
+        (_FACTOR_ROWS, '" ".join(map(str, found))', "str(found[0])"),
+    ),
+    guard(
+        "throttle: codes of all browsers together",
+        "api/second_factor_sign_in::test_many_browsers_that_were_signed_in_find_no_code",
+        ("api/throttle.py", "            (attempts.FACTOR_ALL, who),\n", ""),
+    ),
+    guard(
+        "throttle: what a browser kept runs out",
+        "unit/tokens::test_what_a_browser_kept_counts_until_it_has_run_out_or_the_account_has_changed",
+        ("api/tokens.py", "nonce.hex() if now.timestamp() < until else None", "nonce.hex() if until else None"),
     ),
     # Members
     guard(

@@ -38,6 +38,11 @@ export function openSession(tokens: Tokens): void {
   become({ phase: 'in', user: tokens.user, mustEnrol: tokens.must_enrol }, tokens.access_token)
 }
 
+/** Another session takes the place of this one, which has ended: what is shown stays until `refreshSession`. */
+export function continueSession(tokens: Tokens): void {
+  become(session, tokens.access_token)
+}
+
 /** The name of who is signed in has changed. */
 export function renameSelf(name: string): void {
   if (session.phase === 'in') become({ ...session, user: { ...session.user, name } }, accessToken)

@@ -67,7 +67,7 @@ test('who has to have a second factor sets it up before any page, and then sees 
     ),
     http.post(api('/me/factor/confirm'), () => {
       mustEnrol = false
-      return HttpResponse.json({ codes: ['AAAA'] })
+      return HttpResponse.json({ codes: ['AAAA'], tokens: someTokens() })
     }),
   )
   visit('/p/weather/runs')

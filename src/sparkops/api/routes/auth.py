@@ -10,7 +10,7 @@ from sparkops.api import cookies
 from sparkops.api.access import open_to_all, people_only
 from sparkops.api.deps import Door, DoorDep, PrincipalDep, same_origin
 from sparkops.api.responses import problems
-from sparkops.api.sign_in import audit_as, caller_of, mails_of, note, tokens
+from sparkops.api.sign_in import audit_as, caller_of, mails_of, mark_of, note, tokens
 from sparkops.api.throttle import Caller
 from sparkops.api.views import identity as views
 from sparkops.api.views import sign_in as forms
@@ -51,7 +51,7 @@ async def sign_in(
     async with door.database.reads.begin() as session:
         credentials = await service.find_credentials(session, email=body.email)
     user = await service.check_password(credentials, body.password)
-    outcome = await _open(door, request, caller, credentials) if user else None
+    outcome = await _open(door, request, response, caller, credentials) if user else None
     if outcome is None:
         await note(door, caller, "sign-in.failed", user=credentials.user, email=body.email.strip().lower()[:320])
         raise Unauthenticated("E-mail or password is wrong.")
@@ -59,12 +59,11 @@ async def sign_in(
     if isinstance(outcome, factors.Challenged):
         return _ask_for_code(door, outcome)
     await note(door, caller, "sign-in", user=outcome.user, session=str(outcome.session_id))
-    cookies.keep_device(response, door.settings, mark=door.signer.device(outcome.user.email))
     return tokens(door, response, outcome)
 
 
 async def _open(
-    door: Door, request: Request, caller: Caller, credentials: service.Credentials
+    door: Door, request: Request, response: Response, caller: Caller, credentials: service.Credentials
 ) -> service.SignedIn | factors.Challenged | None:
     now = utc_now()
     held = cookies.read(request, cookies.COOKIE, door.settings)
@@ -77,8 +76,10 @@ async def _open(
             address=caller.address,
             idle=door.settings.session_idle,
         )
-        if held is not None and isinstance(outcome, service.SignedIn):
-            await service.end_presented(session, token=held, now=now)
+        if isinstance(outcome, service.SignedIn):
+            if held is not None:
+                await service.end_presented(session, token=held, now=now)
+            cookies.keep_device(response, door.settings, mark=await mark_of(door, session, outcome.user))
         return outcome
 
 
@@ -107,7 +108,7 @@ async def answer_challenge(body: forms.GivenCode, request: Request, response: Re
     caller, now, ring = caller_of(request, door), utc_now(), factors.ring_of(door.keys)
     async with door.database.reads.begin() as session:
         user = await factors.challenged_user(session, token=token, now=now)
-    rule, what = await door.throttle.take_code(user=user, caller=caller)
+    counted = await door.throttle.take_code(user=user, caller=caller)
     held = cookies.read(request, cookies.COOKIE, door.settings)
     try:
         async with door.database.sessions.begin() as session:
@@ -124,13 +125,14 @@ async def answer_challenge(body: forms.GivenCode, request: Request, response: Re
             )
             if held is not None:
                 await service.end_presented(session, token=held, now=now)
+            mark = await mark_of(door, session, user)
     except factors.CodeRefused:
         await note(door, caller, "factor.refused", severity="warning", user=user)
         raise
-    await attempts.forget(door.database.pool, rule, what)
+    await door.throttle.forgive(counted)
     await note(door, caller, "sign-in", user=user, session=str(signed_in.session_id), by=method)
     cookies.drop_challenge(response, door.settings)
-    cookies.keep_device(response, door.settings, mark=door.signer.device(user.email))
+    cookies.keep_device(response, door.settings, mark=mark)
     return tokens(door, response, signed_in)
 
 
@@ -169,13 +171,14 @@ async def refresh(request: Request, response: Response, door: DoorDep) -> views.
     dependencies=[Depends(same_origin)],
     openapi_extra=people_only(unfinished=True),
 )
-async def sign_out(response: Response, principal: PrincipalDep, door: DoorDep) -> views.SignedOut:
+async def sign_out(request: Request, response: Response, principal: PrincipalDep, door: DoorDep) -> views.SignedOut:
     """End the session: its access and refresh tokens stop working at once.
 
     Where it was begun at an OpenID provider, the answer says where the browser goes to end its session there.
     """
     async with door.writes(principal) as session:
         issuer = await service.sign_out(session, principal, now=utc_now())
+    await note(door, caller_of(request, door), "sign-out", user=principal, session=str(principal.session_id))
     cookies.drop_refresh(response, door.settings)
     known = door.oidc is not None and issuer == door.oidc.settings.issuer
     return views.SignedOut(leave_at=await door.oidc.leaving_address() if door.oidc is not None and known else None)
@@ -271,6 +274,7 @@ async def set_up(body: forms.SetUp, request: Request, response: Response, door: 
         )
         audit = audit_as(session, user)
         await audit("installation.set-up", f"user:{user.id}", None, email=user.email)
+        mark = await mark_of(door, session, user)
     await note(door, caller, "installation.set-up", severity="warning", user=user)
-    cookies.keep_device(response, door.settings, mark=door.signer.device(user.email))
+    cookies.keep_device(response, door.settings, mark=mark)
     return tokens(door, response, signed_in)

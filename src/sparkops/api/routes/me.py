@@ -4,13 +4,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
+from sparkops.api import cookies
 from sparkops.api.access import people_only, signed_in
 from sparkops.api.deps import Audit, AuditDep, DoorDep, PrincipalDep, SessionDep
 from sparkops.api.devices import device_of
 from sparkops.api.responses import problems
 from sparkops.api.routes.projects import project_view
 from sparkops.api.second_factor import counted, spend_if_enrolled
-from sparkops.api.sign_in import caller_of, confirmed, mails_of, note, tokens
+from sparkops.api.sign_in import caller_of, confirmed, mails_of, mark_of, note, tokens
 from sparkops.api.views import identity as views
 from sparkops.api.views import sign_in as forms
 from sparkops.core.clock import utc_now
@@ -75,9 +76,11 @@ async def change_password(
         )
         audit = Audit(session, principal)
         await audit("password.change", f"user:{user.id}", None)
+        mark = await mark_of(door, session, user)
     await note(door, caller, "password.changed", user=user)
     if (mails := mails_of(door)) is not None:
         door.errands.start(mails.changed(to=user.email))
+    cookies.keep_device(response, door.settings, mark=mark)
     return tokens(door, response, opened)
 
 

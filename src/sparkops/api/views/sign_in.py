@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from sparkops.api.views.base import Body, View
-from sparkops.api.views.identity import User
+from sparkops.api.views.identity import Tokens, User
 from sparkops.domains.identity.factors import MAX_CODE_CHARS
 
 Email = Annotated[str, Field(min_length=3, max_length=320)]
@@ -131,6 +131,12 @@ class RecoveryCodes(View):
     """Codes that work once each in place of the app. They are shown this once; earlier ones work no more."""
 
     codes: list[str]
+
+
+class FactorSetUp(RecoveryCodes):
+    """A second factor counts from now on. `tokens`: of the session to go on with, all from before have ended."""
+
+    tokens: Tokens
 
 
 class OwnSession(View):

@@ -29,15 +29,19 @@ class Rule:
 ACCOUNT = Rule("account", 10, timedelta(hours=1), timedelta(seconds=15))
 """By whoever was never signed in to this account from the same browser."""
 DEVICE = Rule("device", 10, timedelta(hours=1), timedelta(seconds=15))
-"""By a browser that was: what strangers try elsewhere does not make its owner wait."""
+"""By a browser that was, since password and second factor are what they are: what strangers try elsewhere does not make
+its owner wait."""
 ADDRESS = Rule("address", 50, timedelta(minutes=5))
-"""Many people may share an address; nobody mistypes fifty times in five minutes."""
+"""Passwords and codes, from whichever browser. Many people may share an address; nobody mistypes fifty times in five
+minutes."""
 OWN_PASSWORD = Rule("own-password", 5, timedelta(hours=1), timedelta(seconds=15))
 """Of who is signed in and asked for the password once more."""
 FACTOR = Rule("factor", 5, timedelta(hours=1), timedelta(seconds=15))
 """Codes for somebody whose password was right, by a browser that was never signed in to the account."""
 FACTOR_DEVICE = Rule("factor-device", 5, timedelta(hours=1), timedelta(seconds=15))
 """The same by a browser that was."""
+FACTOR_ALL = Rule("factor-all", 50, timedelta(hours=1))
+"""The same by all browsers together: somebody may hold many that were. Those that never were do not get so far."""
 OWN_FACTOR = Rule("own-factor", 5, timedelta(hours=1), timedelta(seconds=15))
 """Codes of who is signed in."""
 FORGOTTEN = Rule("forgotten", 3, timedelta(minutes=30))
@@ -104,7 +108,7 @@ DELETE FROM attempts WHERE key IN (
   SELECT key FROM attempts WHERE forget_at < clock_timestamp() - interval '1 minute'
    ORDER BY forget_at LIMIT 10 FOR UPDATE SKIP LOCKED)
 """
-"""Each attempt adds two rows at most and takes away ten that count no more."""
+"""Each count adds one row at most and takes away ten that count no more."""
 
 
 def key_of(rule: Rule, what: str) -> str:

@@ -1,11 +1,11 @@
 """Statements on second factors, recovery codes and challenges."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import and_, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,7 +13,7 @@ from sparkops.core.envelope import Place, Sealed
 from sparkops.core.ids import new_id
 from sparkops.core.wrapped import Wrapped
 from sparkops.domains.identity.factor_models import Challenge, RecoveryCode, SecondFactor
-from sparkops.domains.identity.models import Session, User
+from sparkops.domains.identity.models import User
 
 PRUNED = 10
 """So many challenges that have run out go with each new one."""
@@ -28,6 +28,17 @@ async def confirmed_at(session: AsyncSession, *, user_id: UUID) -> datetime | No
     """Return since when a person has a second factor; None: there is none."""
     found = await session.scalar(select(SecondFactor.confirmed_at).where(SecondFactor.user_id == user_id))
     return found  # noqa: RET504 -- mypy reads a returned `scalar` as Any
+
+
+async def generation_of(session: AsyncSession, *, email: str) -> str | None:
+    """Return a text that changes with the password and the second factor of a user; None: nobody has this address."""
+    rows = await session.execute(
+        select(User.id, User.password_hash, SecondFactor.id)
+        .outerjoin(SecondFactor, and_(SecondFactor.user_id == User.id, SecondFactor.confirmed_at.is_not(None)))
+        .where(User.email == email.strip().lower())
+    )
+    found = rows.tuples().one_or_none()
+    return None if found is None else " ".join(map(str, found))
 
 
 async def locked_factor(session: AsyncSession, *, user_id: UUID) -> SecondFactor | None:
@@ -109,11 +120,6 @@ async def remove_factor(session: AsyncSession, *, user_id: UUID) -> bool:
         delete(SecondFactor).where(SecondFactor.user_id == user_id).returning(SecondFactor.confirmed_at)
     )
     return removed is not None
-
-
-async def set_methods(session: AsyncSession, *, session_id: UUID, methods: Sequence[str]) -> None:
-    """Say how the person of a session has proved who they are."""
-    await session.execute(update(Session).where(Session.id == session_id).values(methods=list(methods)))
 
 
 async def add_challenge(session: AsyncSession, *, user_id: UUID, token_hash: str, expires_at: datetime) -> None:

@@ -7,7 +7,7 @@ at once: neither the same code, nor a sign-in beside a change.
 import hashlib
 import re
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -171,7 +171,8 @@ async def finish(
 ) -> Sequence[str]:
     """Let the key that was begun with count, whose app showed this code, and return the person's recovery codes.
 
-    All other sessions end: they were begun without it.
+    Sign-ins that wait for a code end. Call `replace_sessions` after: all sessions were begun without it, also the one
+    that acts, of whose token somebody else may hold a copy.
 
     Raises:
         Conflict: no key was shown, or too long ago.
@@ -186,7 +187,7 @@ async def finish(
     if step is None:
         raise wrong_code()
     await factor_queries.confirm(session, factor_id=factor.id, step=step, now=now)
-    await _end_others(session, principal, methods=principal.methods | {"totp"}, now=now)
+    await factor_queries.void_challenges(session, user_id=principal.user_id)
     return await _new_recovery_codes(session, user_id=principal.user_id, now=now)
 
 
@@ -218,10 +219,11 @@ async def spend(session: AsyncSession, ring: Keyring, *, user_id: UUID, code: st
     return method
 
 
-async def remove(session: AsyncSession, principal: Principal, *, now: datetime) -> None:
-    """Take the person's second factor away with all recovery codes. Call `spend` before. All other sessions end."""
+async def remove(session: AsyncSession, principal: Principal) -> None:
+    """Take the person's second factor away with all recovery codes; sign-ins that wait for a code end. Call `spend`
+    before, and `replace_sessions` after."""
     await factor_queries.remove_factor(session, user_id=principal.user_id)
-    await _end_others(session, principal, methods=principal.methods - {"totp", "recovery"}, now=now)
+    await factor_queries.void_challenges(session, user_id=principal.user_id)
 
 
 async def reset(session: AsyncSession, principal: Principal, *, user_id: UUID, now: datetime) -> User:
@@ -284,15 +286,6 @@ async def _spend(session: AsyncSession, ring: Keyring, *, user_id: UUID, code: s
         return None
     spent = await factor_queries.spend_recovery_code(session, user_id=user_id, code_hash=code_hash, now=now)
     return "recovery" if spent else None
-
-
-async def _end_others(session: AsyncSession, principal: Principal, *, methods: Collection[str], now: datetime) -> None:
-    await factor_queries.void_challenges(session, user_id=principal.user_id)
-    await session_queries.revoke_all(
-        session, user_id=principal.user_id, now=now, because="factor", but=principal.session_id
-    )
-    if principal.session_id is not None:
-        await factor_queries.set_methods(session, session_id=principal.session_id, methods=sorted(methods))
 
 
 def _hash(token: str) -> str:

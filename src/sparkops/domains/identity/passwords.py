@@ -61,8 +61,8 @@ async def verified(password: str, stored: str | None) -> bool:
 
 
 def generate_password() -> str:
-    """Return a password of 120 random bits that can be typed."""
-    return secrets.token_urlsafe(15)
+    """Return a password of 128 random bits that can be typed."""
+    return secrets.token_urlsafe(16)
 
 
 async def check_acceptable(password: str, *, email: str, name: str = "") -> None:

@@ -2,7 +2,7 @@
 
 import hmac
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -222,6 +222,41 @@ async def end_presented(session: AsyncSession, *, token: str, now: datetime) -> 
     found = await session_queries.live_session(session, session_id=given.session_id, now=now) if given else None
     if given is not None and found is not None and hmac.compare_digest(given.hash, found[0].token_hash):
         await session_queries.revoke(session, session_id=given.session_id, now=now, because="replaced")
+
+
+async def replace_sessions(
+    session: AsyncSession,
+    principal: Principal,
+    *,
+    because: str,
+    methods: Collection[str],
+    now: datetime,
+    device: str | None = None,
+    address: str | None = None,
+    idle: timedelta = SESSION_IDLE,
+) -> SignedIn:
+    """End all sessions of the principal and start another in the place of the one that acts: who has copied a token of
+    any of them gains nothing. It lasts no longer than that one would have.
+
+    Raises:
+        Conflict: the session that acts has ended meanwhile.
+    """
+    acting = principal.session_id
+    if acting is None or not await session_queries.revoke(session, session_id=acting, now=now, because=because):
+        raise Conflict("Your session has ended meanwhile; nothing was done.")
+    await session_queries.revoke_all(session, user_id=principal.user_id, now=now, because=because)
+    before = await session.get_one(Session, acting)
+    return await open_session(
+        session,
+        user=await session.get_one(User, principal.user_id),
+        now=now,
+        device=device,
+        address=address,
+        idle=idle,
+        lifetime=before.ends_at - now,
+        methods=sorted(methods),
+        issuer=before.issuer,
+    )
 
 
 async def sign_out(session: AsyncSession, principal: Principal, *, now: datetime) -> str | None:

@@ -24,13 +24,17 @@ KEY_BYTES = 20
 """160 bits, as the RFC recommends for this hash."""
 ISSUER = "Spark-Ops"
 RECOVERY_CODES = 10
-RECOVERY_CHARS = 24
-"""Of five bits each: 120 in all, too many to be found from a hash, however fast that is computed."""
+RECOVERY_CHARS = 26
+"""Of five bits each: 130 in all, too many to be found from a hash, however fast that is computed."""
+_EARLIER_CHARS = 24
+"""Of codes that were given out before; they count until they are used."""
 GROUP_CHARS = 4
 _ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 """No I, O, 0 or 1, which are mistaken for each other."""
 _CODE = re.compile(rf"[0-9]{{{DIGITS}}}")
-_RECOVERY_CODE = re.compile(rf"[{_ALPHABET}]{{{RECOVERY_CHARS}}}")
+_RECOVERY_CODE = re.compile(
+    rf"[{_ALPHABET}]{{{_EARLIER_CHARS}}}(?:[{_ALPHABET}]{{{RECOVERY_CHARS - _EARLIER_CHARS}}})?"
+)
 
 
 def new_key() -> str:

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sparkops.core.envelope import MAX_VALUE_BYTES, Keyring, Keys, Place
 from sparkops.core.errors import ConfigError, Conflict, Invalid, NotFound, Unavailable
 from sparkops.core.principal import Principal
-from sparkops.core.redaction import MIN_CHARS, SEEN
+from sparkops.core.redaction import MIN_CHARS
 from sparkops.core.storable import storable_text
 from sparkops.domains.secrets import queries
 from sparkops.domains.secrets.models import Secret
@@ -92,7 +92,6 @@ async def put_version(
     check_value(value)
     if found.archived_at is not None:
         raise Conflict(f"The secret {found.name} is archived; restore it first.")
-    SEEN.learn(found.name, value, project_id=found.project_id)
     version = found.latest_version + 1
     if version > MAX_VERSION:
         raise Conflict("This secret has had too many versions; make a new one.")

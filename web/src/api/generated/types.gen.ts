@@ -2081,6 +2081,19 @@ export type FactorKey = {
 };
 
 /**
+ * FactorSetUp
+ *
+ * A second factor counts from now on. `tokens`: of the session to go on with, all from before have ended.
+ */
+export type FactorSetUp = {
+    /**
+     * Codes
+     */
+    codes: Array<string>;
+    tokens: Tokens;
+};
+
+/**
  * Failure
  *
  * Why something failed: a stable code and a sentence.
@@ -10067,7 +10080,7 @@ export type ConfirmFactorResponses = {
     /**
      * Successful Response
      */
-    200: RecoveryCodes;
+    200: FactorSetUp;
 };
 
 export type ConfirmFactorResponse = ConfirmFactorResponses[keyof ConfirmFactorResponses];
@@ -10165,7 +10178,7 @@ export type RemoveFactorResponses = {
     /**
      * Successful Response
      */
-    204: void;
+    200: Tokens;
 };
 
 export type RemoveFactorResponse = RemoveFactorResponses[keyof RemoveFactorResponses];

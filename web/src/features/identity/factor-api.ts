@@ -16,7 +16,8 @@ import type {
   ResetFactorData,
   ResetFactorResponse,
 } from '@/api/generated/types.gen'
-import { openSession } from '@/api/session'
+import { continueSession, openSession } from '@/api/session'
+import { toast } from '@/components/ui/toast'
 import { sessionsQuery } from './api'
 
 /** Whether the caller has a second factor, and whether they have to. */
@@ -52,33 +53,45 @@ export function useFactorSeen() {
   }
 }
 
-/** Changes the caller's second factor; other sessions may end with it. */
-function useFactorChange<A, R>(mutationFn: (argument: A) => Promise<R>) {
-  const seen = useFactorSeen()
-  return useMutation({ mutationFn, onSuccess: seen })
-}
-
-/** It is known only once the recovery codes have been seen: see `useFactorSeen`. */
+/** Ends all sessions; this page goes on with the new one that comes back. That there is a second factor is known only
+ *  once the recovery codes have been seen: see `useFactorSeen`. */
 export function useConfirmFactor() {
   return useMutation({
     mutationFn: (code: string) =>
       request<ConfirmFactorData, ConfirmFactorResponse>('POST', '/api/v1/me/factor/confirm', {
         body: { code },
       }),
+    onSuccess: (answer) => continueSession(answer.tokens),
   })
 }
 
-export const useRenewRecoveryCodes = () =>
-  useFactorChange((body: RenewRecoveryCodesData['body']) =>
-    request<RenewRecoveryCodesData, RenewRecoveryCodesResponse>('POST', '/api/v1/me/factor/recovery-codes', {
-      body,
-    }),
-  )
+export function useRenewRecoveryCodes() {
+  const seen = useFactorSeen()
+  return useMutation({
+    mutationFn: (body: RenewRecoveryCodesData['body']) =>
+      request<RenewRecoveryCodesData, RenewRecoveryCodesResponse>(
+        'POST',
+        '/api/v1/me/factor/recovery-codes',
+        { body },
+      ),
+    onSuccess: seen,
+  })
+}
 
-export const useRemoveFactor = () =>
-  useFactorChange((body: RemoveFactorData['body']) =>
-    request<RemoveFactorData, RemoveFactorResponse>('POST', '/api/v1/me/factor/remove', { body }),
-  )
+/** Ends all sessions; this page goes on with the new one that comes back. Where a second factor is demanded, that one is
+ *  good for setting up another one alone. */
+export function useRemoveFactor() {
+  const seen = useFactorSeen()
+  return useMutation({
+    mutationFn: (body: RemoveFactorData['body']) =>
+      request<RemoveFactorData, RemoveFactorResponse>('POST', '/api/v1/me/factor/remove', { body }),
+    onSuccess: async (tokens) => {
+      openSession(tokens)
+      toast('Second factor removed. You are signed out everywhere else.')
+      await seen()
+    },
+  })
+}
 
 /** What an administrator does for somebody who has lost theirs. */
 export function useResetFactor() {

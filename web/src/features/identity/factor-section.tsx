@@ -1,7 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
 import { type FormEvent, useState } from 'react'
 import type { Factor } from '@/api/generated/types.gen'
-import { refreshSession } from '@/api/session'
 import { useSession } from '@/api/use-session'
 import { Moment } from '@/components/moment'
 import { ProblemLine, ProblemPanel } from '@/components/problem-panel'
@@ -98,11 +97,6 @@ function RenewForm({
 
 function RemoveForm({ onCancel, demanded }: { onCancel: () => void; demanded: boolean }) {
   const remove = useRemoveFactor()
-  const onSuccess = () => {
-    toast('Second factor removed. You are signed out everywhere else.')
-    // Where it is demanded, this session is good for setting up another one alone from now on.
-    if (demanded) void refreshSession()
-  }
   return (
     <ConfirmationForm
       label="Remove the second factor"
@@ -113,7 +107,7 @@ function RemoveForm({ onCancel, demanded }: { onCancel: () => void; demanded: bo
       }
       change={remove}
       onCancel={onCancel}
-      onSubmit={(body) => remove.mutate(body, { onSuccess })}
+      onSubmit={(body) => remove.mutate(body)}
     />
   )
 }

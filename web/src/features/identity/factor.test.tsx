@@ -3,7 +3,7 @@ import userEvent from '@testing-library/user-event'
 import { HttpResponse, http } from 'msw'
 import { beforeEach, expect, test, vi } from 'vitest'
 import type { Factor } from '@/api/generated/types.gen'
-import { closeSession, openSession, readSession } from '@/api/session'
+import { closeSession, openSession, readAccessToken, readSession } from '@/api/session'
 import { aProblem, someTokens } from '@/test/factories'
 import { show } from '@/test/render'
 import { api, server } from '@/test/server'
@@ -90,10 +90,14 @@ test('setting it up shows key and recovery codes, and is done once they were kep
     http.post(api('/me/factor/confirm'), async ({ request }) => {
       const { code } = (await request.json()) as { code: string }
       return code === '123456'
-        ? HttpResponse.json({ codes: ['AAAA-BBBB', 'CCCC-DDDD'] })
+        ? HttpResponse.json({
+            codes: ['AAAA-BBBB', 'CCCC-DDDD'],
+            tokens: { ...someTokens(), access_token: 'of-the-new-session', must_enrol: false },
+          })
         : refused('code', 'is wrong')
     }),
   )
+  openSession({ ...someTokens(), must_enrol: true })
   show(<EnrolFactor email="ada@example.org" onDone={done} />)
   await userEvent.type(screen.getByLabelText('Your password'), 'wrong{Enter}')
   expect(await screen.findByText('Is not your present password.')).toBeVisible()
@@ -111,6 +115,8 @@ test('setting it up shows key and recovery codes, and is done once they were kep
       .getAllByRole('listitem')
       .map((item) => item.textContent),
   ).toEqual(['AAAA-BBBB', 'CCCC-DDDD'])
+  expect(readAccessToken()).toBe('of-the-new-session')
+  expect(readSession()).toMatchObject({ phase: 'in', mustEnrol: true })
   expect(done).not.toHaveBeenCalled()
   await userEvent.click(screen.getByRole('button', { name: 'I have kept them' }))
   expect(done).toHaveBeenCalledOnce()
@@ -129,7 +135,7 @@ test('who has one makes new recovery codes or removes it, by password and code',
     http.post(api('/me/factor/remove'), async ({ request }) => {
       sent.push(await request.json())
       factor = aFactor({ enrolled_at: null, recovery_codes: 0 })
-      return new HttpResponse(null, { status: 204 })
+      return HttpResponse.json({ ...someTokens(), access_token: 'of-the-new-session' })
     }),
   )
   openSession(someTokens())
@@ -144,6 +150,7 @@ test('who has one makes new recovery codes or removes it, by password and code',
   await userEvent.type(screen.getByLabelText('Your password'), 'right')
   await userEvent.type(screen.getByLabelText('Code'), 'EEEE-FFFF{Enter}')
   expect(await screen.findByRole('form', { name: 'Set up a second factor' })).toBeVisible()
+  expect(readAccessToken()).toBe('of-the-new-session')
   expect(sent).toEqual([
     { current: 'right', code: '123456' },
     { current: 'right', code: 'EEEE-FFFF' },
