@@ -76,7 +76,7 @@ async def execute(runtime: Runtime, claim: Claim, trust: Trust) -> Ended | Waiti
     try:
         async with asyncio.timeout(claim.seconds) as limit:
             context = await _context(runtime, claim)
-            attempt = Attempt(runtime, claim, graph, node, context, gate)
+            attempt = Attempt(runtime, claim, graph, node, context, gate, await runtime.slug(claim.project_id))
             await ask_to_start(attempt)
             output = await _perform(attempt)
         stored = await _stored(runtime, claim, output)
@@ -110,7 +110,8 @@ async def execute_ahead(runtime: Runtime, graph: Graph, claim: Claim, trust: Tru
     gate = _gate(runtime, claim, trust, graph, node, ahead=True)
     try:
         async with asyncio.timeout(claim.seconds):
-            attempt = Attempt(runtime, claim, graph, node, await _context(runtime, claim), gate)
+            context, project = await _context(runtime, claim), await runtime.slug(claim.project_id)
+            attempt = Attempt(runtime, claim, graph, node, context, gate, project)
             await ask_to_start(attempt)
             output = await _perform(attempt)
             stored = await _stored(runtime, claim, output)
