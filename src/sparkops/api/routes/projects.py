@@ -8,7 +8,17 @@ from fastapi import APIRouter, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.api.access import allowed, needs, signed_in
-from sparkops.api.deps import AuditDep, Door, DoorDep, NamedProject, PageDep, PrincipalDep, SessionDep
+from sparkops.api.deps import (
+    Audit,
+    AuditDep,
+    Door,
+    DoorDep,
+    NamedProject,
+    PageDep,
+    PrincipalDep,
+    SessionDep,
+    find_project,
+)
 from sparkops.api.responses import problems
 from sparkops.api.sign_in import caller_of
 from sparkops.api.views import catalogue
@@ -208,13 +218,7 @@ async def list_members(project: NamedProject, principal: PrincipalDep, session: 
     openapi_extra=needs(Permission.MEMBER_MANAGE),
 )
 async def add_member(
-    body: views.NewMember,
-    request: Request,
-    project: NamedProject,
-    principal: PrincipalDep,
-    session: SessionDep,
-    door: DoorDep,
-    audit: AuditDep,
+    slug: str, body: views.NewMember, request: Request, principal: PrincipalDep, door: DoorDep
 ) -> views.Member:
     """Make a user a member, or change the member's role. Owners alone make and unmake owners.
 
@@ -222,11 +226,15 @@ async def add_member(
     """
     who = str(principal.user_id)
     await door.throttle.take_one(attempts.STRANGERS, who, caller=caller_of(request, door), email=principal.email)
-    user = await find_user(session, email=body.email)
+    async with door.writes(principal) as session:
+        project = await find_project(session, principal, slug)
+        user = await find_user(session, email=body.email)
+        before = await put_role(session, principal, project_id=project.id, user_id=user.id, role=body.role)
+        audit = Audit(session, principal)
+        await audit("member.put", f"user:{user.id}", project.id, before=_as(before), after=_as(body.role))
+        member = await _member(session, principal, project.id, user.id)
     await attempts.give_back(door.database.pool, attempts.STRANGERS, who)
-    before = await put_role(session, principal, project_id=project.id, user_id=user.id, role=body.role)
-    await audit("member.put", f"user:{user.id}", project.id, before=_as(before), after=_as(body.role))
-    return await _member(session, principal, project.id, user.id)
+    return member
 
 
 @router.put(
