@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -88,6 +88,7 @@ def settings_of(app_url: str, redis_url: str, data_dir: Path) -> Settings:
         cors_origins=("https://ops.example.com",),
         allowed_hosts=("testserver",),
         rate_limits=UNHURRIED,
+        project_creators="everybody",
     )
 
 
@@ -131,6 +132,12 @@ def client_of(app: FastAPI, **headers: str) -> AsyncClient:
 async def anonymous(app: FastAPI) -> AsyncIterator[AsyncClient]:
     async with client_of(app) as client:
         yield client
+
+
+def only_administrators_create_projects(app: FastAPI) -> None:
+    """Set what is the default; in tests everybody does, who mostly owns a project of their own."""
+    door: Door = app.state.door
+    app.state.door = replace(door, settings=door.settings.model_copy(update={"project_creators": "administrators"}))
 
 
 MakePerson = Callable[[str], Awaitable[Person]]

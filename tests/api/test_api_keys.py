@@ -395,3 +395,27 @@ async def test_approvals_are_answered_by_people_whatever_a_key_was_given(
     async with of_key(app, await make(ann, *GRANTABLE)) as machine:
         answer = await machine.post(f"/api/v1/approvals/{things.approval_id}/approve", json={})
         assert answer.status_code == 403
+
+
+async def test_no_key_says_who_belongs_to_a_project_not_even_one_that_was_given_that(
+    app: FastAPI, ann: Person, bob: Person, eve: Person, door: Door
+) -> None:
+    """Whoever got hold of a key would keep a way in. Keys that were made when it could be given do not count for it."""
+    refused = await ann.client.post(KEYS, json={"name": "m", "scopes": ["member:manage"], "projects": ["weather"]})
+    assert refused.status_code == 422, refused.text
+    made = await make(ann, Permission.MEMBER_READ)
+    await door.database.pool.execute("UPDATE api_keys SET scopes = '{member:manage,member:read}'")
+    members = "/api/v1/projects/weather/members"
+    async with of_key(app, made) as machine:
+        assert (await machine.get(members)).status_code == 200
+        for attempt in (
+            machine.post(members, json={"email": eve.email, "role": "owner"}),
+            machine.post(members, json={"email": eve.email, "role": "viewer"}),
+            machine.put(f"{members}/{bob.id}", json={"role": "owner"}),
+            machine.delete(f"{members}/{bob.id}"),
+        ):
+            answer = await attempt
+            assert answer.status_code == 403, answer.text
+            assert "was not given member:manage" in answer.json()["detail"]
+    listed = (await ann.client.get(KEYS)).json()["items"]
+    assert [one["scopes"] for one in listed] == [["member:read"]]

@@ -3,13 +3,19 @@
 from typing import Any
 from uuid import UUID
 
+from fastapi import FastAPI
+from httpx2 import AsyncClient
+
 from sparkops.api.deps import Door
 from sparkops.core.json import digest
-from tests.api.conftest import MakePerson, Person
+from sparkops.core.permissions import Permission
+from sparkops.domains.identity.keys import GRANTABLE
+from tests.api.conftest import MakePerson, Person, client_of
 from tests.api.things import Things, make_things
 
 REQUEST = {"tool": "files.write", "arguments": {"name": "report.md", "content": "# Report"}}
 PATH = "/api/v1/approvals"
+ACCOUNTS = "/api/v1/projects/weather/service-accounts"
 
 
 async def question(ann: Person, door: Door, **demands: Any) -> tuple[Things, str]:
@@ -259,3 +265,49 @@ async def test_an_output_is_not_read_as_one_before_people_let_it_out(ann: Person
     assert (await bob.client.post(f"{PATH}/{question['id']}/approve", json={})).status_code == 200
     ended = (await ann.client.get(f"/api/v1/runs/{run['id']}")).json()
     assert (ended["status"], ended["output"]) == ("succeeded", {"a": 7})
+
+
+async def key_of_account(client: AsyncClient, name: str, *scopes: str) -> str:
+    """A key of a new service account of the project."""
+    made = await client.post(ACCOUNTS, json={"name": name, "role": "developer"})
+    assert made.status_code == 201, made.text
+    key = await client.post(f"{ACCOUNTS}/{made.json()['id']}/keys", json={"name": name, "scopes": [*scopes]})
+    assert key.status_code == 201, key.text
+    return str(key.json()["key"])
+
+
+async def agreed_by_another(app: FastAPI, key: str, maker: Person, another: Person) -> None:
+    """Start a run with a key; its maker neither agrees nor lets somebody else do so, another person does."""
+    async with client_of(app, Authorization=f"Bearer {key}") as machine:
+        body = {"project": "weather", "workflow": "held", "input": {"n": 7}}
+        run = await machine.post("/api/v1/runs", json=body)
+        assert (run.status_code, run.json()["status"]) == (201, "awaiting_approval"), run.text
+    question = await asked_about(maker)
+    assert question["may_answer"] is False
+    attempts: dict[str, dict[str, str]] = {
+        "approve": {},
+        "reject": {"reason": "no"},
+        "reassign": {"to": another.email, "comment": "please"},
+    }
+    for what, said in attempts.items():
+        answer = await maker.client.post(f"{PATH}/{question['id']}/{what}", json=said)
+        assert (answer.status_code, answer.json()["type"]) == (403, "urn:sparkops:problem:own-request"), answer.text
+    answer = await another.client.post(f"{PATH}/{question['id']}/approve", json={})
+    assert (answer.status_code, answer.json()["status"]) == (200, "consumed"), answer.text
+
+
+async def test_whoever_made_the_key_of_a_run_does_not_agree_to_it(app: FastAPI, ann: Person, bob: Person) -> None:
+    await holding(ann, "run.create")
+    await agreed_by_another(app, await key_of_account(bob.client, "deployer", "run:create"), bob, ann)
+
+
+async def test_whoever_made_the_key_that_made_the_key_of_a_run_does_not_agree_to_it(
+    app: FastAPI, ann: Person, bob: Person
+) -> None:
+    await holding(ann, "run.create")
+    made = await bob.client.post(ACCOUNTS, json={"name": "first", "role": "admin"})
+    body = {"name": "first", "scopes": sorted(GRANTABLE - {Permission.PROJECT_DELETE})}
+    first = (await bob.client.post(f"{ACCOUNTS}/{made.json()['id']}/keys", json=body)).json()["key"]
+    async with client_of(app, Authorization=f"Bearer {first}") as machine:
+        second = await key_of_account(machine, "second", "run:create")
+    await agreed_by_another(app, second, bob, ann)

@@ -150,3 +150,19 @@ async def test_the_database_lets_those_roles_answer_that_the_table_does(ann: Per
         made = await join(str(role), role)
         may = await door.database.pool.fetchval(speaks, made.id)
         assert may == (Permission.APPROVAL_ANSWER in allowed), role
+
+
+async def test_who_adds_members_cannot_try_which_addresses_somebody_has(
+    ann: Person, eve: Person, person: MakePerson, door: Door
+) -> None:
+    """Addresses that somebody has are not counted; after twenty of the others there are waits, whoever has the next."""
+
+    async def add(email: str) -> int:
+        return (await ann.client.post(MEMBERS, json={"email": email, "role": "viewer"})).status_code
+
+    assert [await add(eve.email) for _ in range(25)] == [201] * 25
+    assert [await add(f"nobody-{n}@example.com") for n in range(20)] == [422] * 20
+    assert [await add(f"nobody-{n}@example.com") for n in range(5)] == [429] * 5
+    assert await add(eve.email) == 429
+    noted = await door.database.pool.fetch("SELECT detail FROM security_events WHERE kind = 'sign-in.locked'")
+    assert [row["detail"]["counted_by"] for row in noted] == ["strangers"]

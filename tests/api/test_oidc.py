@@ -18,7 +18,7 @@ from sparkops.api.routes.oidc import COOKIE
 from sparkops.core.config import Oidc, Settings, load_settings
 from sparkops.core.errors import ConfigError
 from sparkops.core.permissions import Role
-from tests.api.conftest import ORIGIN, Person, client_of, running
+from tests.api.conftest import ORIGIN, MakePerson, Person, client_of, make_project, running
 from tests.api.openid import CLIENT_ID, CLIENT_SECRET, Browser, OpenIdProvider, browser_of, openid_server, query_of
 
 __all__ = ["openid_server"]
@@ -68,6 +68,21 @@ async def browser(app: FastAPI) -> AsyncIterator[Browser]:
     made = browser_of(app)
     yield made
     await made.client.aclose()
+
+
+async def founder(person: MakePerson, door: Door, name: str) -> Person:
+    """Owns the project `weather`. Groups give roles there, so that its name is for administrators to give."""
+    made = await person(name)
+    for is_admin in (True, False):
+        await door.database.pool.execute("UPDATE users SET is_admin = $2 WHERE id = $1", made.id, is_admin)
+        if is_admin:
+            await make_project(made)
+    return made
+
+
+@pytest.fixture
+async def ann(person: MakePerson, door: Door) -> Person:
+    return await founder(person, door, "ann")
 
 
 async def me(browser: Browser) -> Any:
@@ -227,8 +242,7 @@ async def test_a_disabled_user_does_not_get_in(ann: Person, browser: Browser, do
 async def test_groups_give_roles_and_take_them_away_and_what_people_gave_stays(
     app: FastAPI, person: Any, provider: OpenIdProvider, door: Door
 ) -> None:
-    owner = await person("owner")
-    await owner.client.post("/api/v1/projects", json={"slug": "weather", "name": "Weather"})
+    owner = await founder(person, door, "owner")
     await owner.client.post("/api/v1/projects", json={"slug": "garden", "name": "Garden"})
 
     async def roles_with(*groups: str) -> Mapping[str, str | bool]:
@@ -269,8 +283,7 @@ async def test_an_owner_whom_people_made_of_somebody_from_a_group_stays_one(
     app: FastAPI, person: Any, browser: Browser, provider: OpenIdProvider, door: Door
 ) -> None:
     """Else the project would lose its only owner when the group does."""
-    owner = await person("owner")
-    await owner.client.post("/api/v1/projects", json={"slug": "weather", "name": "Weather"})
+    owner = await founder(person, door, "owner")
     await browser.sign_in("ann-17")
     ann = (await me(browser))["user"]["id"]
     members = "/api/v1/projects/weather/members"
@@ -481,3 +494,23 @@ def test_the_settings_are_read_from_the_environment(tmp_path: Path) -> None:
     for wrong in ('{a = {p = "owner"}}', '{a = {p = "king"}}'):
         with pytest.raises(ConfigError, match=r"SPARKOPS_OIDC|oidc"):
             load_settings({"SPARKOPS_OIDC": f'{{issuer = "https://i", client_id = "x", groups = {wrong}}}'})
+
+
+async def test_over_https_what_waits_for_the_provider_can_only_be_set_over_https(
+    settings: Settings, tmp_path: Path
+) -> None:
+    secure = settings.model_copy(update={"secure_cookies": True})
+    name = f"__Secure-{COOKIE}"
+    async with running(secure, tmp_path / "no-pages") as app, client_of(app) as client:
+        begun = await client.get("/api/v1/auth/oidc/start")
+        (cookie,) = begun.headers.get_list("set-cookie")
+        assert cookie.startswith(f"{name}=")
+        assert all(part in cookie for part in ("; Secure", "HttpOnly", "SameSite=lax", "Path=/api/v1/auth/oidc"))
+        state = query_of(begun.headers["location"])["state"]
+        held = cookie.partition("=")[2].partition(";")[0].strip('"')
+        for sent, reason in ((COOKIE, "expired"), (name, "refused")):
+            back = await client.get(CALLBACK, params={"state": state}, headers={"Cookie": f"{sent}={held}"})
+            assert back.headers["location"] == f"{REFUSED}{reason}"
+            (forgotten,) = back.headers.get_list("set-cookie")
+            assert forgotten.startswith(f'{name}=""')
+            assert "; Secure" in forgotten

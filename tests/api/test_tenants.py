@@ -1,15 +1,18 @@
 """Deleting a project and what it keeps, over HTTP; what becomes of the data is told in tests/engine."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import pytest
+from fastapi import FastAPI
 
 from sparkops.api.deps import Door
+from sparkops.core.config import Connection, ModelEndpoint, Oidc
 from sparkops.engine.removal import claim_removal, end_removal, remove_some
-from tests.api.conftest import SOURCE, MakePerson, Person
+from tests.api.conftest import SOURCE, MakePerson, Person, client_of, only_administrators_create_projects
 from tests.engine.tenants import age, tidied
 
 DELETION = "/api/v1/projects/weather/deletion"
@@ -74,7 +77,9 @@ async def test_only_owners_delete(ann: Person, person: MakePerson, role: str) ->
     assert (await other.client.get(DELETION)).json()["deletion"] is None
 
 
-async def test_a_deleted_project_looks_as_if_it_had_never_been(ann: Person, door: Door, owner_url: str) -> None:
+async def test_a_deleted_project_looks_as_if_it_had_never_been_and_its_name_is_kept(
+    ann: Person, person: MakePerson, door: Door, owner_url: str
+) -> None:
     made = await ann.client.post(
         "/api/v1/workflows", json={"project": "weather", "source": SOURCE.format(name="report")}
     )
@@ -95,9 +100,11 @@ async def test_a_deleted_project_looks_as_if_it_had_never_been(ann: Person, door
         pass
     assert await end_removal(door.engine, door.engine.payloads, removal)
     await seen_by_nobody(ann, paths)
-    again = await ann.client.post("/api/v1/projects", json={"slug": "weather", "name": "Weather"})
-    assert again.status_code == 201, "its name is free"
-    assert await state(ann) is None
+    status, text = await create(ann, "weather")
+    assert (status, "is kept" in text) == (409, True), "what lies under its name elsewhere is for nobody who is quick"
+    root = await administrator(person, door)
+    assert (await create(root, "weather"))[0] == 201
+    assert await state(root) is None
 
 
 async def seen_by_nobody(ann: Person, paths: list[str]) -> None:
@@ -151,3 +158,51 @@ async def test_a_run_tells_what_is_no_longer_kept_of_it(ann: Person, door: Door,
     for path in ("steps", "calls", "artifacts"):
         assert (await ann.client.get(f"/api/v1/runs/{run['id']}/{path}")).status_code == 200, path
     assert await code_of(ann, f"/api/v1/runs/{run['id']}/rerun", {}) == (409, "values-removed")
+
+
+async def create(person: Person, slug: str) -> tuple[int, str]:
+    answer = await person.client.post("/api/v1/projects", json={"slug": slug, "name": slug})
+    return answer.status_code, answer.text
+
+
+async def administrator(person: MakePerson, door: Door) -> Person:
+    root = await person("root")
+    await door.database.pool.execute("UPDATE users SET is_admin = true WHERE id = $1", root.id)
+    return root
+
+
+async def test_projects_are_created_by_administrators_unless_the_settings_say_everybody(
+    app: FastAPI, eve: Person, person: MakePerson, door: Door
+) -> None:
+    root = await administrator(person, door)
+    assert (await create(eve, "garden"))[0] == 201
+    assert (await eve.client.get("/api/v1/me")).json()["may_create_projects"] is True
+    only_administrators_create_projects(app)
+    status, text = await create(eve, "orchard")
+    assert status == 403
+    assert "Only administrators" in text
+    assert (await eve.client.get("/api/v1/me")).json()["may_create_projects"] is False
+    assert (await root.client.get("/api/v1/me")).json()["may_create_projects"] is True
+    assert (await create(root, "orchard"))[0] == 201
+    key = await root.client.post(
+        "/api/v1/api-keys", json={"name": "k", "scopes": ["run:read"], "projects": ["orchard"]}
+    )
+    async with client_of(app, Authorization=f"Bearer {key.json()['key']}") as machine:
+        assert (await machine.post("/api/v1/projects", json={"slug": "third", "name": "T"})).status_code == 403
+
+
+async def test_a_name_to_which_the_settings_give_something_is_given_by_administrators_alone(
+    app: FastAPI, eve: Person, person: MakePerson, door: Door
+) -> None:
+    root = await administrator(person, door)
+    given = {"issuer": "https://id.example.com", "client_id": "c", "groups": {"staff": {"wages": "viewer"}}}
+    changed = {
+        "oidc": Oidc.model_validate(given),
+        "connections": {"hr": Connection.model_validate({"url": "postgresql://r@h/d", "projects": ["people", "*"]})},
+        "models": {"m": ModelEndpoint(base_url="u", model="m", projects=("lab",))},
+    }
+    app.state.door = replace(door, settings=door.settings.model_copy(update=changed))
+    for slug in ("wages", "people", "lab"):
+        assert (await create(eve, slug))[0] == 409
+        assert (await create(root, slug))[0] == 201
+    assert (await create(eve, "other"))[0] == 201

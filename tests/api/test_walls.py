@@ -11,7 +11,7 @@ from httpx2 import AsyncClient, Response
 from sparkops.api.access import FIELD, OPEN, PERSON, SIGNED_IN
 from sparkops.api.deps import Door
 from sparkops.core.permissions import INSTALLATION
-from tests.api.conftest import SOURCE, Person
+from tests.api.conftest import SOURCE, Person, only_administrators_create_projects
 from tests.api.things import AGENT, POLICY, make_things
 
 WITH_A_MARK = {"followApprovalLink"}
@@ -150,6 +150,7 @@ def told(answer: Response) -> dict[str, Any]:
 async def test_what_concerns_the_installation_is_refused_to_all_but_its_administrators(
     app: FastAPI, ann: Person
 ) -> None:
+    only_administrators_create_projects(app)
     tried = set()
     for operation in operations(app):
         if need_of(operation) in INSTALLATION:

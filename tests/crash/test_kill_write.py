@@ -34,7 +34,7 @@ async def bank(postgres_server: EmbeddedServers) -> AsyncIterator[Bank]:
 async def test_a_write_whose_worker_was_killed_is_in_doubt_and_never_sent_again(
     world: World, clone: Clone, bank: Bank, point: str, written: int
 ) -> None:
-    given = {"bank": {"url": bank.url, "write": True}}
+    given = {"bank": {"url": bank.url, "write": True, "projects": ["*"]}}
     (world.settings.data_dir / CONNECTIONS).write_bytes(dumps(given))
     run_id = await world.run(await world.workflow(PAY))
     async with listening() as sink:

@@ -100,7 +100,8 @@ async def connections(servers: EmbeddedServers | None) -> Mapping[str, object]:
         await leads.close()
     clerk = url.set(username="clerk", password="clerk-of-leads").render_as_string(hide_password=False)
     known = cast(Mapping[str, Connection], given["connections"])
-    return {"connections": {**known, "leads": Connection.model_validate({"url": clerk, "write": True})}}
+    written = {"url": clerk, "write": True, "projects": ["*"]}
+    return {"connections": {**known, "leads": Connection.model_validate(written)}}
 
 
 @pytest.fixture(scope="session")

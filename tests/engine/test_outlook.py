@@ -57,7 +57,7 @@ async def bank(postgres_server: EmbeddedServers) -> AsyncIterator[Bank]:
 
 
 def with_bank(world: World, bank: Bank, **limits: Any) -> World:
-    connection = {"url": bank.url, "write": True, **limits}
+    connection = {"url": bank.url, "write": True, "projects": ["*"], **limits}
     given = {"data_dir": world.settings.data_dir, "connections": {"bank": connection}}
     return replace(world, settings=Settings.model_validate(given))
 

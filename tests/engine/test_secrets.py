@@ -464,7 +464,7 @@ async def test_the_address_of_a_database_is_a_secret_that_a_query_is_given_on_it
 ) -> None:
     """A real query in a run, over a real connection; a new version holds from the next one on."""
     await readers.admin(f'GRANT CONNECT ON DATABASE "{make_url(app_url).database}" TO sparkops_app')
-    connection = Connection(url=SecretStr("secret://weather-db"))
+    connection = Connection(url=SecretStr("secret://weather-db"), projects=("lab",))
     world = replace(world, settings=world.settings.model_copy(update={"connections": {"weather": connection}}))
     name, urls = await world.workflow(QUERIES), []
     for _ in range(2):

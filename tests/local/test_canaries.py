@@ -199,7 +199,7 @@ async def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
             }
             for number, name in enumerate(canaries.model)
         }
-        connections = {name: {"url": f"secret://{name}"} for name in canaries.sql}
+        connections = {name: {"url": f"secret://{name}", "projects": ["canaries"]} for name in canaries.sql}
         settings = load_settings(
             {}, data_dir=tmp_path, port=0, workers=2, models=models, connections=connections,
             event_log="file", log_level="debug",

@@ -83,7 +83,7 @@ class Bank:
         return url.render_as_string(hide_password=False)
 
     def context(self, **limits: Any) -> ToolContext:
-        connection = {"url": self.url, "write": True, **limits}
+        connection = {"url": self.url, "write": True, "projects": ["*"], **limits}
         settings = Settings.model_validate({"connections": {"bank": connection}})
         nothing = (cast(Database, None), cast(Blobs, None))
         return ToolContext(new_id(), new_id(), new_id(), new_id(), *nothing, settings)

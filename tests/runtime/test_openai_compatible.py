@@ -53,7 +53,7 @@ async def models(peer: Peer) -> AsyncIterator[Models]:
 
 @pytest.fixture
 def model(models: Models) -> Model:
-    return models.resolve(ModelSpec(model="default"))
+    return models.resolve(ModelSpec(model="default"), "weather")
 
 
 async def complete(model: Model, request: ModelRequest = ASK, *, stream: bool = False) -> ModelAnswer:
@@ -174,7 +174,7 @@ async def test_a_stream_that_breaks_off_is_never_an_answer(model: Model, peer: P
     "fault", [{"type": "delay", "seconds": 3}, {"type": "stream_fault", "kind": "stall", "stall_seconds": 3}]
 )
 async def test_no_answer_in_time_is_an_unknown_outcome(models: Models, peer: Peer, fault: dict[str, Any]) -> None:
-    model = models.resolve(ModelSpec(model="default"))
+    model = models.resolve(ModelSpec(model="default"), "weather")
     await complete(model)
     peer.break_next(**fault)
     with pytest.raises(OutcomeUnknown, match="no complete answer within"):
@@ -189,7 +189,7 @@ async def test_an_endpoint_that_does_not_run_is_said_to_be_unreachable(peer: Pee
     nowhere = endpoint("http://127.0.0.1:9/v1", timeout_seconds=1)
     async with Models(Settings(models={"mine": nowhere})) as models:
         with pytest.raises(CallFailed, match=r"base_url of models\.mine in the settings") as failed:
-            await complete(models.resolve(ModelSpec(model="mine")))
+            await complete(models.resolve(ModelSpec(model="mine"), "weather"))
     assert (failed.value.code, failed.value.retryable) == ("model-unreachable", True)
 
 
@@ -217,27 +217,37 @@ async def test_a_redirect_is_not_followed(peer: Peer) -> None:
     redirect = f"HTTP/1.1 307 Moved\r\nContent-Length: 0\r\nLocation: {peer.base_url}/chat/completions\r\n\r\n"
     async with answering(redirect.encode()) as url, Models(Settings(models={"default": endpoint(url)})) as models:
         with pytest.raises(CallFailed, match="redirects are not followed") as failed:
-            await complete(models.resolve(ModelSpec(model="default")))
+            await complete(models.resolve(ModelSpec(model="default"), "weather"))
     assert (failed.value.code, failed.value.retryable) == ("model-rejected", False)
     assert peer.requests() == []
 
 
 async def test_a_stated_price_counts_before_the_known_one(models: Models) -> None:
     price = Price(input_usd_per_million=Decimal(0), output_usd_per_million=Decimal(1_000))
-    answer = await complete(models.resolve(ModelSpec(model="default", price=price)))
+    answer = await complete(models.resolve(ModelSpec(model="default", price=price), "weather"))
     assert answer.cost_micros == answer.usage.output_tokens * 1_000
 
 
 def test_an_unknown_price_says_what_to_state() -> None:
     models = Models(Settings(models={"default": endpoint("http://127.0.0.1:9/v1", model="my-own-model")}))
     with pytest.raises(StepFailed, match="SPARKOPS_MODEL_INPUT_USD_PER_MILLION") as failed:
-        models.resolve(ModelSpec(model="default"))
+        models.resolve(ModelSpec(model="default"), "weather")
     assert failed.value.code == "price-unknown"
 
 
 def test_an_unknown_name_says_which_there_are() -> None:
     with pytest.raises(StepFailed, match="no model endpoint called default") as failed:
-        Models(Settings()).resolve(ModelSpec(model="default"))
+        Models(Settings()).resolve(ModelSpec(model="default"), "weather")
+    assert failed.value.code == "model-not-configured"
+
+
+def test_an_endpoint_of_other_projects_is_one_that_does_not_exist() -> None:
+    stated = endpoint("http://127.0.0.1:9/v1", input_usd_per_million=1, output_usd_per_million=1)
+    settings = Settings(models={"theirs": stated.model_copy(update={"projects": ("people",)}), "all": stated})
+    models = Models(settings)
+    assert models.resolve(ModelSpec(model="theirs"), "people") is not None
+    with pytest.raises(StepFailed, match=r"no model endpoint called theirs \(there are: all\)") as failed:
+        models.resolve(ModelSpec(model="theirs"), "shop")
     assert failed.value.code == "model-not-configured"
 
 
@@ -250,7 +260,7 @@ ANSWER_HI = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Lengt
 
 async def test_usage_that_the_endpoint_does_not_report_is_charged_at_the_bound() -> None:
     async with answering(ANSWER_HI) as url, Models(Settings(models={"default": endpoint(url)})) as models:
-        model = models.resolve(ModelSpec(model="default"))
+        model = models.resolve(ModelSpec(model="default"), "weather")
         said = await complete(model)
     assert said.text == "hi"
     assert said.cost_micros == model.bound(ASK)
@@ -260,7 +270,7 @@ async def test_what_bounds_the_cost_is_sent_and_nothing_that_was_not_asked_for()
     heard: list[dict[str, Any]] = []
     request = replace(ASK, tools=(SQL,), output_schema={"type": "object", "properties": {"a": {"type": "integer"}}})
     async with answering(ANSWER_HI, heard) as url, Models(Settings(models={"default": endpoint(url)})) as models:
-        model = models.resolve(ModelSpec(model="default"))
+        model = models.resolve(ModelSpec(model="default"), "weather")
         await complete(model, request)
     (body,) = heard
     assert len(canonical(body)) <= request_bytes(request) + 500, "what wraps the request adds little to its size"
@@ -294,5 +304,5 @@ async def test_an_error_in_a_stream_that_had_begun_is_an_unknown_outcome_and_not
 
     async with answering(answer) as url, Models(Settings(models={"default": endpoint(url)})) as models:
         with pytest.raises(OutcomeUnknown, match="overloaded"):
-            await models.resolve(ModelSpec(model="default")).complete(ASK, hear, None)
+            await models.resolve(ModelSpec(model="default"), "weather").complete(ASK, hear, None)
     assert heard == ["It was"], "asked once: what was shown is not shown again"

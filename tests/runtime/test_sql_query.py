@@ -21,6 +21,7 @@ from sparkops.local.stack import EmbeddedServers
 from sparkops.runtime.effects import CallFailed
 from sparkops.runtime.tools.base import ToolContext
 from sparkops.runtime.tools.sql import PARAMETERS, sql_query
+from sparkops.runtime.tools.sql_execute import sql_execute
 
 PASSWORD = "reader"
 TABLE = """
@@ -59,16 +60,16 @@ class Readers:
 
     async def query(self, role: str, sql: str, *parameters: Json, **limits: Any) -> dict[str, Any]:
         url = make_url(self.servers.url(role, self.database)).set(password=PASSWORD)
-        connection = {"url": url.render_as_string(hide_password=False), **limits}
+        connection = {"url": url.render_as_string(hide_password=False), "projects": ["*"], **limits}
         settings = Settings.model_validate({"connections": {"weather": connection}})
         arguments = {"connection": "weather", "sql": sql, "parameters": list(parameters)}
         result = await self._tool.run(arguments, context(settings))
         return cast(dict[str, Any], result.output)
 
 
-def context(settings: Settings) -> ToolContext:
+def context(settings: Settings, project: str = "elsewhere") -> ToolContext:
     nothing = (cast(Database, None), cast(Blobs, None))
-    return ToolContext(new_id(), new_id(), new_id(), new_id(), *nothing, settings)
+    return ToolContext(new_id(), new_id(), new_id(), new_id(), *nothing, settings, project=project)
 
 
 @pytest.fixture
@@ -225,16 +226,36 @@ async def test_a_column_name_that_repeats_does_not_hide_the_first(readers: Reade
 
 
 async def test_unknown_and_unreachable_connections_are_said_without_secrets() -> None:
-    secret = {"nowhere": {"url": "postgresql://reader:hunter2@127.0.0.1:9/db"}}
+    secret = {"nowhere": {"url": "postgresql://reader:hunter2@127.0.0.1:9/db", "projects": ["*"]}}
     settings = Settings.model_validate({"connections": secret})
     tool = sql_query(restart_seconds=0)
-    with pytest.raises(CallFailed, match=r"no connection called weather \(there are: nowhere\)") as unknown:
+    with pytest.raises(
+        CallFailed, match=r"no connection called weather for this project \(there are: nowhere\)"
+    ) as unknown:
         await tool.run({"connection": "weather", "sql": "SELECT 1"}, context(settings))
     assert unknown.value.code == "connection-unknown"
     with pytest.raises(CallFailed, match="cannot be reached") as failed:
         await tool.run({"connection": "nowhere", "sql": "SELECT 1"}, context(settings))
     assert (failed.value.code, failed.value.retryable) == ("connection-failed", True)
     assert "hunter2" not in failed.value.message
+
+
+async def test_a_connection_of_other_projects_is_one_that_does_not_exist(readers: Readers) -> None:
+    """Also where it is listed: the sentence names what the project of the run can reach, and no more."""
+    url = make_url(readers.servers.url(await readers.role(), readers.database)).set(password=PASSWORD)
+    reached = {"url": url.render_as_string(hide_password=False)}
+    known = {"hr": reached | {"projects": ["people"]}, "sales": reached | {"projects": ["shop"]}, "new": reached}
+    settings = Settings.model_validate({"connections": known})
+    for tool in (sql_query(restart_seconds=0), sql_execute()):
+        for name in ("hr", "new", "nowhere"):
+            with pytest.raises(CallFailed) as refused:
+                await tool.run({"connection": name, "sql": "SELECT 1 AS n"}, context(settings, "shop"))
+            assert refused.value.code == "connection-unknown"
+            assert refused.value.message.startswith(
+                f"There is no connection called {name} for this project (there are: sales)."
+            )
+    result = await sql_query().run({"connection": "sales", "sql": "SELECT 1 AS n"}, context(settings, "shop"))
+    assert cast(dict[str, Any], result.output)["rows"] == [{"n": 1}]
 
 
 def test_arguments_are_described_by_a_closed_schema() -> None:

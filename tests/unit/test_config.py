@@ -59,6 +59,32 @@ def test_lists_and_tables_are_read_from_variables() -> None:
     assert settings.connections["sales"].max_rows == 5
 
 
+def test_a_connection_is_for_the_projects_that_are_named_and_a_model_for_all_unless_some_are() -> None:
+    env = {
+        "SPARKOPS_CONNECTIONS": '{hr = {url = "postgresql://r@h/d", projects = ["people"]}, '
+        'none = {url = "postgresql://r@h/d"}, all = {url = "postgresql://r@h/d", projects = ["*"]}}',
+        "SPARKOPS_MODELS": '{large = {base_url = "u", model = "m"}, '
+        'theirs = {base_url = "u", model = "m", projects = ["people"]}}',
+    }
+    settings = load_settings(env)
+    assert {name: {*settings.connections_of(name)} for name in ("people", "shop")} == {
+        "people": {"hr", "all"},
+        "shop": {"all"},
+    }
+    assert {name: {*settings.models_of(name)} for name in ("people", "shop")} == {
+        "people": {"large", "theirs"},
+        "shop": {"large"},
+    }
+    assert settings.named_projects == {"people"}
+    assert settings.project_creators == "administrators"
+
+
+@pytest.mark.parametrize("named", ["People", "a b", "", "**"])
+def test_what_is_no_slug_names_no_project(named: str) -> None:
+    with pytest.raises(ConfigError, match="slug"):
+        load_settings({"SPARKOPS_CONNECTIONS": f'{{hr = {{url = "postgresql://r@h/d", projects = ["{named}"]}}}}'})
+
+
 def test_durations_are_durations() -> None:
     assert load_settings({"SPARKOPS_LEASE_SECONDS": "2.5"}).lease == timedelta(seconds=2.5)
 

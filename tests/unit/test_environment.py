@@ -32,7 +32,7 @@ def test_every_kind_of_setting_survives(models: dict[str, ModelEndpoint], words:
         secure_cookies=flag,
         drain_seconds=2.5,
         secret_key=SecretStr("k" * 32),
-        connections={"a": Connection(url=SecretStr('postgresql://a:"b\\@h/d'))},
+        connections={"a": Connection(url=SecretStr('postgresql://a:"b\\@h/d'), projects=("a1", "*"))},
     )
     assert load_settings(variables(settings)) == settings
 

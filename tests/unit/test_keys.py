@@ -91,5 +91,5 @@ def test_what_has_not_the_form_is_refused(text: str) -> None:
 
 def test_no_key_can_be_given_what_is_for_people_or_for_the_installation() -> None:
     assert not GRANTABLE & INSTALLATION
-    assert Permission.APPROVAL_ANSWER not in GRANTABLE
+    assert not {Permission.APPROVAL_ANSWER, Permission.MEMBER_MANAGE} & GRANTABLE
     assert Permission.RUN_CREATE in GRANTABLE

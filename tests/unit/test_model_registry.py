@@ -38,9 +38,9 @@ def test_addresses_that_cannot_be_meant_stop_the_start(settings: dict[str, Any],
 def test_one_name_is_one_model_and_a_script_is_its_own() -> None:
     models = Models(Settings.model_validate({"models": {"default": LOCAL}}))
     spec = ModelSpec(model="default")
-    assert models.resolve(spec) is models.resolve(spec)
+    assert models.resolve(spec, "weather") is models.resolve(spec, "other")
     script = ModelSpec.model_validate({"model": "scripted", "script": {"turns": [{"text": "x"}]}})
-    assert models.resolve(script).scripted
+    assert models.resolve(script, "weather").scripted
 
 
 def test_the_model_library_is_not_loaded_before_a_model_is_asked() -> None:

@@ -32,6 +32,7 @@ OVER_THE_POOL = {
     "auth.py": "nobody has signed in yet",
     "live.py": "who asks is found out",
     "oidc.py": "nobody has signed in yet",
+    "projects.py": "whether a project that is gone had a name, whoever's it was; counts of attempts",
 }
 """Files of routes that use connections which see every project, each with the reason."""
 

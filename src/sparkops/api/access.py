@@ -162,14 +162,24 @@ def _check_installation(principal: Principal, permission: Permission) -> None:
         raise Forbidden("Only administrators of the installation may do this.")
 
 
-def check_everywhere(principal: Principal, permission: Permission) -> None:
+def check_everywhere(settings: Settings, principal: Principal, permission: Permission) -> None:
     """Do nothing if the principal may do this in the whole installation.
 
     Raises:
-        Forbidden: they are no administrator of it, or their key does not allow it.
+        Forbidden: they are no administrator of it, or it is a key, which never may.
     """
+    if principal.session_id is None:
+        raise Forbidden("This is for people who have signed in; no key may do it.")
+    if permission is Permission.PROJECT_CREATE and may_create_projects(settings, principal):
+        return
     if not principal.may(permission, None):
         raise Forbidden("Only administrators of the installation may do this.")
+
+
+def may_create_projects(settings: Settings, principal: Principal) -> bool:
+    """Say whether somebody may create projects. No key may, whatever its scopes."""
+    everybody = settings.project_creators == "everybody" and principal.session_id is not None
+    return everybody or principal.may(Permission.PROJECT_CREATE, None)
 
 
 def allowed(principal: Principal, slug: str) -> Place:

@@ -155,7 +155,7 @@ class _SignedIn(SecurityBase):
             return principal
         permission = Permission(need)
         if permission in INSTALLATION:
-            check_everywhere(principal, permission)
+            check_everywhere(door_of(request).settings, principal, permission)
         elif subject is not None and _id_of(request.path_params[subject]) is not None:
             check(principal, permission, project_id, OWNERS[subject][1])
         principal = replace(principal, wants=permission)

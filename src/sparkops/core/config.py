@@ -32,6 +32,18 @@ class _Closed(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _reaching(value: str) -> str:
+    if value != EVERY_PROJECT and not _SLUG.fullmatch(value):
+        raise ValueError(f"must be the slug of a project, or {EVERY_PROJECT} for all of them")
+    return value
+
+
+EVERY_PROJECT = "*"
+_SLUG = re.compile(r"[a-z][a-z0-9-]{1,62}")
+Reaching = tuple[Annotated[str, AfterValidator(_reaching)], ...]
+"""Slugs of the projects whose runs may use something; `*` stands for all, also those that come later."""
+
+
 class ModelEndpoint(_Closed):
     """An OpenAI-compatible endpoint that agents name; `model` is what is asked of it.
 
@@ -49,13 +61,16 @@ class ModelEndpoint(_Closed):
     cache_write_usd_per_million: Decimal | None = Field(default=None, ge=0)
     reasoning_usd_per_million: Decimal | None = Field(default=None, ge=0)
     unknown_price: Literal["refuse", "free"] = "refuse"
+    projects: Reaching = (EVERY_PROJECT,)
 
 
 class Connection(_Closed):
     """A PostgreSQL database that the tool `sql.query` may read, under a role without any right to write; or, where
-    `write` says so, one that `sql.execute` may write, under a role that may write tables and nothing more."""
+    `write` says so, one that `sql.execute` may write, under a role that may write tables and nothing more. For projects
+    that are not named it does not exist."""
 
     url: SecretStr
+    projects: Reaching = ()
     write: bool = False
     statement_timeout_seconds: float = Field(default=5.0, gt=0, le=60)
     max_rows: int = Field(default=1_000, ge=1, le=10_000)
@@ -176,6 +191,10 @@ PostgresUrl = Annotated[SecretStr | None, AfterValidator(_postgres_url)]
 RedisUrl = Annotated[SecretStr | None, AfterValidator(_redis_url)]
 
 
+def _reaches(projects: Reaching, project: str) -> bool:
+    return EVERY_PROJECT in projects or project in projects
+
+
 def default_data_dir() -> Path:
     """Return the user's data directory for Spark-Ops, by the XDG convention."""
     base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
@@ -274,6 +293,8 @@ class Settings(_Closed):
     keep_security_events_days: int = Field(default=365, ge=1, le=36_500)
     keep_secret_uses_days: int = Field(default=365, ge=1, le=36_500)
     """The last use of each secret stays."""
+    project_creators: Literal["administrators", "everybody"] = "administrators"
+    """Who may create projects: administrators of the installation, or whoever is signed in."""
     deletion_delay_days: float = Field(default=7.0, ge=0, le=365)
     """How long a project that is to be deleted is stopped before its data is removed."""
     connections: Mapping[str, Connection] = Field(default_factory=dict)
@@ -281,6 +302,22 @@ class Settings(_Closed):
     def demands_second_factor(self, *, is_admin: bool) -> bool:
         """Say whether a person has to have a second factor."""
         return self.second_factor == "everybody" or (self.second_factor == "administrators" and is_admin)
+
+    def connections_of(self, project: str) -> Mapping[str, Connection]:
+        """Return the databases that runs of a project, by its slug, may reach; others do not exist for it."""
+        return {name: one for name, one in self.connections.items() if _reaches(one.projects, project)}
+
+    def models_of(self, project: str) -> Mapping[str, ModelEndpoint]:
+        """Return the model endpoints that a project, by its slug, may name; others do not exist for it."""
+        return {name: one for name, one in self.models.items() if _reaches(one.projects, project)}
+
+    @property
+    def named_projects(self) -> frozenset[str]:
+        """The slugs to which something is given here: roles, databases, models."""
+        roles = [slug for given in (self.oidc.groups.values() if self.oidc else ()) for slug in given]
+        databases = [slug for one in self.connections.values() for slug in one.projects]
+        models = [slug for one in self.models.values() for slug in one.projects]
+        return frozenset(roles + databases + models) - {EVERY_PROJECT}
 
     @property
     def lease(self) -> timedelta:

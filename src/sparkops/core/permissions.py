@@ -51,6 +51,7 @@ class Permission(StrEnum):
     ACCOUNT_MANAGE = "account:manage"
     AUDIT_READ = "audit:read"
 
+    PROJECT_CREATE = "project:create"
     USER_MANAGE = "user:manage"
     INSTALLATION_AUDIT = "installation:audit"
     INSTALLATION_MANAGE = "installation:manage"
@@ -89,13 +90,21 @@ DESCRIPTIONS: Final[Mapping[Permission, str]] = {
     Permission.ACCOUNT_READ: "See service accounts and their keys",
     Permission.ACCOUNT_MANAGE: "Add service accounts, and make and revoke their keys",
     Permission.AUDIT_READ: "Read and export the audit log of the project",
+    Permission.PROJECT_CREATE: "Create projects; whoever is signed in may, where `project_creators` is `everybody`",
     Permission.USER_MANAGE: "Add, disable and reset people of the installation",
     Permission.INSTALLATION_AUDIT: "Read, export and verify the audit log of the installation",
     Permission.INSTALLATION_MANAGE: "Change what holds for the whole installation",
 }
 """What a permission allows, in words for people."""
 
-INSTALLATION: Final = frozenset({Permission.USER_MANAGE, Permission.INSTALLATION_AUDIT, Permission.INSTALLATION_MANAGE})
+INSTALLATION: Final = frozenset(
+    {
+        Permission.PROJECT_CREATE,
+        Permission.USER_MANAGE,
+        Permission.INSTALLATION_AUDIT,
+        Permission.INSTALLATION_MANAGE,
+    }
+)
 """What administrators of the installation may do, whatever their role in a project."""
 
 _VIEWER = frozenset(

@@ -247,7 +247,9 @@ INVARIANTS: Sequence[Invariant] = (
           LEFT JOIN (SELECT v.approval_id, count(*) FILTER (WHERE v.vote = 'reject') AS refused,
                             count(DISTINCT v.user_id) FILTER (
                               WHERE v.vote = 'approve' AND v.request_hash = coalesce(b.edited_hash, b.request_hash)
-                                AND v.user_id IS DISTINCT FROM b.requested_by) AS agreed
+                                AND v.user_id IS DISTINCT FROM b.requested_by
+                                AND NOT EXISTS (SELECT 1 FROM runs r JOIN api_keys k ON k.id = r.created_by_key
+                                                 WHERE r.id = b.run_id AND k.created_by = v.user_id)) AS agreed
                        FROM approval_votes v JOIN approvals b ON b.id = v.approval_id GROUP BY v.approval_id) v
             ON v.approval_id = a.id
          WHERE a.status IN ('approved', 'consumed')

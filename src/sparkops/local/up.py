@@ -62,7 +62,8 @@ def _how(example: bool) -> Mapping[str, Any]:
 
 
 async def _set_up_example(stack: Supervisor) -> None:
-    from sparkops.local.example.project import PROJECT, example_on  # noqa: PLC0415
+    from sparkops.local.example import PROJECT  # noqa: PLC0415
+    from sparkops.local.example.project import example_on  # noqa: PLC0415
 
     async with example_on(stack) as (_, _, approver):
         say(f"  Example         project {PROJECT}; {approver.email} answers its questions,")

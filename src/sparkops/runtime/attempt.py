@@ -81,7 +81,7 @@ async def execute(
     try:
         async with asyncio.timeout(claim.seconds) as limit:
             context = await _context(runtime, claim)
-            attempt = Attempt(runtime, claim, graph, node, context, gate)
+            attempt = Attempt(runtime, claim, graph, node, context, gate, await runtime.slug(claim.project_id))
             await ask_to_start(attempt)
             output = await _perform(attempt)
         stored = await _stored(runtime, claim, output)
@@ -115,7 +115,8 @@ async def execute_ahead(runtime: Runtime, graph: Graph, claim: Claim, trust: Tru
     gate = _gate(runtime, claim, trust, graph, node, unrecorded=[], ahead=True)
     try:
         async with asyncio.timeout(claim.seconds):
-            attempt = Attempt(runtime, claim, graph, node, await _context(runtime, claim), gate)
+            context, project = await _context(runtime, claim), await runtime.slug(claim.project_id)
+            attempt = Attempt(runtime, claim, graph, node, context, gate, project)
             await ask_to_start(attempt)
             output = await _perform(attempt)
             stored = await _stored(runtime, claim, output)

@@ -28,7 +28,21 @@ CONSENT: Sequence[Guard] = (
     guard(
         "answer: not who asked",
         "engine/wait::test_who_asked_may_not_answer_and_a_stranger_finds_nothing",
-        ("answer", "ELSIF v_approval.requested_by = v_user THEN", "ELSIF false THEN"),
+        ("answer", "ELSIF engine.own_request(v_approval, v_user) THEN", "ELSIF false THEN"),
+    ),
+    guard(
+        "own_request: nor who made the key",
+        "api/approvals::test_whoever_made_the_key_of_a_run_does_not_agree_to_it",
+        ("own_request", " OR EXISTS (SELECT 1 FROM makers WHERE id = p_user)", ""),
+    ),
+    guard(
+        "own_request: nor who made the key that made it",
+        "api/approvals::test_whoever_made_the_key_that_made_the_key_of_a_run_does_not_agree_to_it",
+        (
+            "own_request",
+            "UNION\n    SELECT k.created_by FROM makers m",
+            "UNION\n    SELECT k.created_by FROM (SELECT NULL::uuid AS id) m",
+        ),
     ),
     guard(
         "answer: an approver",

@@ -8,7 +8,7 @@ import { RequestFailed } from './problem'
 import { openSession, readSession } from './session'
 
 const getMe = () => request<GetMeData, GetMeResponse>('GET', '/api/v1/me')
-const me: GetMeResponse = { user: someTokens().user, projects: [] }
+const me: GetMeResponse = { user: someTokens().user, projects: [], may_create_projects: true }
 
 /** Answers /me to the token `fresh` only, and counts how often a refresh was asked for. */
 function serve({ refreshes }: { refreshes: boolean }) {

@@ -67,7 +67,11 @@ export const aProject = (role: Role, given: Partial<Project> = {}): Project => (
 /** Shows a part of a page of the project as somebody of this role sees it. */
 export function showAs(role: Role, part: ReactElement) {
   const client = makeQueryClient()
-  client.setQueryData(meQuery.queryKey, { user: someTokens().user, projects: [aProject(role)] })
+  client.setQueryData(meQuery.queryKey, {
+    user: someTokens().user,
+    projects: [aProject(role)],
+    may_create_projects: false,
+  })
   client.setQueryData(permissionsQuery.queryKey, TABLE)
   openSession(someTokens())
   render(

@@ -27,8 +27,9 @@ def _view(agent: Agent, latest: AgentVersion, project: str) -> views.Agent:
     return views.Agent(id=agent.id, project=project, name=agent.name, created_at=agent.created_at, latest=version)
 
 
-async def _known(session: AsyncSession, door: Door, project_id: UUID) -> service.Known:
-    return service.Known(models=door.settings.models.keys(), tools=await tool_names(session, project_id=project_id))
+async def _known(session: AsyncSession, door: Door, principal: Principal, project_id: UUID) -> service.Known:
+    models = door.settings.models_of(principal.places[project_id].slug)
+    return service.Known(models=models.keys(), tools=await tool_names(session, project_id=project_id))
 
 
 async def _agent(session: AsyncSession, principal: Principal, agent_id: UUID) -> tuple[Agent, AgentVersion]:
@@ -56,7 +57,7 @@ async def create_agent(
 ) -> views.Agent:
     """Create an agent with its first version."""
     project = await find_project(session, principal, body.project)
-    known = await _known(session, door, project.id)
+    known = await _known(session, door, principal, project.id)
     agent, version = await service.create_agent(
         session, principal, project_id=project.id, name=body.name, definition=body.definition, known=known
     )
@@ -100,7 +101,7 @@ async def create_agent_version(
 ) -> views.AgentVersion:
     """Add a version; an unchanged definition answers 200 with the latest one."""
     agent, _ = await _agent(session, principal, agent_id)
-    known = await _known(session, door, agent.project_id)
+    known = await _known(session, door, principal, agent.project_id)
     version, created = await service.add_version(
         session, principal, agent_id=agent_id, definition=body.definition, known=known
     )

@@ -211,7 +211,7 @@ def _view(principal: Principal, key: ApiKey, reached: Mapping[UUID, Sequence[UUI
         name=key.name,
         prefix=PREFIX + key.public_id,
         status="revoked" if key.revoked_at else "expired" if ended else "active",
-        scopes=sorted(key.scopes),
+        scopes=sorted(GRANTABLE.intersection(key.scopes)),
         projects=sorted(places),
         created_at=key.created_at,
         expires_at=key.expires_at,

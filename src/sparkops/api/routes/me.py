@@ -5,7 +5,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 
 from sparkops.api import cookies
-from sparkops.api.access import people_only, signed_in
+from sparkops.api.access import may_create_projects, people_only, signed_in
 from sparkops.api.deps import Audit, AuditDep, DoorDep, PrincipalDep, SessionDep
 from sparkops.api.devices import device_of
 from sparkops.api.responses import problems
@@ -24,12 +24,16 @@ router = APIRouter(tags=["auth"])
 
 
 @router.get("/me", openapi_extra=signed_in())
-async def get_me(principal: PrincipalDep, session: SessionDep) -> views.Me:
+async def get_me(principal: PrincipalDep, session: SessionDep, door: DoorDep) -> views.Me:
     """Return who is signed in, and all projects of this person."""
     roles = await roles_of(session, principal)
     projects = await all_projects_of(session, principal)
     user = views.User(id=principal.user_id, email=principal.email, name=principal.name, is_admin=principal.is_admin)
-    return views.Me(user=user, projects=[project_view(project, roles) for project in projects])
+    return views.Me(
+        user=user,
+        projects=[project_view(project, roles) for project in projects],
+        may_create_projects=may_create_projects(door.settings, principal),
+    )
 
 
 @router.patch("/me", openapi_extra=people_only())

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 import structlog
-from fastapi import APIRouter, Cookie, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse
 
 from sparkops.api import cookies
@@ -74,7 +74,7 @@ async def start_oidc(
     except ProviderFault as fault:
         return await _turn_away(door, request, "provider", fault.detail)
     answer.set_cookie(
-        COOKIE,
+        cookies.name_of(COOKIE, door.settings),
         oidc.flows.close(flow, now=utc_now()),
         max_age=int(FLOW_LIFETIME.total_seconds()),
         path=PATH,
@@ -99,11 +99,10 @@ async def finish_oidc(
     code: Annotated[str | None, Query(max_length=4_000)] = None,
     iss: Annotated[str | None, Query(max_length=2_000)] = None,
     error: Annotated[str | None, Query(max_length=200)] = None,
-    sparkops_oidc: Annotated[str | None, Cookie(include_in_schema=False)] = None,
 ) -> RedirectResponse:
     """Come back from the provider: open a session for whom it vouches, and go on to the page that was wanted."""
     oidc = _oidc(door)
-    flow = oidc.flows.open(sparkops_oidc, state)
+    flow = oidc.flows.open(request.cookies.get(cookies.name_of(COOKIE, door.settings)), state)
     if flow is None:
         return await _turn_away(door, request, "expired", "this browser has begun no such sign-in")
     if code is None:
@@ -118,9 +117,15 @@ async def finish_oidc(
     except NotLetIn as refusal:
         return await _turn_away(door, request, refusal.reason, refusal.detail, email=claims.email or claims.subject)
     answer = RedirectResponse(flow.next, _SEE_OTHER)
-    answer.delete_cookie(COOKIE, path=PATH, secure=door.settings.secure_cookies, httponly=True, samesite="lax")
+    _forget(answer, door)
     await _open_session(door, request, oidc, arrival, session_id, answer)
     return answer
+
+
+def _forget(answer: RedirectResponse, door: Door) -> None:
+    """Have the browser forget the sign-in that it began."""
+    name, secure = cookies.name_of(COOKIE, door.settings), door.settings.secure_cookies
+    answer.delete_cookie(name, path=PATH, secure=secure, httponly=True, samesite="lax")
 
 
 def _oidc(door: Door) -> OidcDoor:
@@ -197,5 +202,5 @@ async def _turn_away(
             reason=reason,
         )
     answer = RedirectResponse(f"{SIGN_IN_PAGE}?{urlencode({'refused': reason})}", _SEE_OTHER)
-    answer.delete_cookie(COOKIE, path=PATH, secure=door.settings.secure_cookies, httponly=True, samesite="lax")
+    _forget(answer, door)
     return answer

@@ -4,28 +4,47 @@ from collections.abc import Mapping
 from typing import cast
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from sparkops.api.access import allowed, needs, people_only, signed_in
-from sparkops.api.deps import AuditDep, Door, DoorDep, NamedProject, PageDep, PrincipalDep, SessionDep
+from sparkops.api.access import allowed, needs, signed_in
+from sparkops.api.deps import (
+    Audit,
+    AuditDep,
+    Door,
+    DoorDep,
+    NamedProject,
+    PageDep,
+    PrincipalDep,
+    SessionDep,
+    find_project,
+)
 from sparkops.api.responses import problems
+from sparkops.api.sign_in import caller_of
 from sparkops.api.views import catalogue
 from sparkops.api.views import identity as views
 from sparkops.api.views.access import ChangeMember
 from sparkops.api.views.base import Ref
-from sparkops.core.errors import Invalid
+from sparkops.core.errors import Conflict, Invalid
 from sparkops.core.json import Json
 from sparkops.core.paging import page_of
 from sparkops.core.permissions import Permission, Role
 from sparkops.core.principal import Principal
+from sparkops.domains.identity import attempts
 from sparkops.domains.identity import queries as identity
 from sparkops.domains.identity.members import change_role, find_user, put_role
 from sparkops.domains.identity.members import remove_member as take_out
 from sparkops.domains.policies.queries import rules_changed
 from sparkops.domains.policies.service import change_policy, project_rules
 from sparkops.domains.projects.models import Project
-from sparkops.domains.projects.queries import change_judging, change_retention, last_deletion, limit_runs, projects_of
+from sparkops.domains.projects.queries import (
+    change_judging,
+    change_retention,
+    last_deletion,
+    limit_runs,
+    projects_of,
+    was_deleted,
+)
 from sparkops.domains.projects.service import create_project as create
 from sparkops.domains.projects.state import DeletionStatus
 from sparkops.domains.tools.service import install_tools
@@ -62,11 +81,21 @@ async def list_projects(principal: PrincipalDep, session: SessionDep, page: Page
     return views.ProjectList(items=[project_view(one, roles) for one in found.items], next_cursor=found.next_cursor)
 
 
-@router.post("", status_code=201, responses=problems(409), openapi_extra=people_only())
+@router.post("", status_code=201, responses=problems(403, 409), openapi_extra=needs(Permission.PROJECT_CREATE))
 async def create_project(
-    body: views.NewProject, principal: PrincipalDep, session: SessionDep, audit: AuditDep
+    body: views.NewProject, principal: PrincipalDep, session: SessionDep, door: DoorDep, audit: AuditDep
 ) -> views.Project:
-    """Create a project with the built-in tools and an empty policy; the caller owns it."""
+    """Create a project with the built-in tools and an empty policy; the caller owns it.
+
+    A name that a deleted project had, or that the settings give something to, is given by administrators alone: what
+    lies under it outside of here, such as secrets in a vault, becomes the new project's.
+    """
+    if not principal.is_admin and (
+        body.slug in door.settings.named_projects or await was_deleted(door.database.pool, slug=body.slug)
+    ):
+        raise Conflict(
+            f"The name {body.slug} is kept; choose another one, or ask an administrator of the installation."
+        )
     project = await create(session, slug=body.slug, name=body.name)
     await identity.put_member(session, project_id=project.id, user_id=principal.user_id, role=Role.OWNER)
     await install_tools(session, project_id=project.id, tools=builtin_tools().values())
@@ -183,16 +212,29 @@ async def list_members(project: NamedProject, principal: PrincipalDep, session: 
 
 
 @router.post(
-    "/{slug}/members", status_code=201, responses=problems(403, 404, 409), openapi_extra=needs(Permission.MEMBER_MANAGE)
+    "/{slug}/members",
+    status_code=201,
+    responses=problems(403, 404, 409, 429),
+    openapi_extra=needs(Permission.MEMBER_MANAGE),
 )
 async def add_member(
-    body: views.NewMember, project: NamedProject, principal: PrincipalDep, session: SessionDep, audit: AuditDep
+    slug: str, body: views.NewMember, request: Request, principal: PrincipalDep, door: DoorDep
 ) -> views.Member:
-    """Make a user a member, or change the member's role. Owners alone make and unmake owners."""
-    user = await find_user(session, email=body.email)
-    before = await put_role(session, principal, project_id=project.id, user_id=user.id, role=body.role)
-    await audit("member.put", f"user:{user.id}", project.id, before=_as(before), after=_as(body.role))
-    return await _member(session, principal, project.id, user.id)
+    """Make a user a member, or change the member's role. Owners alone make and unmake owners.
+
+    Addresses that nobody has are counted: after twenty each further one waits longer.
+    """
+    who = str(principal.user_id)
+    await door.throttle.take_one(attempts.STRANGERS, who, caller=caller_of(request, door), email=principal.email)
+    async with door.writes(principal) as session:
+        project = await find_project(session, principal, slug)
+        user = await find_user(session, email=body.email)
+        before = await put_role(session, principal, project_id=project.id, user_id=user.id, role=body.role)
+        audit = Audit(session, principal)
+        await audit("member.put", f"user:{user.id}", project.id, before=_as(before), after=_as(body.role))
+        member = await _member(session, principal, project.id, user.id)
+    await attempts.give_back(door.database.pool, attempts.STRANGERS, who)
+    return member
 
 
 @router.put(

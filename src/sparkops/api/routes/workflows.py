@@ -74,11 +74,11 @@ async def _aside(read: Callable[[str, service.Known], T], source: str, known: se
     return await anyio.to_thread.run_sync(read, source, known, limiter=_one_at_a_time)
 
 
-async def _known(session: AsyncSession, door: Door, project_id: UUID) -> service.Known:
+async def _known(session: AsyncSession, door: Door, principal: Principal, project_id: UUID) -> service.Known:
     return service.Known(
         agents=await agent_names(session, project_id=project_id),
         tools=await tool_parameters(session, project_id=project_id),
-        models=door.settings.models.keys(),
+        models=door.settings.models_of(principal.places[project_id].slug).keys(),
         workflows=await queries.workflow_names(session, project_id=project_id),
     )
 
@@ -87,7 +87,7 @@ async def _known_in(door: Door, principal: Principal, slug: str) -> tuple[Projec
     """Read what a new definition may name, in a transaction of its own: parsing must not hold one open."""
     async with door.reads(principal) as session:
         project = await find_project(session, principal, slug)
-        return project, await _known(session, door, project.id)
+        return project, await _known(session, door, principal, project.id)
 
 
 async def _workflow(session: AsyncSession, principal: Principal, workflow_id: UUID) -> tuple[Workflow, WorkflowVersion]:
@@ -196,7 +196,7 @@ async def create_workflow_version(
     """Add a version; an unchanged text answers 200 with the latest one."""
     async with door.reads(principal) as reading:
         workflow, _ = await _workflow(reading, principal, workflow_id)
-        known = await _known(reading, door, workflow.project_id)
+        known = await _known(reading, door, principal, workflow.project_id)
     definition = await _aside(service.parse, body.source, known)
     version, created = await service.add_version(
         session, principal, workflow_id=workflow_id, source=body.source, definition=definition

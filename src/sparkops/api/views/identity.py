@@ -145,6 +145,8 @@ class Me(View):
 
     user: User
     projects: list[Project]
+    may_create_projects: bool
+    """Administrators of the installation may; others where it says so (`project_creators`)."""
 
 
 class Member(View):

@@ -44,6 +44,8 @@ FACTOR_ALL = Rule("factor-all", 50, timedelta(hours=1))
 """The same by all browsers together: somebody may hold many that were. Those that never were do not get so far."""
 OWN_FACTOR = Rule("own-factor", 5, timedelta(hours=1), timedelta(seconds=15))
 """Codes of who is signed in."""
+STRANGERS = Rule("strangers", 20, timedelta(hours=1), timedelta(seconds=15))
+"""By somebody who adds members: addresses that nobody has, so that none can try which ones somebody has."""
 FORGOTTEN = Rule("forgotten", 3, timedelta(minutes=30))
 """Mails to one address."""
 FORGOTTEN_FROM = Rule("forgotten-from", 20, timedelta(minutes=30))

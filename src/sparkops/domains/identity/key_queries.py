@@ -16,7 +16,7 @@ from sparkops.core.paging import PageRequest
 from sparkops.core.permissions import Permission, Role
 from sparkops.core.principal import Place, Principal
 from sparkops.domains.identity.key_models import ApiKey, ApiKeyProject
-from sparkops.domains.identity.keys import FreshKey, Presented, matches
+from sparkops.domains.identity.keys import GRANTABLE, FreshKey, Presented, matches
 
 _KEY = """
 SELECT k.id AS key_id, k.secret_hash, k.scopes, u.id, u.email, u.name,
@@ -80,7 +80,7 @@ async def holder_of(
     if not matches(presented, row["secret_hash"] if row else None) or not row["live"]:
         return None
     places = {UUID(id_): Place(UUID(id_), slug, Role(role)) for id_, slug, role in row["places"] or ()}
-    known = {permission.value: permission for permission in Permission}
+    known = {permission.value: permission for permission in GRANTABLE}
     principal = Principal(
         user_id=row["id"],
         email=row["email"],

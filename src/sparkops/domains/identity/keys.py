@@ -23,8 +23,9 @@ PREFIX: Final = "spk_"
 ID_CHARS: Final = 12
 SECRET_CHARS: Final = 43
 CHECK_CHARS: Final = 6
-GRANTABLE: Final = frozenset(Permission) - INSTALLATION - {Permission.APPROVAL_ANSWER}
-"""What a key may be given. Questions to people are answered by people, and no key administers the installation."""
+GRANTABLE: Final = frozenset(Permission) - INSTALLATION - {Permission.APPROVAL_ANSWER, Permission.MEMBER_MANAGE}
+"""What a key may be given, and what counts of what it was given before. Questions to people are answered by people, who
+belongs to a project is said by people, and no key administers the installation."""
 
 _DIGITS: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _SHAPE: Final = re.compile(

@@ -128,6 +128,14 @@ async def projects_to_be_deleted(
     return set(found)
 
 
+_WAS_DELETED = "SELECT EXISTS (SELECT 1 FROM project_deletions WHERE slug = $1 AND status IN ('removing', 'done'))"
+
+
+async def was_deleted(pool: "asyncpg.Pool[asyncpg.Record]", *, slug: str) -> bool:
+    """Say whether a project of this name, whoever's it was, was deleted, or is being deleted."""
+    return bool(await pool.fetchval(_WAS_DELETED, slug))
+
+
 _WATCHED = """
     SELECT p.id FROM projects p JOIN memberships m ON m.project_id = p.id AND m.user_id = $2
      WHERE p.slug = $1 AND p.id = ANY ($3)

@@ -14,7 +14,8 @@ import asyncpg
 from sparkops.core.client import ApiClient
 from sparkops.core.ids import new_id
 from sparkops.local.errors import StartError
-from sparkops.local.example.project import PROJECT, WORKFLOW
+from sparkops.local.example import PROJECT
+from sparkops.local.example.project import WORKFLOW
 
 RUN_SECONDS = 120.0
 POLL_SECONDS = 0.05

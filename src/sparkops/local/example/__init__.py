@@ -6,6 +6,7 @@ import sparkops
 
 DATABASE = "weather"
 CONNECTION = "weather"
+PROJECT = "weather"
 
 
 def example_dir() -> Path:

@@ -11,7 +11,7 @@ from sqlalchemy.engine import make_url
 
 from sparkops.core.config import Connection
 from sparkops.local.errors import StartError
-from sparkops.local.example import CONNECTION, DATABASE, example_dir
+from sparkops.local.example import CONNECTION, DATABASE, PROJECT, example_dir
 from sparkops.local.paths import DataDir
 from sparkops.local.stack import EmbeddedServers
 
@@ -36,7 +36,8 @@ async def connection_to_weather(servers: EmbeddedServers | None) -> Mapping[str,
     password = DataDir(servers.data.root).secret("weather_reader.password")
     await _create(servers.admin_url, password)
     url = make_url(servers.admin_url).set(username=READER, password=password, database=DATABASE)
-    return {"connections": {CONNECTION: Connection.model_validate({"url": url.render_as_string(hide_password=False)})}}
+    connection = {"url": url.render_as_string(hide_password=False), "projects": [PROJECT]}
+    return {"connections": {CONNECTION: Connection.model_validate(connection)}}
 
 
 async def _create(admin_url: str, password: str) -> None:

@@ -8,11 +8,10 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from sparkops.core.client import ApiClient
-from sparkops.local.example import example_dir
+from sparkops.local.example import PROJECT, example_dir
 from sparkops.local.example.people import Login, administrator, ensure_approver
 from sparkops.local.supervisor import Supervisor
 
-PROJECT = "weather"
 WORKFLOW = "weather-report"
 AGENT = "weather-analyst"
 

@@ -28,7 +28,7 @@ BEGIN
   ELSIF v_approval.status <> 'pending' OR v_approval.expires_at <= clock_timestamp() THEN
     RETURN jsonb_build_object('result', 'closed', 'status',
       CASE v_approval.status WHEN 'pending' THEN 'expired' ELSE v_approval.status END);
-  ELSIF v_approval.requested_by = v_user THEN
+  ELSIF engine.own_request(v_approval, v_user) THEN
     RETURN '{"result": "own_request"}';
   END IF;
   SELECT voice, voices INTO v_voice, v_voices FROM engine.voice(v_approval, v_user);

@@ -1,5 +1,6 @@
 """From the name of a model in a definition to a model that can be asked."""
 
+from collections.abc import Collection
 from types import TracebackType
 from typing import Self
 
@@ -48,28 +49,24 @@ class Models:
         self._client: httpx2.AsyncClient | None = None
         self._made: dict[tuple[str, StatedPrice | None], OpenAICompatible] = {}
 
-    def resolve(self, spec: ModelSpec) -> Model:
-        """Return the model that a definition names.
+    def resolve(self, spec: ModelSpec, project: str) -> Model:
+        """Return the model that a definition of a project, by its slug, names.
 
         Raises:
-            StepFailed: no endpoint has this name, or the price of its model is not known.
+            StepFailed: no endpoint that the project may use has this name, or the price of its model is not known.
         """
         if spec.script is not None:
             return Scripted(spec.script, spec.price)
+        reachable = self._settings.models_of(project)
+        if spec.model not in reachable:
+            raise _not_configured(spec.model, reachable)
         key = (spec.model, spec.price)
         if key not in self._made:
             self._made[key] = self._make(spec)
         return self._made[key]
 
     def _make(self, spec: ModelSpec) -> OpenAICompatible:
-        endpoint = self._settings.models.get(spec.model)
-        if endpoint is None:
-            known = ", ".join(sorted(self._settings.models)) or "none"
-            raise StepFailed(
-                "model-not-configured",
-                f"There is no model endpoint called {spec.model} (there are: {known}). Set SPARKOPS_MODEL_BASE_URL and "
-                "SPARKOPS_MODEL_NAME for the one called default, add it under models in the settings, or use scripted.",
-            )
+        endpoint = self._settings.models[spec.model]
         return OpenAICompatible(spec.model, endpoint, _price(spec, endpoint), self._shared_client())
 
     def _shared_client(self) -> httpx2.AsyncClient:
@@ -89,6 +86,15 @@ class Models:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+def _not_configured(name: str, reachable: Collection[str]) -> StepFailed:
+    known = ", ".join(sorted(reachable)) or "none"
+    return StepFailed(
+        "model-not-configured",
+        f"There is no model endpoint called {name} (there are: {known}). Set SPARKOPS_MODEL_BASE_URL and "
+        "SPARKOPS_MODEL_NAME for the one called default, add it under models in the settings, or use scripted.",
+    )
 
 
 def _price(spec: ModelSpec, endpoint: ModelEndpoint) -> prices.Price:

@@ -15,7 +15,7 @@ from sparkops.engine.claim import Claim
 from sparkops.engine.context import Engine
 from sparkops.engine.graph import Graph, Node
 from sparkops.engine.params import Context, render_with
-from sparkops.engine.secrets import Use
+from sparkops.engine.secrets import Use, slug_of
 from sparkops.engine.wait import Wait
 from sparkops.runtime.effects import Dispatch
 from sparkops.runtime.gate import RecordedGate
@@ -54,7 +54,15 @@ class Runtime:
     viewer: Viewer
     agents: dict[UUID, Agent] = field(default_factory=dict)
     """Agent versions never change, so each is read once."""
+    slugs: dict[UUID, str] = field(default_factory=dict)
+    """Of projects, which never change either."""
     secrets: Secrets = field(default_factory=Secrets)
+
+    async def slug(self, project_id: UUID) -> str:
+        """Return by which name the settings know a project."""
+        if project_id not in self.slugs:
+            self.slugs[project_id] = await slug_of(self.engine.database, project_id)
+        return self.slugs[project_id]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,8 @@ class Attempt:
     node: Node
     context: Context
     gate: RecordedGate
+    project: str
+    """The slug of the step's project."""
 
     @property
     def engine(self) -> Engine:
@@ -112,6 +122,7 @@ class Attempt:
             settings=self.runtime.settings,
             deadline=dispatch.deadline,
             labels=frozenset(self.gate.labels.seen),
+            project=self.project,
             secrets=self.secrets_for(dispatch),
         )
 

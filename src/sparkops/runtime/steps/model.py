@@ -16,7 +16,7 @@ _AGENT = "SELECT definition, version FROM agent_versions WHERE id = $1"
 async def run_llm_step(attempt: Attempt) -> Json:
     """Return what the model answered."""
     parameters = parse_parameters(attempt.params)
-    speaker = attempt.speaker(parameters.model, attempt.runtime.models.resolve(parameters))
+    speaker = attempt.speaker(parameters.model, attempt.runtime.models.resolve(parameters, attempt.project))
     output = (await run_llm(parameters, gate=attempt.gate, speaker=speaker)).output
     labels = attempt.gate.labels
     if labels.seen and parameters.output_schema is not None and is_closed(parameters.output_schema):
@@ -30,7 +30,7 @@ async def run_agent_step(attempt: Attempt) -> Json:
     agent = await agent_of(attempt.runtime, UUID(attempt.claim.pins["agents"][name]))
     definition = agent.definition
     toolbox = Toolbox({tool: attempt.runtime.tools[tool] for tool in definition.tools}, attempt.context_for)
-    speaker = attempt.speaker(definition.model, attempt.runtime.models.resolve(definition))
+    speaker = attempt.speaker(definition.model, attempt.runtime.models.resolve(definition, attempt.project))
     result = await run_agent(
         definition,
         attempt.params["prompt"],

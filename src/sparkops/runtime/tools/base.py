@@ -37,6 +37,8 @@ class ToolContext:
     settings: Settings
     deadline: float | None = None
     labels: frozenset[str] = frozenset()
+    project: str = ""
+    """The slug of the project: which of the operator's databases it may reach is in the settings by this name."""
     secrets: CallSecrets = NO_SECRETS
     """What its settings may refer to. References in its arguments have been replaced already."""
 

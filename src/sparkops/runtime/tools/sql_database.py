@@ -72,15 +72,16 @@ async def target_of(name: str, context: ToolContext) -> Target:
     """Return the connection of this name, with its url.
 
     Raises:
-        CallFailed: there is none, or its secret cannot be read.
+        CallFailed: there is none that the run's project may reach, or its secret cannot be read.
     """
-    found = context.settings.connections.get(name)
+    reachable = context.settings.connections_of(context.project)
+    found = reachable.get(name)
     if found is None:
-        known = ", ".join(sorted(context.settings.connections)) or "none"
+        known = ", ".join(sorted(reachable)) or "none"
         raise CallFailed(
             "connection-unknown",
-            f"There is no connection called {name} (there are: {known}). An operator adds it under connections in the "
-            "settings.",
+            f"There is no connection called {name} for this project (there are: {known}). An operator adds it under "
+            "connections in the settings, with the project in its projects.",
             retryable=False,
         )
     url = await context.secrets.setting(found.url.get_secret_value())

@@ -2484,6 +2484,10 @@ export type Liveness = {
  */
 export type Me = {
     /**
+     * May Create Projects
+     */
+    may_create_projects: boolean;
+    /**
      * Projects
      */
     projects: Array<Project>;
@@ -3189,7 +3193,7 @@ export type Period = 'run' | 'hour' | 'day' | 'week' | 'month' | 'total';
  *
  * One thing that may be allowed. Those of a project come with a role; the others with the whole installation.
  */
-export type Permission = 'project:read' | 'project:update' | 'project:delete' | 'member:read' | 'member:manage' | 'run:read' | 'run:create' | 'run:control' | 'run:resolve' | 'event:read' | 'event:send' | 'workflow:read' | 'workflow:write' | 'agent:read' | 'agent:write' | 'tool:read' | 'approval:read' | 'approval:discuss' | 'approval:answer' | 'policy:read' | 'policy:write' | 'policy:publish' | 'violation:answer' | 'budget:read' | 'budget:manage' | 'halt:read' | 'halt:order' | 'secret:read' | 'secret:manage' | 'account:read' | 'account:manage' | 'audit:read' | 'user:manage' | 'installation:audit' | 'installation:manage';
+export type Permission = 'project:read' | 'project:update' | 'project:delete' | 'member:read' | 'member:manage' | 'run:read' | 'run:create' | 'run:control' | 'run:resolve' | 'event:read' | 'event:send' | 'workflow:read' | 'workflow:write' | 'agent:read' | 'agent:write' | 'tool:read' | 'approval:read' | 'approval:discuss' | 'approval:answer' | 'policy:read' | 'policy:write' | 'policy:publish' | 'violation:answer' | 'budget:read' | 'budget:manage' | 'halt:read' | 'halt:order' | 'secret:read' | 'secret:manage' | 'account:read' | 'account:manage' | 'audit:read' | 'project:create' | 'user:manage' | 'installation:audit' | 'installation:manage';
 
 /**
  * PermissionRow
@@ -11496,6 +11500,10 @@ export type AddMemberErrors = {
      * Unprocessable Entity
      */
     422: Problem;
+    /**
+     * Too Many Requests
+     */
+    429: Problem;
     /**
      * Any other failure
      */

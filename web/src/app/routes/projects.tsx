@@ -4,7 +4,8 @@ import { useNavigate } from 'react-router'
 import { Page, PageHeader } from '@/components/page'
 import { ProblemPanel } from '@/components/problem-panel'
 import { Empty, SkeletonRows } from '@/components/states'
-import { Button } from '@/components/ui/button'
+import { ReasonedButton } from '@/features/access/permitted-button'
+import { meQuery } from '@/features/identity/api'
 import { projectsQuery } from '@/features/projects/api'
 import { NewProjectDialog } from '@/features/projects/new-project-dialog'
 import { ProjectList } from '@/features/projects/project-list'
@@ -14,6 +15,11 @@ import { TopBar } from '../shell/top-bar'
 
 export default function ProjectsPage() {
   const projects = useQuery(projectsQuery)
+  const me = useQuery(meQuery)
+  const refused =
+    me.data && !me.data.may_create_projects
+      ? 'Only administrators of the installation create projects here; ask one of them.'
+      : null
   const [making, setMaking] = useState(false)
   const navigate = useNavigate()
   const rows = projects.data?.items ?? []
@@ -26,9 +32,9 @@ export default function ProjectsPage() {
             title="Projects"
             facts={projects.data ? plural(rows.length, 'project') : undefined}
             actions={
-              <Button variant="primary" onClick={() => setMaking(true)}>
+              <ReasonedButton refused={refused} variant="primary" onClick={() => setMaking(true)}>
                 New project
-              </Button>
+              </ReasonedButton>
             }
           />
           {projects.isPending ? <SkeletonRows rows={4} /> : null}

@@ -8,8 +8,14 @@ type PermittedButtonProps = ComponentProps<'button'> &
   ButtonLook & { permission: Permission; project?: string }
 
 /** A button for what not every role allows. Where the role does not, it stays, does nothing, and says who may. */
-export function PermittedButton({ permission, project, onClick, ...rest }: PermittedButtonProps) {
-  const refused = useRefusal(project)(permission)
+export function PermittedButton({ permission, project, ...rest }: PermittedButtonProps) {
+  return <ReasonedButton refused={useRefusal(project)(permission)} {...rest} />
+}
+
+type ReasonedButtonProps = ComponentProps<'button'> & ButtonLook & { refused: string | null }
+
+/** A button that, where something is against it, stays, does nothing, and says what; null: nothing is. */
+export function ReasonedButton({ refused, onClick, ...rest }: ReasonedButtonProps) {
   const id = useId()
   if (refused === null) return <Button onClick={onClick} {...rest} />
   return (

@@ -24,6 +24,7 @@ const ME: Me = {
       created_at: '2026-11-22T09:41:07Z',
     },
   ],
+  may_create_projects: false,
 }
 const KEY: ApiKey = {
   id: 'k1',
