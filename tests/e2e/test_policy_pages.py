@@ -68,7 +68,7 @@ async def test_a_policy_is_written_with_a_mistake_mended_backtested_published_an
     async with visitor(browser, platform, platform.owner_login) as page:
         await page.goto(f"/p/{PROJECT}/policies")
         await seen(page.get_by_role("table", name="Policies").get_by_role("link", name="project"))
-        await seen(page.get_by_text("What no rule speaks of is allowed."))
+        await seen(page.get_by_text("Default: allow."))
         await picture(page, "policies-light")
         await page.get_by_role("link", name="New policy").click()
 
@@ -163,7 +163,7 @@ async def test_a_violation_is_acknowledged_with_a_note_and_resolved(browser: Bro
         await seen(article.get_by_role("list", name="Notes").get_by_text("I look into it."))
         await picture(page, "violation-dark")
         await article.get_by_role("button", name="Resolve").click()
-        await seen(article.get_by_role("button", name="Open again"))
+        await seen(article.get_by_role("button", name="Reopen"))
         await page.goto(f"/p/{PROJECT}/policies/{policy_id}/rules")
         await page.get_by_role("button", name="Withdraw").click()
         await page.get_by_role("dialog").get_by_role("button", name="Withdraw now").click()
@@ -175,11 +175,11 @@ async def test_the_default_and_the_zone_of_a_project_are_changed(browser: Browse
     async with visitor(browser, platform, platform.owner_login, scheme="dark") as page:
         await page.goto(f"/p/{PROJECT}/policies")
         await page.get_by_role("button", name="Change").click()
-        dialog = page.get_by_role("dialog", name="How this project judges")
+        dialog = page.get_by_role("dialog", name="Default and time zone")
         await dialog.get_by_label("Time zone").fill("Mars/Olympus")
         await dialog.get_by_role("button", name="Save").click()
         await seen(dialog.get_by_role("alert"))
         await picture(page, "judging-dark")
         await dialog.get_by_label("Time zone").fill("Europe/Berlin")
         await dialog.get_by_role("button", name="Save").click()
-        await seen(page.get_by_text("Clocks of Europe/Berlin"))
+        await seen(page.get_by_text("Time zone: Europe/Berlin"))

@@ -3,9 +3,10 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Select, func, literal_column, or_, select, union_all, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,18 +14,25 @@ from sparkops.core.ids import new_id
 from sparkops.core.paging import PageRequest
 from sparkops.core.principal import Principal
 from sparkops.core.tenancy import visible_to
-from sparkops.domains.policies.models import PolicyDecision, Violation, ViolationNote
+from sparkops.domains.policies.models import PolicyDecision, PolicyVersion, Violation, ViolationNote
 from sparkops.domains.policies.state import ViolationStatus
 
 MAX_COUNTED = 100_000
 """How many of the newest decisions are counted for a list of policies."""
 _NOT_ALLOWED: ColumnElement[bool] = literal_column("policy_decisions.outcome <> 'allow'")
 """As the partial index says it."""
+_MONITORS: Final = func.jsonb_path_exists(
+    PolicyVersion.document, literal_column("'$.** ? (@ == \"monitor\")'::jsonpath")
+)
+"""Some rule of this version, or all of it, is in mode monitor."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionFilter:
-    """Which decisions are listed; None: whatever it is. `monitored`: a rule in mode monitor would have decided."""
+    """Which decisions are listed; None: whatever it is. `monitored`: a rule in mode monitor would have decided.
+
+    `policy_id` and `rule` mean the rule that decided, or one in mode monitor that would have.
+    """
 
     outcomes: Collection[str] = ()
     subject: str | None = None
@@ -44,13 +52,7 @@ def id_at(moment: datetime) -> UUID:
 
 def _where(where: DecisionFilter) -> list[ColumnElement[bool]]:
     row = PolicyDecision
-    equal = (
-        (row.subject, where.subject),
-        (row.policy_id, where.policy_id),
-        (row.rule, where.rule),
-        (row.name, where.name),
-        (row.run_id, where.run_id),
-    )
+    equal = ((row.subject, where.subject), (row.name, where.name), (row.run_id, where.run_id))
     found: list[ColumnElement[bool]] = [column == value for column, value in equal if value is not None]
     if where.outcomes:
         found.append(row.outcome.in_(sorted(where.outcomes)))
@@ -69,12 +71,34 @@ async def recorded_decisions(
     session: AsyncSession, principal: Principal, *, project_id: UUID, where: DecisionFilter, page: PageRequest
 ) -> Sequence[PolicyDecision]:
     """Return the decisions of a project, newest first, one more than the page holds."""
-    statement = select(PolicyDecision).where(
-        PolicyDecision.project_id == project_id, visible_to(principal, PolicyDecision.project_id), *_where(where)
-    )
+    row = PolicyDecision
+    among = [row.project_id == project_id, visible_to(principal, row.project_id), *_where(where)]
     if page.after is not None:
-        statement = statement.where(PolicyDecision.id < page.after)
-    return (await session.scalars(statement.order_by(PolicyDecision.id.desc()).limit(page.limit + 1))).all()
+        among.append(row.id < page.after)
+    limit = page.limit + 1
+    if where.policy_id is not None or where.rule is not None:
+        # Two statements in one: what decided has an index, and only a policy that monitors is looked for in the rest.
+        halves = [
+            select(row.id).where(*among, *half).order_by(row.id.desc()).limit(limit).subquery()
+            for half in (_decided_by(where), _monitored_by(where))
+        ]
+        among.append(row.id.in_(union_all(*[select(half.c.id) for half in halves])))
+    return (await session.scalars(select(row).where(*among).order_by(row.id.desc()).limit(limit))).all()
+
+
+def _decided_by(where: DecisionFilter) -> list[ColumnElement[bool]]:
+    asked = ((PolicyDecision.policy_id, where.policy_id), (PolicyDecision.rule, where.rule))
+    return [column == value for column, value in asked if value is not None]
+
+
+def _monitored_by(where: DecisionFilter) -> list[ColumnElement[bool]]:
+    asked = {"policy_id": where.policy_id and str(where.policy_id), "rule": where.rule}
+    finding = {key: value for key, value in asked.items() if value is not None}
+    found: list[ColumnElement[bool]] = [PolicyDecision.monitored.contains([finding])]
+    if where.policy_id is not None:
+        # lint: allow unscoped-query -- whether a policy ever monitored; what is listed are decisions that may be seen
+        found.append(select(PolicyVersion).where(PolicyVersion.policy_id == where.policy_id, _MONITORS).exists())
+    return found
 
 
 async def recorded_decision(session: AsyncSession, principal: Principal, *, decision_id: UUID) -> PolicyDecision | None:

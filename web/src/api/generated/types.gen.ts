@@ -1760,6 +1760,10 @@ export type DecisionDetail = {
      */
     rules_version: number;
     /**
+     * Run Exists
+     */
+    run_exists: boolean;
+    /**
      * Run Id
      */
     run_id: string;

@@ -19,10 +19,10 @@ const COLUMNS: ReadonlyArray<Column<PolicySummary>> = [
     width: '22%',
     cell: (row) => <span className="font-medium">{row.name}</span>,
   },
-  { id: 'standing', header: 'Standing', width: '128px', cell: (row) => <Status face={standing(row)} /> },
+  { id: 'standing', header: 'Status', width: '128px', cell: (row) => <Status face={standing(row)} /> },
   {
     id: 'scope',
-    header: 'Holds for',
+    header: 'Applies to',
     width: '136px',
     cell: (row) => (row.project === null ? 'The installation' : 'This project'),
   },
