@@ -148,3 +148,35 @@ async def test_a_run_that_a_budget_asks_about_begins_when_a_second_person_lets_i
         await page.get_by_role("button", name="Archive", exact=True).click()
         await page.get_by_role("button", name="Archive budget").click()
         await expect(page.get_by_text(re.compile("^Archived")).first).to_be_visible(timeout=SLOW_MS)
+
+
+async def test_a_budget_of_the_installation_is_defined_for_one_person(browser: Browser, platform: Platform) -> None:
+    async with visitor(browser, platform, platform.owner_login) as page:
+        await page.goto(f"/p/{PROJECT}/budgets")
+        await page.get_by_role("button", name="New budget").first.click()
+        form = page.get_by_role("dialog", name="New budget")
+        scope, which = form.get_by_label("For", exact=True), form.get_by_label("Which", exact=True)
+        await scope.select_option(label="API keys")
+        await expect(which.locator("option")).to_contain_text(["Each API key"], timeout=SLOW_MS)
+        await form.get_by_label("Applies to").select_option(label="The whole installation")
+        assert await scope.locator("option").all_inner_texts() == [
+            "The installation",
+            "Projects",
+            "People",
+            "API keys",
+            "Runs",
+        ]
+        await scope.select_option(label="People")
+        await expect(which.locator("option").nth(1)).to_be_attached(timeout=SLOW_MS)
+        await which.select_option(label="Approver")
+        await form.get_by_label("Name").fill("One hand")
+        await form.get_by_label("Calls").fill("1000000")
+        await picture(page, "budget-new-installation-light")
+        await form.get_by_role("button", name="Define budget").click()
+        await expect(page.get_by_role("heading", name=re.compile("One hand"))).to_be_visible(timeout=SLOW_MS)
+        await expect(page.get_by_text("Approver", exact=True).first).to_be_visible()
+        await expect(page.get_by_text("Whole installation")).to_be_visible()
+        await picture(page, "budget-installation-light")
+        await page.get_by_role("button", name="Archive", exact=True).click()
+        await page.get_by_role("button", name="Archive budget").click()
+        await expect(page.get_by_text(re.compile("^Archived")).first).to_be_visible(timeout=SLOW_MS)

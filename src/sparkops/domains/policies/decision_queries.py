@@ -96,7 +96,6 @@ def _monitored_by(where: DecisionFilter) -> list[ColumnElement[bool]]:
     finding = {key: value for key, value in asked.items() if value is not None}
     found: list[ColumnElement[bool]] = [PolicyDecision.monitored.contains([finding])]
     if where.policy_id is not None:
-        # lint: allow unscoped-query -- whether a policy ever monitored; what is listed are decisions that may be seen
         found.append(select(PolicyVersion).where(PolicyVersion.policy_id == where.policy_id, _MONITORS).exists())
     return found
 

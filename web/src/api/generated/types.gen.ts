@@ -8486,7 +8486,7 @@ export type ListBudgetsData = {
         /**
          * Archived
          *
-         * Those that were given up.
+         * Those that were archived.
          */
         archived?: boolean;
         /**

@@ -204,9 +204,10 @@ function Detail({ project, violation }: { project: string; violation: ViolationD
         <Fact name="When">
           <Moment at={violation.at} exact />
         </Fact>
+        {violation.step_key ? <Fact name="Step">{violation.step_key}</Fact> : null}
         <Fact name="Decision">
           <Link className="underline" to={paths.decision(project, violation.decision_id)}>
-            {violation.step_key ? `At step ${violation.step_key}, with its facts` : 'With its facts'}
+            See the decision and its facts
           </Link>
         </Fact>
         {violation.changed_by && violation.changed_at ? (
