@@ -3,10 +3,9 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, literal_column, or_, select, union_all, update
+from sqlalchemy import ColumnElement, Select, func, literal_column, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -21,10 +20,6 @@ MAX_COUNTED = 100_000
 """How many of the newest decisions are counted for a list of policies."""
 _NOT_ALLOWED: ColumnElement[bool] = literal_column("policy_decisions.outcome <> 'allow'")
 """As the partial index says it."""
-_MONITORS: Final = func.jsonb_path_exists(
-    PolicyVersion.document, literal_column("'$.** ? (@ == \"monitor\")'::jsonpath")
-)
-"""Some rule of this version, or all of it, is in mode monitor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,29 +70,24 @@ async def recorded_decisions(
     among = [row.project_id == project_id, visible_to(principal, row.project_id), *_where(where)]
     if page.after is not None:
         among.append(row.id < page.after)
-    limit = page.limit + 1
-    if where.policy_id is not None or where.rule is not None:
-        # Two statements in one: what decided has an index, and only a policy that monitors is looked for in the rest.
-        halves = [
-            select(row.id).where(*among, *half).order_by(row.id.desc()).limit(limit).subquery()
-            for half in (_decided_by(where), _monitored_by(where))
-        ]
-        among.append(row.id.in_(union_all(*[select(half.c.id) for half in halves])))
-    return (await session.scalars(select(row).where(*among).order_by(row.id.desc()).limit(limit))).all()
+    newest = select(row).where(*among).order_by(row.id.desc()).limit(page.limit + 1)
+    asked = ((row.policy_id, where.policy_id), (row.rule, where.rule))
+    named = {column: value for column, value in asked if value is not None}
+    decided = (await session.scalars(newest.where(*[column == value for column, value in named.items()]))).all()
+    if not named or (where.policy_id is not None and not await _ever_monitored(session, policy_id=where.policy_id)):
+        return decided
+    # By itself, because an index finds what decided, and what only monitored is looked for in all that remains.
+    finding = {column.key: str(value) for column, value in named.items()}
+    monitored = await session.scalars(newest.where(row.monitored.contains([finding])))
+    found = {one.id: one for one in (*decided, *monitored)}
+    return sorted(found.values(), key=lambda one: one.id, reverse=True)[: page.limit + 1]
 
 
-def _decided_by(where: DecisionFilter) -> list[ColumnElement[bool]]:
-    asked = ((PolicyDecision.policy_id, where.policy_id), (PolicyDecision.rule, where.rule))
-    return [column == value for column, value in asked if value is not None]
-
-
-def _monitored_by(where: DecisionFilter) -> list[ColumnElement[bool]]:
-    asked = {"policy_id": where.policy_id and str(where.policy_id), "rule": where.rule}
-    finding = {key: value for key, value in asked.items() if value is not None}
-    found: list[ColumnElement[bool]] = [PolicyDecision.monitored.contains([finding])]
-    if where.policy_id is not None:
-        found.append(select(PolicyVersion).where(PolicyVersion.policy_id == where.policy_id, _MONITORS).exists())
-    return found
+async def _ever_monitored(session: AsyncSession, *, policy_id: UUID) -> bool:
+    """Return whether a rule of some version of a policy, or all of it, was in mode monitor."""
+    monitors = func.jsonb_path_exists(PolicyVersion.document, literal_column("'$.** ? (@ == \"monitor\")'::jsonpath"))
+    statement = select(PolicyVersion.version).where(PolicyVersion.policy_id == policy_id, monitors).limit(1)
+    return await session.scalar(statement) is not None
 
 
 async def recorded_decision(session: AsyncSession, principal: Principal, *, decision_id: UUID) -> PolicyDecision | None:
