@@ -219,3 +219,7 @@ async def test_the_default_and_the_zone_of_a_project_are_changed(browser: Browse
         await dialog.get_by_label("Time zone").fill("Europe/Berlin")
         await dialog.get_by_role("button", name="Save").click()
         await seen(page.get_by_text("Time zone: Europe/Berlin"))
+        await page.get_by_role("table", name="Policies").get_by_role("link", name="outward").click()
+        rule = page.get_by_role("list", name="Rules").get_by_role("listitem", name="untrusted-meets-private")
+        await seen(rule.get_by_text("Somebody has to agree."))
+        await picture(page, "policy-consent-dark")
