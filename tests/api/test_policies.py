@@ -78,6 +78,19 @@ async def test_mistakes_are_told_with_line_and_column(ann: Person) -> None:
         assert "tool.name" in error["hint"]
 
 
+async def test_the_outline_of_a_rule_says_all_that_narrows_it(ann: Person) -> None:
+    narrow = "agents: [a], workflows: [b], tools: [files.write], capabilities: [write],"
+    source = POLICY.partition("tests:")[0].replace("tools: [files.write],", narrow)
+    policy = (await saved(ann.client, source))["policy"]
+    (rule,) = policy["latest"]["rules"]
+    assert rule["scope"] == {
+        "agents": ["a"],
+        "workflows": ["b"],
+        "tools": ["files.write"],
+        "capabilities": ["write"],
+    }
+
+
 async def test_a_changed_text_is_the_next_version_and_an_unchanged_one_is_not(ann: Person) -> None:
     policy = (await saved(ann.client))["policy"]
     path = f"/policies/{policy['id']}/versions"

@@ -33,7 +33,7 @@ from sparkops.domains.policies.state import BacktestStatus, ViolationStatus
 from sparkops.domains.projects.queries import slugs_of
 from sparkops.domains.runs.queries import step_keys
 
-_SCOPES = ("agents", "workflows", "tools", "models")
+_SCOPES = ("agents", "workflows", "tools", "capabilities", "models")
 
 
 def _person(user_id: UUID | None, people: Mapping[UUID, str]) -> Ref | None:

@@ -73,8 +73,8 @@ function Rule({ rule, place }: { rule: RuleOutline; place: number }) {
         ) : (
           <p className="mt-0.5 text-dense text-ink-3">always</p>
         )}
-        {consent ? <p className="mt-0.5 text-dense text-ink-2">{consent}</p> : null}
         {rule.reason ? <p className="mt-0.5 text-dense text-ink-2">{rule.reason}</p> : null}
+        {consent ? <p className="mt-0.5 text-dense text-ink-2">{consent}</p> : null}
         {rule.description ? <p className="mt-0.5 text-dense text-ink-3">{rule.description}</p> : null}
       </div>
       <div className="text-right">
