@@ -4,15 +4,16 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from httpx2 import ASGITransport
 
 from sparkops.api.deps import Door
-from sparkops.cli.apply import apply_files, read_folder
+from sparkops.cli.apply import How, apply_files, read_folder
 from sparkops.core.client import ApiClient, ApiRefused
 from sparkops.core.clock import utc_now
 from sparkops.core.config import Settings
@@ -48,8 +49,8 @@ async def client(app: FastAPI, ann: Person) -> AsyncIterator[ApiClient]:
         yield client
 
 
-async def apply(client: ApiClient, folder: Path, capsys: pytest.CaptureFixture[str], *, publish: bool = True) -> str:
-    await apply_files(client, read_folder(folder), "orchard", publish=publish)
+async def apply(client: ApiClient, folder: Path, capsys: pytest.CaptureFixture[str], **how: bool) -> str:
+    await apply_files(client, read_folder(folder), "orchard", How(**how))
     return capsys.readouterr().out
 
 
@@ -94,6 +95,65 @@ async def test_what_has_changed_in_the_files_changes_and_policies_may_wait_to_be
     assert (policy["latest_version"], policy["active_version"]) == (2, 1)
 
 
+async def trace(door: Door) -> Mapping[str, Any]:
+    """What whoever writes leaves behind: audit lines, and the stamps under which all is judged."""
+    row = await door.database.pool.fetchrow(
+        "SELECT (SELECT count(*) FROM audit) AS lines, engine.policy_stamp(id) AS stamp"
+        "  FROM projects WHERE slug = 'orchard'"
+    )
+    return dict(row)
+
+
+async def test_what_is_as_the_files_say_is_not_written_again(
+    client: ApiClient, door: Door, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    thresholds = "thresholds: [{percent: 80, action: notify}]\nadmission: ask\n"
+    folder = write(tmp_path / "files", {**FILES, "budgets/month.yaml": FILES["budgets/month.yaml"] + thresholds})
+    await apply(client, folder, capsys)
+    before = await trace(door)
+    said = await apply(client, folder, capsys)
+    assert {line.split()[0] for line in said.splitlines()} == {"unchanged"}
+    assert await trace(door) == before
+    write(folder, {"budgets/month.yaml": FILES["budgets/month.yaml"]})
+    assert "changed    budget Month" in (await apply(client, folder, capsys)).splitlines(), "what is left out is undone"
+
+
+async def test_a_dry_run_says_what_would_be_and_writes_nothing(
+    client: ApiClient, door: Door, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write(tmp_path / "files", FILES)
+    assert (await apply(client, folder, capsys, dry_run=True)).splitlines() == [
+        "Nothing is written. This is what would be:",
+        "created    project orchard",
+        "created    agent scout, version 1",
+        "created    policy calm, version 1, now in force",
+        "created    budget Month",
+        "created    workflow walk, version 1",
+    ]
+    assert not await client.exists("/projects/orchard")
+    await apply(client, folder, capsys)
+    changed = {
+        "project.yaml": "name: Orchard\ntime_zone: Europe/Vienna\ndefault_effect: allow\n",
+        "agents/scout.yaml": FILES["agents/scout.yaml"].replace("Look around", "Look up"),
+        "policies/calm.yaml": FILES["policies/calm.yaml"].replace("effect: allow", "effect: deny", 1),
+        "budgets/week.yaml": "name: Week\nscope: project\nperiod: week\nlimit_micros: 5000000\n",
+        "budgets/month.yaml": FILES["budgets/month.yaml"].replace("5000000", "6000000"),
+    }
+    write(folder, changed)
+    before = await trace(door)
+    would = (await apply(client, folder, capsys, dry_run=True)).splitlines()
+    assert await trace(door) == before
+    assert would[1:] == [
+        "changed    project orchard",
+        "changed    agent scout, version 2",
+        "changed    policy calm, version 2, now in force",
+        "changed    budget Month",
+        "created    budget Week",
+        "unchanged  workflow walk, version 1",
+    ]
+    assert (await apply(client, folder, capsys)).splitlines() == would[1:], "and so it is"
+
+
 async def test_a_mistake_is_told_with_its_file_and_stops_there(
     client: ApiClient, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -130,13 +190,13 @@ def test_files_that_cannot_be_read_are_refused_before_anything_is_sent(
         read_folder(write(tmp_path / "files", files))
 
 
-async def sparkops_apply(folder: Path, url: str, key: str) -> subprocess.CompletedProcess[str]:
+async def sparkops_apply(folder: Path, url: str, key: str, *more: str) -> subprocess.CompletedProcess[str]:
     """The command as it is typed, in a process of its own."""
     command = [sys.executable, "-c", "from sparkops.cli import main; main(prog_name='sparkops')", "apply", str(folder)]
     env = {name: value for name, value in os.environ.items() if not name.startswith("SPARK")} | {"SPARK_API_KEY": key}
     return await asyncio.to_thread(
         subprocess.run,
-        [*command, "--project", "weather", "--url", url],
+        [*command, "--project", "weather", "--url", url, *more],
         env=env,
         capture_output=True,
         text=True,
@@ -169,6 +229,9 @@ async def test_the_command_acts_with_an_api_key_on_a_server_and_no_further_than_
             foreign = await sparkops_apply(folder, url, keys["garden"]["key"])
             assert foreign.returncode == 1
             assert "weather" in foreign.stderr or "people" in foreign.stderr, foreign.stderr
+            dry = await sparkops_apply(folder, url, keys["weather"]["key"], "--dry-run")
+            assert (dry.returncode, "created    agent scout, version 1" in dry.stdout) == (0, True), dry.stderr
+            assert not await ann.every("/agents", project="weather"), "nothing was written"
             refused = await sparkops_apply(folder, url, keys["narrow"]["key"])
             assert refused.returncode == 1
             assert "policy:publish" in refused.stderr

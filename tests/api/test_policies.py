@@ -1,10 +1,13 @@
 """Policies over HTTP: saved with their tests, published, withdrawn; decisions, violations, backtests."""
 
+import asyncio
 from typing import Any
 
 from httpx2 import AsyncClient
 
 from sparkops.api.deps import Door
+from sparkops.core.ids import new_id
+from sparkops.worker.backtester import judge_all
 from tests.api.conftest import MakePerson, Person
 from tests.api.things import POLICY, make_things
 
@@ -63,6 +66,17 @@ async def test_a_policy_is_saved_with_its_tests_and_judges_nothing_yet(ann: Pers
     assert own == [("publishing", 1, 1)]
 
 
+async def test_the_outline_of_a_rule_says_all_by_which_it_chooses(ann: Person) -> None:
+    names = {"agents": ["intern"], "workflows": ["pay-*"], "tools": ["mail.*"], "capabilities": ["outward"]}
+    listed = ", ".join(f"{kind}: ['{each[0]}']" for kind, each in names.items())
+    rules = f"  - {{name: out, on: [tool.call], effect: deny, {listed}}}\n"
+    source = (
+        f"version: 1\nname: outline\nrules:\n{rules}  - {{name: big, on: [llm.call], models: [big], effect: deny}}\n"
+    )
+    shown = (await saved(ann.client, source))["version"]["rules"]
+    assert [rule["scope"] for rule in shown] == [names, {"models": ["big"]}]
+
+
 async def test_a_second_policy_of_the_same_name_is_refused(ann: Person) -> None:
     await saved(ann.client)
     answer = await ann.client.post("/api/v1/policies", json={"project": "weather", "source": POLICY})
@@ -76,19 +90,6 @@ async def test_mistakes_are_told_with_line_and_column(ann: Person) -> None:
         [error] = answer.json()["errors"]
         assert (error["line"], error["column"]) == (6, 11)
         assert "tool.name" in error["hint"]
-
-
-async def test_the_outline_of_a_rule_says_all_that_narrows_it(ann: Person) -> None:
-    narrow = "agents: [a], workflows: [b], tools: [files.write], capabilities: [write],"
-    source = POLICY.partition("tests:")[0].replace("tools: [files.write],", narrow)
-    policy = (await saved(ann.client, source))["policy"]
-    (rule,) = policy["latest"]["rules"]
-    assert rule["scope"] == {
-        "agents": ["a"],
-        "workflows": ["b"],
-        "tools": ["files.write"],
-        "capabilities": ["write"],
-    }
 
 
 async def test_a_changed_text_is_the_next_version_and_an_unchanged_one_is_not(ann: Person) -> None:
@@ -253,6 +254,38 @@ async def test_a_decision_says_whether_its_run_was_refused_before_it_was_there(a
     assert (await read(ann.client, f"/decisions/{things.decision_id}"))["run_exists"] is True
 
 
+async def test_a_decision_on_what_an_approver_made_of_a_call_shows_that(ann: Person, door: Door) -> None:
+    things = await make_things(ann, door)
+    pool, decision_id, arguments = door.database.pool, new_id(), {"name": "report.md", "content": "short"}
+    await pool.execute(
+        "UPDATE approvals SET edited_request = $2, edited_hash = 'e', edited_by = $3, edited_at = clock_timestamp()"
+        " WHERE id = $1",
+        things.approval_id,
+        {"tool": "files.write", "arguments": arguments},
+        ann.id,
+    )
+    await pool.execute(
+        "INSERT INTO policy_decisions (id, project_id, run_id, step_id, subject, subject_kind, subject_id, name,"
+        " request_hash, policy_version, outcome, facts)"
+        " SELECT $2, project_id, run_id, step_id, subject, subject_kind, subject_id, name, 'e', 1, 'allow', $3"
+        " FROM policy_decisions WHERE id = $1",
+        things.decision_id,
+        decision_id,
+        {"tool.capability": "write", "labels": []},
+    )
+    found = await read(ann.client, f"/decisions/{decision_id}")
+    assert (found["facts"]["args"], found["case"]["facts"]["args"]) == (arguments, arguments)
+    first = await read(ann.client, f"/decisions/{things.decision_id}")
+    assert first["facts"]["args"]["content"] == "# Report"
+    short = POLICY.replace("tools: [files.write],", 'tools: [files.write], when: args.content == "short",')
+    assert short != POLICY
+    tests = short[short.index("tests:") :]
+    draft = await saved(ann.client, short.replace(tests, "").replace("publishing", "short"))
+    await posted(ann.client, f"/policies/{draft['policy']['id']}/publish", {"version": 1, "note": "now"})
+    today = await read(ann.client, f"/decisions/{decision_id}/today")
+    assert (today["outcome"], today["rule"]) == ("require_approval", "publish")
+
+
 async def test_a_violation_is_acknowledged_resolved_and_opened_again(ann: Person, bob: Person, door: Door) -> None:
     things = await make_things(ann, door)
     path = f"/violations/{things.violation_id}"
@@ -281,6 +314,43 @@ async def test_a_backtest_that_waits_is_cancelled_at_once(ann: Person, door: Doo
     ended = await posted(ann.client, f"/backtests/{things.backtest_id}/cancel", {})
     assert ended["status"] == "cancelled"
     assert (await posted(ann.client, f"/backtests/{things.backtest_id}/cancel", {}))["status"] == "cancelled"
+
+
+async def test_a_version_is_published_only_with_a_backtest_of_it_that_is_done(ann: Person, door: Door) -> None:
+    draft = {"project": "weather", "since": "2026-01-01T00:00:00Z", "until": "2026-02-01T00:00:00Z"}
+    policy = (await saved(ann.client))["policy"]
+    path = f"/policies/{policy['id']}/publish"
+
+    async def refused(backtest: dict[str, Any], saying: str) -> None:
+        answer = await posted(ann.client, path, {"version": 1, "backtest_id": backtest["id"]}, 409)
+        assert answer["type"].endswith("backtest-unfit")
+        assert saying in answer["detail"]
+
+    of_it = {"policy_id": policy["id"], "version": 1}
+    waits = await posted(ann.client, "/backtests", draft | of_it, 201)
+    await refused(waits, "is queued")
+    await posted(ann.client, f"/backtests/{waits['id']}/cancel", {})
+    await refused(waits, "is cancelled")
+    other = (await saved(ann.client, POLICY.replace("name: publishing", "name: other")))["policy"]
+    changed = POLICY.replace("Somebody reads it first.", "Ann reads it first.")
+    foreign, edited, done, early = [
+        await posted(ann.client, "/backtests", draft | one, 201)
+        for one in (
+            {"policy_id": other["id"], "version": 1},
+            {"policy_id": policy["id"], "source": changed},
+            of_it,
+            {"source": POLICY},
+        )
+    ]
+    await judge_all(door.database, asyncio.Event())
+    await refused(foreign, "judged a draft of other")
+    await refused(edited, "another text than that of version 1")
+    for backtest in (done, early):
+        assert (await posted(ann.client, path, {"version": 1, "backtest_id": backtest["id"]}))["active_version"] == 1
+    beside_itself = await posted(ann.client, "/backtests", draft | {"source": POLICY}, 201)
+    await judge_all(door.database, asyncio.Event())
+    await refused(beside_itself, "not of this policy")
+    await posted(ann.client, path, {"version": 1, "backtest_id": None})
 
 
 async def test_a_backtest_needs_one_draft_and_a_window(ann: Person) -> None:

@@ -97,8 +97,8 @@ async def broken(database: Database, accepted: Sequence[UUID], target: Target) -
 
 def _agreed(call: Mapping[str, Any]) -> bool:
     """Whether there was a yes to a call that left: of the rules, or of people, and of them where rules want it."""
-    if call["approval"] is None:
-        return bool(call["outcome"] == "allow" and call["name"] != ASKED_ABOUT)
+    if call["outcome"] == "allow" and call["name"] != ASKED_ABOUT:
+        return True
     return bool(call["outcome"] is not None and call["approval"] == "consumed")
 
 

@@ -13,14 +13,17 @@ import pytest
 from sparkops.core.clock import utc_now
 from sparkops.core.db import Database
 from sparkops.core.ids import new_id
+from sparkops.core.json import as_part, digest, dumps
+from sparkops.domains.policies.backtest import MAX_FLIPS
 from sparkops.domains.policies.document import policy_of_rules
 from sparkops.domains.policies.models import BacktestJob
 from sparkops.engine import backtests as jobs
+from sparkops.engine.answer import Edit, answer_approval
 from sparkops.runtime import backtests as judging
 from sparkops.worker import backtests as looking
 from sparkops.worker.backtester import judge_all
 from sparkops.worker.backtests import Backtests
-from tests.engine.acts import DENY_NOOP, ONE_STEP, prepared, proposal, recorded, result
+from tests.engine.acts import DENY_NOOP, HOLD_NOOP, ONE_STEP, prepared, proposal, recorded, result
 from tests.engine.conftest import World
 
 CALLS = """
@@ -40,8 +43,9 @@ STRANGERS = {
 _MANY = """
 INSERT INTO policy_decisions (id, project_id, run_id, subject, subject_kind, subject_id, name, request_hash,
                               policy_version, outcome, facts)
-SELECT engine.new_id(), $1, gen_random_uuid(), 'tool.call', 'call', gen_random_uuid(), 'noop', 'h', 1, 'allow',
-       jsonb_build_object('tool.name', 'noop', 'run.cost_micros', n) FROM generate_series(1, $2) AS n
+SELECT engine.new_id(), $1, gen_random_uuid(), 'tool.call', 'call', gen_random_uuid(), 'noop', 'h', 1, $3,
+       jsonb_build_object('tool.name', 'noop', 'run.cost_micros', n, 'call.bound_micros', 2)
+  FROM generate_series(1, $2) AS n
 """
 
 
@@ -84,8 +88,8 @@ async def judged(world: World) -> int:
     return await judge_all(world.database, asyncio.Event())
 
 
-async def many(world: World, count: int) -> None:
-    await world.sql(_MANY, world.project_id, count)
+async def many(world: World, count: int, outcome: str = "allow") -> None:
+    await world.sql(_MANY, world.project_id, count, outcome)
 
 
 async def test_a_draft_is_judged_on_what_was_recorded_with_the_arguments_of_the_calls(world: World) -> None:
@@ -105,6 +109,28 @@ async def test_a_draft_is_judged_on_what_was_recorded_with_the_arguments_of_the_
     )
     [day] = found["days"].values()
     assert (day["decisions"], day["approvals"], day["approvals_then"]) == (2, 0, 1)
+
+
+EDITABLE = {**HOLD_NOOP, "when": "args.amount >= 10", "approval": {"may_edit": True}}
+ASKS_MUCH = ONE_STEP.replace("tool: noop}", "tool: noop, with: {amount: 100}}")
+
+
+async def test_a_decision_on_what_an_approver_made_of_a_call_is_judged_by_that(world: World) -> None:
+    await world.rules(EDITABLE)
+    run_id = await world.run(await world.workflow(ASKS_MUCH))
+
+    async def asked() -> bool:
+        return bool((await world.steps(run_id))["only"]["status"] == "waiting")
+
+    await world.work(asked)
+    request = {"tool": "noop", "arguments": {"amount": 50}}
+    wanted = Edit(as_part(dumps(request)), digest(request), world.tools["noop"].hash)
+    question = await world.database.pool.fetchval("SELECT id FROM approvals")
+    await answer_approval(world.engine, world.ben, question, approve=True, comment=None, edit=wanted)
+    await world.work_until(run_id)
+    job_id = await start(world, {**DENY_NOOP, "when": "args.amount > 60"})
+    assert await judged(world) == 1
+    assert (await row(world, job_id))["counts"] == {"newly_denied": 1, "newly_allowed": 1}
 
 
 async def test_decisions_sort_by_their_ids_as_they_were_taken(world: World) -> None:
@@ -260,6 +286,23 @@ async def test_what_the_flips_would_have_meant_in_money_is_told_by_day(world: Wo
     await judged(world)
     [day] = (await row(world, job_id))["days"].values()
     assert (day["denials"], day["denials_then"], day["denied_micros"]) == (0, 2, 600)
+
+
+@pytest.mark.parametrize("outcome", ["deny", "require_approval"])
+async def test_the_money_and_the_approvals_of_flips_that_are_not_listed_count_as_well(
+    world: World, outcome: str
+) -> None:
+    many_more = MAX_FLIPS + 500
+    assert many_more < judging.PAGE, "more in one page than are listed in all"
+    await many(world, many_more, outcome)
+    job_id = await start(world, {**DENY_NOOP, "effect": "allow"})
+    await judged(world)
+    found = await row(world, job_id)
+    assert (found["listed"], found["counts"]) == (jobs.MAX_LISTED, {"newly_allowed": many_more})
+    days = found["days"].values()
+    assert sum(day["allowed_micros"] for day in days) == 2 * many_more
+    then = "approvals" if outcome == "require_approval" else "denials"
+    assert [sum(day[key] for day in days) for key in (then, f"{then}_then")] == [many_more, 0]
 
 
 async def test_a_worker_starts_a_process_where_a_backtest_waits_and_only_there(

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from random import Random
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -20,12 +21,15 @@ from sparkops.engine.budgets import archive_budget, change_budget, define_budget
 from sparkops.engine.cancel import cancel_run
 from sparkops.engine.claim import Claim
 from sparkops.engine.effects import prepare, record
-from sparkops.engine.errors import OverBudget
+from sparkops.engine.errors import Fenced, OverBudget
 from sparkops.engine.give_back import reap
 from sparkops.engine.invariants import audit
 from sparkops.engine.room import forecast_of
 from sparkops.engine.sweep import sweep
-from sparkops.engine.wait import wait_for_budget
+from sparkops.engine.wait import wait_for_approvals, wait_for_budget
+from sparkops.runtime.attempt import execute
+from sparkops.runtime.gate import RecordedGate
+from sparkops.runtime.trust import Trust
 from tests.engine.acts import ONE_STEP, hands, prepared, proposal, recorded, result, succeed
 from tests.engine.conftest import World
 from tests.tiers import WHOLE
@@ -449,6 +453,191 @@ async def test_a_call_that_was_lost_waits_for_its_budget_before_it_is_sent_again
     await change_budget(world.engine, world.ada, shared, Terms(name="all", limit_micros=200))
     sent = await asks(world, again, bound_micros=60)
     assert (sent["verdict"], sent["send_no"], await used(world, shared)) == ("send", 2, (60, 60))
+
+
+async def next_holder(world: World, claim: Claim) -> Claim:
+    """Let the holder be lost, and claim its step anew."""
+    await world.lapse(claim.lease.step_id)
+    await reap(world.engine)
+    (found,) = await world.claims(await world.worker())
+    return found
+
+
+async def question(world: World) -> Mapping[str, Any]:
+    """The newest question."""
+    return dict(await world.database.pool.fetchrow("SELECT * FROM approvals ORDER BY id DESC LIMIT 1"))
+
+
+async def decided(world: World) -> list[tuple[str, str | None]]:
+    rows = await world.database.pool.fetch("SELECT outcome, rule FROM policy_decisions ORDER BY id")
+    return [tuple(row) for row in rows]
+
+
+async def lost(world: World) -> tuple[UUID, Claim]:
+    """A budget of 100 that asks beyond it, and the next attempt at a step whose call of 60 was lost."""
+    shared = await budget(world, limit_micros=100, thresholds=[at(100, "require_approval"), at(200, "deny")])
+    held = await alone(world)
+    await asks(world, held, bound_micros=60)
+    return shared, await next_holder(world, held)
+
+
+async def test_a_lost_call_goes_out_again_with_consent_where_its_budget_asks(world: World) -> None:
+    shared, held = await lost(world)
+    verdict = await asks(world, held, bound_micros=60)
+    (call,) = await world.calls(held.run_id)
+    assert (verdict["verdict"], call["status"], call["sends"]) == ("waiting", "prepared", 1)
+    assert await used(world, shared) == (0, 60), "its answer is presumed to have cost that"
+    asked = await question(world)
+    assert (asked["rule"], asked["demands"]["quorum"], str(asked["id"])) == ("budget", 1, verdict["approval_id"])
+    assert (await asks(world, held, bound_micros=60))["approval_id"] == verdict["approval_id"], "it asks once"
+    await wait_for_approvals(world.engine, held, [asked["id"]])
+    await answer_approval(world.engine, world.ben, asked["id"], approve=True, comment=None)
+    (held,) = await world.claims(await world.worker())
+    sent = await asks(world, held, bound_micros=60)
+    assert (sent["verdict"], sent["send_no"], await used(world, shared)) == ("send", 2, (60, 60))
+    assert (await question(world))["status"] == "consumed"
+    assert await decided(world) == [("allow", None), ("require_approval", "budget")]
+    await recorded(world, held, result(sent["call_id"], cost=5))
+    assert await used(world, shared) == (0, 65)
+
+
+async def test_a_worker_asks_people_before_it_sends_again_what_was_lost(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = await budget(world, limit_tokens=100_000)
+    run_id = await world.run(await world.workflow(PAID))
+
+    async def is_lost(*_: Any, **__: Any) -> Any:
+        raise Fenced("this worker is lost", where="test")
+
+    _, held = await world.claimed(run_id)
+    monkeypatch.setattr(RecordedGate, "_send_all", is_lost)
+    with pytest.raises(Fenced):
+        await execute(world.runtime(), held, Trust.since(monotonic(), 60))
+    monkeypatch.undo()
+    await world.lapse(held.lease.step_id)
+    await reap(world.engine)
+    (window,) = await windows(world, shared)
+    terms = {"name": "all", "limit_tokens": window["reserved_tokens"], "thresholds": [at(100, "require_approval")]}
+    await change_budget(world.engine, world.ada, shared, Terms.model_validate(terms))
+
+    async def waits() -> bool:
+        return bool((await world.steps(run_id))["ask"]["status"] == "waiting")
+
+    await world.work(waits)
+    await answer_approval(world.engine, world.ben, (await question(world))["id"], approve=True, comment=None)
+    await world.work_until(run_id)
+    (call,) = await world.calls(run_id)
+    assert (await world.status(run_id), call["status"], call["sends"]) == ("succeeded", "done", 2)
+
+
+async def test_a_lost_call_that_people_let_out_again_is_not_asked_about_once_more(world: World) -> None:
+    shared, held = await lost(world)
+    await asks(world, held, bound_micros=60)
+    await answer_approval(world.engine, world.ben, (await question(world))["id"], approve=True, comment=None)
+    await asks(world, held, bound_micros=60)
+    sent = await asks(world, await next_holder(world, held), bound_micros=60)
+    assert (sent["verdict"], sent["send_no"], await used(world, shared)) == ("send", 3, (60, 120))
+
+
+@pytest.mark.parametrize("left", ["rejected", "approval-expired"])
+async def test_a_lost_call_that_nobody_lets_out_again_fails(world: World, left: str) -> None:
+    shared, held = await lost(world)
+    await asks(world, held, bound_micros=60)
+    if left == "rejected":
+        await answer_approval(world.engine, world.ben, (await question(world))["id"], approve=False, comment="no")
+    else:
+        await world.sql("UPDATE approvals SET expires_at = clock_timestamp()")
+    verdict = await asks(world, held, bound_micros=60)
+    assert (verdict["verdict"], verdict["status"], verdict["error"]["code"]) == ("recorded", "failed", left)
+    assert await used(world, shared) == (0, 60)
+    assert (await question(world))["status"] == left.removeprefix("approval-")
+
+
+async def test_a_lost_call_that_waits_for_people_is_not_sent_where_the_answer_was_lost(world: World) -> None:
+    await budget(world, limit_micros=100, thresholds=[at(100, "require_approval"), at(200, "deny")])
+    held = await alone(world)
+    asked = [proposal(bound_micros=60)]
+    policy = await stamp(world)
+    verdicts = [
+        (await prepare(world.engine, held.lease, asked, policy_version=policy, again=unanswered))[0]["verdict"]
+        for unanswered in (False, False, True)
+    ]
+    assert verdicts == ["send", "waiting", "waiting"]
+
+
+async def test_what_is_denied_by_now_withdraws_the_question_about_a_lost_call(world: World) -> None:
+    _, held = await lost(world)
+    await asks(world, held, bound_micros=60)
+    verdict = await asks(world, held, bound_micros=60, outcome="deny", rule="stop", reason="stop")
+    assert (verdict["status"], verdict["error"]["code"]) == ("failed", "denied")
+    assert (await question(world))["status"] == "withdrawn"
+
+
+async def test_a_lost_call_that_waits_for_people_is_unknown_where_its_step_ends(world: World) -> None:
+    _, held = await lost(world)
+    await asks(world, held, bound_micros=60)
+    await wait_for_approvals(world.engine, held, [(await question(world))["id"]])
+    await cancel_run(world.engine, world.ada, held.run_id)
+    (call,) = await world.calls(held.run_id)
+    assert (call["status"], (await question(world))["status"]) == ("unknown", "withdrawn")
+
+
+async def test_a_lost_call_that_people_let_out_again_waits_for_a_budget_that_pauses(world: World) -> None:
+    _, held = await lost(world)
+    await asks(world, held, bound_micros=60)
+    await answer_approval(world.engine, world.ben, (await question(world))["id"], approve=True, comment=None)
+    narrow = await budget(world, name="narrow", limit_micros=10, thresholds=[at(100, "pause")])
+    assert (await asks(world, held, bound_micros=60))["verdict"] == "budget"
+    assert (await question(world))["status"] == "approved"
+    await archive_budget(world.engine, world.ada, narrow)
+    sent = await asks(world, held, bound_micros=60)
+    assert (sent["verdict"], sent["send_no"]) == ("send", 2)
+
+
+# What budgets decide is on record, and is nobody's
+
+
+@pytest.mark.parametrize("action", ["deny", "require_approval"])
+async def test_what_a_budget_decides_is_laid_to_no_policy(world: World, action: str) -> None:
+    await world.rules({"name": "fine", "on": ["llm.call"], "effect": "allow", "severity": "critical"})
+    await budget(world, limit_tokens=1_000_000, thresholds=[at(1, action)])
+    await world.run(await world.workflow(PAID.replace("max_output_tokens: 10", "max_output_tokens: 20000")))
+
+    async def judged() -> bool:
+        return bool(await world.database.pool.fetchval("SELECT count(*) FROM policy_decisions"))
+
+    await world.work(judged)
+    row = await world.database.pool.fetchrow("SELECT * FROM policy_decisions")
+    assert (row["outcome"], row["rule"], row["reason"][:14]) == (action, "budget", "the budget all")
+    assert (row["policy_id"], row["rule_version"], row["severity"]) == (None, None, None)
+    violations = await world.database.pool.fetch("SELECT policy_id, rule, severity FROM violations")
+    assert [tuple(each) for each in violations] == ([(None, "budget", "medium")] if action == "deny" else [])
+
+
+async def test_a_budget_that_denies_what_people_let_go_is_on_record(world: World) -> None:
+    await budget(world, limit_micros=100)
+    held, other = await alone(world), await alone(world)
+    asked: dict[str, Any] = {"bound_micros": 60, "outcome": "require_approval", "rule": "look", "severity": "high"}
+    await asks(world, held, **asked)
+    await answer_approval(world.engine, world.ben, (await question(world))["id"], approve=True, comment=None)
+    await asks(world, other, bound_micros=60)
+    assert (await asks(world, held, **asked))["error"]["code"] == "budget-exceeded"
+    assert await decided(world) == [("require_approval", "look"), ("allow", None), ("deny", "budget")]
+    row = await world.database.pool.fetchrow("SELECT rule, severity FROM violations")
+    assert tuple(row) == ("budget", "medium")
+
+
+@pytest.mark.parametrize("by", ["budget", "stop"])
+async def test_a_lost_call_that_is_not_sent_again_is_on_record(world: World, by: str) -> None:
+    await budget(world, limit_micros=100 if by == "budget" else 900)
+    held = await alone(world)
+    await asks(world, held, bound_micros=60)
+    held = await next_holder(world, held)
+    denied: dict[str, Any] = {} if by == "budget" else {"outcome": "deny", "rule": "stop", "reason": "stop"}
+    assert (await asks(world, held, bound_micros=60, **denied))["status"] == "failed"
+    assert await decided(world) == [("allow", None), ("deny", by)]
+    assert await world.database.pool.fetchval("SELECT rule FROM violations") == by
 
 
 # Tokens, calls, runs

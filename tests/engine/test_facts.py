@@ -2,20 +2,29 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
+from time import monotonic
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from sparkops.core.ids import new_id
 from sparkops.domains.policies.facts import FACTS, Subject
 from sparkops.engine import facts
 from sparkops.engine.answer import answer_approval
-from sparkops.engine.effects import PolicyChanged, prepare
+from sparkops.engine.effects import Agreed, PolicyChanged, prepare
+from sparkops.engine.errors import Fenced
+from sparkops.engine.give_back import reap
 from sparkops.runtime import gate
+from sparkops.runtime.attempt import execute
+from sparkops.runtime.gate import RecordedGate
 from sparkops.runtime.tools.base import Tool
+from sparkops.runtime.trust import Trust
 from tests.engine.acts import DENY_NOOP, HOLD_NOOP, ONE_STEP, proposal
+from tests.engine.clearances import answer
 from tests.engine.conftest import World
 from tests.engine.tools import Post
 
@@ -222,3 +231,192 @@ steps:
     run_id = await world.run(await world.workflow(source))
     await world.work_until(run_id)
     assert ((await world.steps(run_id))["mail"]["error"]["code"], post.sent) == ("denied", [])
+
+
+# Calls of one turn that waited for people
+
+ASK_FIRST = {**HOLD_NOOP, "tools": ["mail.send"]}
+LIMITS = [
+    'history.tool("mail.send").count >= 1',
+    'history.tool("mail.*").last_seconds < 3600',
+    "tool.calls >= 1",
+    "run.calls >= 2",  # the model was asked, too
+]
+
+
+async def mailing(world: World, *rules: Mapping[str, Any], mails: int = 2) -> tuple[Post, UUID]:
+    """A run whose agent asks for so many mails in one turn, under these rules."""
+    post = Post()
+    world.tools.update(post.tools())
+    sends = [{"tool": "mail.send", "arguments": {"n": n}} for n in range(mails)]
+    script = {"turns": [{"tool_calls": sends}, {"text": "done"}]}
+    await world.agent("scout", SCOUT | {"tools": ["mail.send"], "script": script})
+    await world.rules(*rules)
+    return post, await world.run(await world.workflow(ASKS))
+
+
+async def questions(world: World, run_id: UUID, count: int) -> list[UUID]:
+    """Work until so many questions of the run are open and its step waits for them; in the order of their calls."""
+    found: list[UUID] = []
+
+    async def asked() -> bool:
+        rows = await world.database.pool.fetch(
+            "SELECT a.id FROM approvals a JOIN calls c ON c.run_id = a.run_id AND c.id = a.subject_id"
+            " JOIN steps s ON s.id = a.step_id AND s.status = 'waiting'"
+            " WHERE a.run_id = $1 AND a.status = 'pending' ORDER BY c.seq",
+            run_id,
+        )
+        found[:] = [row["id"] for row in rows]
+        return len(found) == count
+
+    await world.work(asked)
+    return found
+
+
+async def agree(world: World, *approvals: UUID) -> None:
+    for each in approvals:
+        await answer_approval(world.engine, world.ben, each, approve=True, comment=None)
+
+
+async def mails(world: World, run_id: UUID) -> list[str]:
+    return [call["status"] for call in await world.calls(run_id) if call["kind"] == "tool"]
+
+
+@pytest.mark.parametrize("when", LIMITS)
+async def test_calls_that_people_let_go_together_count_each_other(world: World, when: str) -> None:
+    post, run_id = await mailing(world, ASK_FIRST, {**DENY_NOOP, "tools": ["mail.send"], "when": when})
+    await agree(world, *await questions(world, run_id, 2))
+    await world.work_until(run_id)
+    assert ([sent["n"] for sent in post.sent], await mails(world, run_id)) == ([0], ["done", "denied"])
+    statuses = await world.database.pool.fetch("SELECT status FROM approvals ORDER BY consumed_at")
+    assert [row["status"] for row in statuses] == ["consumed", "withdrawn"]
+
+
+@pytest.mark.parametrize("when", LIMITS)
+async def test_calls_that_people_let_go_one_after_the_other_count_each_other(world: World, when: str) -> None:
+    post, run_id = await mailing(world, ASK_FIRST, {**DENY_NOOP, "tools": ["mail.send"], "when": when})
+    first, second = await questions(world, run_id, 2)
+    await agree(world, second)
+    assert await questions(world, run_id, 1) == [first]
+    await agree(world, first)
+    await world.work_until(run_id)
+    assert ([sent["n"] for sent in post.sent], await mails(world, run_id)) == ([1], ["denied", "done"])
+
+
+async def test_of_many_calls_that_people_let_go_as_many_go_out_as_may(world: World) -> None:
+    limit = {**DENY_NOOP, "tools": ["mail.send"], "when": 'history.tool("mail.send").count >= 3'}
+    post, run_id = await mailing(world, ASK_FIRST, limit, mails=5)
+    await agree(world, *(await questions(world, run_id, 5))[1:])
+    await questions(world, run_id, 1)
+    assert [sent["n"] for sent in post.sent] == [1, 2, 3]
+    assert await mails(world, run_id) == ["waiting_approval", "done", "done", "done", "denied"]
+    last = (await decided(world, run_id, Subject.TOOL_CALL))[-1]
+    assert (last["outcome"], last["facts"]["history.tools"]["mail.send"]["count"]) == ("deny", 3)
+
+
+async def test_a_call_that_waited_counts_what_its_turn_has_sent_since(world: World) -> None:
+    limit = {**DENY_NOOP, "tools": ["mail.send"], "when": 'history.tool("mail.send").count >= 1'}
+    post, run_id = await mailing(world, {**ASK_FIRST, "when": "args.n == 0"}, limit)
+    await agree(world, *await questions(world, run_id, 1))
+    await world.work_until(run_id)
+    assert ([sent["n"] for sent in post.sent], await mails(world, run_id)) == ([1], ["denied", "done"])
+
+
+async def test_an_answer_that_comes_after_a_turn_was_judged_counts_for_the_calls_after_it(world: World) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    _, held = await world.claimed(run_id)
+    asked = [proposal(seq, outcome="require_approval") for seq in (1, 2)]
+    await prepare(world.engine, held.lease, asked, policy_version=1, sent_before=0)
+    first = await world.database.pool.fetchval(
+        "SELECT a.id FROM approvals a JOIN calls c ON c.run_id = a.run_id AND c.id = a.subject_id WHERE c.seq = 1"
+    )
+    await agree(world, first)
+    with pytest.raises(Agreed) as found:
+        await prepare(world.engine, held.lease, asked, policy_version=1, sent_before=0)
+    assert found.value.seqs == {1}
+    assert [call["status"] for call in await world.calls(run_id)] == ["waiting_approval"] * 2
+    await prepare(world.engine, held.lease, [asked[0] | {"agreed": True}, asked[1]], policy_version=1, sent_before=0)
+    assert [call["status"] for call in await world.calls(run_id)] == ["prepared", "waiting_approval"]
+
+
+async def test_consent_that_is_none_any_more_does_not_count(world: World) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    _, held = await world.claimed(run_id)
+    asked = proposal(outcome="require_approval")
+    await prepare(world.engine, held.lease, [asked], policy_version=1, sent_before=0)
+    await agree(world, await world.database.pool.fetchval("SELECT id FROM approvals"))
+    await world.sql("UPDATE approvals SET expires_at = clock_timestamp()")
+    with pytest.raises(Agreed) as found:
+        await prepare(world.engine, held.lease, [asked | {"agreed": True}], policy_version=1, sent_before=0)
+    assert found.value.seqs == frozenset()
+
+
+async def test_a_call_that_was_lost_is_judged_by_what_was_sent_before_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What its turn sent after it is no reason not to send it again."""
+    calls = [{"tool": "noop", "arguments": {"n": n}} for n in range(2)]
+    await world.agent("scout", SCOUT | {"script": {"turns": [{"tool_calls": calls}, {"text": "done"}]}})
+    await world.rules({**DENY_NOOP, "when": "args.n == 0 && tool.calls >= 1"})
+    run_id = await world.run(await world.workflow(ASKS))
+    send = RecordedGate._send_all
+
+    async def lost(self: RecordedGate, allowed: Any, *, goes_on: bool) -> Any:
+        if len(allowed) == 2:
+            raise Fenced("this worker is lost", where="test")
+        return await send(self, allowed, goes_on=goes_on)
+
+    _, held = await world.claimed(run_id)
+    monkeypatch.setattr(RecordedGate, "_send_all", lost)
+    with pytest.raises(Fenced):
+        await execute(world.runtime(), held, Trust.since(monotonic(), 60))
+    monkeypatch.undo()
+    await world.lapse(held.lease.step_id)
+    await reap(world.engine)
+    await world.work_until(run_id)
+    sends = [(call["status"], call["sends"]) for call in await world.calls(run_id) if call["kind"] == "tool"]
+    assert sends == [("done", 2), ("done", 2)]
+
+
+async def test_a_call_that_a_person_refused_does_not_count_where_the_rules_would_allow_it_by_now(world: World) -> None:
+    limit = {**DENY_NOOP, "tools": ["mail.send"], "when": 'history.tool("mail.send").count >= 1'}
+    post, run_id = await mailing(world, ASK_FIRST, limit)
+    first, second = await questions(world, run_id, 2)
+    await answer_approval(world.engine, world.ben, first, approve=False, comment=None)
+    await questions(world, run_id, 1)
+    await world.rules(limit)
+    await agree(world, second)
+    await world.work_until(run_id)
+    assert ([sent["n"] for sent in post.sent], await mails(world, run_id)) == ([1], ["denied", "done"])
+
+
+async def test_what_a_key_of_a_person_started_is_known_as_that_also_below_and_after_people_were_asked(
+    world: World,
+) -> None:
+    """Of a run that is asked for, of one whose beginning people have let pass, of the run below, and of their steps."""
+    by_key = replace(world, ada=replace(world.ada, key_id=new_id()))
+    held = {"name": "held", "on": [Subject.RUN_CREATE], "workflows": ["outer"], "effect": "require_approval"}
+    await world.rules(
+        {**held, "when": 'principal.kind == "key"'},
+        {
+            "name": "seen",
+            "on": [Subject.RUN_CREATE, Subject.STEP_START],
+            "when": 'principal.kind == "?"',
+            "effect": "deny",
+        },
+    )
+    await world.workflow(ONE_STEP)
+    outer = "version: 1\nname: outer\nsteps:\n  - {id: sub, type: workflow, workflow: one}\n"
+    run_id = await by_key.run(await world.workflow(outer))
+    await answer(world)
+    await world.work_until(run_id)
+    assert await world.status(run_id) == "succeeded"
+    rows = await world.database.pool.fetch(
+        "SELECT w.name, d.subject, array_agg(DISTINCT d.facts ->> 'principal.kind') AS kinds"
+        "  FROM policy_decisions d JOIN runs r ON r.id = d.run_id JOIN workflows w ON w.id = r.workflow_id"
+        " WHERE d.subject IN ('run.create', 'step.start') GROUP BY 1, 2 ORDER BY 1, 2"
+    )
+    assert [(row["name"], row["subject"], row["kinds"]) for row in rows] == [
+        (workflow, subject, ["key"]) for workflow in ("one", "outer") for subject in ("run.create", "step.start")
+    ]
+    assert len(await decided(world, run_id, Subject.RUN_CREATE)) == 2, "it was judged again when people had answered"

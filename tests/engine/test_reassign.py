@@ -8,13 +8,16 @@ import pytest
 from sparkops.core.errors import NotFound
 from sparkops.core.principal import Principal
 from sparkops.engine.answer import (
+    AlreadyAnswered,
     ApprovalClosed,
     NobodyToAnswer,
     NotAnApprover,
     OwnRequest,
+    TooFewVoices,
     answer_approval,
     reassign,
 )
+from sparkops.engine.sweep import sweep
 from tests.engine.acts import ONE_STEP
 from tests.engine.clearances import asks, pending
 from tests.engine.conftest import World
@@ -117,10 +120,10 @@ async def test_who_has_given_their_voice_away_does_not_count_any_more(world: Wor
 
 
 async def test_one_person_with_two_voices_counts_once_for_every_group(world: World) -> None:
-    cyd, dan = await person(world, "cyd"), await person(world, "dan")
+    cyd, dan, erin = await person(world, "cyd"), await person(world, "dan"), await person(world, "erin")
     await world.rules(
         asks("run.create", approval={"approvers": [BEN]}),
-        {**asks("run.create", approval={"approvers": [dan.email, "owner"], "quorum": 2}), "name": "other"},
+        {**asks("run.create", approval={"approvers": [dan.email, erin.email], "quorum": 2}), "name": "other"},
     )
     run_id = await world.run(await world.workflow(ONE_STEP))
     await gives(world, world.ben, CYD)
@@ -129,6 +132,72 @@ async def test_one_person_with_two_voices_counts_once_for_every_group(world: Wor
     standing = await world.database.pool.fetchval("SELECT engine.consent(a) FROM approvals a")
     assert (standing["agreed"], standing["missing"], standing["enough"]) == (1, [], False)
     assert await world.status(run_id) == "awaiting_approval"
+    await agrees(world, erin)
+    assert await world.status(run_id) == "running"
+
+
+async def test_a_voice_is_not_given_away_where_too_few_could_agree_then(world: World) -> None:
+    """Of the two who have to agree one would have both voices, and the question would expire."""
+    dan = await person(world, "dan")
+    run_id = await asked(world, approvers=[BEN, dan.email], quorum=2)
+    for to in (dan.email, "operator"):
+        with pytest.raises(TooFewVoices, match="2 people have to agree, and then only 1 could") as refused:
+            await gives(world, world.ben, to)
+        assert (refused.value.members["left"], refused.value.members["quorum"]) == (1, 2)
+    assert await world.database.pool.fetchval("SELECT reassigned FROM approvals") == []
+    cyd = await person(world, "cyd")
+    await gives(world, world.ben, CYD)
+    with pytest.raises(TooFewVoices):
+        await gives(world, dan, CYD)
+    for who in (cyd, dan):
+        await agrees(world, who)
+    assert await world.status(run_id) == "running"
+
+
+async def test_who_hands_on_gives_every_voice_that_they_have(world: World) -> None:
+    """So that each group of approvers keeps somebody who can agree for it."""
+    cyd, dan = await person(world, "cyd"), await person(world, "dan")
+    await world.rules(
+        asks("run.create", approval={"approvers": [BEN]}),
+        {**asks("run.create", approval={"approvers": [dan.email]}), "name": "other"},
+    )
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    await gives(world, world.ben, dan.email)
+    await gives(world, dan, CYD)
+    with pytest.raises(NotAnApprover):
+        await agrees(world, dan)
+    await agrees(world, cyd)
+    assert await world.status(run_id) == "running"
+
+
+async def test_whoever_is_called_later_counts_among_those_who_could_agree(world: World) -> None:
+    dan, erin = await person(world, "dan"), await person(world, "erin", "developer")
+    escalation = {"escalate_after": "1h", "escalate_to": [erin.email]}
+    run_id = await asked(world, approvers=[BEN, dan.email], quorum=2, **escalation)
+    await gives(world, world.ben, dan.email)
+    await world.sql("UPDATE approvals SET escalate_at = clock_timestamp() - interval '1 second'")
+    await sweep(world.engine, ("run",))
+    for who in (dan, erin):
+        await agrees(world, who)
+    assert await world.status(run_id) == "running"
+
+
+async def test_a_voice_that_an_earlier_release_wrote_down_counts(world: World) -> None:
+    cyd = await person(world, "cyd")
+    run_id = await asked(world, approvers=[BEN])
+    given = [{"by": str(world.ben.user_id), "to": CYD, "voice": str(world.ben.user_id), "at": None, "comment": None}]
+    await world.sql("UPDATE approvals SET reassigned = $1", given)
+    await agrees(world, cyd)
+    assert await world.status(run_id) == "running"
+
+
+@pytest.mark.parametrize("to", [" Cyd@Example.com ", "Operator"])
+async def test_whom_a_voice_is_given_to_is_known_in_any_case_of_letters(world: World, to: str) -> None:
+    cyd = await person(world, "cyd")
+    await asked(world, approvers=[BEN])
+    await gives(world, world.ben, to)
+    assert await world.database.pool.fetchval("SELECT reassigned -> 0 ->> 'to' FROM approvals") == to.strip().lower()
+    await agrees(world, cyd)
 
 
 async def test_what_is_given_back_is_theirs_again(world: World) -> None:
@@ -139,6 +208,32 @@ async def test_what_is_given_back_is_theirs_again(world: World) -> None:
     with pytest.raises(NotAnApprover):
         await agrees(world, cyd)
     await agrees(world, world.ben)
+    assert await world.status(run_id) == "running"
+
+
+async def test_what_somebody_gave_away_is_given_back_by_nobody_else(world: World) -> None:
+    cyd, dan = await person(world, "cyd"), await person(world, "dan")
+    run_id = await asked(world, approvers=[BEN, dan.email])
+    await gives(world, world.ben, CYD)
+    with pytest.raises(NobodyToAnswer):
+        await gives(world, dan, BEN)
+    await agrees(world, cyd)
+    assert await world.status(run_id) == "running"
+
+
+async def test_who_has_agreed_and_comes_to_speak_for_the_others_too_says_yes_once_more(world: World) -> None:
+    dan = await person(world, "dan")
+    await world.rules(
+        asks("run.create", approval={"approvers": [BEN]}),
+        {**asks("run.create", approval={"approvers": [dan.email]}), "name": "other"},
+    )
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    await agrees(world, dan)
+    with pytest.raises(AlreadyAnswered):
+        await agrees(world, dan)
+    await gives(world, world.ben, dan.email)
+    assert await world.status(run_id) == "awaiting_approval"
+    await agrees(world, dan)
     assert await world.status(run_id) == "running"
 
 

@@ -256,6 +256,22 @@ async def test_a_rule_that_monitors_stops_nothing_and_makes_a_violation(world: W
     assert await violations(world) == [(subject, True)]
 
 
+@pytest.mark.parametrize("effect", ["require_approval", "deny"])
+async def test_a_rule_that_monitors_and_cannot_be_evaluated_makes_the_violation_that_it_would_make(
+    world: World, effect: str
+) -> None:
+    await world.rules(rule("tool.call", effect, mode="monitor", severity="high", when="args.amount > 5"))
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    await world.work_until(run_id)
+    assert await world.status(run_id) == "succeeded"
+    assert await violations(world) == [("tool.call", True)]
+    broken = await world.database.pool.fetchrow("SELECT rule, severity, reason FROM violations")
+    assert (broken["rule"], broken["severity"]) == ("no-tool.call", "high")
+    assert "could not be evaluated, so it would deny" in broken["reason"]
+    (decision,) = await decisions(world, "tool.call")
+    assert (decision["outcome"], decision["monitored"][0]["effect"]) == ("allow", "deny")
+
+
 async def test_a_policy_published_while_a_call_waits_is_applied_when_it_is_dispatched(world: World) -> None:
     held = {"name": "hold", "on": ["tool.call"], "effect": "require_approval"}
     await world.rules(held)

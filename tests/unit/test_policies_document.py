@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparkops.core.json import loads
-from sparkops.domains.policies.document import Approval, Policy, PolicyInvalid, Scope, parse_policy, read_policy
+from sparkops.domains.policies.document import (
+    Approval,
+    Policy,
+    PolicyInvalid,
+    Scope,
+    parse_policy,
+    policy_of_rules,
+    read_policy,
+)
 from sparkops.domains.policies.facts import FACTS, HISTORY, TYPES, Subject, empty_facts, facts_of, time_facts
 from sparkops.domains.policies.format import Mode, RuleEffect, Severity, policy_schema
 
@@ -194,6 +202,8 @@ def test_what_is_wrong_is_told_with_its_place(
         ("{escalate_after: 1h}", "escalate_after and escalate_to belong together"),
         ("{escalate_to: [owner]}", "escalate_after and escalate_to belong together"),
         ("{expires: 1h, escalate_after: 60m, escalate_to: [owner]}", "the question expires before it is escalated"),
+        ("{escalate_after: 24h, escalate_to: [owner]}", "the question expires before it is escalated"),
+        ("{escalate_after: 2d, escalate_to: [owner]}", "the question expires before it is escalated"),
         ("{expires: soon}", "expires is not valid"),
         ("{quorum: 0}", "greater than or equal to 1"),
     ],
@@ -201,6 +211,14 @@ def test_what_is_wrong_is_told_with_its_place(
 def test_demands_that_nobody_can_meet_are_refused(approval: str, message: str) -> None:
     source = rule(f"approval: {approval}").replace("effect: deny", "effect: require_approval")
     assert message in mistakes(source)[0]["message"]
+
+
+def test_what_was_accepted_before_later_releases_refused_it_keeps_its_force() -> None:
+    asks = {"escalate_after": "2d", "escalate_to": ["owner"]}
+    rules = [{"name": "r", "on": ["tool.call"], "effect": "require_approval", "approval": asks}]
+    assert read_policy({"version": 1, "name": "p", "rules": rules}).rules[0].name == "r"
+    with pytest.raises(PolicyInvalid, match="expires before it is escalated"):
+        policy_of_rules(rules)
 
 
 @pytest.mark.parametrize(

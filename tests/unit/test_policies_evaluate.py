@@ -167,10 +167,14 @@ def test_a_rule_that_monitors_decides_nothing_and_is_told() -> None:
     assert decision.matched == (ref("soon"), ref("fine"))
 
 
-def test_a_rule_that_monitors_and_fails_is_only_recorded() -> None:
-    decision = judged(rules(rule("soon", when="args.x > 1", mode="monitor")))
+@pytest.mark.parametrize("effect", ["allow", "require_approval", "deny"])
+def test_a_rule_that_monitors_and_fails_is_told_as_the_denial_that_it_would_be(effect: str) -> None:
+    decision = judged(rules(rule("soon", effect, when="args.x > 1", mode="monitor", severity="high")))
     assert (decision.outcome, decision.rule) == (ALLOW, None)
     assert [(failure.rule, failure.enforced) for failure in decision.failed] == [(ref("soon"), False)]
+    [found] = decision.monitored
+    assert (found.rule, found.effect, found.severity) == (ref("soon"), DENY, Severity.HIGH)
+    assert (found.reason or "").startswith("The rule soon could not be evaluated, so it would deny: ")
 
 
 def test_a_rule_that_is_off_is_not_asked() -> None:

@@ -39,13 +39,17 @@ MAX_BYTES = 1_048_576
 @click.option("--email", envvar="SPARK_EMAIL", help="Who you are (SPARK_EMAIL), if you have no API key.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input, not SPARK_PASSWORD.")
 @click.option("--publish/--no-publish", default=True, help="Put policies in force, or only save them (put in force).")
-def apply(folder: Path, project: str, url: str | None, email: str | None, password_stdin: bool, publish: bool) -> None:
+@click.option("--dry-run", is_flag=True, help="Write nothing; say what would be created, changed or left.")
+def apply(
+    folder: Path, project: str, url: str | None, email: str | None, password_stdin: bool, publish: bool, dry_run: bool
+) -> None:
     """Bring a project up to the files of FOLDER; says what was created, changed or left. Safe to repeat.
 
     It acts with the API key in SPARK_API_KEY, or in the name of a person with their password.
 
     FOLDER has project.yaml and the folders agents, policies, budgets and workflows, as far as they are wanted. A file
     that is not accepted stops it there, with every mistake and its place; what was applied before stays.
+    With --dry-run files are compared with what there is, and not checked.
     """
     import httpx2
 
@@ -53,9 +57,17 @@ def apply(folder: Path, project: str, url: str | None, email: str | None, passwo
         login = _login(email, password_stdin=password_stdin)
         files = read_folder(folder)
         try:
-            asyncio.run(_apply(files, project, url or _running_url(), login, publish=publish))
+            asyncio.run(_apply(files, project, url or _running_url(), login, How(publish, dry_run)))
         except httpx2.TransportError as error:
             raise click.ClickException(f"The API cannot be reached: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """Whether policies are put in force; whether nothing is written, and only said what would be."""
+
+    publish: bool = True
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,84 +127,100 @@ def _read(path: Path) -> File:
     return File(path, source, document)
 
 
-async def _apply(files: Files, project: str, url: str, login: tuple[str, str] | str, *, publish: bool) -> None:
+async def _apply(files: Files, project: str, url: str, login: tuple[str, str] | str, how: How) -> None:
     from sparkops.core.client import ApiClient
 
     async with ApiClient(url, token=login if isinstance(login, str) else None) as client:
         if not isinstance(login, str):
             await client.sign_in(*login)
-        await apply_files(client, files, project, publish=publish)
+        await apply_files(client, files, project, how)
 
 
-async def apply_files(client: "ApiClient", files: Files, project: str, *, publish: bool = True) -> None:
-    """Bring a project up to its files, and say what was done.
+async def apply_files(client: "ApiClient", files: Files, project: str, how: How) -> None:
+    """Bring a project up to its files, and say what was done, or would be.
 
     Raises:
         ApiRefused: a file was not accepted; the sentence begins with its path. What came before it is applied.
     """
-    await _apply_project(client, project, files.project)
+    if how.dry_run:
+        click.echo("Nothing is written. This is what would be:")
+    there = await _apply_project(client, project, files.project, how)
     for kind in FOLDERS:
-        known = await _known(client, kind, project) if files.of[kind] else {}
+        known = await _known(client, kind, project) if files.of[kind] and there else {}
         for file in files.of[kind]:
             async with _told(file):
-                await _KINDS[kind](client, project, file, known, publish)
+                await _KINDS[kind](client, project, file, known, how)
 
 
-async def _apply_project(client: "ApiClient", slug: str, file: File | None) -> None:
+async def _apply_project(client: "ApiClient", slug: str, file: File | None, how: How) -> bool:
+    """Say afterwards whether there is the project."""
     stated = dict(file.document) if file is not None else {}
     name = stated.pop("name", slug)
     if not await client.exists(f"/projects/{slug}"):
-        await client.post("/projects", {"slug": slug, "name": name})
         click.echo(f"created    project {slug}")
+        if how.dry_run:
+            return False
+        await client.post("/projects", {"slug": slug, "name": name})
     if stated and file is not None:
         async with _told(file):
             before = await client.get(f"/projects/{slug}")
-            after = await client.patch(f"/projects/{slug}", stated)
+            after = {**before, **stated}
+            if after != before and not how.dry_run:
+                after = await client.patch(f"/projects/{slug}", stated)
             click.echo(f"{'unchanged' if after == before else 'changed':<10} project {slug}")
+    return True
 
 
-async def _apply_agent(client: "ApiClient", project: str, file: File, known: Mapping[str, Any], publish: bool) -> None:
+async def _apply_agent(client: "ApiClient", project: str, file: File, known: Mapping[str, Any], how: How) -> None:
+    from sparkops.core.json import digest
+
     name, definition = file.path.stem, dict(file.document)
-    if name in known:
-        saved = await client.post(f"/agents/{known[name]['id']}/versions", {"definition": definition})
-        _say("agent", name, known[name]["latest"]["version"], saved["version"])
-    else:
-        await client.post("/agents", {"project": project, "name": name, "definition": definition})
-        _say("agent", name, None, 1)
+    before = known[name]["latest"] if name in known else None
+    after = _next(before, same=before is not None and before["digest"] == digest(definition))
+    if after is not before and not how.dry_run:
+        if before is None:
+            await client.post("/agents", {"project": project, "name": name, "definition": definition})
+        else:
+            after = await client.post(f"/agents/{known[name]['id']}/versions", {"definition": definition})
+    _say("agent", name, before, after)
 
 
-async def _apply_workflow(
-    client: "ApiClient", project: str, file: File, known: Mapping[str, Any], publish: bool
-) -> None:
+async def _apply_workflow(client: "ApiClient", project: str, file: File, known: Mapping[str, Any], how: How) -> None:
     name = str(file.document.get("name"))
-    if name in known:
-        saved = await client.post(f"/workflows/{known[name]['id']}/versions", {"source": file.source})
-        _say("workflow", name, known[name]["latest_version"], saved["version"])
-    else:
-        await client.post("/workflows", {"project": project, "source": file.source})
-        _say("workflow", name, None, 1)
+    before = await _latest(client, "workflows", known.get(name))
+    after = _next(before, same=before is not None and before["source"] == file.source)
+    if after is not before and not how.dry_run:
+        if before is None:
+            await client.post("/workflows", {"project": project, "source": file.source})
+        else:
+            after = await client.post(f"/workflows/{known[name]['id']}/versions", {"source": file.source})
+    _say("workflow", name, before, after)
 
 
-async def _apply_policy(client: "ApiClient", project: str, file: File, known: Mapping[str, Any], publish: bool) -> None:
+async def _apply_policy(client: "ApiClient", project: str, file: File, known: Mapping[str, Any], how: How) -> None:
     name = str(file.document.get("name"))
-    before = known[name]["latest_version"] if name in known else None
-    if before is None:
-        saved = await client.post("/policies", {"project": project, "source": file.source})
-    else:
-        saved = await client.post(f"/policies/{known[name]['id']}/versions", {"source": file.source})
-    version, policy = saved["version"]["version"], saved["policy"]
-    put = publish and policy["active_version"] != version
-    if put:
-        await client.post(f"/policies/{policy['id']}/publish", {"version": version})
-    _say("policy", name, before, version, "now in force" if put else "")
+    before = await _latest(client, "policies", known.get(name))
+    policy = known.get(name, {"active_version": None})
+    after = _next(before, same=before is not None and before["source"] == file.source)
+    if after is not before and not how.dry_run:
+        if before is None:
+            saved = await client.post("/policies", {"project": project, "source": file.source})
+        else:
+            saved = await client.post(f"/policies/{policy['id']}/versions", {"source": file.source})
+        after, policy = saved["version"], saved["policy"]
+    put = how.publish and policy["active_version"] != after["version"]
+    if put and not how.dry_run:
+        await client.post(f"/policies/{policy['id']}/publish", {"version": after["version"]})
+    _say("policy", name, before, after, "now in force" if put else "")
 
 
-async def _apply_budget(client: "ApiClient", project: str, file: File, known: Mapping[str, Any], publish: bool) -> None:
+async def _apply_budget(client: "ApiClient", project: str, file: File, known: Mapping[str, Any], how: How) -> None:
     from sparkops.core.client import ApiRefused
 
     name, stated = str(file.document.get("name")), dict(file.document)
     if name not in known:
-        await client.post("/budgets", {"project": project, **stated})
+        if not how.dry_run:
+            await client.post("/budgets", {"project": project, **stated})
         click.echo(f"created    budget {name}")
         return
     terms = {key: value for key, value in stated.items() if key not in FIXED}
@@ -200,9 +228,24 @@ async def _apply_budget(client: "ApiClient", project: str, file: File, known: Ma
     is_now = {**before, "target": before["target"] and before["target"]["id"]}
     if fixed := [key for key in FIXED if stated.get(key, is_now[key]) != is_now[key]]:
         raise ApiRefused(f"{', '.join(fixed)} of the budget {name} cannot change; give the file's budget another name.")
-    after = await client.put(f"/budgets/{before['id']}", terms)
-    same = all(after[part] == before[part] for part in ("limits", "thresholds", "admission", "admission_by"))
+    same = _same_terms(before, terms)
+    if not same and not how.dry_run:
+        await client.put(f"/budgets/{before['id']}", terms)
     click.echo(f"{'unchanged' if same else 'changed':<10} budget {name}")
+
+
+def _same_terms(before: Mapping[str, Any], stated: Mapping[str, Any]) -> bool:
+    """Say whether a budget allows what is stated already; not, if that is no budget: the API says what is wrong."""
+    from pydantic import ValidationError
+
+    from sparkops.domains.budgets.definition import Terms
+
+    limits = {f"limit_{kind.removeprefix('money_')}": most for kind, most in before["limits"].items()}
+    kept = {part: before[part] for part in ("name", "thresholds", "admission", "admission_by")}
+    try:
+        return Terms.model_validate({**limits, **kept}) == Terms.model_validate(stated)
+    except ValidationError:
+        return False
 
 
 _KINDS = {
@@ -230,9 +273,24 @@ async def _told(file: File) -> AsyncIterator[None]:
         raise ApiRefused(f"{file.path}: {error.detail}", error.status) from None
 
 
-def _say(kind: str, name: str, before: int | None, after: int, more: str = "") -> None:
-    what = "created" if before is None else "unchanged" if before == after else "changed"
-    click.echo(f"{what:<10} {kind} {name}, version {after}{', ' + more if more else ''}")
+async def _latest(client: "ApiClient", kind: str, known: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Return the latest version of a workflow or policy, with its text."""
+    if known is None:
+        return None
+    found: Mapping[str, Any] = (await client.get(f"/{kind}/{known['id']}"))["latest"]
+    return found
+
+
+def _next(before: Mapping[str, Any] | None, *, same: bool) -> Mapping[str, Any]:
+    """Return the version that there would be."""
+    if before is None:
+        return {"version": 1}
+    return before if same else {"version": before["version"] + 1}
+
+
+def _say(kind: str, name: str, before: Mapping[str, Any] | None, after: Mapping[str, Any], more: str = "") -> None:
+    what = "created" if before is None else "unchanged" if before["version"] == after["version"] else "changed"
+    click.echo(f"{what:<10} {kind} {name}, version {after['version']}{', ' + more if more else ''}")
 
 
 def _login(email: str | None, *, password_stdin: bool) -> tuple[str, str] | str:

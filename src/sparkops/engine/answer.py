@@ -50,6 +50,10 @@ class NobodyToAnswer(Invalid):
     code, title = "nobody-to-answer", "Nobody else who is meant could answer"
 
 
+class TooFewVoices(Conflict):
+    code, title = "too-few-voices", "Too few people could still agree"
+
+
 @dataclass(frozen=True, slots=True)
 class Edit:
     """The request as an approver wants it: how its row keeps it, its digest, and the digest of the tool's definition
@@ -121,21 +125,22 @@ async def _go_on(engine: Engine, run_id: UUID) -> None:
 async def reassign(
     engine: Engine, principal: Principal, approval_id: UUID, *, to: str, comment: str | None = None
 ) -> None:
-    """Let another person, by their e-mail address, or a role answer an open question in the place of this person, who
-    does not answer it any more.
+    """Let another person, by their e-mail address in any case of letters, or a role answer an open question in place
+    of this person, who does not answer it any more. With their own voice goes every voice that they were given.
 
     Raises:
         NotFound: there is no such question in a project of theirs.
         OwnRequest: they started the run that asks.
         NotAnApprover: they may not answer it, so they have nothing to give away.
         NobodyToAnswer: nobody else who is meant could answer.
+        TooFewVoices: fewer people could agree then than have to, who can now.
         ApprovalClosed: it was answered, withdrawn, or has expired.
     """
     given = {
         "approval_id": str(approval_id),
         "user_id": str(principal.user_id),
         "reach": _reach(principal, Permission.APPROVAL_ANSWER),
-        "to": to,
+        "to": to.strip().lower(),
         "comment": comment,
     }
     answer = await call(engine.database.pool, "reassign", given)
@@ -175,6 +180,15 @@ def _closed(answer: Mapping[str, Any]) -> SparkOpsError:
     return ApprovalClosed(f"It is {answer['status']} already.", status_now=answer["status"])
 
 
+def _too_few(answer: Mapping[str, Any]) -> SparkOpsError:
+    left, quorum = answer["left"], answer["quorum"]
+    return TooFewVoices(
+        f"{quorum} people have to agree, and then only {left} could: who has several voices counts as one.",
+        left=left,
+        quorum=quorum,
+    )
+
+
 _REFUSALS: Final[Mapping[str, Callable[[Mapping[str, Any]], SparkOpsError]]] = {
     "not_found": lambda _: NotFound("There is no such approval in your projects."),
     "own_request": lambda _: OwnRequest("You started this run, so somebody else has to answer."),
@@ -187,6 +201,7 @@ _REFUSALS: Final[Mapping[str, Callable[[Mapping[str, Any]], SparkOpsError]]] = {
     "nobody": lambda _: NobodyToAnswer(
         "Name a role that may answer, or a member who has such a role and did not start the run."
     ),
+    "too_few": _too_few,
     "full": lambda _: Conflict("This question has as many messages as it may have."),
 }
 

@@ -52,7 +52,11 @@ SELECT count(*) FROM (
 _PAGE = """
 SELECT d.id, d.run_id, d.subject, d.name, d.at, d.outcome, d.rule, d.facts,
        CASE WHEN $7 AND d.subject = 'tool.call'
-            THEN (SELECT c.request FROM calls c WHERE c.run_id = d.run_id AND c.id = d.subject_id) END AS request,
+            THEN (SELECT CASE WHEN c.request_hash = d.request_hash THEN c.request
+                              ELSE (SELECT a.edited_request FROM approvals a
+                                     WHERE a.run_id = d.run_id AND a.subject_id = c.id
+                                       AND a.edited_hash = d.request_hash LIMIT 1) END
+                    FROM calls c WHERE c.run_id = d.run_id AND c.id = d.subject_id) END AS request,
        CASE WHEN $8 AND d.subject = 'run.create' THEN (SELECT r.input FROM runs r WHERE r.id = d.run_id) END AS input,
        CASE WHEN $9 AND d.subject = 'output' THEN (SELECT r.output FROM runs r WHERE r.id = d.run_id) END AS output
   FROM policy_decisions d

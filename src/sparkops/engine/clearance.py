@@ -52,7 +52,12 @@ async def clear(engine: Engine, on: Connection, run_id: UUID, desk: Desk) -> Map
         "input": values,
     }
     about = OfNewRun(
-        run["project_id"], run["created_by"], run["workflow_version_id"], run["trigger"], run["parent_run_id"]
+        run["project_id"],
+        run["created_by"],
+        run["created_by_key"],
+        run["workflow_version_id"],
+        run["trigger"],
+        run["parent_run_id"],
     )
     decision = await _decided(on, rules, Subject.RUN_CREATE, run["workflow"], known, about)
     asked = beginning(run["workflow"], run["version"], values, run["limit_micros"])

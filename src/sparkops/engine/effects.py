@@ -33,6 +33,15 @@ class Edited(Exception):
         self.edits = edits
 
 
+class Agreed(Exception):
+    """People have agreed to these of the calls, by `seq`, and to no others: judge again, as that counts for those
+    after them."""
+
+    def __init__(self, seqs: Sequence[int]) -> None:
+        super().__init__(f"people have agreed to {len(seqs)} calls")
+        self.seqs = frozenset(seqs)
+
+
 async def prepare(
     engine: Engine,
     lease: Lease,
@@ -51,7 +60,7 @@ async def prepare(
     which are recorded along with them, or not at all where nothing is written.
 
     Raises:
-        PolicyChanged, Edited: nothing was written.
+        PolicyChanged, Edited, Agreed: nothing was written.
         Fenced, NonDeterministic, CancelRequested, Halted: nothing was written.
     """
     failpoint("before_prepare")
@@ -71,6 +80,8 @@ async def prepare(
         raise PolicyChanged(answer["policy_version"])
     if "edits" in answer:
         raise Edited(answer["edits"])
+    if "agreed" in answer:
+        raise Agreed(answer["agreed"])
     failpoint("after_prepare")
     engine.bell.log_grew(answer["rings"])
     return list(answer["verdicts"])

@@ -34,6 +34,9 @@ READ: Final = frozenset(
 SENT: Final = "run.calls"
 COUNTED: Final = frozenset({SENT, "history.tools"})
 """Facts that hold only as long as the run sends nothing more."""
+SENT_OF_TURN: Final = "turn.sent"
+"""Of the calls that are being judged those that have been sent, the first one first: `seq`, and `seconds` since then.
+No rule asks for it, but what counts depends on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +54,12 @@ class OfRun:
 
 @dataclass(frozen=True, slots=True)
 class OfNewRun:
-    """Facts about a run that does not exist yet. `parent_run_id`: the run whose step starts it."""
+    """Facts about a run that does not exist yet. `key_id`: the API key that asks for it; `parent_run_id`: the run whose
+    step starts it, with the key of that run."""
 
     project_id: UUID
     user_id: UUID | None
+    key_id: UUID | None
     workflow_version_id: UUID
     trigger: str
     parent_run_id: UUID | None = None
@@ -64,6 +69,7 @@ class OfNewRun:
         return {
             "project_id": str(self.project_id),
             "user_id": self.user_id and str(self.user_id),
+            "key_id": self.key_id and str(self.key_id),
             "workflow_version_id": str(self.workflow_version_id),
             "trigger": self.trigger,
             "parent_run_id": self.parent_run_id and str(self.parent_run_id),

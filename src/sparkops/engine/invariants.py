@@ -220,14 +220,19 @@ INVARIANTS: Sequence[Invariant] = (
     ),
     Invariant(
         "approval-used-once",
-        "An approval was used for one call, of exactly the request and the tool that were approved.",
+        "An approval was used for one call, of exactly the request and the tool that were approved; a call about which "
+        "people were asked after it was lost was sent no more without it.",
         """
         SELECT a.id AS subject, count(*) AS uses FROM approvals a
           JOIN calls c ON c.run_id = a.run_id AND c.approval_id = a.id AND c.prepared_at IS NOT NULL
          WHERE a.subject_kind = 'call'
          GROUP BY a.id
-        HAVING count(*) > 1 OR bool_or(c.id <> a.subject_id OR c.request_hash <> a.request_hash
-                                       OR c.tool_hash IS DISTINCT FROM a.tool_hash OR a.status <> 'consumed')
+        HAVING count(*) > 1 OR bool_or(
+                 c.id <> a.subject_id OR c.request_hash <> a.request_hash
+                 OR c.prepared_at >= a.requested_at AND (
+                   c.tool_hash IS DISTINCT FROM a.tool_hash OR a.status <> 'consumed')
+                 OR c.prepared_at < a.requested_at AND a.status <> 'consumed' AND EXISTS (
+                   SELECT 1 FROM reservations v WHERE v.call_id = c.id AND v.held_at > a.requested_at))
         UNION ALL
         SELECT a.id, 0 FROM approvals a WHERE a.subject_kind = 'call' AND a.status = 'consumed'
            AND NOT EXISTS (SELECT 1 FROM calls c WHERE c.run_id = a.run_id AND c.id = a.subject_id

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 from uuid import UUID
 
+from sparkops.core.durations import parse_duration
 from sparkops.core.errors import Forbidden
 from sparkops.core.ids import new_id
 from sparkops.core.json import Json, digest, dumps, loads
 from sparkops.domains.policies.facts import Subject
+from sparkops.domains.policies.format import DEFAULT_EXPIRES
 from sparkops.engine.context import Engine, Judge, call
 from sparkops.engine.facts import OfNewRun, read_facts
 from sparkops.engine.room import Counted, Way, refuse, under_budgets, ways_of
@@ -21,8 +23,8 @@ from sparkops.engine.room import Counted, Way, refuse, under_budgets, ways_of
 TRIES: Final = 5
 """Rules that change faster than a run can be judged are a mistake."""
 ASKS: Final = "require_approval"
-APPROVAL_SECONDS: Final = 24 * 3600
-"""For how long a question about a run is open where no rule says so."""
+APPROVAL_SECONDS: Final = parse_duration(DEFAULT_EXPIRES).total_seconds()
+"""For how long a question is open where no rule says so."""
 _TITLES: Final = {"run": "May a run of {workflow} begin?", "output": "May the output of {workflow} be handed out?"}
 _UNDECIDED: Final[Mapping[str, Json]] = {"status": "pending", "output": None, "error": None, "labels": []}
 _NUMBER = "SELECT version FROM workflow_versions WHERE id = $1"
@@ -198,10 +200,11 @@ async def _judged(
 ) -> dict[str, Any]:
     wanted = rules.to_read(subject, known) - known.keys()
     if wanted:
-        user = run["created_by"]
+        user, key = run["created_by"], run.get("created_by_key")
         about = OfNewRun(
             UUID(run["project_id"]),
             UUID(user) if user else None,
+            UUID(key) if key else None,
             UUID(run["workflow_version_id"]),
             run["trigger"],
             new.parent_run_id,

@@ -168,31 +168,28 @@ async def _read_after(
 async def _judge_page(
     database: Database, judge: _Judge, state: _State, page: Sequence[Mapping[str, Any]]
 ) -> Sequence[Mapping[str, Any]]:
-    """Judge a page into the state; return the rows of the flips that there is still room for."""
+    """Judge a page into the state, with the money of every flip; return the rows of those there is still room for."""
     part = Backtest()
-    rows: dict[str, tuple[Mapping[str, Any], Day]] = {}
+    changed: list[tuple[Mapping[str, Any], Change, Day]] = []
     for row in page:
         recorded = judge.recorded(row)
         change = part.add(recorded, judge.policies)
         day = state.days.setdefault(judge.date(row["at"]), Day())
         day.add(recorded.outcome, change)
         if change not in (Change.STAYS, Change.UNDECIDABLE):
-            rows[recorded.id] = row, day
+            changed.append((row, change, day))
     state.judged += part.judged
     state.counts.update({str(change): count for change, count in part.counts.items()})
     state.lacking.update(part.lacking)
     if page:
         state.after_id = page[-1]["id"]
-    listed: list[Mapping[str, Any]] = []
-    costs = await jobs.costs_of(database, [row["id"] for row, _ in rows.values()]) if rows else {}
-    for flip in part.flips:
-        row, day = rows[flip.id]
-        cost = costs.get(row["id"], 0)
-        day.charge(flip.change, cost, row["facts"].get("call.bound_micros", 0))
-        if state.listed < MAX_LISTED:
-            state.listed += 1
-            listed.append(_listed(flip, row, judge.names, cost))
-    return listed
+    costs = await jobs.costs_of(database, [row["id"] for row, _, _ in changed]) if changed else {}
+    for row, change, day in changed:
+        day.charge(change, costs.get(row["id"], 0), row["facts"].get("call.bound_micros", 0))
+    rows = {str(row["id"]): row for row, _, _ in changed}
+    found = part.flips[: max(MAX_LISTED - state.listed, 0)]
+    state.listed += len(found)
+    return [_listed(flip, rows[flip.id], judge.names, costs.get(rows[flip.id]["id"], 0)) for flip in found]
 
 
 def _listed(flip: Flip, row: Mapping[str, Any], names: Mapping[str, str], cost: int) -> dict[str, Any]:

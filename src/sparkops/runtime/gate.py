@@ -21,11 +21,13 @@ from sparkops.core.json import Json, Part, canonical, digest, digest_of
 from sparkops.core.payloads import INLINE_BYTES, Stored, ValueTooLarge
 from sparkops.core.redaction import NOTHING, Filter
 from sparkops.domains.effects.state import CallStatus, EffectClass
+from sparkops.domains.policies.format import RuleEffect
 from sparkops.engine.claim import Claim
 from sparkops.engine.context import Engine
-from sparkops.engine.effects import Edited, PolicyChanged, note_outlook, prepare, record, without_outlook
+from sparkops.engine.effects import Agreed, Edited, PolicyChanged, note_outlook, prepare, record, without_outlook
 from sparkops.engine.errors import Fenced, NonDeterministic
-from sparkops.engine.facts import COUNTED, SENT, OfRun, read_facts
+from sparkops.engine.facts import COUNTED, SENT, SENT_OF_TURN, OfRun, read_facts
+from sparkops.engine.judging import APPROVAL_SECONDS
 from sparkops.runtime.effects import (
     CallFailed,
     Dispatch,
@@ -44,14 +46,13 @@ from sparkops.runtime.turn import Turn
 
 log = structlog.get_logger()
 
-APPROVAL_SECONDS = 24 * 3600
-"""How long a held call waits for a person before it expires."""
 RESPONSE_TOO_LARGE = "output-too-large"
 """The same words as for a step's output: mostly the one is the other."""
 POLICY_RETRIES = 5
 """Rules and requests that change faster than a call can be judged are a mistake; the step then fails and is retried."""
 COUNT_RETRIES = 500
-"""How often a call is judged again because other steps of the run have sent something: each time one of them has."""
+"""How often a call is judged again because other steps of the run have sent something, each time one of them has, or
+because people agree to calls of the same turn."""
 
 
 class Parked(Exception):
@@ -242,9 +243,12 @@ class RecordedGate:
         """Judge the effects and have them written down; judge again if the rules changed meanwhile.
 
         What an approver has changed is judged and sent as they made it, under the number of what the step asked for.
+        What people have agreed to counts, where that counts, for those after it from the moment in which it is sent.
         """
         requests = [await self._stored_request(effect) for _, effect in numbered]
+        ended = {entry["seq"] for entry in self.claim.journal if entry["status"] in _FINAL}
         edits: dict[int, _Edit] = {}
+        agreed: frozenset[int] = frozenset()
         changes = recounts = 0
         while changes < POLICY_RETRIES and recounts < COUNT_RETRIES:
             rules = await self.policies.get(self.claim.project_id, self.claim.policy_stamp)
@@ -253,9 +257,12 @@ class RecordedGate:
             for (seq, effect), request in zip(numbered, requests, strict=True):
                 edit = edits.get(seq)
                 judged = effect if edit is None else edit.effect
-                decision = rules.decide(judged, turn.facts(judged))
-                calls.append({**self._proposal(seq, effect, request, decision), **_changed(edit)})
-                turn.count(judged, decision["outcome"])
+                decision = rules.decide(judged, turn.facts(seq))
+                let_go = seq in agreed and decision["outcome"] == RuleEffect.REQUIRE_APPROVAL
+                proposed = {**self._proposal(seq, effect, request, decision), **_changed(edit)}
+                calls.append({**proposed, "agreed": True} if let_go else proposed)
+                if seq not in ended and (let_go or decision["outcome"] == RuleEffect.ALLOW):
+                    turn.goes_out(seq)
             try:
                 return await self._write_down(calls, rules.version, turn.sent_before), edits
             except PolicyChanged as changed:
@@ -263,6 +270,9 @@ class RecordedGate:
                 changes += changed.version != rules.version
                 if changed.version != rules.version:
                     self.policies.forget(self.claim.project_id)
+            except Agreed as found:
+                recounts += 1
+                agreed = found.seqs
             except Edited as found:
                 changes += 1
                 await self._take_over(found.edits, dict(numbered), edits)
@@ -288,11 +298,11 @@ class RecordedGate:
         facts = self.known()
         wanted = frozenset[str]().union(*(rules.unread(effect, facts) for _, effect in numbered))
         if not wanted:
-            return Turn(facts)
-        wanted |= {SENT} if wanted & COUNTED else frozenset()
+            return Turn(facts, effects=numbered)
+        wanted |= {SENT, SENT_OF_TURN} if wanted & COUNTED else frozenset()
         await self._record()  # what has been spent so far is among the facts
         about = OfRun(self.claim.run_id, self.claim.lease.step_id, [seq for seq, _ in numbered])
-        return Turn(facts, await read_facts(self.engine.database.pool, about, wanted))
+        return Turn(facts, await read_facts(self.engine.database.pool, about, wanted), numbered)
 
     async def _look_ahead(
         self,

@@ -92,12 +92,12 @@ CONSENT: Sequence[Guard] = (
     guard(
         "consent: the quorum",
         "engine/consent::test_as_many_have_to_agree_as_the_rules_say_and_nobody_counts_twice",
-        ("consent", "people >= (p_approval.demands ->> 'quorum')::int AND ", ""),
+        ("standing", "people >= (p_approval.demands ->> 'quorum')::int AND ", ""),
     ),
     guard(
         "consent: each group",
         "engine/consent::test_somebody_of_each_group_has_to_agree",
-        ("consent", " AND cardinality(missing) = 0", ""),
+        ("standing", " AND cardinality(missing) = 0", ""),
     ),
     guard(
         "consent: to what is asked about now",
@@ -108,9 +108,9 @@ CONSENT: Sequence[Guard] = (
         "consent: those who may still answer",
         "engine/consent::test_whoever_may_not_answer_any_more_does_not_count",
         (
-            "consent",
-            "CROSS JOIN LATERAL engine.voice(p_approval, v.user_id) w",
-            "CROSS JOIN LATERAL (SELECT v.user_id, ARRAY[1]) w (voice, groups)",
+            "standing",
+            "CROSS JOIN LATERAL engine.voice(p_approval, u.id) w",
+            "CROSS JOIN LATERAL (SELECT u.id, ARRAY[1]) w (voice, groups)",
         ),
     ),
     guard(
@@ -135,7 +135,7 @@ CONSENT: Sequence[Guard] = (
     guard(
         "consent: one voice counts once",
         "engine/reassign::test_a_voice_that_a_role_was_given_counts_once",
-        ("consent", "count(DISTINCT voice)", "count(*)"),
+        ("standing", "count(DISTINCT voice)", "count(*)"),
     ),
     guard(
         "voice: who gave it away has none",
@@ -160,6 +160,26 @@ CONSENT: Sequence[Guard] = (
             "IF NOT EXISTS (SELECT 1 FROM memberships m",
             "IF false AND NOT EXISTS (SELECT 1 FROM memberships m",
         ),
+    ),
+    guard(
+        "reassign: as many voices as have to agree",
+        "engine/reassign::test_a_voice_is_not_given_away_where_too_few_could_agree_then",
+        ("reassign", "IF v_left < least(v_before, v_quorum) THEN", "IF false THEN"),
+    ),
+    guard(
+        "reassign: no fewer than there were",
+        "engine/reassign::test_a_voice_that_is_handed_on_from_a_role_is_still_one",
+        ("reassign", "least(v_before, v_quorum)", "v_quorum"),
+    ),
+    guard(
+        "voices_left: those whom an escalation will call",
+        "engine/reassign::test_whoever_is_called_later_counts_among_those_who_could_agree",
+        ("voices_left", "IF p_approval.escalate_at < p_approval.expires_at THEN", "IF false THEN"),
+    ),
+    guard(
+        "voice: what was given goes on",
+        "engine/reassign::test_who_hands_on_gives_every_voice_that_they_have",
+        ("voice", "ARRAY(SELECT heard.voice FROM heard ORDER BY heard.voice)", "ARRAY[h.voice]"),
     ),
     guard(
         "answerer: not disabled",

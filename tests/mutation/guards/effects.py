@@ -24,8 +24,8 @@ EFFECTS: Sequence[Guard] = (
         "resume: a yes to exactly this version of the agent",
         "engine/consent::test_consent_is_for_one_version_of_the_agent",
         (
-            "resume",
-            "\n          AND v_approval.agent_version_id IS NOT DISTINCT FROM (p_again ->> 'agent_version_id')::uuid",
+            "lets_out",
+            "\n     AND p_approval.agent_version_id IS NOT DISTINCT FROM (p_again ->> 'agent_version_id')::uuid",
             "",
         ),
     ),
@@ -63,6 +63,16 @@ EFFECTS: Sequence[Guard] = (
         "prepare: what counts is locked before it is looked at",
         "engine/facts::test_who_is_judged_by_what_the_run_has_sent_waits_for_who_is_about_to_send",
         ("prepare", "PERFORM pg_advisory_xact_lock(hashtextextended('sent/' || v_step.run_id, 0));", ""),
+    ),
+    guard(
+        "prepare: what goes out as people agreed counts for those after it",
+        "engine/facts::test_calls_that_people_let_go_together_count_each_other",
+        ("prepare", "IF v_differs THEN", "IF false THEN"),
+    ),
+    guard(
+        "facts: what the turn itself has sent counts",
+        "engine/facts::test_a_call_that_waited_counts_what_its_turn_has_sent_since",
+        ("facts", "AND p -> 'seqs' @> to_jsonb(c.seq)) s);", "AND false) s);"),
     ),
     guard(
         "judge_step: asked to stop",
@@ -146,30 +156,26 @@ EFFECTS: Sequence[Guard] = (
     guard(
         "resume: a question that is open",
         "engine/gate::test_a_question_that_is_open_when_the_step_is_attempted_anew_is_asked_no_second_time",
-        ("resume", "v_approval.status = 'pending' AND v_approval.expires_at > clock_timestamp() THEN", "false THEN"),
+        (
+            "resume",
+            "v_open := v_approval.status = 'pending' AND v_approval.expires_at > clock_timestamp();",
+            "v_open := false;",
+        ),
     ),
     guard(
         "resume: a yes",
         "engine/gate::test_a_refused_and_an_expired_question_become_tool_errors",
-        (
-            "resume",
-            "ELSIF v_approval.status = 'approved' AND v_approval.expires_at > clock_timestamp()\n",
-            "ELSIF v_approval.expires_at > clock_timestamp()\n",
-        ),
+        ("lets_out", "p_approval.status = 'approved' AND p_approval.expires_at", "p_approval.expires_at"),
     ),
     guard(
         "resume: a yes in time",
         "engine/gate::test_a_refused_and_an_expired_question_become_tool_errors",
-        (
-            "resume",
-            "ELSIF v_approval.status = 'approved' AND v_approval.expires_at > clock_timestamp()\n",
-            "ELSIF v_approval.status = 'approved'\n",
-        ),
+        ("lets_out", " AND p_approval.expires_at > clock_timestamp()\n", "\n"),
     ),
     guard(
         "resume: a yes to exactly this tool",
         "engine/gate::test_an_approval_is_for_exactly_one_request_and_tool",
-        ("resume", "\n          AND v_approval.tool_hash IS NOT DISTINCT FROM p_again ->> 'tool_hash'", ""),
+        ("lets_out", "\n     AND p_approval.tool_hash IS NOT DISTINCT FROM p_again ->> 'tool_hash'", ""),
     ),
     guard(
         "resume: a yes is used once",
@@ -190,9 +196,35 @@ EFFECTS: Sequence[Guard] = (
         "engine/budgets::test_a_call_that_was_lost_waits_for_its_budget_before_it_is_sent_again",
         (
             "resume",
-            "attempt = CASE v_verdict WHEN 'budget' THEN attempt ELSE p_step.attempt END",
+            "attempt = CASE WHEN v_verdict = 'budget' OR v_verdict = 'waiting' AND v_call.status = 'prepared'\n"
+            "                                    THEN attempt ELSE p_step.attempt END",
             "attempt = p_step.attempt",
         ),
+    ),
+    guard(
+        "resume: people are asked before a lost call is sent again beyond a budget that asks",
+        "engine/budgets::test_a_lost_call_goes_out_again_with_consent_where_its_budget_asks",
+        ("resume", "ELSIF v_held ->> 'verdict' = 'ask' THEN", "ELSIF false THEN"),
+    ),
+    guard(
+        "resume: a lost call that nobody let out again",
+        "engine/budgets::test_a_lost_call_that_nobody_lets_out_again_fails",
+        ("resume", "AND NOT engine.lets_out(v_approval, p_again) THEN", "AND false THEN"),
+    ),
+    guard(
+        "resume: a yes to a second send is used up",
+        "engine/budgets::test_a_lost_call_goes_out_again_with_consent_where_its_budget_asks",
+        (
+            "resume",
+            "UPDATE approvals SET status = 'consumed', consumed_at = clock_timestamp()\n"
+            "       WHERE id = v_approval.id AND status = 'approved';",
+            "NULL;",
+        ),
+    ),
+    guard(
+        "resume: an answer that was lost does not let out what waits for people",
+        "engine/budgets::test_a_lost_call_that_waits_for_people_is_not_sent_where_the_answer_was_lost",
+        ("resume", "\n        AND coalesce(v_approval.status, 'consumed') = 'consumed' THEN", " THEN"),
     ),
     guard(
         "prepare: a stop is in force",

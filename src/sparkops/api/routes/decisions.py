@@ -18,6 +18,7 @@ from sparkops.core.json import Json
 from sparkops.core.paging import page_of
 from sparkops.core.permissions import Permission
 from sparkops.core.principal import Principal
+from sparkops.domains.approvals.queries import edited_request
 from sparkops.domains.effects.queries import call
 from sparkops.domains.policies import decision_queries as queries
 from sparkops.domains.policies.facts import Subject
@@ -108,10 +109,18 @@ async def judge_decision_today(
 
 
 async def _subject_of(session: AsyncSession, principal: Principal, row: PolicyDecision) -> dict[str, Json]:
-    """Return what a decision is about, as it is stored: the request of a call, the input or the output of a run."""
+    """Return what a decision is about, as it is stored: the request of a call as it was judged, with what an approver
+    had made of it by then; the input or the output of a run."""
     if row.subject == Subject.TOOL_CALL:
         made = await call(session, principal, run_id=row.run_id, call_id=row.subject_id)
-        return {} if made is None else {"request": made.request}
+        if made is None:
+            return {}
+        if made.request_hash == row.request_hash:
+            return {"request": made.request}
+        edit = await edited_request(
+            session, principal, run_id=row.run_id, call_id=made.id, request_hash=row.request_hash
+        )
+        return {"request": edit}
     if row.subject not in (Subject.RUN_CREATE, Subject.OUTPUT):
         return {}
     run = await run_values(session, principal, run_id=row.run_id)

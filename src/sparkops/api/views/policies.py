@@ -78,7 +78,7 @@ class RuleOutline(View):
     description: str | None
     on: list[Subject]
     scope: dict[str, list[str]]
-    """The names that it is about, by kind: agents, workflows, tools, models."""
+    """The names that it is about, by kind: agents, workflows, tools, capabilities, models."""
     when: str | None
     effect: RuleEffect
     reason: str | None

@@ -73,7 +73,7 @@ class Approval(Base):
     """The budgets that ask whether a run may begin: [{budget_id, name, about: runs | forecast, reason, resets_at, and
     figures}]. Consent lets the run pass these, and no others."""
     reassigned: Mapped[list[Any]] = mapped_column(server_default="[]")
-    """Who has given their voice away: [{by, to: a role or an e-mail address, voice: whose it was at first, at,
+    """Who has given their voice away: [{by, to: a role or an e-mail address, voices: whose they were at first, at,
     comment}], one for each who has."""
 
     __table_args__ = (

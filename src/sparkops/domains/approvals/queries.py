@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import UUID as PgUUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from sparkops.core.json import Json
 from sparkops.core.orm import refers_to
 from sparkops.core.paging import PageRequest
 from sparkops.core.principal import Principal
@@ -46,6 +47,23 @@ async def approval(session: AsyncSession, principal: Principal, *, approval_id: 
         select(Approval).where(Approval.id == approval_id, visible_to(principal, Approval.project_id))
     )
     return found  # noqa: RET504 -- mypy reads a returned `scalar` as Any
+
+
+async def edited_request(
+    session: AsyncSession, principal: Principal, *, run_id: UUID, call_id: UUID, request_hash: str
+) -> Json:
+    """Return what an approver made of the request of a call, as it is stored, if it has this digest, or None."""
+    found: Json = await session.scalar(
+        select(Approval.edited_request)
+        .where(
+            Approval.run_id == run_id,
+            Approval.subject_id == call_id,
+            Approval.edited_hash == request_hash,
+            visible_to(principal, Approval.project_id),
+        )
+        .limit(1)
+    )
+    return found
 
 
 OpenState = tuple[int, str | None, int | None]

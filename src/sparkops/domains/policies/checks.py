@@ -15,6 +15,7 @@ from sparkops.core.shapes import read_shape
 from sparkops.domains.policies.condition import Condition, compile_condition
 from sparkops.domains.policies.facts import FACTS, Subject, facts_of
 from sparkops.domains.policies.format import (
+    DEFAULT_EXPIRES,
     HINTS,
     MAX_CASES,
     MAX_RULES,
@@ -57,8 +58,11 @@ class Parts:
     conditions: dict[int, Condition] = field(default_factory=dict)
 
 
-def read_parts(document: Document) -> tuple[Parts | None, list[Mistake]]:
-    """Return the parts of a policy and no mistakes, or all mistakes of the document."""
+def read_parts(document: Document, *, stored: bool = False) -> tuple[Parts | None, list[Mistake]]:
+    """Return the parts of a policy and no mistakes, or all mistakes of the document.
+
+    `stored`: it was accepted before; what only later releases refuse is let through, so that it keeps its force.
+    """
     value = document.value
     if not isinstance(value, dict):
         return None, [document.mistake((), "a policy is a map with version, name and rules")]
@@ -70,7 +74,7 @@ def read_parts(document: Document) -> tuple[Parts | None, list[Mistake]]:
     cases = _items(document, "tests", CaseFormat, MAX_CASES, mistakes)
     conditions: dict[int, Condition] = {}
     for place, rule in rules.items():
-        mistakes += _rule_mistakes(document, ("rules", place), rule)
+        mistakes += _rule_mistakes(document, ("rules", place), rule, stored=stored)
         mistakes += _condition_mistakes(document, place, rule, conditions)
     names = _names(value.get("rules"))
     for place, case in cases.items():
@@ -103,7 +107,7 @@ def _items(document: Document, key: str, model: type[M], most: int, mistakes: li
 _ITEM_HINTS: Final = {key: hint for key, hint in HINTS.items() if key != "name"}
 
 
-def _rule_mistakes(document: Document, path: Path, rule: RuleFormat) -> Iterator[Mistake]:
+def _rule_mistakes(document: Document, path: Path, rule: RuleFormat, *, stored: bool) -> Iterator[Mistake]:
     if rule.name == BUDGET_RULE:
         hint = "under this name decisions say that the money was not there"
         yield document.mistake((*path, "name"), f"no rule may be named {BUDGET_RULE}", hint)
@@ -113,11 +117,11 @@ def _rule_mistakes(document: Document, path: Path, rule: RuleFormat) -> Iterator
             message = f"{', '.join(lacking)} has no {key} to choose by"
             yield document.mistake((*path, key), message, "make a rule of its own for the rest", key=True)
     if rule.approval is not None:
-        yield from _approval_mistakes(document, (*path, "approval"), rule.effect, rule.approval)
+        yield from _approval_mistakes(document, (*path, "approval"), rule.effect, rule.approval, stored=stored)
 
 
 def _approval_mistakes(
-    document: Document, path: Path, effect: RuleEffect, approval: ApprovalFormat
+    document: Document, path: Path, effect: RuleEffect, approval: ApprovalFormat, *, stored: bool
 ) -> Iterator[Mistake]:
     if effect is not RuleEffect.REQUIRE_APPROVAL:
         yield document.mistake(path, f"a rule that says {effect} asks nobody", "use it with require_approval", key=True)
@@ -127,7 +131,7 @@ def _approval_mistakes(
     if (approval.escalate_after is None) != (approval.escalate_to is None):
         hint = "say both, when and to whom"
         yield document.mistake(path, "escalate_after and escalate_to belong together", hint, key=True)
-    after, expires = approval.escalate_after, approval.expires
+    after, expires = approval.escalate_after, approval.expires or (None if stored else DEFAULT_EXPIRES)
     if after and expires and parse_duration(after) >= parse_duration(expires):
         message = "the question expires before it is escalated"
         yield document.mistake((*path, "escalate_after"), message, f"less than {expires}")

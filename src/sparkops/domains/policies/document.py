@@ -107,25 +107,25 @@ def parse_policy(source: str) -> Policy:
 
 
 def read_policy(value: Json) -> Policy:
-    """Return the policy of a document that was stored, or that was sent as JSON.
+    """Return the policy of a document that was stored, and so had been accepted.
 
     Raises:
-        PolicyInvalid: as `parse_policy`; lines and columns count within the text at the path.
+        PolicyInvalid: this release cannot read it; lines and columns count within the text at the path.
     """
-    return _policy(document_of(value))
+    return _policy(document_of(value), stored=True)
 
 
 def policy_of_rules(rules: Sequence[Json]) -> Policy:
     """Return the policy that is nothing but these rules, as a project keeps them.
 
     Raises:
-        PolicyInvalid: as `read_policy`.
+        PolicyInvalid: as `parse_policy`; lines and columns count within the text at the path.
     """
-    return read_policy({"version": 1, "name": "project", "rules": list(rules)})
+    return _policy(document_of({"version": 1, "name": "project", "rules": list(rules)}))
 
 
-def _policy(document: Document) -> Policy:
-    parts, mistakes = read_parts(document)
+def _policy(document: Document, *, stored: bool = False) -> Policy:
+    parts, mistakes = read_parts(document, stored=stored)
     if mistakes:
         raise _invalid(mistakes)
     assert parts is not None, "what has no parts was a mistake"

@@ -34,7 +34,7 @@ class RuleRef(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a rule in mode monitor would have decided."""
+    """What a rule in mode monitor would have decided. One that could not be evaluated would have denied."""
 
     rule: RuleRef
     effect: RuleEffect
@@ -77,7 +77,7 @@ class Decision:
     """What was decided. `rule` None: no rule matched, the default holds.
 
     `demands` are set where somebody has to consent. `matched` are all rules that matched, in order, those in mode
-    monitor too; `monitored` what those would have decided but allow.
+    monitor too; `monitored` what those would have decided but allow, also where they could not be evaluated.
     """
 
     outcome: RuleEffect
@@ -268,13 +268,7 @@ def _bind(lookup: Lookup, bindings: dict[str, Json], facts: Mapping[str, Json]) 
 def _decision(matched: Sequence[_Placed], failed: Sequence[Failure], default: RuleEffect) -> Decision:
     holding = [each for each in matched if each.enforced]
     refs = tuple([each.ref for each in matched])
-    monitored = tuple(
-        [
-            Finding(each.ref, each.rule.effect, each.rule.reason, each.rule.severity)
-            for each in matched
-            if not each.enforced and each.rule.effect is not RuleEffect.ALLOW
-        ]
-    )
+    monitored = _monitored(matched, failed)
     decisive = max(holding, key=_strictness, default=None)
     # One that lacks a fact might not match if the fact were known, so it decides only where nothing else denies.
     denying = min((failure for failure in failed if failure.enforced), key=_lacks, default=None)
@@ -286,6 +280,20 @@ def _decision(matched: Sequence[_Placed], failed: Sequence[Failure], default: Ru
     rule = decisive.rule
     demands = _demands(holding) if rule.effect is RuleEffect.REQUIRE_APPROVAL else None
     return Decision(rule.effect, decisive.ref, rule.reason, rule.severity, demands, refs, monitored, tuple(failed))
+
+
+def _monitored(matched: Sequence[_Placed], failed: Sequence[Failure]) -> tuple[Finding, ...]:
+    found = [
+        Finding(each.ref, each.rule.effect, each.rule.reason, each.rule.severity)
+        for each in matched
+        if not each.enforced and each.rule.effect is not RuleEffect.ALLOW
+    ]
+    # Enforced it would deny, whatever its effect: that has to be seen before it is.
+    for failure in failed:
+        if not failure.enforced:
+            reason = f"The rule {failure.rule.rule} could not be evaluated, so it would deny: {failure.reason}"
+            found.append(Finding(failure.rule, RuleEffect.DENY, reason, failure.severity))
+    return tuple(found)
 
 
 def _lacks(failure: Failure) -> bool:

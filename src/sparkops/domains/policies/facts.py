@@ -62,7 +62,7 @@ _LISTED: Final = (
     Fact("principal.id", _S, "the id of whom the run is for", _ALL),
     Fact("principal.email", _S, "their e-mail address; empty for what is no person", _ALL),
     Fact("principal.role", _S, "what they are in the project: owner, admin, developer, operator, viewer", _ALL),
-    Fact("principal.kind", _S, "user, key or service", _ALL),
+    Fact("principal.kind", _S, "user, key (an API key of a person) or service (a service account, by its keys)", _ALL),
     Fact("project", _S, "the short name of the project", _ALL),
     Fact("trigger", _S, "what started the run: api (a request), or workflow (a step of another run)", _ALL),
     Fact("workflow.name", _S, "the workflow of the run", _ALL),

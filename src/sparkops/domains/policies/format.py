@@ -14,6 +14,8 @@ MAX_RULES = 1_000
 MAX_CASES = 1_000
 MAX_NAMES = 200
 """Of one scope of a rule."""
+DEFAULT_EXPIRES: Final = "24h"
+"""For how long a question is open where no rule says so."""
 
 
 class RuleEffect(StrEnum):

@@ -17,8 +17,9 @@ from sparkops.domains.policies.backtest_queries import backtest_job
 from sparkops.domains.policies.cases import CaseReport, run_cases
 from sparkops.domains.policies.document import Policy, parse_policy, policy_of_rules
 from sparkops.domains.policies.format import RuleEffect
-from sparkops.domains.policies.models import INSTALLATION, PolicyVersion
+from sparkops.domains.policies.models import INSTALLATION, BacktestJob, PolicyVersion
 from sparkops.domains.policies.models import Policy as PolicyRow
+from sparkops.domains.policies.state import BacktestStatus
 
 PROJECT_POLICY: Final = "project"
 """The name of the policy that a project keeps as a plain list of rules."""
@@ -29,6 +30,10 @@ TEST_SECONDS: Final = 10.0
 
 class TestsFail(Conflict):
     code, title = "tests-fail", "The tests of the policy fail"
+
+
+class BacktestUnfit(Conflict):
+    code, title = "backtest-unfit", "The backtest says nothing about this version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +112,17 @@ async def publish(
     Raises:
         NotFound: there is no such version, or no such backtest, for the principal.
         Forbidden: only administrators change what holds for the installation.
+        BacktestUnfit: the backtest has not been done, or judged another text or another policy.
     """
     row = await _to_change(session, principal, policy_id)
-    if await queries.text_of(session, principal, policy_id=policy_id, version=version) is None:
+    text = await queries.text_of(session, principal, policy_id=policy_id, version=version)
+    if text is None:
         raise NotFound("There is no such version here.")
     if backtest_id is not None:
         backtest = await backtest_job(session, principal, backtest_id=backtest_id)
         if backtest is None or row.project_id not in (None, backtest.project_id):
             raise NotFound("There is no such backtest here.")
+        _refuse_unfit(backtest, row, text)
     await _put_in_force(session, principal, row, version, note, backtest_id)
     return row
 
@@ -144,6 +152,21 @@ def refuse_failing(report: CaseReport) -> None:
             f"{len(failed)} of its {len(report.results)} tests fail; mend the rules or the tests first.",
             errors=[{"path": one.case.name, "message": one.problem} for one in failed],
         )
+
+
+def _refuse_unfit(backtest: BacktestJob, row: PolicyRow, text: PolicyVersion) -> None:
+    """Do nothing if this is what a text would have meant; it may have been judged before it was saved.
+
+    Raises:
+        BacktestUnfit: it is not.
+    """
+    at_its_side = str(row.id) in {beside["id"] for beside in backtest.beside if beside is not None}
+    if backtest.policy_id not in (row.id, None) or at_its_side:
+        raise BacktestUnfit(f"That backtest is not of this policy: it judged a draft of {backtest.policy_name}.")
+    if backtest.source != text.source:
+        raise BacktestUnfit(f"That backtest judged another text than that of version {text.version}.")
+    if backtest.status != BacktestStatus.DONE:
+        raise BacktestUnfit(f"That backtest is {backtest.status}; only one that is done counts.")
 
 
 async def _put_in_force(

@@ -20,6 +20,7 @@ DECLARE
   v_step steps;
   v_asked text;
   v_changed boolean := false;
+  v_said_before boolean;
   v_consent jsonb;
   v_status text;
   v_said text;
@@ -66,10 +67,12 @@ BEGIN
   INSERT INTO approval_votes (id, approval_id, project_id, user_id, vote, request_hash, comment)
   VALUES (gen_random_uuid(), v_approval.id, v_approval.project_id, v_user, p ->> 'vote', v_asked, p ->> 'comment')
   ON CONFLICT DO NOTHING;
-  IF NOT FOUND AND NOT v_changed THEN
+  v_said_before := NOT FOUND AND NOT v_changed;
+  v_consent := engine.consent(v_approval);
+  -- Who has agreed may come to speak for others, too: then the same yes, said once more, may be enough.
+  IF v_said_before AND NOT (v_approves AND (v_consent -> 'enough')::boolean) THEN
     RETURN '{"result": "answered"}';
   END IF;
-  v_consent := engine.consent(v_approval);
   v_status := CASE WHEN NOT v_approves THEN 'rejected' WHEN (v_consent -> 'enough')::boolean THEN 'approved'
                    ELSE 'pending' END;
   UPDATE approvals

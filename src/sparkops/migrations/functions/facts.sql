@@ -2,25 +2,31 @@ CREATE OR REPLACE FUNCTION engine.facts(p jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $$
 -- What the database knows of what rules ask about: only what is wanted is looked up, and only that is returned.
 -- p: {wanted: [names of facts], run_id, step_id, seqs: [the calls of this step that are being judged], project_id,
--- user_id, parent_run_id, workflow_version_id, trigger}. The last five are given where the run does not exist yet, run_id
--- where it does; what a run has called is what it has sent, so that copies of another run's calls do not count.
+-- user_id, key_id, parent_run_id, workflow_version_id, trigger}. The last six are given where the run does not exist yet,
+-- run_id where it does; what a run has called is what it has sent, so that copies of another run's calls do not count.
+-- `turn.sent` are those of `seqs` that have been sent, in the order in which they were: [{seq, seconds since then}].
 -- Returns {name: value}. What is not wanted from `principal.*`, `project`, `trigger`, `workflow.version`, `run.*`,
--- `tree.*`, `time.*`, `history.*` costs nothing.
+-- `tree.*`, `time.*`, `history.*`, `turn.sent` costs nothing.
 DECLARE
   v_wanted text[] := ARRAY(SELECT jsonb_array_elements_text(p -> 'wanted'));
   v_run uuid := (p ->> 'run_id')::uuid;
   v_project uuid := (p ->> 'project_id')::uuid;
   v_user uuid := (p ->> 'user_id')::uuid;
+  v_key uuid;
   v_root uuid;
   v_version uuid := (p ->> 'workflow_version_id')::uuid;
   v_trigger text := p ->> 'trigger';
   v_facts jsonb := '{}';
 BEGIN
   IF v_run IS NOT NULL THEN
-    SELECT r.project_id, r.created_by, coalesce(r.lineage[1], r.id), r.workflow_version_id, r.trigger
-      INTO v_project, v_user, v_root, v_version, v_trigger FROM runs r WHERE r.id = v_run;
+    SELECT r.project_id, r.created_by, coalesce(r.lineage[1], r.id), r.workflow_version_id, r.trigger, r.created_by_key
+      INTO v_project, v_user, v_root, v_version, v_trigger, v_key FROM runs r WHERE r.id = v_run;
   ELSE
-    SELECT coalesce(r.lineage[1], r.id) INTO v_root FROM runs r WHERE r.id = (p ->> 'parent_run_id')::uuid;
+    SELECT coalesce(r.lineage[1], r.id), r.created_by_key INTO v_root, v_key
+      FROM runs r WHERE r.id = (p ->> 'parent_run_id')::uuid;
+    IF NOT FOUND THEN
+      v_key := (p ->> 'key_id')::uuid;
+    END IF;
   END IF;
   v_facts := jsonb_build_object('trigger', v_trigger);
   IF v_wanted && '{principal.id,principal.email,principal.role,principal.kind}' THEN
@@ -28,7 +34,8 @@ BEGIN
       SELECT jsonb_build_object(
                'principal.id', coalesce(v_user::text, ''), 'principal.email', coalesce(u.email, ''),
                'principal.role', coalesce(m.role, ''),
-               'principal.kind', CASE WHEN u.kind = 'person' THEN 'user' ELSE 'service' END)
+               'principal.kind', CASE WHEN u.kind IS DISTINCT FROM 'person' THEN 'service'
+                                      WHEN v_key IS NOT NULL THEN 'key' ELSE 'user' END)
         FROM (SELECT v_user AS id) w
         LEFT JOIN users u ON u.id = w.id
         LEFT JOIN memberships m ON m.user_id = w.id AND m.project_id = v_project);
@@ -78,6 +85,16 @@ BEGIN
            WHERE c.run_id = v_run AND c.kind = 'tool' AND c.sends > 0
              AND NOT (c.step_id = (p ->> 'step_id')::uuid AND p -> 'seqs' @> to_jsonb(c.seq))
            GROUP BY c.name) u);
+  END IF;
+  IF 'turn.sent' = ANY (v_wanted) THEN
+    v_facts := v_facts || (
+      SELECT jsonb_build_object('turn.sent', coalesce(jsonb_agg(jsonb_build_object('seq', s.seq, 'seconds', s.since)
+                                                        ORDER BY s.at, s.seq), '[]'))
+        FROM (SELECT c.seq, c.prepared_at AS at,
+                     greatest(extract(epoch FROM clock_timestamp() - c.prepared_at)::int, 0) AS since
+                FROM calls c
+               WHERE c.run_id = v_run AND c.step_id = (p ->> 'step_id')::uuid AND c.sends > 0
+                 AND p -> 'seqs' @> to_jsonb(c.seq)) s);
   END IF;
   IF 'history.labels' = ANY (v_wanted) THEN
     v_facts := v_facts || (

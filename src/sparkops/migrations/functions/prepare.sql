@@ -4,10 +4,12 @@ LANGUAGE plpgsql AS $$
 -- `send` may leave the process, and only after this has been committed.
 -- p: {step_id, attempt, token, policy_version, again: this attempt got no answer before, calls: [{id, seq, kind, name, tool_hash, request_hash, request,
 --     effect_class, bound_micros, bound_tokens, agent, approval_id, approval_seconds, title, demands, agent_version_id,
---     edited_hash: of the request that was judged, where an approver has changed it, and what `decide` takes}],
+--     edited_hash: of the request that was judged, where an approver has changed it, agreed: true where the rules ask and
+--     those after it were judged as if people had let it go, and what `decide` takes}],
 --     sent_before: what the run had sent beside these calls, if they were judged by that; results: what came of calls
 --     before these, as record_calls, but nothing unknown; missing where there is none}.
 -- Returns {verdicts, rings}; or {policy_version} when the rules have changed, or what was sent, where that counts, or
+-- {agreed: [seq]} where that counts and people have agreed to other calls of these than those marked as agreed, or
 -- {edits: [{seq, request, request_hash}]} when approvers have made other requests of these calls (null: none any more):
 -- judge again, then prepare again.
 -- Raises SF001 (not held any more), SF003 (not what was recorded), SF006 (the run was asked to stop), SF007 (a stop is
@@ -22,6 +24,8 @@ DECLARE
   v_budgets uuid[];
   v_one jsonb;
   v_edits jsonb;
+  v_agreed jsonb;
+  v_differs boolean;
   v_verdicts jsonb := '[]';
   v_events jsonb := '[]';
 BEGIN
@@ -53,6 +57,18 @@ BEGIN
            c.step_id = v_step.id AND c.seq IN (SELECT (a ->> 'seq')::bigint FROM jsonb_array_elements(p -> 'calls') a)))
     THEN
       RETURN jsonb_build_object('policy_version', v_policy);
+    END IF;
+    -- What goes out now because people agreed counts for the calls after it. Nobody answers while the step is held.
+    SELECT jsonb_agg(asked.seq) FILTER (WHERE asked.goes), bool_or(asked.goes <> asked.counted) INTO v_agreed, v_differs
+      FROM (SELECT c.seq, engine.demands(one) = a.demands AND engine.lets_out(a, one) AS goes,
+                   coalesce((one -> 'agreed')::boolean, false) AS counted
+              FROM jsonb_array_elements(p -> 'calls') AS one
+              JOIN calls c ON c.run_id = v_step.run_id AND c.step_id = v_step.id AND c.seq = (one ->> 'seq')::bigint
+                          AND c.status = 'waiting_approval'
+              JOIN approvals a ON a.id = c.approval_id
+             WHERE one ->> 'outcome' = 'require_approval') AS asked;
+    IF v_differs THEN
+      RETURN jsonb_build_object('agreed', coalesce(v_agreed, '[]'));
     END IF;
   END IF;
 

@@ -7,8 +7,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
   v_call calls;
   v_verdict text := p_call ->> 'outcome';
-  v_rule text := p_call ->> 'rule';
-  v_reason text := p_call ->> 'reason';
+  v_said jsonb := p_call;
   v_error jsonb;
   v_asked jsonb;
   v_held jsonb := '{"events": []}';
@@ -30,31 +29,28 @@ BEGIN
       RETURN jsonb_build_object('events', v_held -> 'events', 'verdict', jsonb_build_object(
         'call_id', v_call.id, 'seq', v_call.seq, 'verdict', 'budget', 'waits_for', v_held -> 'waits_for'));
     ELSIF v_held ->> 'verdict' <> 'held' THEN
-      v_verdict := CASE v_held ->> 'verdict' WHEN 'ask' THEN 'require_approval' ELSE 'deny' END;
-      v_rule := 'budget';
-      v_reason := v_held ->> 'reason';
+      v_said := engine.by_budget(p_call, v_held);
+      v_verdict := v_said ->> 'outcome';
     END IF;
   END IF;
   v_call.decision_id := engine.decide(
     p_step.run_id, p_step.id, p_step.project_id, 'call', v_call.id, v_call.request_hash, p_policy_version,
-    p_call || jsonb_build_object('subject', v_call.kind || '.call', 'outcome', v_verdict, 'rule', v_rule,
-                                 'reason', v_reason));
+    v_said || jsonb_build_object('subject', v_call.kind || '.call'));
 
   IF v_verdict = 'allow' THEN
     v_call.status := 'prepared';
     v_call.prepared_at := clock_timestamp();
     v_call.sends := 1;
   ELSIF v_verdict = 'deny' THEN
-    v_error := jsonb_build_object('code', CASE v_rule WHEN 'budget' THEN 'budget-exceeded' ELSE 'denied' END,
-                                  'message', coalesce(v_reason, 'denied by policy'), 'rule', v_rule);
+    v_error := jsonb_build_object('code', CASE v_said ->> 'rule' WHEN 'budget' THEN 'budget-exceeded' ELSE 'denied' END,
+                                  'message', coalesce(v_said ->> 'reason', 'denied by policy'), 'rule', v_said -> 'rule');
     v_call.status := 'denied';
     v_call.error := v_error;
     v_call.finished_at := clock_timestamp();
   ELSE
     v_call.status := 'waiting_approval';
     v_call.approval_id := (p_call ->> 'approval_id')::uuid;
-    v_asked := engine.put_question(
-      p_step, v_call, p_call || jsonb_build_object('rule', v_rule, 'reason', v_reason), v_call.decision_id, NULL);
+    v_asked := engine.put_question(p_step, v_call, v_said, v_call.decision_id, NULL);
   END IF;
   INSERT INTO calls SELECT v_call.*;
 

@@ -6,13 +6,17 @@ LANGUAGE plpgsql AS $$
 -- that waited goes on if people said yes to exactly this request and tool, or to what one of them made of the request,
 -- and to no less than the rules of today demand; where those demand something else, the question is asked anew. Nothing
 -- is sent that the rules of today deny, whatever was decided before. A call that people approved is not asked about again
--- by a budget, but may have to wait for one. p_unanswered: this attempt has asked before and got no answer, so that what
--- it prepared itself has not been sent. p_budgets: as reserve takes them.
+-- by a budget, but may have to wait for one. Where a budget asks about one that was lost, it stays prepared, as it has
+-- been sent, and goes out again only with a yes to that. p_unanswered: this attempt has asked before and got no answer,
+-- so that what it prepared itself has not been sent. p_budgets: as reserve takes them.
 -- Returns {verdict, events}. Raises SF003: the step asks for something else than what it asked for before.
 DECLARE
   v_call calls := p_call;
   v_approval approvals;
+  v_open boolean;
+  v_refused jsonb;
   v_anew boolean := false;
+  v_said jsonb;
   v_decision uuid;
   v_verdict text := 'send';
   v_events jsonb := '[]';
@@ -20,6 +24,15 @@ DECLARE
   v_denied jsonb := CASE WHEN p_again ->> 'outcome' = 'deny' THEN jsonb_build_object(
     'code', 'denied', 'message', coalesce(p_again ->> 'reason', 'denied by policy'), 'rule', p_again ->> 'rule') END;
 BEGIN
+  IF v_call.status IN ('waiting_approval', 'prepared') AND v_call.approval_id IS NOT NULL THEN
+    SELECT * INTO v_approval FROM approvals WHERE id = v_call.approval_id FOR UPDATE;
+    v_open := v_approval.status = 'pending' AND v_approval.expires_at > clock_timestamp();
+    v_refused := jsonb_build_object(
+      'code', CASE WHEN v_approval.status IN ('rejected', 'withdrawn') THEN 'rejected' ELSE 'approval-expired' END,
+      'message', CASE WHEN v_approval.status IN ('rejected', 'withdrawn') THEN 'a person rejected this: ' || coalesce(v_approval.comment, '')
+                      WHEN v_approval.status = 'approved' AND v_approval.expires_at > clock_timestamp() THEN 'the tool or the request changed after the approval'
+                      ELSE 'nobody approved this in time' END);
+  END IF;
   IF v_call.status = 'prepared' THEN
     PERFORM engine.lock_budgets(ARRAY[v_call.id]);
   END IF;
@@ -32,13 +45,23 @@ BEGIN
   IF v_call.status IN ('done', 'failed', 'denied', 'expired') THEN
     v_verdict := 'recorded';
 
-  ELSIF v_call.status = 'prepared' AND v_call.attempt = p_step.attempt AND p_unanswered THEN
+  ELSIF v_call.status = 'prepared' AND v_call.attempt = p_step.attempt AND p_unanswered
+        AND coalesce(v_approval.status, 'consumed') = 'consumed' THEN
     NULL;  -- the answer that was lost is given again
 
   ELSIF v_call.status = 'prepared' AND v_call.effect_class = 'unsafe' THEN
     v_verdict := 'uncertain';
     v_call.cost_micros := v_call.cost_micros + engine.charge(p_call, NULL);
     v_call.status := 'unknown';
+
+  ELSIF v_call.status = 'prepared' AND v_denied IS NULL AND v_open THEN
+    v_verdict := 'waiting';
+
+  ELSIF v_call.status = 'prepared' AND v_denied IS NULL AND v_approval.status <> 'consumed'
+        AND NOT engine.lets_out(v_approval, p_again) THEN
+    v_verdict := 'recorded';
+    v_call.status := 'failed';
+    v_call.error := v_refused;
 
   ELSIF v_call.status = 'prepared' THEN
     v_call.cost_micros := v_call.cost_micros + engine.charge(p_call, NULL);
@@ -49,37 +72,46 @@ BEGIN
     IF v_held ->> 'verdict' = 'pause' THEN
       v_verdict := 'budget';
       v_call.sends := p_call.sends;
+    ELSIF v_held ->> 'verdict' = 'ask' THEN
+      v_verdict := 'waiting';
+      v_call.sends := p_call.sends;
+      v_call.approval_id := (p_again ->> 'approval_id')::uuid;
+      v_anew := true;
+      v_said := engine.by_budget(p_again, v_held);
     ELSIF v_denied IS NOT NULL OR v_held ->> 'verdict' <> 'held' THEN
       v_verdict := 'recorded';
       v_call.sends := p_call.sends;
       v_call.status := 'failed';
       v_call.error := coalesce(
         v_denied, jsonb_build_object('code', 'budget-exceeded', 'message', v_held ->> 'reason', 'rule', 'budget'));
+      v_said := CASE WHEN v_denied IS NULL THEN engine.by_budget(p_again, v_held) ELSE p_again END;
+    ELSE
+      UPDATE approvals SET status = 'consumed', consumed_at = clock_timestamp()
+       WHERE id = v_approval.id AND status = 'approved';
     END IF;
 
   ELSIF v_call.status = 'waiting_approval' THEN
-    SELECT * INTO v_approval FROM approvals WHERE id = v_call.approval_id FOR UPDATE;
     v_anew := v_approval.status IN ('pending', 'approved') AND v_approval.expires_at > clock_timestamp()
               AND p_again ->> 'outcome' = 'require_approval' AND engine.demands(p_again) <> v_approval.demands;
     IF v_denied IS NOT NULL THEN
       v_verdict := 'recorded';
       v_call.status := 'denied';
       v_call.error := v_denied;
+      v_said := p_again;
     ELSIF v_anew THEN
       v_verdict := 'waiting';
       v_call.approval_id := (p_again ->> 'approval_id')::uuid;
-    ELSIF v_approval.status = 'pending' AND v_approval.expires_at > clock_timestamp() THEN
+      v_said := p_again;
+    ELSIF v_open THEN
       v_verdict := 'waiting';
-    ELSIF v_approval.status = 'approved' AND v_approval.expires_at > clock_timestamp()
-          AND v_approval.request_hash = p_again ->> 'request_hash'
-          AND v_approval.tool_hash IS NOT DISTINCT FROM p_again ->> 'tool_hash'
-          AND v_approval.agent_version_id IS NOT DISTINCT FROM (p_again ->> 'agent_version_id')::uuid THEN
+    ELSIF engine.lets_out(v_approval, p_again) THEN
       v_call.sends := 1;
       v_held := engine.reserve(p_step, v_call.id, 1, p_again, true, p_budgets);
       IF v_held ->> 'verdict' = 'held' THEN
         UPDATE approvals SET status = 'consumed', consumed_at = clock_timestamp() WHERE id = v_approval.id;
         v_call.status := 'prepared';
         v_call.prepared_at := clock_timestamp();
+        v_said := CASE WHEN v_approval.edited_hash IS NOT NULL THEN p_again END;
       ELSIF v_held ->> 'verdict' = 'pause' THEN
         v_verdict := 'budget';
         v_call.sends := 0;
@@ -88,38 +120,38 @@ BEGIN
         v_call.sends := 0;
         v_call.status := 'denied';
         v_call.error := jsonb_build_object('code', 'budget-exceeded', 'message', v_held ->> 'reason', 'rule', 'budget');
+        v_said := engine.by_budget(p_again, v_held);
       END IF;
     ELSE
       v_verdict := 'recorded';
-      v_call.status := CASE WHEN v_approval.status IN ('rejected', 'withdrawn') THEN 'denied' ELSE 'expired' END;
-      v_call.error := jsonb_build_object(
-        'code', CASE v_call.status WHEN 'denied' THEN 'rejected' ELSE 'approval-expired' END,
-        'message', CASE WHEN v_call.status = 'denied' THEN 'a person rejected this: ' || coalesce(v_approval.comment, '')
-                        WHEN v_approval.status = 'approved' AND v_approval.expires_at > clock_timestamp() THEN 'the tool or the request changed after the approval'
-                        ELSE 'nobody approved this in time' END);
-    END IF;
-    IF v_anew OR v_call.status IN ('denied', 'expired') THEN
-      UPDATE approvals SET status = CASE WHEN expires_at <= clock_timestamp() THEN 'expired' ELSE 'withdrawn' END
-       WHERE id = v_approval.id AND status IN ('pending', 'approved');
-    END IF;
-    -- What was decided here for another reason than the question's own is on record like any decision.
-    IF v_anew OR v_denied IS NOT NULL OR v_approval.edited_hash IS NOT NULL AND v_verdict = 'send' THEN
-      v_decision := engine.decide(
-        p_step.run_id, p_step.id, p_step.project_id, 'call', v_call.id,
-        coalesce(v_approval.edited_hash, v_call.request_hash), p_policy_version,
-        p_again || jsonb_build_object('subject', v_call.kind || '.call'));
-    END IF;
-    IF v_anew THEN
-      v_events := jsonb_build_array(engine.put_question(p_step, v_call, p_again, v_decision, v_approval));
+      v_call.status := CASE v_refused ->> 'code' WHEN 'rejected' THEN 'denied' ELSE 'expired' END;
+      v_call.error := v_refused;
     END IF;
   ELSE
     v_verdict := 'uncertain';
   END IF;
 
+  IF v_anew OR v_verdict = 'recorded' THEN
+    UPDATE approvals SET status = CASE WHEN expires_at <= clock_timestamp() THEN 'expired' ELSE 'withdrawn' END
+     WHERE id = v_approval.id AND status IN ('pending', 'approved');
+  END IF;
+  -- What was decided here for another reason than the question's own is on record like any decision.
+  IF v_said IS NOT NULL THEN
+    v_decision := engine.decide(
+      p_step.run_id, p_step.id, p_step.project_id, 'call', v_call.id,
+      coalesce(v_approval.edited_hash, v_call.request_hash), p_policy_version,
+      v_said || jsonb_build_object('subject', v_call.kind || '.call'));
+  END IF;
+  IF v_anew THEN
+    v_events := jsonb_build_array(engine.put_question(p_step, v_call, v_said, v_decision, v_approval));
+  END IF;
+
   IF v_call IS DISTINCT FROM p_call THEN
+    -- What has to wait before it is sent again was not prepared by this attempt.
     UPDATE calls SET status = v_call.status, sends = v_call.sends, cost_micros = v_call.cost_micros,
                      error = v_call.error, prepared_at = v_call.prepared_at,
-                     attempt = CASE v_verdict WHEN 'budget' THEN attempt ELSE p_step.attempt END,
+                     attempt = CASE WHEN v_verdict = 'budget' OR v_verdict = 'waiting' AND v_call.status = 'prepared'
+                                    THEN attempt ELSE p_step.attempt END,
                      approval_id = v_call.approval_id,
                      finished_at = CASE WHEN v_call.status NOT IN ('prepared', 'waiting_approval')
                                         THEN clock_timestamp() END

@@ -10,8 +10,9 @@ from sparkops.domains.policies.facts import Subject
 from sparkops.domains.workflows.definition import StepType
 from sparkops.engine.effects import PolicyChanged, judge_step
 from sparkops.engine.facts import OfRun, read_facts
+from sparkops.engine.judging import APPROVAL_SECONDS
 from sparkops.runtime.effects import StepFailed
-from sparkops.runtime.gate import APPROVAL_SECONDS, POLICY_RETRIES, NotAhead, Parked
+from sparkops.runtime.gate import POLICY_RETRIES, NotAhead, Parked
 from sparkops.runtime.policies import Rules
 from sparkops.runtime.steps.base import Attempt
 from sparkops.runtime.steps.model import agent_of

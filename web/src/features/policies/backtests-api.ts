@@ -28,8 +28,12 @@ export const backtestKeys = {
   one: (id: string) => ['backtest', id] as const,
 }
 
+/** Whether nothing more comes of it; what was found may be a part. */
 export const isJudged = (backtest: BacktestSummary): boolean =>
   backtest.status === 'done' || backtest.status === 'failed' || backtest.status === 'cancelled'
+
+/** Whether all was judged: only then it stands for what a version would have meant. */
+export const isDone = (backtest: BacktestSummary): boolean => backtest.status === 'done'
 
 /** The newest backtests of a policy. */
 export const backtestsQuery = (project: string, policy: string) =>

@@ -35,6 +35,7 @@ test('the part of a name that is written is replaced', () => {
 test('keys are those of the part of the policy', () => {
   expect(offered('ver')).toContain('rules: ')
   expect(offered(`${IN_RULE}    ef`)).toContain('effect: ')
+  expect(offered(`${IN_RULE}    cap`)).toContain('capabilities: ')
   expect(offered(`${IN_RULE}    approval:\n      qu`)).toContain('quorum: ')
   expect(offered(`${IN_RULE}tests:\n  - name: t\n    ex`)).toContain('expect: ')
   expect(offered(`${IN_RULE}tests:\n  - `)).toContain('name: ')
@@ -43,6 +44,7 @@ test('keys are those of the part of the policy', () => {
 
 test('values are those of the key, also in flow style', () => {
   expect(offered(`${IN_RULE}    effect: d`)).toEqual(['allow', 'require_approval', 'deny'])
+  expect(offered(`${IN_RULE}    capabilities: [read, `)).toContain('outward')
   expect(offered(`${IN_RULE}    on: [llm.call, `)).toEqual(['llm.call', 'tool.call'])
   expect(offered('rules:\n  - {name: x, on: [tool.call], effect: ')).toContain('deny')
   expect(offered(`${IN_RULE}tests:\n  - {name: t, facts: {`)).toContain('tool.name: ')

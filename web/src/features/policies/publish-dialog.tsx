@@ -15,7 +15,7 @@ import { PermittedButton } from '@/features/access/permitted-button'
 import { paths } from '@/lib/paths'
 import { usePublish } from './api'
 import { BacktestHead, Counts, Lacking, Meaning } from './backtest-result'
-import { backtestQuery, daysAgo, isJudged, useStartBacktest } from './backtests-api'
+import { backtestQuery, daysAgo, isDone, isJudged, useStartBacktest } from './backtests-api'
 
 const WINDOW_DAYS = 7
 
@@ -74,10 +74,11 @@ function Form({ project, policy, version, backtestId, notStarted, onClose }: For
   const publish = usePublish(project, policy.id)
   const backtest = useQuery({ ...backtestQuery(backtestId ?? ''), enabled: backtestId !== null })
   const shown = notStarted !== null || (backtest.data !== undefined && isJudged(backtest.data))
+  const done = backtest.data !== undefined && isDone(backtest.data)
   const submit = (event: FormEvent) => {
     event.preventDefault()
     publish.mutate(
-      { version, note: note.trim() === '' ? null : note.trim(), backtest_id: backtestId },
+      { version, note: note.trim() === '' ? null : note.trim(), backtest_id: done ? backtestId : null },
       {
         onSuccess: () => {
           onClose()
@@ -130,12 +131,15 @@ function Form({ project, policy, version, backtestId, notStarted, onClose }: For
           variant="primary"
           disabled={!shown || publish.isPending}
         >
-          {publish.isPending ? 'Publishing' : shown ? 'Publish now' : 'Waiting for the backtest'}
+          {publish.isPending ? 'Publishing' : publishing(shown, done)}
         </PermittedButton>
       </DialogActions>
     </form>
   )
 }
+
+const publishing = (shown: boolean, done: boolean): string =>
+  done ? 'Publish now' : shown ? 'Publish without a backtest' : 'Waiting for the backtest'
 
 function Found({ project, policy, backtest }: { project: string; policy: PolicyDetail; backtest: Backtest }) {
   return (
@@ -144,7 +148,11 @@ function Found({ project, policy, backtest }: { project: string; policy: PolicyD
       <Counts backtest={backtest} />
       <Lacking backtest={backtest} />
       <div className="flex flex-wrap items-baseline justify-between gap-2 px-4 py-2">
-        <Meaning backtest={backtest} />
+        {isJudged(backtest) && !isDone(backtest) ? (
+          <p className="text-ink-2">It did not look at everything, so it does not count for this version.</p>
+        ) : (
+          <Meaning backtest={backtest} />
+        )}
         <Link
           to={`${paths.policy(project, policy.id, 'backtest')}?backtest=${backtest.id}`}
           className="underline"
