@@ -206,6 +206,54 @@ async def test_decisions_are_browsed_and_become_tests(ann: Person, door: Door) -
     assert verdict["valid"], verdict
 
 
+ON_RUNS = """\
+version: 1
+name: {name}
+mode: {mode}
+rules:
+  - {{name: no-runs-{name}, on: [run.create], effect: deny}}
+"""
+
+
+async def in_force(client: AsyncClient, name: str, mode: str = "enforce") -> str:
+    policy_id: str = (await saved(client, ON_RUNS.format(name=name, mode=mode)))["policy"]["id"]
+    await posted(client, f"/policies/{policy_id}/publish", {"version": 1})
+    return policy_id
+
+
+async def test_the_decisions_of_a_policy_include_those_that_it_only_watched(ann: Person, door: Door) -> None:
+    await make_things(ann, door)
+    watching = await in_force(ann.client, "watching", "monitor")
+    run = await posted(ann.client, "/runs", {"project": "weather", "workflow": "report"}, 201)
+    other = await in_force(ann.client, "denying")
+    for query in ({"policy": watching}, {"rule": "no-runs-watching"}, {"policy": watching, "rule": "no-runs-watching"}):
+        (decision,) = (await read(ann.client, "/decisions", project="weather", **query))["items"]
+        assert (decision["run_id"], decision["outcome"], decision["policy"]) == (run["id"], "allow", None), query
+    nothing = ({"policy": other}, {"policy": watching, "rule": "no-runs-denying"}, {"rule": "no-runs"})
+    for query in nothing:
+        assert (await read(ann.client, "/decisions", project="weather", **query))["items"] == [], query
+    refused = await ann.client.post("/api/v1/runs", json={"project": "weather", "workflow": "report"})
+    assert refused.status_code == 403
+    (denied,) = (await read(ann.client, "/decisions", project="weather", policy=other))["items"]
+    both = (await read(ann.client, "/decisions", project="weather", policy=watching))["items"]
+    assert [one["id"] for one in both] == [denied["id"], decision["id"]]
+    first = await read(ann.client, "/decisions", project="weather", policy=watching, limit=1)
+    rest = await read(
+        ann.client, "/decisions", project="weather", policy=watching, limit=1, cursor=first["next_cursor"]
+    )
+    assert [one["id"] for one in first["items"] + rest["items"]] == [denied["id"], decision["id"]]
+
+
+async def test_a_decision_says_whether_its_run_was_refused_before_it_was_there(ann: Person, door: Door) -> None:
+    things = await make_things(ann, door)
+    denying = await in_force(ann.client, "denying")
+    assert (await ann.client.post("/api/v1/runs", json={"project": "weather", "workflow": "report"})).status_code == 403
+    (denied,) = (await read(ann.client, "/decisions", project="weather", policy=denying))["items"]
+    assert (await ann.client.get(f"/api/v1/runs/{denied['run_id']}")).status_code == 404
+    assert (await read(ann.client, f"/decisions/{denied['id']}"))["run_exists"] is False
+    assert (await read(ann.client, f"/decisions/{things.decision_id}"))["run_exists"] is True
+
+
 async def test_a_decision_on_what_an_approver_made_of_a_call_shows_that(ann: Person, door: Door) -> None:
     things = await make_things(ann, door)
     pool, decision_id, arguments = door.database.pool, new_id(), {"name": "report.md", "content": "short"}

@@ -115,7 +115,7 @@ async def test_a_second_person_lets_a_run_begin_and_its_output_out(browser: Brow
         await expect(page.get_by_text("nothing of it is done before people have let it begin")).to_be_visible()
         await stands(page, "run-waits-to-begin")
         await open_question(page, platform, run)
-        await expect(page.get_by_text("Nothing of the run has been done.")).to_be_visible()
+        await expect(page.get_by_text("Nothing of the run has been done yet.")).to_be_visible()
         await expect(page.get_by_role("region", name="Proposed request")).to_contain_text("Ann")
         await stands(page, "inbox-run")
         await page.keyboard.press("a")

@@ -37,10 +37,10 @@ async def define(page: Page) -> None:
     await form.get_by_label("Name").fill("Bills")
     await form.get_by_label("For", exact=True).select_option(label="Workflows")
     await form.get_by_label("Which", exact=True).select_option(label="bill")
-    await form.get_by_label("Period").select_option(label="A day")
+    await form.get_by_label("Period").select_option(label="Per day")
     await form.get_by_label("Time zone").fill("Nowhere/Else")
     await form.get_by_role("button", name="Define budget").click()
-    await expect(form.get_by_text("State at least one limit.")).to_be_visible(timeout=SLOW_MS)
+    await expect(form.get_by_text("Set at least one limit.")).to_be_visible(timeout=SLOW_MS)
     await form.get_by_label("Money, in US dollars").fill("0.10")
     await picture(page, "budget-new-light")
     await form.get_by_role("button", name="Define budget").click()
@@ -80,7 +80,7 @@ async def test_a_budget_is_defined_fills_lets_a_run_wait_and_lets_it_go_on_when_
         await picture(page, "run-waits-for-budget-light")
         await page.get_by_role("link", name="Bills").click()
 
-        await seen(page.get_by_text("1 step waits for this budget"))
+        await seen(page.get_by_text("1 step is waiting for this budget"))
         await seen(page.get_by_role("img", name=re.compile(r"^\$0\.08 spent by .*of \$0\.10")))
         await seen(page.get_by_role("table", name="Reached thresholds").get_by_text("80 % of money"))
         await seen(page.get_by_role("table", name="Reached thresholds").get_by_text("100 % of money"))
@@ -96,7 +96,7 @@ async def test_a_budget_is_defined_fills_lets_a_run_wait_and_lets_it_go_on_when_
         await form.get_by_role("button", name="Save budget").click()
         await ended(platform, last, "succeeded")
         await seen(page.get_by_role("meter", name=re.compile(r"^\$0\.12 of \$0\.25 used")))
-        await expect(page.get_by_text("waits for this budget")).to_be_hidden(timeout=SLOW_MS)
+        await expect(page.get_by_text("waiting for this budget")).to_be_hidden(timeout=SLOW_MS)
 
         await page.goto(f"/p/{PROJECT}/runs/{last}/cost")
         costs = page.get_by_role("table", name="Costs by step")
@@ -139,12 +139,44 @@ async def test_a_run_that_a_budget_asks_about_begins_when_a_second_person_lets_i
         await picture(page, "run-asked-about-by-budget-light")
         await other.goto(f"/p/{PROJECT}/approvals?state=mine")
         await other.get_by_text("May a run of weather-report begin?").first.click()
-        await expect(other.get_by_text("A budget asks, no policy.")).to_be_visible(timeout=SLOW_MS)
+        await expect(other.get_by_text("Asked by a budget, not a policy.")).to_be_visible(timeout=SLOW_MS)
         await picture(other, "inbox-run-asked-about-by-budget-light")
         await other.get_by_role("button", name="Approve", exact=True).click()
         await expect(page.get_by_role("region", name="Needs approval")).to_be_hidden(timeout=SLOW_MS)
         await page.goto(f"/p/{PROJECT}/budgets")
         await page.get_by_role("link", name="Few runs").click()
-        await page.get_by_role("button", name="Give up").click()
-        await page.get_by_role("button", name="Give up budget").click()
-        await expect(page.get_by_text("Given up").first).to_be_visible(timeout=SLOW_MS)
+        await page.get_by_role("button", name="Archive", exact=True).click()
+        await page.get_by_role("button", name="Archive budget").click()
+        await expect(page.get_by_text(re.compile("^Archived")).first).to_be_visible(timeout=SLOW_MS)
+
+
+async def test_a_budget_of_the_installation_is_defined_for_one_person(browser: Browser, platform: Platform) -> None:
+    async with visitor(browser, platform, platform.owner_login) as page:
+        await page.goto(f"/p/{PROJECT}/budgets")
+        await page.get_by_role("button", name="New budget").first.click()
+        form = page.get_by_role("dialog", name="New budget")
+        scope, which = form.get_by_label("For", exact=True), form.get_by_label("Which", exact=True)
+        await scope.select_option(label="API keys")
+        await expect(which.locator("option")).to_contain_text(["Each API key"], timeout=SLOW_MS)
+        await form.get_by_label("Applies to").select_option(label="The whole installation")
+        assert await scope.locator("option").all_inner_texts() == [
+            "The installation",
+            "Projects",
+            "People",
+            "API keys",
+            "Runs",
+        ]
+        await scope.select_option(label="People")
+        await expect(which.locator("option").nth(1)).to_be_attached(timeout=SLOW_MS)
+        await which.select_option(label="Approver")
+        await form.get_by_label("Name").fill("One hand")
+        await form.get_by_label("Calls").fill("1000000")
+        await picture(page, "budget-new-installation-light")
+        await form.get_by_role("button", name="Define budget").click()
+        await expect(page.get_by_role("heading", name=re.compile("One hand"))).to_be_visible(timeout=SLOW_MS)
+        await expect(page.get_by_text("Approver", exact=True).first).to_be_visible()
+        await expect(page.get_by_text("Whole installation")).to_be_visible()
+        await picture(page, "budget-installation-light")
+        await page.get_by_role("button", name="Archive", exact=True).click()
+        await page.get_by_role("button", name="Archive budget").click()
+        await expect(page.get_by_text(re.compile("^Archived")).first).to_be_visible(timeout=SLOW_MS)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
+from sparkops.core.client import ApiRefused
 from tests.e2e.conftest import Platform
 from tests.e2e.test_engine_pages import PROJECT, ended, seen, start
 from tests.e2e.test_pages import SLOW_MS, picture, visitor
@@ -39,6 +40,13 @@ tests:
 """
 MENDED = POLICY.replace("tool.nam\n", "tool.name ==  'files.write'\n")
 NO_WORMS = MENDED.replace("no-programs", "no-worms")
+ON_RUNS = """\
+version: 1
+name: no-{name}
+mode: {mode}
+rules:
+  - {{name: no-{name}, on: [run.create], workflows: [notes], effect: deny, reason: Not today.}}
+"""
 
 
 def tab(page: Page, name: str) -> Locator:
@@ -68,7 +76,7 @@ async def test_a_policy_is_written_with_a_mistake_mended_backtested_published_an
     async with visitor(browser, platform, platform.owner_login) as page:
         await page.goto(f"/p/{PROJECT}/policies")
         await seen(page.get_by_role("table", name="Policies").get_by_role("link", name="project"))
-        await seen(page.get_by_text("What no rule speaks of is allowed."))
+        await seen(page.get_by_text("Default: allow."))
         await picture(page, "policies-light")
         await page.get_by_role("link", name="New policy").click()
 
@@ -163,7 +171,7 @@ async def test_a_violation_is_acknowledged_with_a_note_and_resolved(browser: Bro
         await seen(article.get_by_role("list", name="Notes").get_by_text("I look into it."))
         await picture(page, "violation-dark")
         await article.get_by_role("button", name="Resolve").click()
-        await seen(article.get_by_role("button", name="Open again"))
+        await seen(article.get_by_role("button", name="Reopen"))
         await page.goto(f"/p/{PROJECT}/policies/{policy_id}/rules")
         await page.get_by_role("button", name="Withdraw").click()
         await page.get_by_role("dialog").get_by_role("button", name="Withdraw now").click()
@@ -171,15 +179,47 @@ async def test_a_violation_is_acknowledged_with_a_note_and_resolved(browser: Bro
         await picture(page, "policy-rules-dark")
 
 
+async def test_the_violation_of_a_refused_run_leads_to_its_decision(browser: Browser, platform: Platform) -> None:
+    await ended(platform, await start(platform, NOTES), "succeeded")
+    ids = {}
+    for name, mode in (("watched", "monitor"), ("starts", "enforce")):
+        source = ON_RUNS.format(name=name, mode=mode)
+        saved: Mapping[str, Any] = await platform.owner.post("/policies", {"project": PROJECT, "source": source})
+        ids[name] = saved["policy"]["id"]
+        await platform.owner.post(f"/policies/{ids[name]}/publish", {"version": 1})
+    with pytest.raises(ApiRefused):
+        await platform.owner.post("/runs", {"project": PROJECT, "workflow": "notes", "input": {}})
+    async with visitor(browser, platform, platform.owner_login) as page:
+        await page.goto(f"/p/{PROJECT}/violations")
+        listed = page.get_by_role("list", name="Violations")
+        await listed.get_by_role("link", name=re.compile("no-starts")).first.click()
+        article = page.get_by_role("article", name="no-starts")
+        await seen(article.get_by_text("notes was denied"))
+        await picture(page, "violation-refused-light")
+        await article.get_by_role("link", name="See the decision and its facts").click()
+        await seen(page.get_by_text("The run was refused before it began, so there is none."))
+        await seen(page.get_by_role("button", name="Make a test of no-starts"))
+        await picture(page, "decision-refused-light")
+        await page.goto(f"/p/{PROJECT}/policies/{ids['watched']}/decisions")
+        watched = re.compile("Denied.*no-starts.*monitored: no-watched would have denied this")
+        await seen(page.get_by_role("table", name="Decisions").get_by_role("row", name=watched))
+        await picture(page, "policy-decisions-watched-light")
+    await withdrawn(platform)
+
+
 async def test_the_default_and_the_zone_of_a_project_are_changed(browser: Browser, platform: Platform) -> None:
     async with visitor(browser, platform, platform.owner_login, scheme="dark") as page:
         await page.goto(f"/p/{PROJECT}/policies")
         await page.get_by_role("button", name="Change").click()
-        dialog = page.get_by_role("dialog", name="How this project judges")
+        dialog = page.get_by_role("dialog", name="Default and time zone")
         await dialog.get_by_label("Time zone").fill("Mars/Olympus")
         await dialog.get_by_role("button", name="Save").click()
         await seen(dialog.get_by_role("alert"))
         await picture(page, "judging-dark")
         await dialog.get_by_label("Time zone").fill("Europe/Berlin")
         await dialog.get_by_role("button", name="Save").click()
-        await seen(page.get_by_text("Clocks of Europe/Berlin"))
+        await seen(page.get_by_text("Time zone: Europe/Berlin"))
+        await page.get_by_role("table", name="Policies").get_by_role("link", name="outward").click()
+        rule = page.get_by_role("list", name="Rules").get_by_role("listitem", name="untrusted-meets-private")
+        await seen(rule.get_by_text("Somebody has to agree."))
+        await picture(page, "policy-consent-dark")

@@ -259,7 +259,7 @@ def _finding(found: Mapping[str, Any], names: Mapping[UUID, str]) -> views.Findi
 
 
 async def decision_detail(
-    session: AsyncSession, row: PolicyDecision, elsewhere: Mapping[str, Json]
+    session: AsyncSession, row: PolicyDecision, elsewhere: Mapping[str, Json], *, run_exists: bool
 ) -> views.DecisionDetail:
     """Return a decision with its facts; `elsewhere` are those that are kept with what it is about."""
     [shown] = await _decisions_shown(session, [row])
@@ -273,6 +273,7 @@ async def decision_detail(
     )
     return views.DecisionDetail(
         **shown,
+        run_exists=run_exists,
         facts=facts,
         facts_digest=row.facts_digest,
         request_hash=row.request_hash,

@@ -1,4 +1,4 @@
-"""T_BUDGET: budgets are defined, changed and given up, and what waits for them goes on."""
+"""T_BUDGET: budgets are defined, changed and archived, and what waits for them goes on."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -83,7 +83,7 @@ async def change_budget(engine: Engine, principal: Principal, budget_id: UUID, t
         NotFound: no such budget of theirs.
         Forbidden: only administrators change budgets of the installation.
         Invalid: runs cannot be limited there.
-        Conflict: it was given up, or there is another one of this name.
+        Conflict: it is archived, or there is another one of this name.
     """
     found = await _find(engine, principal, budget_id)
     before = found["definition"]
@@ -93,16 +93,16 @@ async def change_budget(engine: Engine, principal: Principal, budget_id: UUID, t
     except ValidationError as error:
         raise Invalid(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
     if found["archived_at"] is not None:
-        raise Conflict("This budget was given up; define another one.")
+        raise Conflict("This budget is archived; define another one.")
     await _write(engine, principal, budget_id, _terms(terms))
 
 
 async def archive_budget(engine: Engine, principal: Principal, budget_id: UUID) -> None:
-    """Give a budget up: nothing is counted on it any more, and what waits for it goes on. Twice changes nothing.
+    """Archive a budget: nothing is counted on it any more, and what waits for it goes on. Twice changes nothing.
 
     Raises:
         NotFound: no such budget of theirs.
-        Forbidden: only administrators give up budgets of the installation.
+        Forbidden: only administrators archive budgets of the installation.
     """
     found = await _find(engine, principal, budget_id)
     if found["archived_at"] is None:

@@ -4,8 +4,15 @@ import { Button } from './ui/button'
 
 const SHOWN_MS = 1500
 
+type CopyButtonProps = {
+  label: string
+  text: () => string
+  /** What stands on the button, where it takes more than the one word. */
+  shown?: string
+}
+
 /** Copies a text and says so. */
-export function CopyButton({ label, text }: { label: string; text: () => string }) {
+export function CopyButton({ label, text, shown = 'Copy' }: CopyButtonProps) {
   const [copied, setCopied] = useState(false)
   const copy = () => {
     void navigator.clipboard.writeText(text()).then(() => {
@@ -16,7 +23,7 @@ export function CopyButton({ label, text }: { label: string; text: () => string 
   return (
     <Button size="sm" variant="ghost" aria-label={copied ? 'Copied' : label} onClick={copy}>
       {copied ? <Check aria-hidden /> : <Copy aria-hidden />}
-      {copied ? 'Copied' : 'Copy'}
+      {copied ? 'Copied' : shown}
     </Button>
   )
 }

@@ -35,7 +35,7 @@ async def list_budgets(
     door: DoorDep,
     page: PageDep,
     project: Annotated[str, Query(description="The project's slug.")],
-    archived: Annotated[bool, Query(description="Those that were given up.")] = False,
+    archived: Annotated[bool, Query(description="Those that were archived.")] = False,
 ) -> views.BudgetList:
     """List the budgets of a project, and those of the installation that hold for it, newest first."""
     project_id = allowed(principal, project).id
@@ -99,7 +99,7 @@ async def change_budget(
     "/budgets/{budget_id}/archive", responses=problems(403, 404), openapi_extra=needs(Permission.BUDGET_MANAGE)
 )
 async def archive_budget(budget_id: UUID, principal: PrincipalDep, door: DoorDep) -> views.Budget:
-    """Give a budget up: nothing counts against it any more, its history stays. Again changes nothing."""
+    """Archive a budget: nothing counts against it any more, its history stays. Again changes nothing."""
     await budgets.archive_budget(door.engine, principal, budget_id)
     return await _read(door, principal, budget_id)
 

@@ -27,7 +27,7 @@ from sparkops.domains.policies.models import PolicyDecision
 from sparkops.domains.policies.state import ViolationStatus
 from sparkops.domains.policies.violations import answer_violation as answer
 from sparkops.domains.projects.queries import judging
-from sparkops.domains.runs.queries import run_values
+from sparkops.domains.runs.queries import run_values, runs_by_id
 from sparkops.runtime.backtests import elsewhere, facts_then
 from sparkops.runtime.policies import PolicyCache
 
@@ -59,7 +59,10 @@ async def list_decisions(
     until: Instant | None = None,
     monitored: Monitored = None,
 ) -> views.RecordedDecisionList:
-    """List the decisions of a project, newest first. `name` is a tool or a model."""
+    """List the decisions of a project, newest first. `name` is a tool or a model.
+
+    Of a policy or a rule are those that it decided, and those that it would have decided, were it not in mode monitor.
+    """
     where = queries.DecisionFilter(
         outcomes=[str(one) for one in outcome or ()],
         subject=subject,
@@ -84,7 +87,8 @@ async def get_decision(decision_id: UUID, principal: PrincipalDep, session: Sess
     if found is None:
         raise NotFound("There is no such decision here.")
     facts = elsewhere(await _subject_of(session, principal, found))
-    return await policy_views.decision_detail(session, found, facts)
+    there = await runs_by_id(session, principal, run_ids=[found.run_id])
+    return await policy_views.decision_detail(session, found, facts, run_exists=found.run_id in there)
 
 
 @router.get("/{decision_id}/today", responses=problems(404), openapi_extra=needs(Permission.POLICY_READ))

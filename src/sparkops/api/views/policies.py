@@ -264,6 +264,8 @@ class RecordedDecisionList(View):
 class DecisionDetail(RecordedDecision):
     """A decision with the facts that it was taken on; arguments, input and output are as they were recorded."""
 
+    run_exists: bool
+    """False: the run was refused at its beginning, so there is none of this id."""
     facts: JsonObject
     facts_digest: str | None
     request_hash: str

@@ -14,7 +14,7 @@ ACTIONS: Final[Mapping[str, str]] = {
     "approval.reassign": "Somebody let another person, or a role, answer a question in their place.",
     "approval.rejected": "Somebody rejected what was asked about.",
     "audit.export": "Somebody took lines of the audit trail away.",
-    "budget.archive": "A budget was given up.",
+    "budget.archive": "A budget was archived.",
     "budget.change": "The terms of a budget were changed.",
     "budget.define": "A budget was defined.",
     "event.send": "An event was sent that steps may wait for.",

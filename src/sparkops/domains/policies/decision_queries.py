@@ -13,7 +13,7 @@ from sparkops.core.ids import new_id
 from sparkops.core.paging import PageRequest
 from sparkops.core.principal import Principal
 from sparkops.core.tenancy import visible_to
-from sparkops.domains.policies.models import PolicyDecision, Violation, ViolationNote
+from sparkops.domains.policies.models import PolicyDecision, PolicyVersion, Violation, ViolationNote
 from sparkops.domains.policies.state import ViolationStatus
 
 MAX_COUNTED = 100_000
@@ -24,7 +24,10 @@ _NOT_ALLOWED: ColumnElement[bool] = literal_column("policy_decisions.outcome <> 
 
 @dataclass(frozen=True, slots=True)
 class DecisionFilter:
-    """Which decisions are listed; None: whatever it is. `monitored`: a rule in mode monitor would have decided."""
+    """Which decisions are listed; None: whatever it is. `monitored`: a rule in mode monitor would have decided.
+
+    `policy_id` and `rule` mean the rule that decided, or one in mode monitor that would have.
+    """
 
     outcomes: Collection[str] = ()
     subject: str | None = None
@@ -44,13 +47,7 @@ def id_at(moment: datetime) -> UUID:
 
 def _where(where: DecisionFilter) -> list[ColumnElement[bool]]:
     row = PolicyDecision
-    equal = (
-        (row.subject, where.subject),
-        (row.policy_id, where.policy_id),
-        (row.rule, where.rule),
-        (row.name, where.name),
-        (row.run_id, where.run_id),
-    )
+    equal = ((row.subject, where.subject), (row.name, where.name), (row.run_id, where.run_id))
     found: list[ColumnElement[bool]] = [column == value for column, value in equal if value is not None]
     if where.outcomes:
         found.append(row.outcome.in_(sorted(where.outcomes)))
@@ -69,12 +66,28 @@ async def recorded_decisions(
     session: AsyncSession, principal: Principal, *, project_id: UUID, where: DecisionFilter, page: PageRequest
 ) -> Sequence[PolicyDecision]:
     """Return the decisions of a project, newest first, one more than the page holds."""
-    statement = select(PolicyDecision).where(
-        PolicyDecision.project_id == project_id, visible_to(principal, PolicyDecision.project_id), *_where(where)
-    )
+    row = PolicyDecision
+    among = [row.project_id == project_id, visible_to(principal, row.project_id), *_where(where)]
     if page.after is not None:
-        statement = statement.where(PolicyDecision.id < page.after)
-    return (await session.scalars(statement.order_by(PolicyDecision.id.desc()).limit(page.limit + 1))).all()
+        among.append(row.id < page.after)
+    newest = select(row).where(*among).order_by(row.id.desc()).limit(page.limit + 1)
+    asked = ((row.policy_id, where.policy_id), (row.rule, where.rule))
+    named = {column: value for column, value in asked if value is not None}
+    decided = (await session.scalars(newest.where(*[column == value for column, value in named.items()]))).all()
+    if not named or (where.policy_id is not None and not await _ever_monitored(session, policy_id=where.policy_id)):
+        return decided
+    # By itself, because an index finds what decided, and what only monitored is looked for in all that remains.
+    finding = {column.key: str(value) for column, value in named.items()}
+    monitored = await session.scalars(newest.where(row.monitored.contains([finding])))
+    found = {one.id: one for one in (*decided, *monitored)}
+    return sorted(found.values(), key=lambda one: one.id, reverse=True)[: page.limit + 1]
+
+
+async def _ever_monitored(session: AsyncSession, *, policy_id: UUID) -> bool:
+    """Return whether a rule of some version of a policy, or all of it, was in mode monitor."""
+    monitors = func.jsonb_path_exists(PolicyVersion.document, literal_column("'$.** ? (@ == \"monitor\")'::jsonpath"))
+    statement = select(PolicyVersion.version).where(PolicyVersion.policy_id == policy_id, monitors).limit(1)
+    return await session.scalar(statement) is not None
 
 
 async def recorded_decision(session: AsyncSession, principal: Principal, *, decision_id: UUID) -> PolicyDecision | None:

@@ -64,7 +64,7 @@ _LISTED: Final = (
     Fact("principal.role", _S, "what they are in the project: owner, admin, developer, operator, viewer", _ALL),
     Fact("principal.kind", _S, "user, key (an API key of a person) or service (a service account, by its keys)", _ALL),
     Fact("project", _S, "the short name of the project", _ALL),
-    Fact("trigger", _S, "what started the run: api, schedule, webhook, event, …", _ALL),
+    Fact("trigger", _S, "what started the run: api (a request), or workflow (a step of another run)", _ALL),
     Fact("workflow.name", _S, "the workflow of the run", _ALL),
     Fact("workflow.version", _I, "its version", _ALL),
     Fact("step.key", _S, "the id of the step", _IN_RUN, optional=True),

@@ -1760,6 +1760,10 @@ export type DecisionDetail = {
      */
     rules_version: number;
     /**
+     * Run Exists
+     */
+    run_exists: boolean;
+    /**
      * Run Id
      */
     run_id: string;
@@ -8499,7 +8503,7 @@ export type ListBudgetsData = {
         /**
          * Archived
          *
-         * Those that were given up.
+         * Those that were archived.
          */
         archived?: boolean;
         /**

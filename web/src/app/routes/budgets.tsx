@@ -24,11 +24,11 @@ export default function BudgetsPage() {
     <Page title="Budgets">
       <PageHeader
         title="Budgets"
-        facts="What a call may cost is held before it is made, against every budget that it counts against"
+        facts="What a call may cost is held before it is made, against every budget it counts against"
         actions={
           <>
             <Button aria-pressed={archived} onClick={() => setSearch(archived ? {} : { archived: 'true' })}>
-              {archived ? 'In force' : 'Given up'}
+              {archived ? 'In force' : 'Archived'}
             </Button>
             <PermittedButton permission="budget:manage" variant="primary" onClick={() => setOpen(true)}>
               New budget
@@ -57,7 +57,7 @@ export default function BudgetsPage() {
           error={define.error}
           onClose={() => setOpen(false)}
           onSave={(draft, terms) =>
-            define.mutate(newBudget(draft, terms, draft.scope === 'installation' ? null : project), {
+            define.mutate(newBudget(draft, terms, project), {
               onSuccess: (made) => {
                 setOpen(false)
                 toast('Budget defined')

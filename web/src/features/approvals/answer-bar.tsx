@@ -61,7 +61,7 @@ function Answer({ approval, userId }: AnswerBarProps) {
       { id: approval.id, shown: approval.request_hash, comment: comment.trim() || null },
       {
         onSuccess: (answered) =>
-          toast(answered.status === 'approved' ? 'Approved' : 'Agreed; others have to as well'),
+          toast(answered.status === 'approved' ? 'Approved' : 'Agreed; others have to agree as well'),
       },
     )
   useHotkeys('This approval', [
@@ -129,7 +129,7 @@ function Own({ approval }: { approval: Approval }) {
     <p>
       You started this run, so somebody else has to answer.
       {names ? ` ${names} may.` : ''}
-      {members.data && !names ? ' Nobody else is a member of this project yet.' : ''}
+      {members.data && !names ? ' Nobody else in this project may answer yet.' : ''}
     </p>
   )
 }
@@ -150,9 +150,9 @@ function NotNamed({ approval }: { approval: Approval }) {
   const names = namesOfAnswerers(approval, members.data?.items ?? [])
   return (
     <p>
-      The rule that asks names others, so one of them has to answer.
+      The rule that asks names other people, and one of them has to answer.
       {names ? ` ${names} may.` : ''}
-      {members.data && !names ? ' Nobody whom it names is a member of this project.' : ''}
+      {members.data && !names ? ' Nobody it names may answer in this project.' : ''}
     </p>
   )
 }

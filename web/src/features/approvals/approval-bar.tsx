@@ -56,7 +56,7 @@ function Question({ approval, others, own, agreed, gaveAway, onShowStep }: Quest
       { id: approval.id, shown: approval.request_hash },
       {
         onSuccess: ({ status }) =>
-          toast(status === 'approved' ? 'Approved' : 'Agreed; others have to as well'),
+          toast(status === 'approved' ? 'Approved' : 'Agreed; others have to agree as well'),
       },
     )
   return (
@@ -81,7 +81,7 @@ function Question({ approval, others, own, agreed, gaveAway, onShowStep }: Quest
         ) : gaveAway ? (
           <p className="text-ink-2">You let somebody else answer in your place.</p>
         ) : !approval.may_answer ? (
-          <p className="text-ink-2">The rule that asks names others, so one of them has to answer.</p>
+          <p className="text-ink-2">The rule that asks names other people, and one of them has to answer.</p>
         ) : agreed ? (
           <p className="text-ink-2">You have agreed. It still takes {missingInWords(approval)}.</p>
         ) : (

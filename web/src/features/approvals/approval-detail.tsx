@@ -2,6 +2,7 @@ import { useQuery } from '@tanstack/react-query'
 import type { ReactNode } from 'react'
 import { Link } from 'react-router'
 import type { Approval } from '@/api/generated/types.gen'
+import { CopyButton } from '@/components/copy-button'
 import { APPROVAL_FACE } from '@/components/faces'
 import { Status } from '@/components/glyph'
 import { ValuesRun } from '@/components/large'
@@ -36,7 +37,10 @@ export function ApprovalDetail({ project, id, userId }: ApprovalDetailProps) {
               escalated <Moment at={approval.escalated_at} />
             </span>
           ) : null}
-          {approval.reminder ? <span className="text-tx-waiting">half of its time has passed</span> : null}
+          {approval.reminder ? <span className="text-tx-waiting">half the time is up</span> : null}
+          <span className="ml-auto">
+            <CopyButton label="Copy link" shown="Copy link" text={() => linkTo(approval)} />
+          </span>
         </div>
         <h2 className="text-section font-semibold">{approval.title}</h2>
       </header>
@@ -52,11 +56,14 @@ export function ApprovalDetail({ project, id, userId }: ApprovalDetailProps) {
   )
 }
 
+/** The link to a question for mail and chat; whoever opens it signs in first. */
+const linkTo = (approval: Approval): string => new URL(approval.link, window.location.origin).href
+
 /** What waits for the answer, where it is the run itself. */
 const STAKES: Partial<Record<Approval['subject_kind'], string>> = {
-  run: 'Nothing of the run has been done. If somebody says no, nothing of it will be.',
+  run: 'Nothing of the run has been done yet. If somebody says no, none of it will be.',
   output:
-    'All its steps have ended, and its output is kept back. If somebody says no, the run fails, and what it did is taken back where its workflow says how.',
+    'All its steps have ended, and its output is kept back. If somebody says no, the run fails, and what it did is undone where its workflow says how.',
 }
 
 const LINK = 'underline underline-offset-2 hover:text-ink-2'
@@ -124,10 +131,10 @@ function Facts({ approval }: { approval: Approval }) {
       {approval.status === 'pending' ? (
         <Fact name="Deadline">
           <Moment at={approval.expires_at} />
-          <span className="text-ink-2">, after that nobody can answer</span>
+          <span className="text-ink-2">, after which nobody can answer</span>
           {approval.escalate_at && !approval.escalated_at ? (
             <span className="text-ink-2">
-              ; others are asked <Moment at={approval.escalate_at} />
+              ; others may answer too <Moment at={approval.escalate_at} />
             </span>
           ) : null}
         </Fact>
@@ -166,14 +173,14 @@ function Why({ approval }: { approval: Approval }) {
   if (approval.rule === BUDGET_RULE) {
     return (
       <>
-        {approval.budgets.length > 0 ? 'It would go beyond what is let in without asking.' : approval.reason}{' '}
-        <span className="text-ink-2">A budget asks, no policy.</span>
+        {approval.budgets.length > 0 ? 'It would go beyond what is allowed without asking.' : approval.reason}{' '}
+        <span className="text-ink-2">Asked by a budget, not a policy.</span>
       </>
     )
   }
   return (
     <>
-      {approval.reason ?? 'The policy wants a person’s consent.'}{' '}
+      {approval.reason ?? 'A policy asks for a person’s consent.'}{' '}
       <span className="text-ink-2">
         Rule <code className="font-mono text-dense">{approval.rule}</code> of the policy
       </span>

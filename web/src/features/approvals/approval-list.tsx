@@ -53,7 +53,7 @@ function Marks({ approval }: { approval: Approval }) {
     <span className="truncate text-dense text-ink-2">
       {marks.join(', ')}
       {approval.reminder ? (
-        <span className="text-tx-waiting">{marks.length > 0 ? ', ' : ''}half of its time has passed</span>
+        <span className="text-tx-waiting">{marks.length > 0 ? ', ' : ''}half the time is up</span>
       ) : null}
     </span>
   )

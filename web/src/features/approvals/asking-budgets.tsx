@@ -23,7 +23,7 @@ export function AskingBudgets({ approval }: { approval: Approval }) {
           {budget.resets_at ? (
             <span className="text-ink-2">
               {' '}
-              It begins anew <Moment at={budget.resets_at} />.
+              It resets <Moment at={budget.resets_at} />.
             </span>
           ) : null}
         </li>

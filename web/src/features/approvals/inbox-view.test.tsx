@@ -179,6 +179,15 @@ describe('the inbox', () => {
     expect(screen.queryByRole('button', { name: 'Approve' })).not.toBeInTheDocument()
   })
 
+  it('copies the link that leads to the question from a mail or a chat', async () => {
+    serve([FIRST])
+    const user = userEvent.setup()
+    show(<InboxView project="weather" />)
+    await user.click(await screen.findByRole('button', { name: 'Copy link' }))
+    expect(await screen.findByRole('button', { name: 'Copied' })).toBeInTheDocument()
+    expect(await navigator.clipboard.readText()).toBe(`${window.location.origin}/a/approval-1?s=mark`)
+  })
+
   it('says what the server said when somebody else was faster', async () => {
     serve([FIRST])
     server.use(

@@ -92,8 +92,7 @@ function Nothing({ project, state }: { project: string; state: InboxState }) {
     <Empty title={NOTHING[state]}>
       {others > 0 ? (
         <p>
-          Of the runs that you started, {plural(others, 'question')} {others === 1 ? 'waits' : 'wait'} for
-          somebody else.
+          {plural(others, 'other question')} {others === 1 ? 'is' : 'are'} waiting for somebody else.
         </p>
       ) : null}
       {last?.decided_at ? (
@@ -101,7 +100,10 @@ function Nothing({ project, state }: { project: string; state: InboxState }) {
           Last answered: {last.title} ({last.decided_by?.name}, <Moment at={last.decided_at} />)
         </p>
       ) : (
-        <p>When a policy holds a call, or a workflow asks a person, the question appears here at once.</p>
+        <p>
+          When a policy or a budget holds something back, or a workflow asks a person, the question appears
+          here at once.
+        </p>
       )}
     </Empty>
   )

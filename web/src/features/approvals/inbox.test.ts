@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
+import type { Member, Role } from '@/api/generated/types.gen'
 import { anApproval } from '@/test/factories'
-import { argumentsOf, consentInWords, missingInWords, orderly } from './inbox'
+import { argumentsOf, consentInWords, missingInWords, namesOfAnswerers, orderly } from './inbox'
 
 const demanding = (approvers: string[][], quorum: number, agreed = 0, missing = approvers) =>
   anApproval({ demands: { approvers, quorum, escalate_to: [], may_edit: false }, agreed, missing })
@@ -11,15 +12,29 @@ it('says who has to agree', () => {
   expect(consentInWords(demanding([['owner', 'ben@example.org']], 1))).toBe(
     'An owner or ben@example.org has to agree.',
   )
-  expect(consentInWords(demanding([['owner'], ['member']], 1))).toBe(
-    'Somebody has to agree, among them an owner and a member. 0 so far.',
+  expect(consentInWords(demanding([['owner'], ['developer']], 1))).toBe(
+    'Somebody has to agree, among them an owner and a developer. 0 so far.',
   )
+})
+
+const member = (name: string, role: Role): Member => ({
+  user_id: name,
+  name,
+  email: `${name.toLowerCase()}@example.org`,
+  role,
+  joined_at: '2026-11-22T09:41:07Z',
+})
+
+it('names those whose role lets them answer', () => {
+  const members = [member('Ann', 'owner'), member('Ben', 'operator'), member('Eve', 'viewer')]
+  expect(namesOfAnswerers(demanding([], 1), members)).toBe('Ann or Ben')
+  expect(namesOfAnswerers(demanding([['eve@example.org', 'owner']], 1), members)).toBe('Ann')
 })
 
 it('says what is still missing', () => {
   expect(missingInWords(demanding([], 3, 1))).toBe('2 more people')
   expect(missingInWords(demanding([], 2, 1))).toBe('1 more person')
-  expect(missingInWords(demanding([['owner'], ['member']], 2, 1, [['owner']]))).toBe('an owner')
+  expect(missingInWords(demanding([['owner'], ['developer']], 2, 1, [['owner']]))).toBe('an owner')
 })
 
 it('writes a request so that two of them can be compared line by line', () => {

@@ -43,6 +43,9 @@ const AND = new Intl.ListFormat('en-GB', { type: 'conjunction' })
 export const gaveAway = (approval: Approval, userId: string | undefined): boolean =>
   approval.reassigned.some((one) => one.by.id === userId)
 
+/** Whether the role of a member lets them answer at all: of the five only that of a viewer does not. */
+export const answers = ({ role }: Pick<Member, 'role'>): boolean => role !== 'viewer'
+
 /** Who may answer, in words: `Ann`, `Ann or Bob`, `Ann, Bob or Eve`. */
 export function namesOfAnswerers(approval: Approval, members: readonly Member[]): string {
   const { approvers, escalate_to } = approval.demands
@@ -50,26 +53,38 @@ export function namesOfAnswerers(approval: Approval, members: readonly Member[])
   const named = [...approvers.flat(), ...given, ...(approval.escalated_at ? escalate_to : [])]
   const names = members
     .filter((one) => one.user_id !== approval.requested_by?.id && !gaveAway(approval, one.user_id))
+    .filter(answers)
     .filter((one) => approvers.length === 0 || named.includes(one.role) || named.includes(one.email))
     .map((one) => one.name || one.email)
   return OR.format(names)
 }
 
-/** A role or an address, as people say it. */
-const nameOf = (who: string): string =>
-  who.includes('@') ? who : `an ${who}`.replace('an member', 'a member')
+/** A role or an address, as people say it: `an owner`, `a developer`. */
+const nameOf = (who: string): string => {
+  if (who.includes('@')) return who
+  return `${/^[aeio]/.test(who) ? 'an' : 'a'} ${who}`
+}
+
+/** Who has to agree: `An owner has to agree`, `2 people have to agree, among them an owner`. */
+export function agreementInWords(approvers: readonly (readonly string[])[], quorum: number): string {
+  const groups = approvers.map((group) => OR.format(group.map(nameOf)))
+  const [only] = groups
+  if (groups.length === 1 && quorum === 1 && only) {
+    return `${only[0]?.toUpperCase()}${only.slice(1)} has to agree`
+  }
+  const people = quorum === 1 ? 'Somebody has to agree' : `${quorum} people have to agree`
+  return groups.length === 0 ? people : `${people}, among them ${AND.format(groups)}`
+}
+
+/** Who may answer besides, once the time has come: `an owner or ben@example.com`. */
+export const anyOf = (people: readonly string[]): string => OR.format(people.map(nameOf))
 
 /** Who has to agree, in words; null where one person is enough, whoever it is. */
 export function consentInWords({ demands, agreed }: Approval): string | null {
-  const groups = demands.approvers.map((group) => OR.format(group.map(nameOf)))
-  if (groups.length === 0 && demands.quorum === 1) return null
-  const [only] = groups
-  if (groups.length === 1 && demands.quorum === 1 && only) {
-    return `${only[0]?.toUpperCase()}${only.slice(1)} has to agree.`
-  }
-  const people = demands.quorum === 1 ? 'Somebody has to agree' : `${demands.quorum} people have to agree`
-  const among = groups.length === 0 ? '' : `, among them ${AND.format(groups)}`
-  return `${people}${among}. ${agreed} so far.`
+  const { approvers, quorum } = demands
+  if (approvers.length === 0 && quorum === 1) return null
+  const words = agreementInWords(approvers, quorum)
+  return approvers.length === 1 && quorum === 1 ? `${words}.` : `${words}. ${agreed} so far.`
 }
 
 /** What is still missing, in words: `1 more person`, `an owner`; empty where nothing is. */

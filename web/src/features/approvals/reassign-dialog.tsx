@@ -8,6 +8,7 @@ import { Input, Select } from '@/components/ui/input'
 import { toast } from '@/components/ui/toast'
 import { ROLE_WORDS } from '@/features/access/may'
 import { useReassign } from './api'
+import { answers } from './inbox'
 import { answerersQuery } from './inbox-api'
 
 type ReassignDialogProps = { approval: Approval; userId: string | undefined; onClose: () => void }
@@ -19,7 +20,7 @@ export function ReassignDialog({ approval, userId, onClose }: ReassignDialogProp
   const members = useQuery(answerersQuery(approval.project))
   const reassign = useReassign()
   const others = (members.data?.items ?? []).filter(
-    (one) => one.role !== 'viewer' && one.user_id !== userId && one.user_id !== approval.requested_by?.id,
+    (one) => answers(one) && one.user_id !== userId && one.user_id !== approval.requested_by?.id,
   )
   const roles = (Object.keys(ROLE_WORDS) as Role[]).filter((role) => others.some((one) => one.role === role))
   const submit = () =>

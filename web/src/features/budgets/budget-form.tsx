@@ -1,4 +1,3 @@
-import { useQuery } from '@tanstack/react-query'
 import { Plus, X } from 'lucide-react'
 import { type FormEvent, useState } from 'react'
 import type { BudgetTerms } from '@/api/generated/types.gen'
@@ -7,17 +6,16 @@ import { Button } from '@/components/ui/button'
 import { DialogActions, DialogBody } from '@/components/ui/dialog'
 import { Field } from '@/components/ui/field'
 import { Input, Select } from '@/components/ui/input'
-import { agentsQuery } from '@/features/agents/api'
-import { workflowsQuery } from '@/features/workflows/api'
 import { type Draft, readTerms } from './draft'
-import { ACTIONS, PERIODS, SCOPES } from './words'
+import { useTargets } from './targets'
+import { ACTIONS, EACH, PERIODS, SCOPES } from './words'
 
 type BudgetFormProps = {
   project: string
   initial: Draft
-  /** Whom it is for and for how long never change. */
+  /** Whom it is for and its period never change. */
   fixed: boolean
-  /** Whether it may be for the whole installation. */
+  /** Whether it may be of the whole installation. */
   admin: boolean
   saving: boolean
   error: Error | null
@@ -25,10 +23,11 @@ type BudgetFormProps = {
   onSave: (draft: Draft, terms: BudgetTerms) => void
 }
 
-const CHOICES = ['project', 'workflow', 'agent', 'user', 'api_key', 'run'] as const
+const OF_PROJECT = ['project', 'workflow', 'agent', 'user', 'api_key', 'run'] as const
+const OF_INSTALLATION = ['installation', 'project', 'user', 'api_key', 'run'] as const
 const ACTION_CHOICES = ['notify', 'require_approval', 'pause', 'deny'] as const
 
-/** The form of a budget: for whom, for how long, how much, and what happens on the way. */
+/** The form of a budget: for whom, for how long, how much, and what happens at its thresholds. */
 export function BudgetForm({
   project,
   initial,
@@ -68,8 +67,8 @@ export function BudgetForm({
         <Limits draft={draft} errors={errors} onChange={change} />
         <Thresholds draft={draft} errors={errors} onChange={change} />
         <Field
-          label="Runs that are expected not to fit"
-          hint="By what the last runs of the workflow version cost; at least five have to be known."
+          label="Runs that are not expected to fit"
+          hint="Judged by what recent runs of the workflow version cost; it takes at least five."
         >
           {(wiring) => (
             <div className="flex gap-2">
@@ -110,29 +109,45 @@ export function BudgetForm({
 type PartProps = { draft: Draft; onChange: (part: Partial<Draft>) => void }
 
 function ForWhom({ project, draft, admin, onChange }: PartProps & { project: string; admin: boolean }) {
-  const workflows = useQuery({ ...workflowsQuery(project), enabled: draft.scope === 'workflow' })
-  const agents = useQuery({ ...agentsQuery(project), enabled: draft.scope === 'agent' })
-  const named =
-    draft.scope === 'workflow' ? workflows.data?.items : draft.scope === 'agent' ? agents.data?.items : []
+  const { scope, installation } = draft
+  const targets = useTargets(project, scope, installation)
   return (
     <div className="grid grid-cols-2 items-start gap-3">
+      {admin ? (
+        <div className="col-span-2">
+          <Field label="Applies to">
+            {(wiring) => (
+              <Select
+                {...wiring}
+                value={installation ? 'installation' : 'project'}
+                onChange={(event) => {
+                  const chosen = event.target.value as 'installation' | 'project'
+                  onChange({ installation: chosen === 'installation', scope: chosen, target: '' })
+                }}
+              >
+                <option value="project">This project</option>
+                <option value="installation">The whole installation</option>
+              </Select>
+            )}
+          </Field>
+        </div>
+      ) : null}
       <Field label="For">
         {(wiring) => (
           <Select
             {...wiring}
-            value={draft.scope}
+            value={scope}
             onChange={(event) => onChange({ scope: event.target.value as Draft['scope'], target: '' })}
           >
-            {CHOICES.map((one) => (
+            {(installation ? OF_INSTALLATION : OF_PROJECT).map((one) => (
               <option key={one} value={one}>
-                {SCOPES[one]}
+                {installation && one === 'project' ? 'Projects' : SCOPES[one]}
               </option>
             ))}
-            {admin ? <option value="installation">{SCOPES.installation}</option> : null}
           </Select>
         )}
       </Field>
-      {draft.scope === 'workflow' || draft.scope === 'agent' ? (
+      {targets ? (
         <Field label="Which">
           {(wiring) => (
             <Select
@@ -140,8 +155,8 @@ function ForWhom({ project, draft, admin, onChange }: PartProps & { project: str
               value={draft.target}
               onChange={(event) => onChange({ target: event.target.value })}
             >
-              <option value="">Each by itself</option>
-              {named?.map((one) => (
+              <option value="">{EACH[scope]}</option>
+              {targets.map((one) => (
                 <option key={one.id} value={one.id}>
                   {one.name}
                 </option>
@@ -167,7 +182,7 @@ function ForWhom({ project, draft, admin, onChange }: PartProps & { project: str
           </Select>
         )}
       </Field>
-      <Field label="Time zone" hint="Empty: that of the project.">
+      <Field label="Time zone" hint={installation ? 'Empty: UTC.' : 'Empty: that of the project.'}>
         {(wiring) => (
           <Input
             {...wiring}
@@ -198,7 +213,7 @@ function Limits({ draft, errors, onChange }: PartProps & { errors: ReadonlyMap<s
             <Input
               {...wiring}
               inputMode={mode}
-              placeholder="Any"
+              placeholder="No limit"
               value={draft.limits[kind]}
               onChange={(event) => onChange({ limits: { ...draft.limits, [kind]: event.target.value } })}
             />
@@ -215,7 +230,7 @@ function Thresholds({ draft, errors, onChange }: PartProps & { errors: ReadonlyM
     onChange({ thresholds: thresholds.map((one, other) => (other === place ? { ...one, ...part } : one)) })
   return (
     <fieldset className="grid gap-2">
-      <legend className="mb-1 font-medium">On the way to a limit</legend>
+      <legend className="mb-1 font-medium">Thresholds</legend>
       {thresholds.map((one, place) => (
         <div key={place} className="flex items-center gap-2">
           <Input
@@ -253,11 +268,13 @@ function Thresholds({ draft, errors, onChange }: PartProps & { errors: ReadonlyM
       ))}
       {[...errors].some(([field]) => field.startsWith('threshold')) ? (
         <p role="alert" className="text-dense text-tx-failed">
-          A percentage lies between 1 and 1000.
+          A percentage must be between 1 and 1000.
         </p>
       ) : null}
       <div className="flex items-center justify-between gap-4">
-        <p className="text-dense text-ink-3">Without one at 100 % nothing goes beyond the limit.</p>
+        <p className="text-dense text-ink-3">
+          Unless a threshold at 100 % or above asks, waits or denies, calls beyond 100 % are denied.
+        </p>
         <Button
           size="sm"
           onClick={() => onChange({ thresholds: [...thresholds, { percent: '100', action: 'deny' }] })}

@@ -34,12 +34,12 @@ const COLUMNS: ReadonlyArray<Column<Budget>> = [
   },
   {
     id: 'then',
-    header: 'On the way',
+    header: 'Thresholds',
     width: '17%',
     wideOnly: true,
     cell: (budget) => steps(budget.thresholds),
   },
-  { id: 'waits', header: 'Waits', width: '72px', align: 'end', cell: (budget) => waiting(budget.waiting) },
+  { id: 'waits', header: 'Waiting', width: '72px', align: 'end', cell: (budget) => waiting(budget.waiting) },
 ]
 
 const waiting = (count: number) => (count === 0 ? '' : plural(count, 'step'))
@@ -50,7 +50,7 @@ type BudgetListProps = { project: string; archived: boolean; onNew: () => void }
 export function BudgetList({ project, archived, onNew }: BudgetListProps) {
   const found = useInfiniteQuery({ ...budgetsQuery(project, archived), refetchInterval: POLL_MS })
   const none = archived ? (
-    <Empty title="No budget was given up" />
+    <Empty title="No archived budgets" />
   ) : (
     <Empty
       title="No budgets yet"
@@ -109,12 +109,12 @@ function Expected({ budget }: { budget: Budget }) {
 
 /** When a limit will be reached, in a sentence. */
 export function Exhausted({ at, now }: { at: string | null; now: boolean }) {
-  if (at === null) return <>It is expected to last to the end of the period.</>
+  if (at === null) return <>It is expected to last until the end of the period.</>
   return now ? (
-    <>The limit is reached.</>
+    <>The limit has been reached.</>
   ) : (
     <>
-      The limit is expected to be reached: <Moment at={at} exact />.
+      The limit is expected to be reached <Moment at={at} exact />.
     </>
   )
 }

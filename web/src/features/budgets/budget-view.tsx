@@ -33,10 +33,10 @@ export function BudgetFacts({ budget }: { budget: Budget }) {
       </span>
       <span>{steps(budget.thresholds)}</span>
       {budget.period === 'run' || budget.period === 'total' ? null : <span>{budget.time_zone}</span>}
-      {budget.project === null ? <span>Of the installation</span> : null}
+      {budget.project === null ? <span>Whole installation</span> : null}
       {budget.archived_at ? (
         <span>
-          Given up <Moment at={budget.archived_at} />
+          Archived <Moment at={budget.archived_at} />
         </span>
       ) : null}
     </div>
@@ -53,7 +53,7 @@ export function BudgetActions({ project, budget }: { project: string; budget: Bu
   return (
     <>
       <PermittedButton permission="budget:manage" onClick={() => setOpen('archive')}>
-        Give up
+        Archive
       </PermittedButton>
       <PermittedButton permission="budget:manage" variant="primary" onClick={() => setOpen('change')}>
         Change budget
@@ -77,11 +77,11 @@ export function BudgetActions({ project, budget }: { project: string; budget: Bu
           }
         />
       </Dialog>
-      <Dialog open={open === 'archive'} onOpenChange={close} title={`Give up ${budget.name}?`}>
+      <Dialog open={open === 'archive'} onOpenChange={close} title={`Archive ${budget.name}?`}>
         <DialogBody>
           <p>
-            Nothing is counted on it any more, and what waits for it goes on. Its history stays. A budget that
-            was given up does not come back.
+            Nothing more is counted on it, and what waits for it goes on. Its history stays. An archived
+            budget cannot be restored.
           </p>
           <ProblemLine error={archive.error} />
         </DialogBody>
@@ -92,7 +92,7 @@ export function BudgetActions({ project, budget }: { project: string; budget: Bu
             disabled={archive.isPending}
             onClick={() => archive.mutate(undefined, { onSuccess: close })}
           >
-            Give up budget
+            Archive budget
           </Button>
         </DialogActions>
       </Dialog>
@@ -108,13 +108,15 @@ export function BudgetView({ project, budget }: { project: string; budget: Budge
     <div className="min-h-0 flex-1 overflow-y-auto">
       {budget.waiting > 0 ? (
         <p className="border-b border-line bg-bg px-4 py-2">
-          {plural(budget.waiting, 'step')} {budget.waiting === 1 ? 'waits' : 'wait'} for this budget: raise
-          the limit, or give it up, and {budget.waiting === 1 ? 'it goes' : 'they go'} on at once.
+          {plural(budget.waiting, 'step')} {budget.waiting === 1 ? 'is' : 'are'} waiting for this budget:
+          raise the limit, or archive it, and {budget.waiting === 1 ? 'it goes' : 'they go'} on at once.
         </p>
       ) : null}
-      <Section title={budget.members > 1 ? `Going on, the fullest of ${budget.members}` : 'Going on'}>
+      <Section
+        title={budget.members > 1 ? `Current period, the fullest of ${budget.members}` : 'Current period'}
+      >
         {budget.windows.length === 0 ? (
-          <p className="px-4 py-3 text-ink-2">Nothing was counted on it in this period yet.</p>
+          <p className="px-4 py-3 text-ink-2">Nothing has been counted on it in this period yet.</p>
         ) : (
           budget.windows.map((one) => (
             <Current
@@ -152,12 +154,12 @@ function Current({ window: one, several, shown, onShow }: CurrentProps) {
         {one.member ? <span className="font-medium text-ink">{one.member.name}</span> : null}
         {one.ends_at ? (
           <span>
-            Begins anew <Moment at={one.ends_at} exact />
+            Resets <Moment at={one.ends_at} exact />
           </span>
         ) : null}
         {several && one.limits.money_micros !== null ? (
           <Button size="sm" variant="ghost" aria-pressed={shown} onClick={onShow}>
-            {shown ? 'Shown below' : 'Show its course'}
+            {shown ? 'Shown below' : 'Show its spending'}
           </Button>
         ) : null}
       </div>
@@ -194,7 +196,7 @@ const noticeColumns = (project: string): ReadonlyArray<Column<BudgetNotice>> => 
     cell: (notice) =>
       `${notice.percent} % of ${notice.kind}${notice.member ? `, ${notice.member.name}` : ''}`,
   },
-  { id: 'action', header: 'Then', width: '140px', cell: (notice) => ACTIONS[notice.action] },
+  { id: 'action', header: 'Action', width: '140px', cell: (notice) => ACTIONS[notice.action] },
   {
     id: 'run',
     header: 'By run',
@@ -212,7 +214,7 @@ function Notices({ project, budgetId }: { project: string; budgetId: string }) {
   const found = useInfiniteQuery({ ...noticesQuery(budgetId), refetchInterval: POLL_MS })
   const notices = found.data?.pages.flatMap((page) => page.items) ?? []
   return (
-    <Section title="Reached">
+    <Section title="Thresholds reached">
       {found.isError ? <ProblemPanel error={found.error} onRetry={() => void found.refetch()} /> : null}
       {notices.length === 0 ? (
         <p className="px-4 py-1 text-ink-2">{found.isPending ? '' : 'No threshold has been reached.'}</p>
@@ -238,7 +240,7 @@ const HISTORY: ReadonlyArray<Column<BudgetWindow>> = [
     id: 'period',
     header: 'Period',
     width: '220px',
-    cell: (one) => (one.starts_at ? `From ${formatAbsolute(one.starts_at)}` : 'Without end'),
+    cell: (one) => (one.starts_at ? `From ${formatAbsolute(one.starts_at)}` : 'No end'),
   },
   { id: 'member', header: 'For', width: '18%', cell: (one) => one.member?.name ?? '' },
   {

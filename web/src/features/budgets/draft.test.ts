@@ -26,12 +26,19 @@ test('every mistake is told where it is', () => {
   const limits = { ...EMPTY.limits, money: 'much', calls: '1.5' }
   const { errors } = readTerms({ ...draft, name: '', limits, thresholds: [{ percent: '0', action: 'deny' }] })
   expect([...errors.keys()].sort()).toEqual(['calls', 'money', 'name', 'threshold.0'])
-  expect(readTerms({ ...draft, limits: EMPTY.limits }).errors.get('money')).toBe('State at least one limit.')
+  expect(readTerms({ ...draft, limits: EMPTY.limits }).errors.get('money')).toBe('Set at least one limit.')
 })
 
 test('an empty zone is that of the project, an empty target means each', () => {
   const body = newBudget({ ...draft, scope: 'workflow' }, readTerms(draft).terms, 'weather')
   expect(body).toMatchObject({ project: 'weather', scope: 'workflow', target: null, time_zone: null })
+})
+
+test('a budget of the installation may be for each person or for one', () => {
+  const wide = { ...draft, installation: true, scope: 'user' as const }
+  const { terms } = readTerms(draft)
+  expect(newBudget(wide, terms, 'weather')).toMatchObject({ project: null, scope: 'user', target: null })
+  expect(newBudget({ ...wide, target: 'u-1' }, terms, 'weather').target).toBe('u-1')
 })
 
 test('micros are shown as somebody would type them', () => {

@@ -5,6 +5,8 @@ import type { Kind } from './words'
 /** What stands in the form, as it was typed. */
 export type Draft = {
   name: string
+  /** Of the installation, which holds for every project; else of the project. */
+  installation: boolean
   scope: Budget['scope']
   target: string
   period: Budget['period']
@@ -17,6 +19,7 @@ export type Draft = {
 
 export const EMPTY: Draft = {
   name: '',
+  installation: false,
   scope: 'project',
   target: '',
   period: 'month',
@@ -45,6 +48,7 @@ const typed = (count: number | null) => (count === null ? '' : String(count))
 
 export const draftOf = (budget: Budget): Draft => ({
   name: budget.name,
+  installation: budget.project === null,
   scope: budget.scope,
   target: budget.target?.id ?? '',
   period: budget.period,
@@ -78,11 +82,11 @@ export function readTerms(draft: Draft): Read {
   if (draft.name.trim() === '') errors.set('name', 'A budget needs a name.')
   const limits = { limit_tokens: count('tokens'), limit_calls: count('calls'), limit_runs: count('runs') }
   const none = money.micros === null && Object.values(limits).every((one) => one === null)
-  if (none && !errors.has('money')) errors.set('money', 'State at least one limit.')
+  if (none && !errors.has('money')) errors.set('money', 'Set at least one limit.')
   for (const [place, { percent }] of draft.thresholds.entries()) {
     const whole = Number(percent)
     if (!WHOLE.test(percent) || whole < 1 || whole > 1000)
-      errors.set(`threshold.${place}`, 'A percentage lies between 1 and 1000.')
+      errors.set(`threshold.${place}`, 'A percentage must be between 1 and 1000.')
   }
   const terms: BudgetTerms = {
     name: draft.name.trim(),
@@ -95,10 +99,10 @@ export function readTerms(draft: Draft): Read {
   return { terms, errors }
 }
 
-/** What defines a budget, of a project or (null) the installation. */
-export const newBudget = (draft: Draft, terms: BudgetTerms, project: string | null): NewBudgetBody => ({
+/** What defines a budget of this project, or of the installation. */
+export const newBudget = (draft: Draft, terms: BudgetTerms, project: string): NewBudgetBody => ({
   ...terms,
-  project,
+  project: draft.installation ? null : project,
   scope: draft.scope,
   target: draft.target === '' ? null : draft.target,
   period: draft.period,

@@ -1,6 +1,7 @@
 import type { Budget, BudgetLimits, BudgetThreshold, BudgetWindow } from '@/api/generated/types.gen'
 import { formatCount, formatMoney, plural } from '@/lib/format'
 
+/** Whom a budget may be for, as a choice. */
 export const SCOPES = {
   installation: 'The installation',
   project: 'The project',
@@ -11,7 +12,8 @@ export const SCOPES = {
   run: 'Runs',
 } satisfies Record<Budget['scope'], string>
 
-const EACH = {
+/** For everybody of a scope, each by themselves. */
+export const EACH = {
   installation: 'The installation',
   project: 'The project',
   workflow: 'Each workflow',
@@ -22,12 +24,12 @@ const EACH = {
 } satisfies Record<Budget['scope'], string>
 
 export const PERIODS = {
-  run: 'A run',
-  hour: 'An hour',
-  day: 'A day',
-  week: 'A week',
-  month: 'A month',
-  total: 'In all',
+  run: 'Per run',
+  hour: 'Per hour',
+  day: 'Per day',
+  week: 'Per week',
+  month: 'Per month',
+  total: 'In total',
 } satisfies Record<Budget['period'], string>
 
 export const ACTIONS = {
@@ -103,7 +105,7 @@ export const fullest = (window: BudgetWindow): Fill | null =>
 export const percent = (part: number): string =>
   Number.isFinite(part) ? `${Math.floor(part * 100)} %` : 'over'
 
-/** What happens on the way: `80 % notify, 100 % deny`. */
+/** What happens at the thresholds: `80 % notify, 100 % deny`. */
 export function steps(thresholds: readonly BudgetThreshold[]): string {
   const stated = [...thresholds].sort((one, other) => one.percent - other.percent)
   const atLimit = stated.some((one) => one.percent >= 100 && one.action !== 'notify')

@@ -65,7 +65,7 @@ export function BacktestHead({ project, backtest }: { project: string; backtest:
   )
 }
 
-/** How many decisions stay and how many would have been others. */
+/** How many decisions are unchanged, and how many would change. */
 export function Counts({ backtest }: { backtest: Backtest }) {
   return (
     <dl
@@ -98,14 +98,14 @@ export function Lacking({ backtest }: { backtest: Backtest }) {
   if (names.length === 0) return null
   return (
     <p className="border-b border-line bg-bg px-4 py-2 text-ink-2">
-      Undecidable, because the draft asks for what was not recorded then:{' '}
+      Undecidable, because the draft asks for facts that were not recorded then:{' '}
       {names.slice(0, 8).map(([name, count], index) => (
         <span key={name}>
           {index > 0 ? ', ' : ''}
           <code className="font-mono text-dense text-ink">{name}</code> ({count.toLocaleString('en-US')})
         </span>
       ))}
-      . Facts are recorded from the day on which a rule asks for them.
+      . A fact is recorded from the day a rule first asks for it.
     </p>
   )
 }
@@ -139,13 +139,13 @@ const DAYS: ReadonlyArray<Column<BacktestDay>> = [
   },
   {
     id: 'held',
-    header: 'After consent',
+    header: 'Spent after approval',
     align: 'end',
     cell: (day) => <Money micros={day.held_micros} />,
   },
   {
     id: 'allowed',
-    header: 'Spent more, at most',
+    header: 'Extra spend, at most',
     align: 'end',
     cell: (day) => <Money micros={day.allowed_micros} />,
   },
@@ -200,22 +200,19 @@ const FLIP_COLUMNS = (project: string): ReadonlyArray<Column<Flip>> => [
     header: 'What',
     width: '20%',
     cell: (flip) => (
-      <Link
-        to={`${paths.run(project, flip.run_id, 'policy')}?decision=${flip.decision_id}`}
-        className="hover:underline"
-      >
+      <Link to={paths.decision(project, flip.decision_id)} className="hover:underline">
         {flip.name ?? flip.subject} <span className="text-ink-3">{flip.name ? flip.subject : ''}</span>
       </Link>
     ),
   },
   {
     id: 'was',
-    header: 'It was',
+    header: 'Before',
     cell: (flip) => `${OUTCOME_FACE[flip.was].label} ${flip.old_rule ? `by ${flip.old_rule}` : 'by default'}`,
   },
   {
     id: 'then',
-    header: 'It would be decided by',
+    header: 'Would be decided by',
     cell: (flip) => (
       <span title={flip.reason ?? undefined}>
         {flip.new_rule ? `${flip.new_rule} of ${flip.new_policy}` : 'the default'}
@@ -241,10 +238,10 @@ function Flips({ project, backtest }: { project: string; backtest: Backtest }) {
       () => toast('The list could not be read', { bad: true }),
     )
   return (
-    <section aria-label="Decisions that would have been others">
+    <section aria-label="Decisions that would change">
       <div className="flex flex-wrap items-center gap-2 px-4 pt-3 pb-1">
         <h3 className="mr-auto font-medium">
-          Decisions that would have been others{' '}
+          Decisions that would change{' '}
           <span className="font-normal text-ink-3">
             {total > backtest.flips_listed
               ? `the newest ${backtest.flips_listed.toLocaleString('en-US')} of ${total.toLocaleString('en-US')}`

@@ -31,9 +31,8 @@ export function BacktestView({ project, policy }: { project: string; policy: Pol
       {list.data ? null : <SkeletonRows rows={6} />}
       {list.data && list.data.items.length === 0 && !chosen ? (
         <Empty title="No backtest yet">
-          A backtest asks a draft what it would have said to the decisions of the past: which would have been
-          denied, held or allowed, by which rule, and what that would have meant in approvals and money.
-          Nothing else happens by it.
+          A backtest applies a draft to decisions of the past: which would have been denied, held or allowed,
+          by which rule, and what that would have meant in approvals and money. Nothing else happens.
         </Empty>
       ) : null}
       {chosen ? (

@@ -15,6 +15,7 @@ const DECISION: Decision = {
   id: 'd-1',
   at: AT,
   run_id: 'run-1',
+  run_exists: true,
   step_id: 'step-1',
   step_key: 'write',
   call_id: 'call-1',
@@ -52,10 +53,10 @@ const refused = () =>
   HttpResponse.json(aProblem(404, 'not-found', 'There is no such policy here.'), { status: 404 })
 
 /** Shows the decision on a page of the run; `failures`: how often reading the policy, and today's verdict, fails. */
-function open(failures: { policy?: number; today?: number } = {}) {
+function open(failures: { policy?: number; today?: number } = {}, given: Partial<Decision> = {}) {
   const left = { policy: 0, today: 0, ...failures }
   server.use(
-    http.get(api('/decisions/d-1'), () => HttpResponse.json(DECISION)),
+    http.get(api('/decisions/d-1'), () => HttpResponse.json({ ...DECISION, ...given })),
     http.get(api('/decisions/d-1/today'), () => (left.today-- > 0 ? refused() : HttpResponse.json(TODAY))),
     http.get(api('/policies/p-1'), () => (left.policy-- > 0 ? refused() : HttpResponse.json(POLICY))),
   )
@@ -78,6 +79,17 @@ test('a policy that cannot be read is told, and read again when somebody asks', 
   await userEvent.click(within(part).getByRole('button', { name: 'Try again' }))
   const button = await within(part).findByRole('button', { name: 'Make a test of no-worms' })
   await expect.poll(() => button).toBeEnabled()
+})
+
+test('a decision leads to its run', async () => {
+  open()
+  expect(await screen.findByRole('link', { name: /, step write$/ })).toBeVisible()
+})
+
+test('the decision that refused a run leads to none', async () => {
+  open({}, { run_exists: false, subject: 'run.create', step_id: null, step_key: null })
+  expect(await screen.findByText('The run was refused before it began, so there is none.')).toBeVisible()
+  expect(screen.queryByRole('link', { name: /run-1/ })).toBeNull()
 })
 
 test('what cannot be said of today is told, and asked again', async () => {

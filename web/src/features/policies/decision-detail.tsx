@@ -17,7 +17,7 @@ import { paths } from '@/lib/paths'
 import { addCase } from './add-case'
 import { policyQuery } from './api'
 import { type DecisionScope, decisionQuery, todayQuery } from './decisions-api'
-import { decidedBy, OUTCOME_FACE } from './words'
+import { decidedBy, OUTCOME_FACE, WOULD_HAVE } from './words'
 
 type DecisionDetailProps = { id: string; scope: DecisionScope; onClose: () => void }
 
@@ -26,12 +26,17 @@ export function DecisionDetail({ id, scope, onClose }: DecisionDetailProps) {
   const found = useQuery(decisionQuery(id))
   return (
     <Inspector title="Decision" found={found} onClose={onClose}>
-      {(decision) => (
-        <ValuesRun.Provider value={decision.run_id}>
-          <Detail decision={decision} scope={scope} />
-        </ValuesRun.Provider>
-      )}
+      {(decision) => <DecisionBody decision={decision} scope={scope} />}
     </Inspector>
+  )
+}
+
+/** All that is known of a decision. */
+export function DecisionBody({ decision, scope }: { decision: Decision; scope: DecisionScope }) {
+  return (
+    <ValuesRun.Provider value={decision.run_id}>
+      <Detail decision={decision} scope={scope} />
+    </ValuesRun.Provider>
   )
 }
 
@@ -62,19 +67,22 @@ function Detail({ decision, scope }: { decision: Decision; scope: DecisionScope 
           {decision.duration_us === null ? '' : `, in ${decision.duration_us.toLocaleString('en-US')} µs`}
         </Fact>
         <Fact name="Run">
-          <Link
-            className="underline"
-            to={`${paths.run(scope.project, decision.run_id)}${decision.step_id ? `?step=${decision.step_id}` : ''}`}
-          >
-            {shortId(decision.run_id)}
-            {decision.step_key ? `, step ${decision.step_key}` : ''}
-          </Link>
+          {decision.run_exists ? (
+            <Link
+              className="underline"
+              to={`${paths.run(scope.project, decision.run_id)}${decision.step_id ? `?step=${decision.step_id}` : ''}`}
+            >
+              {shortId(decision.run_id)}
+              {decision.step_key ? `, step ${decision.step_key}` : ''}
+            </Link>
+          ) : (
+            'The run was refused before it began, so there is none.'
+          )}
         </Fact>
         {decision.monitored.map((one) => (
           <Fact key={`${one.policy?.id} ${one.rule}`} name="Monitored">
             {one.rule}
-            {one.policy ? ` of ${one.policy.name}` : ''} would have said{' '}
-            {OUTCOME_FACE[one.effect].label.toLowerCase()}
+            {one.policy ? ` of ${one.policy.name}` : ''} {WOULD_HAVE[one.effect]}
             {one.reason ? `: ${one.reason}` : ''}
           </Fact>
         ))}

@@ -13,7 +13,7 @@ import { cn } from '@/lib/cn'
 import { useAddress } from '@/lib/use-address'
 import { DecisionDetail } from './decision-detail'
 import { type DecisionFilters, type DecisionScope, decisionsQuery } from './decisions-api'
-import { decidedBy, OUTCOME_FACE, OUTCOMES, SUBJECTS } from './words'
+import { decidedBy, OUTCOME_FACE, OUTCOMES, SUBJECTS, WOULD_HAVE } from './words'
 
 const NONE: DecisionFilters = { outcome: [], subject: null, name: '', rule: '', monitored: false }
 
@@ -42,7 +42,9 @@ export function DecisionsView({ scope, poll = false, nothing }: DecisionsViewPro
       <Paged
         found={found}
         skeleton={10}
-        empty={<Empty title="No decisions">{filters === NONE ? nothing : 'None fits these filters.'}</Empty>}
+        empty={
+          <Empty title="No decisions">{filters === NONE ? nothing : 'No decision fits these filters.'}</Empty>
+        }
       >
         {(rows) => <Table rows={rows} chosen={chosen} onChoose={choose} />}
       </Paged>
@@ -195,7 +197,7 @@ function Row({
         {decidedBy(row)}
         {row.monitored.length > 0 ? (
           <span className="text-ink-3">
-            ; {row.monitored.map((one) => one.rule).join(', ')} would have, too
+            ; monitored: {row.monitored.map((one) => `${one.rule} ${WOULD_HAVE[one.effect]}`).join(', ')}
           </span>
         ) : null}
       </td>

@@ -24,19 +24,18 @@ function useJudge(project: string) {
   })
 }
 
-/** What holds where no rule matches, and whose clocks the rules go by, with the way to change both. */
+/** The default of the project, and the time zone that the rules go by, with the way to change both. */
 export function JudgingFacts({ project }: { project: string }) {
   const [open, setOpen] = useState(false)
   const found = useQuery(projectQuery(project))
   if (!found.data) return null
   return (
     <>
-      What no rule speaks of is {found.data.default_effect === 'allow' ? 'allowed' : 'denied'}. Clocks of{' '}
-      {found.data.time_zone}.{' '}
+      Default: {found.data.default_effect}. Time zone: {found.data.time_zone}.{' '}
       <Button variant="ghost" size="sm" onClick={() => setOpen(true)}>
         Change
       </Button>
-      <Dialog open={open} onOpenChange={setOpen} title="How this project judges">
+      <Dialog open={open} onOpenChange={setOpen} title="Default and time zone">
         <Form project={found.data} onClose={() => setOpen(false)} />
       </Dialog>
     </>
@@ -54,7 +53,7 @@ function Form({ project, onClose }: { project: Project; onClose: () => void }) {
       {
         onSuccess: () => {
           onClose()
-          toast('Saved: all that is decided from now on goes by it')
+          toast('Saved: it holds for every decision from now on')
         },
       },
     )
@@ -64,7 +63,7 @@ function Form({ project, onClose }: { project: Project; onClose: () => void }) {
       <DialogBody>
         <Field
           label="Where no rule matches"
-          hint="Deny: nothing leaves that no rule allows. Runs that go on are judged by it at once."
+          hint="Deny: only what a rule allows goes out. It holds at once, for running runs too."
         >
           {(wiring) => (
             <Select
@@ -77,7 +76,7 @@ function Form({ project, onClose }: { project: Project; onClose: () => void }) {
             </Select>
           )}
         </Field>
-        <Field label="Time zone" hint="As in Europe/Berlin. time.hour and time.date in rules go by it.">
+        <Field label="Time zone" hint="Such as Europe/Berlin. time.hour and time.date in rules go by it.">
           {(wiring) => (
             <Input
               {...wiring}
@@ -91,7 +90,7 @@ function Form({ project, onClose }: { project: Project; onClose: () => void }) {
         <ProblemLine error={judge.error} />
       </DialogBody>
       <DialogActions>
-        <Button onClick={onClose}>Leave it as it is</Button>
+        <Button onClick={onClose}>Cancel</Button>
         <Button type="submit" variant="primary" disabled={judge.isPending}>
           {judge.isPending ? 'Saving' : 'Save'}
         </Button>

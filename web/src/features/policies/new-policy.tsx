@@ -29,7 +29,7 @@ export function NewPolicy({ project, onCreated }: NewPolicyProps) {
     create.mutate(draft.text, {
       onSuccess: ({ policy }) => {
         draft.saved()
-        toast(`Saved ${policy.name}. It judges nothing before it is published`)
+        toast(`Saved ${policy.name}. It decides nothing until it is published`)
         onCreated(policy.id)
       },
     })
@@ -38,13 +38,13 @@ export function NewPolicy({ project, onCreated }: NewPolicyProps) {
     <>
       <DraftBar
         draft={draft}
-        from="The name comes from the text"
+        from="The name is taken from the text"
         latest={null}
         error={isListed(create.error) ? null : <ProblemLine error={create.error} />}
       >
         {admin ? (
           <Select
-            aria-label="Holds for"
+            aria-label="Applies to"
             className="w-44 text-body"
             value={everywhere ? 'all' : 'project'}
             onChange={(event) => setEverywhere(event.target.value === 'all')}

@@ -101,7 +101,7 @@ function Form({ project, policy, version, backtestId, notStarted, onClose }: For
             <SkeletonRows rows={2} />
           )}
         </section>
-        <Field label="Why" hint="Kept with the version: who reads its history wants to know.">
+        <Field label="Why" hint="Shown in the version history.">
           {(wiring) => (
             <Textarea
               {...wiring}

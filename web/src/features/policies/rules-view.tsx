@@ -4,6 +4,7 @@ import { CopyButton } from '@/components/copy-button'
 import { Status } from '@/components/glyph'
 import { Empty } from '@/components/states'
 import { plural } from '@/lib/format'
+import { consentOf } from './consent'
 import { EFFECT_WORDS, MODE_WORDS, OUTCOME_FACE } from './words'
 
 /** The rules of one version in the order in which they are asked, and its text. */
@@ -12,7 +13,8 @@ export function RulesView({ version, active }: { version: PolicyVersion; active:
     <div className="flex min-h-0 flex-1 max-lg:flex-col max-lg:overflow-y-auto">
       <div className="min-w-0 flex-1 overflow-y-auto">
         <h2 className="sticky top-0 z-10 flex h-9 items-center border-b border-line bg-surface px-4 text-dense font-medium text-ink-2">
-          {plural(version.rules.length, 'rule')}. All that match count: deny beats ask, ask beats allow.
+          {plural(version.rules.length, 'rule')}. All that match count: deny overrides ask, ask overrides
+          allow.
         </h2>
         {version.rules.length === 0 ? (
           <Empty title="No rules">This version says nothing about anything.</Empty>
@@ -46,6 +48,7 @@ export function RulesView({ version, active }: { version: PolicyVersion; active:
 
 function Rule({ rule, place }: { rule: RuleOutline; place: number }) {
   const scopes = Object.entries(rule.scope)
+  const consent = consentOf(rule)
   return (
     <li
       aria-label={rule.name}
@@ -71,6 +74,7 @@ function Rule({ rule, place }: { rule: RuleOutline; place: number }) {
           <p className="mt-0.5 text-dense text-ink-3">always</p>
         )}
         {rule.reason ? <p className="mt-0.5 text-dense text-ink-2">{rule.reason}</p> : null}
+        {consent ? <p className="mt-0.5 text-dense text-ink-2">{consent}</p> : null}
         {rule.description ? <p className="mt-0.5 text-dense text-ink-3">{rule.description}</p> : null}
       </div>
       <div className="text-right">

@@ -31,7 +31,7 @@ export function TestsPanel({ report, current }: TestsPanelProps) {
 }
 
 function Summary({ report }: { report: CaseReport | null }) {
-  if (!report) return <span className="text-ink-3">Tests run when the text has no mistakes</span>
+  if (!report) return <span className="text-ink-3">Tests run once the text has no mistakes</span>
   if (report.failed > 0) {
     return (
       <>

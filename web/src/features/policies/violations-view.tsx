@@ -13,7 +13,6 @@ import { Field } from '@/components/ui/field'
 import { Select, Textarea } from '@/components/ui/input'
 import { toast } from '@/components/ui/toast'
 import { cn } from '@/lib/cn'
-import { shortId } from '@/lib/format'
 import { paths } from '@/lib/paths'
 import { useAnswerViolation, type ViolationFilters, violationQuery, violationsQuery } from './decisions-api'
 import { decidedBy, SEVERITIES, VIOLATION_FACE } from './words'
@@ -51,7 +50,7 @@ export function ViolationsView({ project }: { project: string }) {
       {found.data && rows.length === 0 ? (
         <Empty title={filters.status.length > 0 ? 'No such violations' : 'No violations'}>
           A violation is what a rule denied, or would have denied while it only monitors. Somebody looks at
-          it, says what it was, and resolves it.
+          it, notes what it was, and resolves it.
         </Empty>
       ) : null}
       {rows.length > 0 ? (
@@ -151,7 +150,7 @@ function Item({ violation, search, selected }: ItemProps) {
     >
       <Glyph tone={face.tone} label={face.label} className="mt-[3px]" />
       <span className="grid min-w-0">
-        <span className="truncate font-medium">{violation.rule ?? 'No rule allows it'}</span>
+        <span className="truncate font-medium">{violation.rule ?? 'No rule allows this'}</span>
         <span className="truncate text-dense text-ink-2">
           {violation.name ?? violation.subject}
           {violation.step_key ? `, step ${violation.step_key}` : ''}
@@ -175,8 +174,9 @@ function Chosen({ project, id }: { project: string; id: string }) {
   return <Detail project={project} violation={found.data} />
 }
 
+const NO_RULE = 'No rule allows this, and the project denies by default.'
+
 function Detail({ project, violation }: { project: string; violation: ViolationDetail }) {
-  const decision = `${paths.run(project, violation.run_id, 'policy')}?decision=${violation.decision_id}`
   return (
     <article aria-label={violation.rule ?? 'Violation'} className="min-w-0 flex-1 overflow-y-auto">
       <header className="border-b border-line px-4 py-3">
@@ -186,8 +186,8 @@ function Detail({ project, violation }: { project: string; violation: ViolationD
           {violation.monitored ? 'would have been denied' : 'was denied'}
         </h2>
         <p className="max-w-3xl text-ink-2">
-          {violation.reason ?? 'The rule gives no reason.'}
-          {violation.monitored ? ' The rule only monitors, so it went on.' : ''}
+          {violation.reason ?? (violation.rule === null ? NO_RULE : 'The rule gives no reason.')}
+          {violation.monitored ? ' The rule only monitors, so it went ahead.' : ''}
         </p>
       </header>
       <dl className="grid max-w-3xl grid-cols-[112px_minmax(0,1fr)] gap-x-3 gap-y-1 px-4 pt-3">
@@ -204,10 +204,10 @@ function Detail({ project, violation }: { project: string; violation: ViolationD
         <Fact name="When">
           <Moment at={violation.at} exact />
         </Fact>
-        <Fact name="Run">
-          <Link className="underline" to={decision}>
-            {shortId(violation.run_id)}
-            {violation.step_key ? `, step ${violation.step_key}` : ''}, with the facts of the decision
+        {violation.step_key ? <Fact name="Step">{violation.step_key}</Fact> : null}
+        <Fact name="Decision">
+          <Link className="underline" to={paths.decision(project, violation.decision_id)}>
+            See the decision and its facts
           </Link>
         </Fact>
         {violation.changed_by && violation.changed_at ? (
@@ -246,7 +246,7 @@ const NEXT = {
   acknowledged: ['resolved', 'open'],
   resolved: ['open'],
 } satisfies Record<ViolationStatus, readonly ViolationStatus[]>
-const VERB = { open: 'Open again', acknowledged: 'Acknowledge', resolved: 'Resolve' } satisfies Record<
+const VERB = { open: 'Reopen', acknowledged: 'Acknowledge', resolved: 'Resolve' } satisfies Record<
   ViolationStatus,
   string
 >
@@ -258,7 +258,7 @@ function AnswerForm({ project, violation }: { project: string; violation: Violat
   const send = (status: ViolationStatus | null) =>
     answer.mutate(
       { text: said, status },
-      { onSuccess: () => toast(status ? VIOLATION_FACE[status].label : 'Note kept') },
+      { onSuccess: () => toast(status ? VIOLATION_FACE[status].label : 'Note added') },
     )
   const submit = (event: FormEvent) => {
     event.preventDefault()
@@ -266,7 +266,7 @@ function AnswerForm({ project, violation }: { project: string; violation: Violat
   }
   return (
     <form aria-label="Answer" onSubmit={submit} noValidate className="grid max-w-3xl gap-2 px-4 py-3">
-      <Field label="Note" hint="What it was, and what was done about it.">
+      <Field label="Note" hint="What happened, and what was done about it.">
         {(wiring) => (
           <Textarea
             {...wiring}
@@ -290,7 +290,7 @@ function AnswerForm({ project, violation }: { project: string; violation: Violat
           </Button>
         ))}
         <Button type="submit" variant="ghost" disabled={answer.isPending || said === null}>
-          Only keep the note
+          Add note
         </Button>
       </div>
     </form>

@@ -11,7 +11,7 @@ import { useWithdraw } from './api'
 
 type WithdrawProps = { project: string; policy: PolicyDetail }
 
-/** Lets nothing be judged by a policy any more. */
+/** Lets a policy decide nothing any more. */
 export function WithdrawButton({ project, policy }: WithdrawProps) {
   const [open, setOpen] = useState(false)
   return (
@@ -21,7 +21,7 @@ export function WithdrawButton({ project, policy }: WithdrawProps) {
         open={open}
         onOpenChange={setOpen}
         title={`Withdraw ${policy.name}?`}
-        description="Nothing is judged by it any more, from now on. Its versions stay, and any can be published again."
+        description="From now on it decides nothing. Its versions stay, and any of them can be published again."
       >
         <Form project={project} policy={policy} onClose={() => setOpen(false)} />
       </Dialog>
@@ -44,7 +44,7 @@ function Form({ project, policy, onClose }: WithdrawProps & { onClose: () => voi
   return (
     <form onSubmit={submit} noValidate className="contents">
       <DialogBody>
-        <Field label="Why" hint="Kept with its history.">
+        <Field label="Why" hint="Shown in the version history.">
           {(wiring) => (
             <Textarea
               {...wiring}

@@ -26,8 +26,15 @@ export const EFFECT_WORDS = {
   deny: 'Deny',
 } satisfies Record<RuleEffect, string>
 
+/** What a rule in mode monitor would have done with it. */
+export const WOULD_HAVE = {
+  allow: 'would have allowed this',
+  require_approval: 'would have held this',
+  deny: 'would have denied this',
+} satisfies Record<RuleEffect, string>
+
 export const CHANGE_FACE = {
-  stays: { label: 'Stay', tone: 'skipped' },
+  stays: { label: 'Unchanged', tone: 'skipped' },
   newly_denied: { label: 'Newly denied', tone: 'denied' },
   newly_held: { label: 'Newly held', tone: 'queued' },
   newly_allowed: { label: 'Newly allowed', tone: 'succeeded' },
@@ -41,7 +48,7 @@ export const VIOLATION_FACE = {
 } satisfies Record<ViolationStatus, Face>
 
 export const BACKTEST_FACE = {
-  queued: { label: 'Waits', tone: 'queued' },
+  queued: { label: 'Queued', tone: 'queued' },
   running: { label: 'Running', tone: 'running' },
   done: { label: 'Done', tone: 'succeeded' },
   failed: { label: 'Failed', tone: 'failed' },
@@ -50,7 +57,7 @@ export const BACKTEST_FACE = {
 
 export const MODE_WORDS = {
   enforce: 'Enforced',
-  monitor: 'Monitors only',
+  monitor: 'Monitor only',
   off: 'Off',
 } satisfies Record<Mode, string>
 
@@ -62,12 +69,12 @@ export const OUTCOMES: readonly RuleEffect[] = ['deny', 'require_approval', 'all
 export function standing(policy: Pick<PolicySummary, 'active_version' | 'latest_version' | 'mode'>): Face {
   if (policy.active_version === null) return { label: 'Not in force', tone: 'skipped' }
   if (policy.mode === 'off') return { label: 'Off', tone: 'skipped' }
-  if (policy.mode === 'monitor') return { label: 'Monitors', tone: 'running' }
+  if (policy.mode === 'monitor') return { label: 'Monitoring', tone: 'running' }
   return { label: 'In force', tone: 'succeeded' }
 }
 
 /** The rule that decided, and the version of its policy. */
 export function decidedBy(row: Pick<RecordedDecision, 'rule' | 'policy'>): string {
-  if (row.rule === null) return 'The default: no rule matched'
+  if (row.rule === null) return 'Default: no rule matched'
   return row.policy ? `${row.rule} of ${row.policy.name} v${row.policy.version}` : row.rule
 }

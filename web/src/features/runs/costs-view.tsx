@@ -109,7 +109,7 @@ const budgetColumns = (project: string): ReadonlyArray<Column<RunBudgetUse>> => 
   },
   {
     id: 'ends',
-    header: 'Begins anew',
+    header: 'Resets',
     width: '160px',
     cell: (one) => (one.ends_at ? <Moment at={one.ends_at} /> : ''),
   },

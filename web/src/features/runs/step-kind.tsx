@@ -156,7 +156,7 @@ function BudgetWait({ step, project }: Pick<StepKindProps, 'step' | 'project'>) 
         )}
         {until ? (
           <>
-            , which begins anew <Moment at={until} exact />
+            , which resets <Moment at={until} exact />
           </>
         ) : null}
         . The step goes on when its limit is raised. No worker is held meanwhile.
