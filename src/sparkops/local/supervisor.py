@@ -33,7 +33,7 @@ from sparkops.local.installation import make_ready
 from sparkops.local.paths import DataDir, held
 from sparkops.local.ports import claimable
 from sparkops.local.probe import base_url, http_status
-from sparkops.local.process import Launch, Process, end_orphans
+from sparkops.local.process import Launch, end_orphans
 from sparkops.local.stack import EmbeddedServers, silent
 
 API_COMMAND = (sys.executable, "-m", "sparkops.api")
@@ -184,10 +184,10 @@ class Supervisor:
 
     def _load_doors(self) -> None:
         """Let what API and workers need be loaded while the servers start."""
-        self._forks = Forks(self._doors_command, self.data.log("doors"), keep_open=(self._lock,))
+        self._forks = Forks(self._doors_command, self.data.log("doors"), env=dict(os.environ), keep_open=(self._lock,))
         self._exit.callback(self._forks.end)
         if forkable(self._api_command) or forkable(self._worker_command):
-            self._forks.begin(os.environ)
+            self._forks.begin()
 
     async def _start_doors(self) -> None:
         self._environment = child_environment(self._child_settings())
@@ -227,7 +227,7 @@ class Supervisor:
         return ChildPlan(
             name="api",
             launch=lambda: self._door("api", self._api_command),
-            spawn=self._spawn,
+            spawn=lambda launch: self._forks.spawn(launch),
             answers=self._api_lives,
             started=partial(self._guardian.watch, "api"),
             ended=self._child_ended,
@@ -239,7 +239,7 @@ class Supervisor:
         return ChildPlan(
             name=name,
             launch=lambda: self._door(name, self._worker_command, session=str(uuid4())),
-            spawn=self._spawn,
+            spawn=lambda launch: self._forks.spawn(launch),
             started=partial(self._guardian.watch, name),
             ended=self._worker_ended,
             stop=self._door_stop,
@@ -253,9 +253,6 @@ class Supervisor:
             keep_open=(self._lock,),
             tag=session,
         )
-
-    async def _spawn(self, launch: Launch) -> Process:
-        return await self._forks.spawn(launch)
 
     async def _api_lives(self) -> bool:
         return await http_status(self.settings.host, self._port, "/health/live") == 200
