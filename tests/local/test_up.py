@@ -3,21 +3,28 @@
 import json
 import os
 import re
+import resource
 import signal
 import stat
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from sparkops.local import installation
+from sparkops.local.errors import StartError
+from sparkops.local.paths import DataDir
 from sparkops.local.stack import EmbeddedServers
 
 HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
 STOP_SECONDS = 10.0
+PASSWORD = "a-password-that-nobody-else-has"
 
 
 def holders(data: Path) -> set[int]:
@@ -108,17 +115,18 @@ def said_file(data: Path) -> Path:
     return data.with_name(data.name + ".out")
 
 
-def start(data: Path, **variables: str) -> Up:
+def start(data: Path, *arguments: str, **variables: str) -> Up:
     env = {name: value for name, value in os.environ.items() if not name.startswith("SPARKOPS_")}
     env |= {"SPARKOPS_DATA_DIR": str(data), "SPARKOPS_PORT": "0", **variables}
-    command = [sys.executable, str(HERE / "children" / "up.py")]
+    env["PYTHONPATH"] = f"{ROOT}{os.pathsep}{ROOT / 'src'}"
+    command = [sys.executable, str(HERE / "children" / "up.py"), *arguments]
     with said_file(data).open("a") as out:
         process = subprocess.Popen(command, env=env, stdout=out, stderr=subprocess.PIPE, text=True)
     return Up(process, data)
 
 
-def run_up(data: Path) -> Iterator[Up]:
-    running = start(data)
+def run_up(data: Path, *arguments: str, **variables: str) -> Iterator[Up]:
+    running = start(data, *arguments, **variables)
     running.wait_until_ready()
     yield running
     if running.process.poll() is None:
@@ -136,6 +144,12 @@ def up(tmp_path: Path) -> Iterator[Up]:
 def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """One for all tests after which it still runs."""
     yield from run_up(tmp_path_factory.mktemp("up") / "data")
+
+
+@pytest.fixture(scope="module")
+def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """One whose API and workers are forked, with a password in its own environment."""
+    yield from run_up(tmp_path_factory.mktemp("forked") / "data", "forked", SPARKOPS_ADMIN_PASSWORD=PASSWORD)
 
 
 def test_it_says_where_it_is_and_stops_in_time_without_a_trace(up: Up) -> None:
@@ -195,6 +209,21 @@ def test_stopped_while_it_starts_it_leaves_no_process(tmp_path: Path) -> None:
     assert not holders(tmp_path / "data")
 
 
+def test_a_server_that_dies_while_the_installation_is_made_does_not_end_that(tmp_path: Path) -> None:
+    starting = start(tmp_path / "data")
+    until(lambda: starting.find("sparkops.local.installation"), 30)
+    installing, valkey = starting.find("sparkops.local.installation"), starting.find("valkey-server")
+    assert installing is not None
+    assert valkey is not None
+    os.kill(installing, signal.SIGSTOP)
+    os.kill(valkey, signal.SIGKILL)
+    until(lambda: "Valkey is back." in starting.said or starting.process.poll() is not None)
+    with suppress(ProcessLookupError):
+        os.kill(installing, signal.SIGCONT)
+    starting.wait_until_ready()
+    assert (starting.stop(), starting.process.returncode) == ("", 0)
+
+
 def test_a_second_start_on_the_same_directory_is_refused_in_one_sentence(lasting: Up) -> None:
     second = start(lasting.data)
     assert f"in use by another Spark-Ops (process {lasting.process.pid})" in second.finish()
@@ -247,3 +276,47 @@ async def test_servers_of_somebody_else_are_used_and_left_alone(tmp_path: Path) 
         until(lambda: ours.released() == [ours.sessions()[0][1]], seconds=2)
         assert (ours.stop(), ours.process.returncode) == ("", 0)
         assert theirs.postgres.starts == theirs.valkey.starts == 1
+
+
+def children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_the_system_shows_no_setting_of_the_supervisor_in_the_environment_of_a_forked_door(forked: Up) -> None:
+    until(lambda: len(forked.sessions()) >= 2)
+    server = forked.find("children.roles")
+    assert server is not None
+    assert b"SPARKOPS_ADMIN_PASSWORD" in Path(f"/proc/{forked.process.pid}/environ").read_bytes()
+    doors = children(server)
+    assert len(doors) == 3
+    for pid in (server, *doors):
+        shown = Path(f"/proc/{pid}/environ").read_bytes()
+        assert b"PATH=" in shown
+        assert b"SPARKOPS_" not in shown
+        assert PASSWORD.encode() not in shown
+
+
+def test_a_worker_that_cannot_be_forked_is_said_to_be_so_and_tried_again_until_it_can(forked: Up) -> None:
+    until(lambda: len(forked.sessions()) >= 2)
+    server, workers = forked.find("children.roles"), len(forked.sessions())
+    assert server is not None
+    before = resource.prlimit(server, resource.RLIMIT_NOFILE)
+    resource.prlimit(server, resource.RLIMIT_NOFILE, (4, before[1]))
+    os.kill(forked.sessions()[-1][0], signal.SIGKILL)
+    log = re.escape(str(forked.data / "logs" / "doors.log"))
+    refused = rf"worker-[12] cannot be executed: .*; the fork server's log is {log} .* It is tried again in 0.8 s.\n"
+    until(lambda: re.search(refused, forked.said))
+    resource.prlimit(server, resource.RLIMIT_NOFILE, before)
+    until(lambda: len(forked.sessions()) == workers + 1 and re.search(r"worker-[12] is back.\n", forked.said))
+    assert forked.find("children.roles") == server
+
+
+@pytest.mark.parametrize("program", ["pass", "import os, sys; os.write(int(sys.argv[1]), b'{')"])
+async def test_an_installation_that_does_not_say_what_it_made_has_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    monkeypatch.setattr(installation, "COMMAND", (sys.executable, "-c", program))
+    data = DataDir(tmp_path)
+    data.create()
+    with pytest.raises(StartError, match="could not be prepared"):
+        await installation.make_ready(data, {}, owner_url="", by_link=True, started=lambda _: None)

@@ -31,8 +31,9 @@ async def hand_on(on: Statements, session_id: UUID, *, crashed: bool) -> AsyncIt
     again, for a second; then its lease runs out. Repeating changes nothing.
     """
     for attempt in range(TRIES):
+        if attempt:
+            await asyncio.sleep(PAUSE_SECONDS)
         answer = await give_back(on, session_id, crashed=crashed, limit=BATCH)
         yield answer
         if not answer["left"]:
             return
-        await asyncio.sleep(PAUSE_SECONDS if attempt + 1 < TRIES else 0)

@@ -130,8 +130,9 @@ class Child:
         self._launch, self._started_at = launch, time.monotonic()
         try:
             self._process = await self.plan.spawn(launch)
-        except (OSError, TimeoutError) as error:
-            raise StartError(f"{self.plan.name} cannot be executed: {error.strerror} ({launch.argv[0]}).") from None
+        except OSError as error:
+            reason = error.strerror or error
+            raise StartError(f"{self.plan.name} cannot be executed: {reason} ({launch.argv[0]}).") from None
         self.starts += 1
         self.plan.started(self._process.pid)
         await self._first_answer(self._process)

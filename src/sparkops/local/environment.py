@@ -14,9 +14,12 @@ from sparkops.core.failpoints import ENV as FAILPOINTS
 
 def child_environment(settings: Settings, environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return our environment with exactly these settings in it, whatever settings stood there before."""
-    ours = os.environ if environ is None else environ
-    kept = {name: value for name, value in ours.items() if not name.startswith(PREFIX) or name == FAILPOINTS}
-    return kept | variables(settings)
+    return without_settings(os.environ if environ is None else environ) | variables(settings)
+
+
+def without_settings(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what of an environment is no setting of ours."""
+    return {name: value for name, value in environ.items() if not name.startswith(PREFIX) or name == FAILPOINTS}
 
 
 def variables(settings: Settings) -> dict[str, str]:

@@ -8,8 +8,8 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager, closing
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, closing, suppress
 from typing import Final
 
 from sparkops.core.clock import utc_now
@@ -26,10 +26,12 @@ OWNER_URL: Final = "SPARK_OWNER_URL"
 BY_LINK: Final = "SPARK_FIRST_BY_LINK"
 
 
-async def make_ready(data: DataDir, environment: Mapping[str, str], *, owner_url: str, by_link: bool) -> str | None:
+async def make_ready(
+    data: DataDir, environment: Mapping[str, str], *, owner_url: str, by_link: bool, started: Callable[[int], None]
+) -> str | None:
     """Have a process of its own do what `install` says, with the settings that this environment holds.
 
-    Returns what `install` returns.
+    `started` is told the number of the process. Returns what `install` returns.
 
     Raises:
         StartError: it could not; the sentence says why.
@@ -44,14 +46,21 @@ async def make_ready(data: DataDir, environment: Mapping[str, str], *, owner_url
                 keep_open=(writing,),
             )
             with disk_errors(data.root):
-                code = await run_to_end(launch)
+                code = await run_to_end(launch, started)
         finally:
             os.close(writing)
-        said = json.loads(answer.read() or "{}")
-    if code != 0:
+        said = _said(answer.read())
+    if code != 0 or "set_up" not in said:  # whoever was killed may not have come to say it, or not all of it
         raise StartError(said.get("error") or f"The installation could not be prepared (log: {launch.log}).")
-    path: str | None = said["set_up"]
-    return path
+    return said["set_up"]
+
+
+def _said(text: str) -> dict[str, str | None]:
+    """Return what the process has said, or nothing if it did not come to the end of it."""
+    with suppress(ValueError):
+        said: dict[str, str | None] = json.loads(text)
+        return said
+    return {}
 
 
 async def install(settings: Settings, owner_url: str, *, by_link: bool) -> str | None:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -177,9 +177,17 @@ def _readable(data: bytes) -> IO[bytes]:
     return file
 
 
-async def run_to_end(launch: Launch) -> int:
-    """Start the program, wait for it, and return its exit code; it is killed if this is cancelled."""
+def _no_matter(_: int) -> None:
+    return None
+
+
+async def run_to_end(launch: Launch, started: Callable[[int], None] = _no_matter) -> int:
+    """Start the program, wait for it, and return its exit code; it is killed if this is cancelled.
+
+    `started` is told its number.
+    """
     process = spawn(launch)
+    started(process.pid)
     try:
         return await ended(process)
     finally:

@@ -24,7 +24,7 @@ from sparkops.core.forkserver.client import forkable
 from sparkops.core.parents import adopt_orphans
 from sparkops.engine.hand_on import hand_on
 from sparkops.local.child import Child, ChildPlan, Say, together
-from sparkops.local.environment import child_environment
+from sparkops.local.environment import child_environment, without_settings
 from sparkops.local.errors import StartError, disk_errors
 from sparkops.local.external import check_postgres, check_redis
 from sparkops.local.forks import Forks
@@ -33,7 +33,7 @@ from sparkops.local.installation import make_ready
 from sparkops.local.paths import DataDir, held
 from sparkops.local.ports import claimable
 from sparkops.local.probe import base_url, http_status
-from sparkops.local.process import Launch, Process, end_orphans
+from sparkops.local.process import Launch, end_orphans
 from sparkops.local.stack import EmbeddedServers, silent
 
 API_COMMAND = (sys.executable, "-m", "sparkops.api")
@@ -116,6 +116,7 @@ class Supervisor:
         self._door_stop = ((signal.SIGTERM, settings.drain_seconds + DOOR_GRACE_SECONDS),)
         self._lock: int
         self._forks: Forks
+        self._installation: int | None = None
         self._port: int
         self._servers: _Servers
         self._environment: dict[str, str]
@@ -177,17 +178,27 @@ class Supervisor:
     async def _install(self) -> None:
         told = self._child_settings().model_copy(update={"admin_password": self.settings.admin_password})
         self.set_up = await make_ready(
-            self.data, child_environment(told), owner_url=self._servers.owner_url, by_link=self._by_link
+            self.data,
+            child_environment(told),
+            owner_url=self._servers.owner_url,
+            by_link=self._by_link,
+            started=self._installs,
         )
+        self._installation = None
+
+    def _installs(self, pid: int) -> None:
+        self._installation = pid
 
     # Doors
 
     def _load_doors(self) -> None:
         """Let what API and workers need be loaded while the servers start."""
-        self._forks = Forks(self._doors_command, self.data.log("doors"), keep_open=(self._lock,))
+        self._forks = Forks(
+            self._doors_command, self.data.log("doors"), env=without_settings(os.environ), keep_open=(self._lock,)
+        )
         self._exit.callback(self._forks.end)
         if forkable(self._api_command) or forkable(self._worker_command):
-            self._forks.begin(os.environ)
+            self._forks.begin()
 
     async def _start_doors(self) -> None:
         self._environment = child_environment(self._child_settings())
@@ -227,7 +238,7 @@ class Supervisor:
         return ChildPlan(
             name="api",
             launch=lambda: self._door("api", self._api_command),
-            spawn=self._spawn,
+            spawn=lambda launch: self._forks.spawn(launch),
             answers=self._api_lives,
             started=partial(self._guardian.watch, "api"),
             ended=self._child_ended,
@@ -239,7 +250,7 @@ class Supervisor:
         return ChildPlan(
             name=name,
             launch=lambda: self._door(name, self._worker_command, session=str(uuid4())),
-            spawn=self._spawn,
+            spawn=lambda launch: self._forks.spawn(launch),
             started=partial(self._guardian.watch, name),
             ended=self._worker_ended,
             stop=self._door_stop,
@@ -253,9 +264,6 @@ class Supervisor:
             keep_open=(self._lock,),
             tag=session,
         )
-
-    async def _spawn(self, launch: Launch) -> Process:
-        return await self._forks.spawn(launch)
 
     async def _api_lives(self) -> bool:
         return await http_status(self.settings.host, self._port, "/health/live") == 200
@@ -297,7 +305,7 @@ class Supervisor:
     def _child_ended(self, _: Launch) -> None:
         """End what an ended child left running: a PostgreSQL whose parent process was killed cannot return before."""
         if self._owns_process:
-            ours = (self._guardian.pid, self._forks.pid, *(child.pid for child in self.children))
+            ours = (self._installation, self._guardian.pid, self._forks.pid, *(child.pid for child in self.children))
             end_orphans(frozenset(pid for pid in ours if pid is not None))
 
     def _worker_ended(self, launch: Launch) -> None:

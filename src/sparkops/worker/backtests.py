@@ -67,6 +67,6 @@ class Backtests:
             helper.send_signal(signal.SIGTERM)
             await helper.gone(GRACE_SECONDS)
         finally:
-            code = helper.end()
+            code = await helper.end()
         self._rest = 0.0 if code == 0 or draining.is_set() else min(max(1.0, 2 * self._rest), MOST_REST_SECONDS)
         log.log(20 if code == 0 else 40, "backtests.ended", code=code)

@@ -59,13 +59,16 @@ class Helper:
             await asyncio.sleep(0.05)
         return not self.lives
 
-    def end(self) -> int:
+    async def end(self) -> int:
         """Kill it if it still lives, and bury it. Returns its exit code, negative for a signal."""
-        if self.lives:
-            self._process.kill()
-        code = self._process.wait()
-        os.close(self._lifeline)
-        return code
+        try:
+            if self.lives:
+                self._process.kill()
+            while self.lives:
+                await asyncio.sleep(0.01)
+        finally:
+            os.close(self._lifeline)
+        return self._process.wait()
 
 
 def _executed(command: Sequence[str], env: Mapping[str, str], stdin: int) -> "subprocess.Popen[bytes]":

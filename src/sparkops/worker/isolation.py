@@ -77,7 +77,7 @@ class Isolation:
         try:
             await self._watch(helper, session_id, draining)
         finally:
-            code = helper.end()
+            code = await helper.end()
         # A process that is broken from its start must not be started over and over.
         self._rest = 0.0 if code == 0 else min(max(LOOK_SECONDS, 2 * self._rest), MOST_REST_SECONDS)
         log.log(_level(code), "isolation.ended", session_id=str(session_id), code=code)

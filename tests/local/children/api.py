@@ -13,4 +13,10 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-ThreadingHTTPServer((os.environ["SPARKOPS_HOST"], int(os.environ["SPARKOPS_PORT"])), Handler).serve_forever()
+def main() -> int:
+    ThreadingHTTPServer((os.environ["SPARKOPS_HOST"], int(os.environ["SPARKOPS_PORT"])), Handler).serve_forever()
+    return 0
+
+
+if __name__ == "__main__":
+    main()

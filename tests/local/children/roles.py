@@ -12,6 +12,7 @@ from pathlib import Path
 from sparkops.core.forkserver.client import here
 from sparkops.core.forkserver.server import serve
 from sparkops.core.ids import new_id
+from tests.local.children import api, worker
 
 MODULE = "tests.local.children.roles"
 
@@ -54,7 +55,9 @@ async def order() -> int:
 
 def main() -> int:
     name = sys.argv.pop(1)
-    return asyncio.run(order()) if name == "order" else {"tell": tell, "sleep": sleep}[name]()
+    if name == "order":
+        return asyncio.run(order())
+    return {"tell": tell, "sleep": sleep, "api": api.main, "worker": worker.main}[name]()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`sparkops up` with stand-ins for API and worker; released sessions are noted in a file."""
+"""`sparkops up` with stand-ins for API and worker; released sessions are noted in a file. `forked`: as doors."""
 
 import asyncio
 import sys
@@ -12,7 +12,9 @@ from sparkops.local.supervisor import Supervisor
 from sparkops.local.up import run
 
 HERE = Path(__file__).parent
+ROLES = (sys.executable, "-m", "tests.local.children.roles")
 settings = load_settings()
+forked = sys.argv[1:] == ["forked"]
 
 
 async def release(database: Database, session_id: UUID) -> None:
@@ -26,8 +28,9 @@ asyncio.run(
         settings,
         partial(
             Supervisor,
-            api_command=(sys.executable, str(HERE / "api.py")),
-            worker_command=(sys.executable, str(HERE / "worker.py")),
+            api_command=(*ROLES, "api") if forked else (sys.executable, str(HERE / "api.py")),
+            worker_command=(*ROLES, "worker") if forked else (sys.executable, str(HERE / "worker.py")),
+            doors_command=ROLES,
             release=release,
         ),
     )

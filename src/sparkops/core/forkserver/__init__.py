@@ -6,5 +6,6 @@ supervisor and the workers order their processes here: `python -m MODULE ARGUMEN
 
 One datagram orders one process: a descriptor of the socket on which the orderer hears of it, one of a file that holds
 the order as JSON, and those for its input, output and errors. On that socket the server sends the number of the
-process with a descriptor for signals, and at its end its wait status.
+process with a descriptor for signals, and at its end its wait status; or else why there is none, as a negative error
+number. Who closes it ends the process.
 """

@@ -1,5 +1,6 @@
 """The server: one thread, no event loop, for a fork copies the thread that calls it, and no other."""
 
+import errno
 import gc
 import json
 import os
@@ -33,6 +34,7 @@ class _Life:
     """A process that lives: who ordered it, and where its orderer hears of it."""
 
     pid: int
+    signals: int
     orderer: socket.socket
     news: socket.socket
 
@@ -48,6 +50,7 @@ class _Order:
 class _Server:
     def __init__(self, first: socket.socket) -> None:
         self._first = first
+        self._pid = os.getpid()
         self._selector = selectors.DefaultSelector()
         self._selector.register(first, selectors.EVENT_READ, None)
 
@@ -56,82 +59,116 @@ class _Server:
         while True:
             for key, _ in self._selector.select():
                 if isinstance(key.data, _Life):
-                    self._bury(key.fd, key.data)
+                    if key.fd == key.data.signals:
+                        self._bury(key.data)
+                    else:
+                        self._give_up(key.data)
                 elif isinstance(key.fileobj, socket.socket) and (order := self._listen(key.fileobj)) is not None:
                     return order
             if self._first.fileno() < 0:
                 return None
 
     def _listen(self, orderer: socket.socket) -> _Order | None:
-        """Carry out an order. Returns it in the new process only."""
+        """Carry out an order, or say why not. Returns it in the new process only."""
         try:
-            _, descriptors, _, _ = socket.recv_fds(orderer, 16, DESCRIPTORS)
+            message, descriptors, _, _ = socket.recv_fds(orderer, 16, DESCRIPTORS)
         except ConnectionResetError:
-            descriptors = []
-        if len(descriptors) != DESCRIPTORS:
+            message, descriptors = b"", []
+        if not message:
             self._forget(orderer)
             return None
-        news = socket.socket(fileno=descriptors[0])
-        written, *streams = descriptors[1:]
-        order = self._fork(orderer, news, written, streams)
-        if order is None:
-            for descriptor in (written, *streams):
-                os.close(descriptor)
-        return order
-
-    def _fork(self, orderer: socket.socket, news: socket.socket, written: int, streams: Sequence[int]) -> _Order | None:
-        server, (ours, theirs) = os.getpid(), socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        try:
-            pid = os.fork()
-        except OSError:  # no room for another process: who ordered it hears of it by the end of its socket
-            for end in (news, ours, theirs):
-                end.close()
+        if not descriptors:  # no room even for where to say so: who ordered hears the end of it
             return None
-        if pid == 0:
-            die_with(server, signal.SIGKILL)
-            for key in list(self._selector.get_map().values()):
-                self._drop(key)
-            self._selector.close()
-            news.close()
-            ours.close()
-            return _become(written, streams, theirs)
-        theirs.close()
-        self._selector.register(ours, selectors.EVENT_READ, None)
-        signals = os.pidfd_open(pid)
-        self._selector.register(signals, selectors.EVENT_READ, _Life(pid, orderer, news))
+        news, given = socket.socket(fileno=descriptors[0]), descriptors[1:]
+        connection = None
         try:
-            socket.send_fds(news, [NUMBER.pack(pid)], [signals])
-        except OSError:  # whoever ordered it has gone meanwhile
-            os.kill(pid, signal.SIGKILL)
+            connection = self._fork(orderer, news, given)
+        except OSError as refusal:
+            with suppress(OSError):
+                news.send(NUMBER.pack(-(refusal.errno or errno.EAGAIN)))
+            news.close()
+        if connection is not None:
+            self._leave()
+            news.close()
+            return _become(*given, connection=connection)
+        for descriptor in given:
+            os.close(descriptor)
         return None
 
-    def _drop(self, key: selectors.SelectorKey) -> None:
-        """Close in a child what only the server uses."""
-        if isinstance(key.fileobj, socket.socket):
-            key.fileobj.close()
-        else:
-            os.close(key.fd)
-        if isinstance(key.data, _Life):
-            key.data.news.close()
+    def _fork(self, orderer: socket.socket, news: socket.socket, given: Sequence[int]) -> socket.socket | None:
+        """Make a process, and tell `news` of it. Returns in that process only: its connection to us.
 
-    def _bury(self, signals: int, life: _Life) -> None:
-        self._selector.unregister(signals)
-        os.close(signals)
+        Raises:
+            OSError: there is no room for another one.
+        """
+        if len(given) < DESCRIPTORS - 1:  # the kernel leaves out those that we cannot open
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            pid = os.fork()
+        except OSError:
+            ours.close()
+            theirs.close()
+            raise
+        if pid == 0:
+            ours.close()
+            return theirs
+        theirs.close()
+        try:
+            signals = os.pidfd_open(pid)
+        except OSError:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            ours.close()
+            raise
+        life = _Life(pid, signals, orderer, news)
+        self._selector.register(ours, selectors.EVENT_READ, None)
+        self._selector.register(signals, selectors.EVENT_READ, life)
+        self._selector.register(news, selectors.EVENT_READ, life)  # to be read is only that nobody has it any more
+        try:
+            socket.send_fds(news, [NUMBER.pack(pid)], [signals])
+        except OSError:
+            self._give_up(life)
+        return None
+
+    def _leave(self) -> None:
+        """Become another's child, and close what only the server uses: in a new process."""
+        die_with(self._pid, signal.SIGKILL)
+        for key in list(self._selector.get_map().values()):
+            if isinstance(key.fileobj, socket.socket):
+                key.fileobj.close()
+            else:
+                os.close(key.fd)
+        self._selector.close()
+
+    def _give_up(self, life: _Life) -> None:
+        """End a process that nobody waits for."""
+        if life.news.fileno() >= 0:  # else it has been buried just now
+            os.kill(life.pid, signal.SIGKILL)
+            self._close(life.news)
+
+    def _bury(self, life: _Life) -> None:
+        self._selector.unregister(life.signals)
+        os.close(life.signals)
         _, status = os.waitpid(life.pid, 0)
-        with suppress(OSError):
-            life.news.send(NUMBER.pack(status))
-        life.news.close()
+        if life.news.fileno() >= 0:
+            with suppress(OSError):
+                life.news.send(NUMBER.pack(status))
+            self._close(life.news)
+
+    def _close(self, connection: socket.socket) -> None:
+        self._selector.unregister(connection)
+        connection.close()
 
     def _forget(self, orderer: socket.socket) -> None:
         """Somebody has ended: so does what they ordered."""
-        self._selector.unregister(orderer)
-        orderer.close()
+        self._close(orderer)
         for key in self._selector.get_map().values():
             if isinstance(key.data, _Life) and key.data.orderer is orderer:
                 os.kill(key.data.pid, signal.SIGKILL)
 
 
-def _become(written: int, streams: Sequence[int], connection: socket.socket) -> _Order:
+def _become(written: int, *streams: int, connection: socket.socket) -> _Order:
     """Take on what was ordered, in the new process."""
     with os.fdopen(written, "rb") as file:
         file.seek(0)
