@@ -12,6 +12,7 @@ AROUND_IT = {
     "routes/health.py": "the platform itself",
     "routes/me.py": "the caller's own row, which belongs to no project",
     "routes/oidc.py": "nobody has signed in yet",
+    "throttle.py": "nobody has signed in yet; whether this browser is known to the account",
     "routes/people.py": "administrators, who take somebody's second factor away; it belongs to no project",
 }
 """Files of the API that open sessions which see every project, each with the reason."""
