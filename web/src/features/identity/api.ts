@@ -66,7 +66,8 @@ export const linkQuery = (token: string) =>
       request<LookAtLinkData, LookAtLinkResponse>('POST', '/api/v1/auth/link', { body: { token }, signal }),
     retry: false,
     staleTime: Number.POSITIVE_INFINITY,
-    gcTime: 0,
+    // A link works once. To forget the answer at once instead may be too soon for a page that is slow to show itself.
+    refetchOnMount: 'always',
   })
 
 export const sessionsQuery = queryOptions({
