@@ -63,6 +63,21 @@ async def open_page(browser: Browser, stack: Supervisor, path: str = "/") -> tup
     return context, page
 
 
+async def open_set_up(browser: Browser, stack: Supervisor) -> tuple[BrowserContext, Page]:
+    """A browser at the form for the first administrator.
+
+    On a machine that has far too much to do the page may stay at its skeleton, though it was answered what the link is
+    for (CHANGELOG.md, Known); a person loads it again, and so does this, once.
+    """
+    assert stack.set_up is not None
+    context, page = await open_page(browser, stack, stack.set_up)
+    try:
+        await expect(page.get_by_label("Name")).to_be_visible(timeout=SLOW_MS / 2)
+    except AssertionError:
+        await page.reload()
+    return context, page
+
+
 async def leave(context: BrowserContext) -> None:
     """Close a browser; its pages had no error, and their policy refused nothing."""
     await context.close()
@@ -84,7 +99,7 @@ async def test_from_the_first_link_over_sessions_to_a_forgotten_password(browser
     await expect(page.get_by_role("alert")).to_be_visible(timeout=SLOW_MS)
     await leave(stranger)
 
-    here, page = await open_page(browser, fresh, fresh.set_up)
+    here, page = await open_set_up(browser, fresh)
     await page.get_by_label("Name").fill("Ada")
     await page.get_by_label("E-mail").fill(EMAIL)
     await page.get_by_label("Password", exact=True).fill("password1")
@@ -143,7 +158,7 @@ async def test_somebody_is_invited_on_the_page_of_people_and_comes_in_by_the_lin
     browser: Browser, fresh: Supervisor
 ) -> None:
     assert fresh.set_up is not None
-    root, page = await open_page(browser, fresh, fresh.set_up)
+    root, page = await open_set_up(browser, fresh)
     await page.get_by_label("Name").fill("Ada")
     await page.get_by_label("E-mail").fill(EMAIL)
     await page.get_by_label("Password", exact=True).fill(FIRST)
