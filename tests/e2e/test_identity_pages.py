@@ -64,18 +64,9 @@ async def open_page(browser: Browser, stack: Supervisor, path: str = "/") -> tup
 
 
 async def open_set_up(browser: Browser, stack: Supervisor) -> tuple[BrowserContext, Page]:
-    """A browser at the form for the first administrator.
-
-    On a machine that has far too much to do the page may stay at its skeleton, though it was answered what the link is
-    for (CHANGELOG.md, Known); a person loads it again, and so does this, once.
-    """
+    """A browser at the form for the first administrator."""
     assert stack.set_up is not None
-    context, page = await open_page(browser, stack, stack.set_up)
-    try:
-        await expect(page.get_by_label("Name")).to_be_visible(timeout=SLOW_MS / 2)
-    except AssertionError:
-        await page.reload()
-    return context, page
+    return await open_page(browser, stack, stack.set_up)
 
 
 async def leave(context: BrowserContext) -> None:

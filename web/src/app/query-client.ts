@@ -23,5 +23,19 @@ export function makeQueryClient(): QueryClient {
 
 export const queryClient = makeQueryClient()
 
-// The next person at this browser must not see what the last one saw.
-subscribeSession(() => readSession().phase === 'out' && queryClient.clear())
+/**
+ * Whatever was read is forgotten when whoever read it signs out: the next person at this browser must not see it.
+ *
+ * To learn that nobody is signed in yet forgets nothing. The pages before signing in have asked by then, and a query
+ * that is dropped while its answer is on the way never tells its page.
+ */
+export function forgetWithTheSession(client: QueryClient): () => void {
+  let somebody = false
+  return subscribeSession(() => {
+    const { phase } = readSession()
+    if (somebody && phase === 'out') client.clear()
+    somebody = phase === 'in'
+  })
+}
+
+forgetWithTheSession(queryClient)

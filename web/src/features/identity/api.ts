@@ -66,7 +66,7 @@ export const linkQuery = (token: string) =>
       request<LookAtLinkData, LookAtLinkResponse>('POST', '/api/v1/auth/link', { body: { token }, signal }),
     retry: false,
     staleTime: Number.POSITIVE_INFINITY,
-    // A link works once. To forget the answer at once instead may be too soon for a page that is slow to show itself.
+    // A link works once: what was learned of it before may not hold any more.
     refetchOnMount: 'always',
   })
 
