@@ -878,10 +878,9 @@ async def test_a_change_of_a_budget_is_in_the_audit_trail(world: World) -> None:
 async def test_a_window_that_is_made_while_the_budget_changes_has_the_new_terms(world: World) -> None:
     shared = await budget(world, limit_micros=100)
     held = await alone(world)
-    policy = await stamp(world)
     async with world.transaction() as engine:
         await change_budget(engine, world.ada, shared, Terms(name="all", limit_micros=10))
-        late = await world.blocked(prepared(world, held, proposal(bound_micros=50), policy=policy))
+        late = await world.blocked(prepared(world, held, proposal(bound_micros=50)))
     (answer,) = await late
     assert answer["status"] == "denied"
 
