@@ -115,8 +115,10 @@ class Engine:
 
 
 def _each_where_refused(act: Together) -> Act[Mapping[str, Any], Mapping[str, Any]]:
-    """Return `act` as it acts on each document alone where the database refuses them together: nothing was written then,
-    and what is wrong with one document is not its neighbours'."""
+    """Return `act` as it acts on each document alone where the database refuses them together.
+
+    Nothing was written then, and what is wrong with one document is not its neighbours'.
+    """
 
     async def acted(documents: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any] | BaseException]:
         try:
