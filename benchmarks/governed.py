@@ -13,6 +13,15 @@ CALLS: Final = 3
 RULES: Final = 50
 ASKED: Final = 10
 """How many of the rules are about what the agent does."""
+BUDGETS: Final = {
+    "installation": "total",
+    "project": "month",
+    "workflow": "day",
+    "agent": "day",
+    "user": "week",
+    "run": "run",
+}
+"""All scopes but that of a key, for people submit the runs; each run has its own budget besides."""
 
 AGENT: Final[dict[str, Any]] = {
     "model": "scripted",
@@ -39,15 +48,16 @@ async def w7(bench: Bench) -> None:
     free = await _costs(bench, "governed", governed=False)
     policy = await bench.client.post("/policies", {"project": bench.project, "source": _policy()})
     await bench.client.post(f"/policies/{policy['policy']['id']}/publish", {"version": 1})
-    for scope, period in (("project", "month"), ("workflow", "day"), ("agent", "day")):
-        budget = {"project": bench.project, "name": scope, "scope": scope, "period": period}
+    for scope, period in BUDGETS.items():
+        project = None if scope == "installation" else bench.project
+        budget = {"project": project, "name": scope, "scope": scope, "period": period}
         await bench.client.post("/budgets", {**budget, "limit_micros": 10**12, "limit_tokens": 10**12})
     governed = await _costs(bench, "governed", governed=True)
     for metric, unit in (("cpu_all", "ms/call"), ("commits", "/call")):
         of_calls = (governed[metric] - bare[metric]) / CALLS
         of_rules = (governed[metric] - free[metric]) / CALLS
-        bench.report.line("W7", f"gate_{metric}", of_calls, unit, rules=RULES, asked=ASKED, budgets=3)
-        bench.report.line("W7", f"rules_and_budgets_{metric}", of_rules, unit, rules=RULES, asked=ASKED, budgets=3)
+        bench.report.line("W7", f"gate_{metric}", of_calls, unit, rules=RULES, asked=ASKED, budgets=len(BUDGETS))
+        bench.report.line("W7", f"rules_and_budgets_{metric}", of_rules, unit, rules=RULES, asked=ASKED, budgets=len(BUDGETS))
 
 
 async def _costs(bench: Bench, workflow: str, *, governed: bool) -> dict[str, float]:

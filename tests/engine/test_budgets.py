@@ -20,6 +20,7 @@ from sparkops.engine.answer import answer_approval
 from sparkops.engine.budgets import archive_budget, change_budget, define_budget
 from sparkops.engine.cancel import cancel_run
 from sparkops.engine.claim import Claim
+from sparkops.engine.context import Engine
 from sparkops.engine.effects import prepare, record
 from sparkops.engine.errors import Fenced, OverBudget
 from sparkops.engine.give_back import reap
@@ -35,6 +36,8 @@ from tests.engine.conftest import World
 from tests.tiers import WHOLE
 
 RESERVATIONS, BOUND = (100_000 if WHOLE else 640), 12
+WORKERS = 4
+"""Processes that race; what gathers in one of them goes together."""
 PAID = """
 version: 1
 name: paid
@@ -196,8 +199,12 @@ async def test_of_64_callers_at_once_exactly_as_many_as_fit_are_let_in(world: Wo
     claims = await world.claims(await world.worker(64), 64)
     assert len(claims) == 64
     policy = await stamp(world)
+    workers = [replace(world.engine) for _ in range(WORKERS)]
     answers = await asyncio.gather(
-        *(prepared(world, each, proposal(bound_micros=100), policy=policy) for each in claims)
+        *(
+            prepared(workers[n % WORKERS], each, proposal(bound_micros=100), policy=policy)
+            for n, each in enumerate(claims)
+        )
     )
     assert [answer["verdict"] for (answer,) in answers].count("send") == 20
     assert await used(world, shared) == (2_000, 0)
@@ -213,10 +220,12 @@ async def test_whatever_64_callers_hold_and_settle_at_once_no_budget_is_ever_ove
     claims = await world.claims(await world.worker(64), 64)
     policy, random, over, paid = await stamp(world), Random(RESERVATIONS), 0, 0
 
-    async def spend(held: Claim) -> None:
+    workers = [replace(world.engine) for _ in range(WORKERS)]
+
+    async def spend(held: Claim, engine: Engine) -> None:
         nonlocal paid
         for seq in range(1, RESERVATIONS // 64 + 1):
-            (verdict,) = await prepared(world, held, proposal(seq, bound_micros=BOUND), policy=policy)
+            (verdict,) = await prepared(engine, held, proposal(seq, bound_micros=BOUND), policy=policy)
             if verdict["verdict"] == "send":
                 cost = random.choice((None, *range(BOUND + 1)))
                 status = "failed" if cost is None else "done"
@@ -231,7 +240,7 @@ async def test_whatever_64_callers_hold_and_settle_at_once_no_budget_is_ever_ove
             await asyncio.sleep(0.01)
 
     looking = asyncio.create_task(look())
-    await asyncio.gather(*(spend(each) for each in claims))
+    await asyncio.gather(*(spend(each, workers[n % WORKERS]) for n, each in enumerate(claims)))
     looking.cancel()
     record_property("played", RESERVATIONS // 64 * 64)
     lines = await world.database.pool.fetchval(
@@ -878,10 +887,9 @@ async def test_a_change_of_a_budget_is_in_the_audit_trail(world: World) -> None:
 async def test_a_window_that_is_made_while_the_budget_changes_has_the_new_terms(world: World) -> None:
     shared = await budget(world, limit_micros=100)
     held = await alone(world)
-    policy = await stamp(world)
     async with world.transaction() as engine:
         await change_budget(engine, world.ada, shared, Terms(name="all", limit_micros=10))
-        late = await world.blocked(prepared(world, held, proposal(bound_micros=50), policy=policy))
+        late = await world.blocked(prepared(world, held, proposal(bound_micros=50)))
     (answer,) = await late
     assert answer["status"] == "denied"
 

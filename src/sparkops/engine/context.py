@@ -1,6 +1,6 @@
 """What the engine works with: the database, the doorbell, and how long a lease lasts. Doors build it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol, TypedDict
@@ -8,9 +8,10 @@ from uuid import UUID
 
 import asyncpg
 
-from sparkops.core.batching import Batcher
+from sparkops.core.batching import Act, Batcher
 from sparkops.core.config import DEFAULT_RUN_BUDGET_MICROS
 from sparkops.core.db import Database
+from sparkops.core.errors import SparkOpsError
 from sparkops.core.json import Json
 from sparkops.core.origin import origin
 from sparkops.core.payloads import Payloads
@@ -19,6 +20,9 @@ from sparkops.engine.errors import Refusals
 from sparkops.engine.versions import GraphCache
 
 ACCEPT_BATCH = 100
+PREPARE_BATCH = 50
+
+Together = Callable[[Sequence[Mapping[str, Any]]], Awaitable[Sequence[Mapping[str, Any]]]]
 
 
 class Ring(TypedDict):
@@ -92,21 +96,39 @@ class Engine:
     accepts: "Batcher[Mapping[str, Any], Mapping[str, Any]]" = field(init=False, repr=False, compare=False)
     """Runs on their way into the database: what is asked for meanwhile shares the next transaction."""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "accepts", Batcher(self._accept, limit=ACCEPT_BATCH))
+    prepares: "Batcher[Mapping[str, Any], Mapping[str, Any]]" = field(init=False, repr=False, compare=False)
+    """The same for turns of steps that are about to do something, project by project: none waits for another's."""
 
-    async def _accept(self, documents: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any] | BaseException]:
-        try:
-            answers: Sequence[Mapping[str, Any]] = await call(self.database.pool, "accept_all", list(documents))
-        except asyncpg.PostgresConnectionError:
-            raise
-        except asyncpg.PostgresError as error:
-            # Nothing was written. One document that the database refuses must not refuse its neighbours.
-            return [error] if len(documents) == 1 else [await self._accept_alone(document) for document in documents]
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "accepts", Batcher(_each_where_refused(self._accept), limit=ACCEPT_BATCH))
+        object.__setattr__(self, "prepares", Batcher(_each_where_refused(self._prepare), limit=PREPARE_BATCH))
+
+    async def _accept(self, documents: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+        answers: Sequence[Mapping[str, Any]] = await call(self.database.pool, "accept_all", list(documents))
         return answers
 
-    async def _accept_alone(self, document: Mapping[str, Any]) -> Mapping[str, Any] | BaseException:
-        return (await self._accept([document]))[0]
+    async def _prepare(self, documents: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+        answer = await call(self.database.pool, "prepare", list(documents))
+        self.bell.log_grew(answer["rings"])
+        answers: Sequence[Mapping[str, Any]] = answer["answers"]
+        return answers
+
+
+def _each_where_refused(act: Together) -> Act[Mapping[str, Any], Mapping[str, Any]]:
+    """Return `act` as it acts on each document alone where the database refuses them together.
+
+    Nothing was written then, and what is wrong with one document is not its neighbours'.
+    """
+
+    async def acted(documents: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any] | BaseException]:
+        try:
+            return await act(documents)
+        except asyncpg.PostgresConnectionError:
+            raise
+        except (SparkOpsError, asyncpg.PostgresError) as error:
+            return [error] if len(documents) == 1 else [(await acted([document]))[0] for document in documents]
+
+    return acted
 
 
 @dataclass(frozen=True, slots=True)

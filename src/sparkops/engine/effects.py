@@ -51,22 +51,22 @@ async def prepare(
     again: bool = False,
     sent_before: int | None = None,
     results: Sequence[Mapping[str, Any]] = (),
+    project_id: UUID | None = None,
 ) -> list[Mapping[str, Any]]:
     """Write down the calls of one turn and return a verdict for each, in order.
 
     After it returns, and only then, the calls with the verdict `send` may leave the process. `again`: this attempt has
     asked before and got no answer, so that it has sent nothing of what it may have prepared. `sent_before`: how much
     the run had sent when the calls were judged; None: that did not count. `results`: outcomes of calls before these,
-    which are recorded along with them, or not at all where nothing is written.
+    which are recorded along with them, or not at all where nothing is written. Turns of one project that come together share a
+    transaction.
 
     Raises:
         PolicyChanged, Edited, Agreed: nothing was written.
         Fenced, NonDeterministic, CancelRequested, Halted: nothing was written.
     """
     failpoint("before_prepare")
-    answer = await call(
-        engine.database.pool,
-        "prepare",
+    answer = await engine.prepares.add(
         {
             **lease.to_json(),
             "policy_version": policy_version,
@@ -75,6 +75,7 @@ async def prepare(
             "sent_before": sent_before,
             **({"results": list(results)} if results else {}),
         },
+        lane=project_id,
     )
     if "policy_version" in answer:
         raise PolicyChanged(answer["policy_version"])
@@ -83,7 +84,6 @@ async def prepare(
     if "agreed" in answer:
         raise Agreed(answer["agreed"])
     failpoint("after_prepare")
-    engine.bell.log_grew(answer["rings"])
     return list(answer["verdicts"])
 
 

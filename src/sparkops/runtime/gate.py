@@ -357,6 +357,7 @@ class RecordedGate:
                 again=again,
                 sent_before=sent_before,
                 results=self.unrecorded,
+                project_id=self.claim.project_id,
             )
 
         verdicts = await self.trust.insist(act)

@@ -69,6 +69,8 @@ class Case:
     call_id: str = ""
     """The call that `held` has out."""
     halt_id: UUID | None = None
+    beside: Claim | None = None
+    """The only step of another run, which does one call as well."""
     removal: Removal | None = None
     """Of another project."""
     sent: Counter[str] = field(default_factory=Counter)

@@ -31,15 +31,18 @@ _LATER = """
 UPDATE steps SET started_at = clock_timestamp() - interval '1 day', wake_at = clock_timestamp() - interval '1 hour'
  WHERE status = 'waiting' AND wake_at IS NOT NULL
 """
+_CALLS = {"held": 2, "work": 1}
+"""How many calls a step does, those of the cases and of the runs beside them."""
 _OPEN = "SELECT id, status FROM runs WHERE finished_at IS NULL"
 
 
-async def finish(world: World, cases: Mapping[UUID, Case]) -> None:
+async def finish(world: World, cases: dict[UUID, Case]) -> None:
     """Let leases lapse, questions be answered and workers work until every run has ended.
 
     A run that can only go on after a person has looked at a lost effect is cancelled.
     """
     worker = await world.worker()
+    beside = {case.beside.run_id: case for case in cases.values() if case.beside}
     for round_no in range(ROUNDS):
         await world.sql("UPDATE steps SET lease_expires_at = '-infinity' WHERE status = 'running'")
         await world.sql("UPDATE steps SET queue = 'run', not_before = '-infinity' WHERE status IN ('ready', 'pending')")
@@ -57,7 +60,7 @@ async def finish(world: World, cases: Mapping[UUID, Case]) -> None:
             if run["status"] == "attention" or run["status"] == "cancelling":
                 await cancel_run(world.engine, world.ada, run["id"])
         await _answer_all(world)
-        await _work(world, worker, cases)
+        await _work(world, worker, cases | beside)
     raise AssertionError(f"{len(runs)} runs do not end, such as {[dict(run) for run in runs[:3]]}")
 
 
@@ -86,7 +89,7 @@ async def _execute(world: World, held: Claim, case: Case | None) -> Ended | None
     if case is not None and held.key == "spare" and "spare" in case.questions:
         # What it asked about is not done, whatever the answer: its question is withdrawn with it.
         return Ended(held, StepStatus.FAILED, error={"code": "given-up", "message": "nobody does it"})
-    calls = 2 if case is not None and held.key == "held" else 0
+    calls = _CALLS.get(held.key, 0) if case is not None else 0
     for seq in range(1, calls + 1):
         assert case is not None
         if not await _call(world, held, case, seq):
@@ -125,7 +128,8 @@ async def wrong(case: Case, kept: Kept) -> list[str]:
     for who, said in case.said.items():
         if broken := await kept[who](case, said):
             found.append(f"{case.name}: {who} was told otherwise: {broken}")
-    rows = await case.world.database.pool.fetch("SELECT id, sends FROM calls WHERE run_id = $1", case.run_id)
+    runs = [case.run_id] + ([case.beside.run_id] if case.beside else [])
+    rows = await case.world.database.pool.fetch("SELECT id, sends FROM calls WHERE run_id = ANY ($1)", runs)
     sends = {str(row["id"]): row["sends"] for row in rows}
     for call_id, times in case.sent.items():
         allowed = 1 if case.effect_class == "unsafe" else sends.get(call_id, 0)

@@ -51,6 +51,35 @@ async def _prepare_next(engine: Engine, case: Case) -> Any:
     return (await prepared(engine, case.held, case.proposal(2), results=[_outcome(case)]))[0]
 
 
+async def _another_run(case: Case) -> None:
+    if case.beside is None:
+        run_id = await case.world.run("below")
+        await case.world.sql("UPDATE steps SET queue = $2 WHERE run_id = $1", run_id, str(run_id))
+        (case.beside,) = await case.claim_from(str(run_id), 1)
+
+
+async def _prepare_together(engine: Engine, case: Case) -> list[Any]:
+    """Steps of two runs share a transaction, as they do where their turns gather in a worker."""
+    assert case.beside is not None, "made ready before"
+    stamp = await case.stamp()
+    turns = [
+        {**held.lease.to_json(), "policy_version": stamp, "again": False, "sent_before": None, "calls": [one]}
+        for held, one in ((case.held, case.proposal(2)), (case.beside, case.proposal(1)))
+    ]
+    answer = await call(engine.database.pool, "prepare", turns)
+    return [verdict for each in answer["answers"] for verdict in each["verdicts"]]
+
+
+async def _send_both(case: Case, verdicts: Sequence[Any]) -> None:
+    for verdict in verdicts:
+        await _send(case, verdict)
+
+
+async def _calls_exist(case: Case, verdicts: Sequence[Any]) -> str | None:
+    wrong = [await _call_exists(case, verdict) for verdict in verdicts]
+    return next(filter(None, wrong), None)
+
+
 async def _went_on(case: Case, verdict: Any) -> str | None:
     return await _call_exists(case, verdict) or await _is_recorded(case, verdict)
 
@@ -297,6 +326,9 @@ TRANSACTIONS: Sequence[Transaction] = (
     Transaction("HEARTBEAT", _heartbeat, repeats=True),
     Transaction("PREPARE", _prepare, repeats=False, then=_send, kept=_call_exists),
     Transaction("PREPARE NEXT", _prepare_next, repeats=False, then=_send, kept=_went_on),
+    Transaction(
+        "PREPARE TOGETHER", _prepare_together, repeats=False, then=_send_both, kept=_calls_exist, ready=_another_run
+    ),
     Transaction("RECORD", _record, repeats=False, kept=_is_recorded),
     Transaction("COMPLETE", _complete, repeats=True, kept=_has_result),
     Transaction("AHEAD", _complete_ahead, repeats=True, kept=_has_result),

@@ -22,7 +22,7 @@ BUDGETS: Sequence[Guard] = (
     guard(
         "reserve: the budgets are locked before they are looked at",
         "engine/budget::test_a_reservation_waits_for_one_that_is_being_made_and_then_finds_no_room",
-        ("reserve", "PERFORM 1 FROM budgets WHERE id = ANY (v_budgets) ORDER BY id FOR UPDATE;", ""),
+        ("prepare", "IF v_open <> '{}' OR v_counted <> '[]' THEN", "IF false THEN"),
     ),
     guard(
         "define_budget: nobody who has its windows waits for it",

@@ -8,7 +8,7 @@ EFFECTS: Sequence[Guard] = (
     guard(
         "prepare: what an approver has changed",
         "engine/consent::test_a_change_between_claim_and_prepare_is_judged_before_anything_is_written",
-        ("prepare", "IF v_edits IS NOT NULL THEN", "IF false THEN"),
+        ("prepare_turn", "IF v_edits IS NOT NULL THEN", "IF false THEN"),
     ),
     guard(
         "resume: other demands",
@@ -32,17 +32,17 @@ EFFECTS: Sequence[Guard] = (
     guard(
         "prepare: asked to stop",
         "engine/cancel::test_once_the_cancel_has_begun_nothing_more_is_prepared",
-        ("prepare", "IF v_step.cancel_requested THEN", "IF false THEN"),
+        ("prepare_turn", "IF p_step.cancel_requested THEN", "IF false THEN"),
     ),
     guard(
         "prepare: the rules of today",
         "engine/gate::test_rules_that_change_between_decision_and_prepare_are_asked_again",
-        ("prepare", "IF v_policy <> (p ->> 'policy_version')::bigint THEN", "IF false THEN"),
+        ("prepare_turn", "IF v_policy <> (p ->> 'policy_version')::bigint THEN", "IF false THEN"),
     ),
     guard(
         "prepare: what came before is recorded with it",
         "engine/gate::test_what_came_back_is_settled_before_what_comes_next_is_held",
-        ("prepare", "IF p ? 'results' THEN\n    v_events", "IF false THEN\n    v_events"),
+        ("prepare_turn", "IF p ? 'results' THEN\n    v_events", "IF false THEN\n    v_events"),
     ),
     guard(
         "record_calls: once, however often it is said",
@@ -52,22 +52,22 @@ EFFECTS: Sequence[Guard] = (
     guard(
         "prepare: an uncertain call parks the step",
         "engine/gate::test_an_unsafe_call_that_is_prepared_twice_is_not_sent_twice",
-        ("prepare", "IF v_verdicts @? '$[*] ? (@.verdict == \"uncertain\")' THEN", "IF false THEN"),
+        ("prepare_turn", "IF v_verdicts @? '$[*] ? (@.verdict == \"uncertain\")' THEN", "IF false THEN"),
     ),
     guard(
         "prepare: what was sent since counts",
         "engine/facts::test_a_call_is_judged_anew_where_the_run_has_sent_something_meanwhile",
-        ("prepare", "(p ->> 'sent_before')::bigint <> (", "0 * (p ->> 'sent_before')::bigint <> 0 * ("),
+        ("prepare_turn", "(p ->> 'sent_before')::bigint <> (", "0 * (p ->> 'sent_before')::bigint <> 0 * ("),
     ),
     guard(
         "prepare: what counts is locked before it is looked at",
         "engine/facts::test_who_is_judged_by_what_the_run_has_sent_waits_for_who_is_about_to_send",
-        ("prepare", "PERFORM pg_advisory_xact_lock(hashtextextended('sent/' || v_step.run_id, 0));", ""),
+        ("prepare", "PERFORM pg_advisory_xact_lock(hashtextextended('sent/' || v_run, 0));", ""),
     ),
     guard(
         "prepare: what goes out as people agreed counts for those after it",
         "engine/facts::test_calls_that_people_let_go_together_count_each_other",
-        ("prepare", "IF v_differs THEN", "IF false THEN"),
+        ("prepare_turn", "IF v_differs THEN", "IF false THEN"),
     ),
     guard(
         "facts: what the turn itself has sent counts",
@@ -227,8 +227,36 @@ EFFECTS: Sequence[Guard] = (
         ("resume", "\n        AND coalesce(v_approval.status, 'consumed') = 'consumed' THEN", " THEN"),
     ),
     guard(
+        "prepare: one that is refused refuses no other",
+        "engine/together::test_one_that_is_refused_refuses_none_of_the_others",
+        (
+            "engine/context.py",
+            "return [error] if len(documents) == 1 else [",
+            "return [error] * len(documents) if documents else [",
+        ),
+    ),
+    guard(
+        "prepare: no project waits for another",
+        "engine/together::test_what_waits_in_one_project_keeps_none_of_another_waiting",
+        ("engine/effects.py", "        lane=project_id,\n", ""),
+    ),
+    guard(
+        "prepare: each of several is paid for over its own budgets",
+        "engine/together::test_together_no_more_is_held_than_fits",
+        (
+            "prepare",
+            "IF v_open <> '{}' OR v_counted <> '[]' THEN\n    PERFORM engine.lock_budgets(v_open, ",
+            "IF true THEN\n    v_counting := NULL;\n    PERFORM engine.lock_budgets(v_open, ",
+        ),
+    ),
+    guard(
+        "batch: who has given up is not in it",
+        "unit/batching::test_who_gives_up_before_the_batch_begins_is_not_in_it",
+        ("core/batching.py", " if not each[1].done()]", "]"),
+    ),
+    guard(
         "prepare: a stop is in force",
         "engine/halts::test_a_stop_refuses_every_call_until_it_is_released",
-        ("prepare", "PERFORM engine.refuse_halted(v_step.project_id);", ""),
+        ("prepare", "PERFORM engine.refuse_halted(v_project);", ""),
     ),
 )

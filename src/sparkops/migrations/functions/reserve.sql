@@ -3,28 +3,21 @@ CREATE OR REPLACE FUNCTION engine.reserve(
 LANGUAGE plpgsql AS $$
 -- Holds what a send may cost at most over every budget that it counts against, or nothing. p_terms: {bound_micros,
 -- bound_tokens, agent: the name of the agent that acts}. p_consented: a person has let this one call pass, so that no
--- budget asks again. p_budgets: those that it counts against, where the caller has locked them already; else they are
--- locked here in the order of their ids, before they are looked at.
+-- budget asks again. p_budgets: those that it counts against, which the caller has locked; NULL: nothing has to be held.
 -- Returns {verdict: held | deny | pause | ask, events}; what does not fit also has `reason`, and a pause `waits_for`: what
 -- `wait` takes. Of several thresholds in the way the one that denies counts first, then one that pauses.
 DECLARE
   v_micros bigint := (p_terms ->> 'bound_micros')::bigint;
   v_tokens bigint := coalesce((p_terms ->> 'bound_tokens')::bigint, 0);
-  v_budgets uuid[] := p_budgets;
   v_over jsonb;
   v_way record;
   v_let boolean := false;
   v_events jsonb := '[]';
 BEGIN
-  IF NOT engine.costs(p_step.project_id, p_terms) THEN
+  IF p_budgets IS NULL OR NOT engine.costs(p_step.project_id, p_terms) THEN
     RETURN '{"verdict": "held", "events": []}';
   END IF;
-  IF v_budgets IS NULL THEN
-    v_budgets := engine.budgets_of(p_step.run_id, p_terms ->> 'agent');
-    PERFORM 1 FROM budgets WHERE id = ANY (v_budgets) ORDER BY id FOR UPDATE;
-  END IF;
-
-  SELECT jsonb_agg(to_jsonb(o)) INTO v_over FROM engine.budget_over(v_budgets, v_micros, v_tokens, 1, 0) o;
+  SELECT jsonb_agg(to_jsonb(o)) INTO v_over FROM engine.budget_over(p_budgets, v_micros, v_tokens, 1, 0) o;
   IF v_over IS NOT NULL THEN
     SELECT o.*, coalesce(d.name, 'of this run') AS name, d.id AS definition_id, b.ends_at INTO v_way
       FROM jsonb_to_recordset(v_over) AS o (
@@ -49,8 +42,8 @@ BEGIN
   END IF;
   UPDATE budgets SET reserved_micros = reserved_micros + v_micros, reserved_tokens = reserved_tokens + v_tokens,
                      calls = calls + 1, changed_at = clock_timestamp()
-   WHERE id = ANY (v_budgets);
+   WHERE id = ANY (p_budgets);
   INSERT INTO reservations (call_id, send_no, project_id, run_id, budget_ids, amount_micros, amount_tokens, status, consented)
-  VALUES (p_call, p_send, p_step.project_id, p_step.run_id, v_budgets, v_micros, v_tokens, 'held', v_let);
+  VALUES (p_call, p_send, p_step.project_id, p_step.run_id, p_budgets, v_micros, v_tokens, 'held', v_let);
   RETURN jsonb_build_object('verdict', 'held', 'events', v_events);
 END $$;

@@ -33,9 +33,6 @@ BEGIN
                       WHEN v_approval.status = 'approved' AND v_approval.expires_at > clock_timestamp() THEN 'the tool or the request changed after the approval'
                       ELSE 'nobody approved this in time' END);
   END IF;
-  IF v_call.status = 'prepared' THEN
-    PERFORM engine.lock_budgets(ARRAY[v_call.id]);
-  END IF;
   IF v_call.kind <> p_again ->> 'kind' OR v_call.name <> p_again ->> 'name'
      OR v_call.request_hash <> p_again ->> 'request_hash' THEN
     RAISE EXCEPTION 'call % of step % differs from what an earlier attempt recorded', v_call.seq, p_step.node_key
