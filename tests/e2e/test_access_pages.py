@@ -238,8 +238,9 @@ PLACES = (
     *(
         f"/p/{PROJECT}/{name}"
         for name in (
-            *("runs", "approvals", "uncertain", "control", "workflows", "agents", "tools", "policies", "violations"),
-            *("budgets", "members", "service-accounts", "secrets", "settings", "audit/lines", "audit/security"),
+            *("runs", "approvals", "uncertain", "control", "workflows", "agents", "tools"),
+            *("policies", "decisions", "violations", "budgets"),
+            *("members", "service-accounts", "secrets", "settings", "audit/lines", "audit/security"),
         )
     ),
 )

@@ -10,7 +10,7 @@ from playwright.async_api import Browser, Locator, Page, expect
 from sparkops.core.client import ApiRefused
 from tests.e2e.conftest import Platform
 from tests.e2e.test_engine_pages import PROJECT, ended, seen, start
-from tests.e2e.test_pages import SLOW_MS, picture, visitor
+from tests.e2e.test_pages import SLOW_MS, picture, stands, visitor
 
 pytestmark = pytest.mark.xdist_group("platform")
 
@@ -129,10 +129,11 @@ async def test_a_run_that_a_policy_met_shows_why_and_its_decision_becomes_a_test
     published = {"version": 1, "note": "Somebody kept a virus."}
     await platform.owner.post(f"/policies/{saved['policy']['id']}/publish", published)
     async with visitor(browser, platform, platform.owner_login) as page:
+        await ended(platform, await start(platform, NOTES), "succeeded")
         met = await start(platform, NOTES, name="worm.exe")
         await ended(platform, met, "failed")
         await page.goto(f"/p/{PROJECT}/runs/{met}/policy")
-        await page.get_by_role("table", name="Decisions").get_by_role("button", name="Denied, files.write").click()
+        await page.get_by_role("table", name="Decisions").get_by_role("link", name="Denied, files.write").click()
         decision = page.get_by_role("complementary", name="Decision")
         await seen(decision.get_by_text("Programs are not kept here."))
         await seen(decision.get_by_role("region", name="Facts").get_by_text("worm.exe"))
@@ -151,6 +152,26 @@ async def test_a_run_that_a_policy_met_shows_why_and_its_decision_becomes_a_test
         await tab(page, "Decisions").click()
         await seen(page.get_by_role("table", name="Decisions").get_by_role("row", name=re.compile("Denied.*programs")))
         await picture(page, "policy-decisions-light")
+
+        await page.get_by_role("navigation", name="Project").get_by_role("link", name="Decisions").click()
+        listed = page.get_by_role("table", name="Decisions")
+        await seen(listed.get_by_role("row", name=re.compile("Allowed.*Default: no rule matched")).first)
+        await stands(page, "decisions")
+        await page.get_by_role("button", name="Denied", exact=True).click()
+        await page.get_by_role("combobox", name="Policy").select_option(label="no-worms")
+        await page.get_by_role("searchbox", name="Run id").fill(met)
+        await page.get_by_role("searchbox", name="Run id").press("Enter")
+        await expect(page).to_have_url(re.compile(rf"outcome=deny.*policy=.*run={met}"))
+        await page.get_by_role("combobox", name="Time").select_option(label="Between …")
+        await page.get_by_label("From").fill("2020-01-01T00:00")
+        await expect(page).to_have_url(re.compile("span=between&since="))
+        await expect(listed.get_by_role("link")).to_have_count(1, timeout=SLOW_MS)
+        await stands(page, "decisions-filtered")
+        await listed.get_by_role("link", name="Denied, files.write").click()
+        await expect(page).to_have_url(re.compile(f"/p/{PROJECT}/decisions/"))
+        await seen(page.get_by_text("Programs are not kept here."))
+        await page.go_back()
+        await expect(listed.get_by_role("link")).to_have_count(1, timeout=SLOW_MS)
     await withdrawn(platform)
 
 

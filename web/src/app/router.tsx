@@ -64,6 +64,7 @@ export const router = createBrowserRouter([
                   { path: 'policies/new', lazy: page(() => import('./routes/new-policy')) },
                   { path: 'policies/:policyId', element: <Navigate to="rules" replace /> },
                   { path: 'policies/:policyId/:tab', lazy: page(() => import('./routes/policy')) },
+                  { path: 'decisions', lazy: page(() => import('./routes/decisions')) },
                   { path: 'decisions/:decisionId', lazy: page(() => import('./routes/decision')) },
                   { path: 'violations', lazy: page(() => import('./routes/violations')) },
                   { path: 'audit', element: <Navigate to="lines" replace /> },

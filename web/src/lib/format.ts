@@ -89,6 +89,11 @@ export const formatOffset = (ms: number): string => (ms <= 0 ? '+0 s' : `+${form
 /** The part of an id that people read: its end, because the front of a time-ordered id is the clock. */
 export const shortId = (id: string): string => id.slice(-8)
 
+const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+
+/** Whether a text could be the whole id of something. */
+export const isId = (text: string): boolean => ID.test(text)
+
 /** `1 step`, `2 steps`. */
 export const plural = (count: number, one: string, many = `${one}s`): string =>
   `${count.toLocaleString('en-US')} ${count === 1 ? one : many}`

@@ -31,6 +31,7 @@ export const paths = {
     `/p/${segment(project)}/policies/${segment(id)}/${tab}`,
   audit: (project: string, tab?: 'lines' | 'security') =>
     `/p/${segment(project)}/audit${tab ? `/${tab}` : ''}`,
+  decisions: (project: string) => `/p/${segment(project)}/decisions`,
   decision: (project: string, id: string) => `/p/${segment(project)}/decisions/${segment(id)}`,
   violations: (project: string) => `/p/${segment(project)}/violations`,
   agents: (project: string) => `/p/${segment(project)}/agents`,

@@ -1,14 +1,21 @@
 import { useSearchParams } from 'react-router'
 
-/** What is chosen on a page stands in its address: reads it, and puts or (by an empty value) takes away parts of it. */
-export function useAddress(): [URLSearchParams, (changes: Readonly<Record<string, string>>) => void] {
+export type AddressChanges = Readonly<Record<string, string | readonly string[]>>
+
+/**
+ * What is chosen on a page stands in its address: reads it, and puts or (by an empty value) takes away parts of it.
+ * A list of values is put once for each.
+ */
+export function useAddress(): [URLSearchParams, (changes: AddressChanges) => void] {
   const [search, setSearch] = useSearchParams()
-  const put = (changes: Readonly<Record<string, string>>) =>
+  const put = (changes: AddressChanges) =>
     setSearch(
       (past) => {
         for (const [key, value] of Object.entries(changes)) {
-          if (value === '') past.delete(key)
-          else past.set(key, value)
+          past.delete(key)
+          for (const one of typeof value === 'string' ? [value] : value) {
+            if (one !== '') past.append(key, one)
+          }
         }
         return past
       },

@@ -115,6 +115,7 @@ function Tab({ project, tab, policy, mine }: TabProps) {
       return (
         <DecisionsView
           scope={{ project, policy: policy.id }}
+          opens="beside"
           nothing="No rule of this policy has decided anything yet."
         />
       )

@@ -17,6 +17,7 @@ export function Keys() {
     { keys: 'g d', label: 'Go to what is in doubt', run: go(paths.uncertain(project)) },
     { keys: 'g c', label: 'Go to control', run: go(paths.control(project)) },
     { keys: 'g p', label: 'Go to policies', run: go(paths.policies(project)) },
+    { keys: 'g e', label: 'Go to decisions', run: go(paths.decisions(project)) },
     { keys: 'g v', label: 'Go to violations', run: go(paths.violations(project)) },
     { keys: 'g w', label: 'Go to workflows', run: go(paths.workflows(project)) },
     { keys: '?', label: 'Show these keys', run: () => setShown(true) },

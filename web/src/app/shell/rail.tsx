@@ -3,6 +3,7 @@ import {
   Activity,
   Bot,
   CircleHelp,
+  Gavel,
   Inbox,
   KeyRound,
   type LucideIcon,
@@ -51,6 +52,7 @@ const GROUPS: ReadonlyArray<{ label: string; items: readonly Item[] }> = [
     label: 'Govern',
     items: [
       { label: 'Policies', icon: Scale, to: paths.policies },
+      { label: 'Decisions', icon: Gavel, to: paths.decisions },
       { label: 'Violations', icon: ShieldAlert, to: paths.violations },
       { label: 'Budgets', icon: Wallet, to: paths.budgets },
       { label: 'Control', icon: Power, to: paths.control },

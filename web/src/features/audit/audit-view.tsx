@@ -11,6 +11,7 @@ import { Empty } from '@/components/states'
 import { Button } from '@/components/ui/button'
 import { Input, Select } from '@/components/ui/input'
 import { toast } from '@/components/ui/toast'
+import { SPANS, sinceOf } from '@/lib/span'
 import { useAddress } from '@/lib/use-address'
 import {
   type AuditScope,
@@ -22,7 +23,7 @@ import {
   newestQuery,
 } from './api'
 import { LineDetail } from './line-detail'
-import { objectWords, SPANS, sinceOf, whoDid } from './words'
+import { objectWords, whoDid } from './words'
 
 const POLL_MS = 15_000
 const KEPT_MS = 60_000

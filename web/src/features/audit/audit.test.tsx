@@ -8,7 +8,7 @@ import { api, server } from '@/test/server'
 import { AuditView } from './audit-view'
 import { ChainState } from './chain-state'
 import { SecurityView } from './security-view'
-import { objectWords, sinceOf, whoDid } from './words'
+import { objectWords, whoDid } from './words'
 
 const LINE: AuditLineDetail = {
   number: 7,
@@ -119,6 +119,4 @@ test('words for what has no name', () => {
   expect(objectWords('policy:0190c6a2-0000-7000-8000-000000000001')).toBe('policy 00000001')
   expect(objectWords('secret:mailer')).toBe('secret mailer')
   expect(objectWords('installation')).toBe('installation')
-  expect(sinceOf('', 0)).toBe('')
-  expect(sinceOf('hour', Date.parse('2026-11-22T09:41:07Z'))).toBe('2026-11-22T08:41:00.000Z')
 })

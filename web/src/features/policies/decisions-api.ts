@@ -26,23 +26,25 @@ export type DecisionFilters = {
   name: string
   rule: string
   monitored: boolean
+  policy: string
+  run: string
+  since: string
+  until: string
 }
 /** What the list is about, whatever people filter it by. */
 export type DecisionScope = { project: string; policy?: string; run?: string }
 
-/** Recorded decisions, the newest first, page by page. */
+/** Recorded decisions, the newest first, page by page. An empty filter is none, and the scope outweighs filters. */
 export const decisionsQuery = (scope: DecisionScope, filters: DecisionFilters) =>
   infiniteQueryOptions({
     queryKey: ['decisions', scope, filters],
     queryFn: ({ pageParam, signal }) =>
       request<ListDecisionsData, ListDecisionsResponse>('GET', '/api/v1/decisions', {
         query: {
-          ...scope,
+          ...filters,
           outcome: [...filters.outcome],
-          subject: filters.subject,
-          name: filters.name,
-          rule: filters.rule,
           monitored: filters.monitored || null,
+          ...scope,
           cursor: pageParam,
         },
         signal,

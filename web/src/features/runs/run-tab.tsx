@@ -55,6 +55,7 @@ export function RunTab({ tab, run, steps, calls, selection, onSelect, poll }: Ru
       return (
         <DecisionsView
           scope={{ project: run.project, run: run.id }}
+          opens="beside"
           poll={poll}
           nothing="No call of this run has been judged yet."
         />
