@@ -57,7 +57,9 @@ async def w7(bench: Bench) -> None:
         of_calls = (governed[metric] - bare[metric]) / CALLS
         of_rules = (governed[metric] - free[metric]) / CALLS
         bench.report.line("W7", f"gate_{metric}", of_calls, unit, rules=RULES, asked=ASKED, budgets=len(BUDGETS))
-        bench.report.line("W7", f"rules_and_budgets_{metric}", of_rules, unit, rules=RULES, asked=ASKED, budgets=len(BUDGETS))
+        bench.report.line(
+            "W7", f"rules_and_budgets_{metric}", of_rules, unit, rules=RULES, asked=ASKED, budgets=len(BUDGETS)
+        )
 
 
 async def _costs(bench: Bench, workflow: str, *, governed: bool) -> dict[str, float]:

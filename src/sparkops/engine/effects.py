@@ -58,8 +58,8 @@ async def prepare(
     After it returns, and only then, the calls with the verdict `send` may leave the process. `again`: this attempt has
     asked before and got no answer, so that it has sent nothing of what it may have prepared. `sent_before`: how much
     the run had sent when the calls were judged; None: that did not count. `results`: outcomes of calls before these,
-    which are recorded along with them, or not at all where nothing is written. Turns of one project that come together share a
-    transaction.
+    which are recorded along with them, or not at all where nothing is written. Turns of one project
+    that come together share a transaction.
 
     Raises:
         PolicyChanged, Edited, Agreed: nothing was written.
