@@ -31,6 +31,7 @@ from tests.chaos.faults import Faults
 from tests.chaos.government import Government, Overshoot
 from tests.chaos.load import Clients
 from tests.chaos.proxy import Proxy, proxying
+from tests.chaos.shapes import Shapes
 from tests.chaos.target import Target, listening
 from tests.chaos.verdict import MUST_HAPPEN, Restart, beyond, broken, exercised, isolation_starts, quantile, restarts
 
@@ -106,8 +107,11 @@ async def campaign(arguments: argparse.Namespace, root: Path) -> dict[str, Any]:
             for one, email, password in signed_in:
                 await one.sign_in(email, password)
             owner, *approvers = people
-            clients = Clients(owner, approvers[0], Random(arguments.seed + 2))
+            counts = Counter[str]()
+            shapes = Shapes(owner, Random(arguments.seed + 4), counts)
+            clients = Clients(owner, approvers[0], shapes, Random(arguments.seed + 2), counts=counts)
             await clients.install(logins[1].email)
+            await shapes.install()
             government = Government(owner, approvers, Random(arguments.seed + 3), clients.counts)
             await government.install([own.email for own in logins[1:]])
             overshoot = Overshoot()
@@ -116,6 +120,7 @@ async def campaign(arguments: argparse.Namespace, root: Path) -> dict[str, Any]:
                 clients.keep_signed_in(*signed_in),
                 clients.answer_questions(),
                 government.govern(),
+                shapes.go_on(),
                 overshoot.watch(stack.embedded.app_url),
                 faults.watch_workers(),
             ]

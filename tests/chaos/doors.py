@@ -17,7 +17,7 @@ from sparkops.core.config import Settings, load_settings
 from sparkops.core.json import digest
 from sparkops.core.money import Micros
 from sparkops.domains.effects.state import EffectClass
-from sparkops.runtime.effects import OutcomeUnknown
+from sparkops.runtime.effects import CallFailed, OutcomeUnknown
 from sparkops.runtime.tools.base import Tool, ToolContext, ToolResult
 from sparkops.runtime.tools.registry import builtin_tools
 from sparkops.worker import __main__ as worker_door
@@ -51,11 +51,24 @@ def sending(name: str, effect_class: EffectClass) -> Tool:
     return Tool(name, "Sends.", {"type": "object"}, effect_class, run, bound_micros=Micros(5))
 
 
+def failing(name: str, often: float, *, retryable: bool) -> Tool:
+    """A tool that touches nothing and fails so often."""
+
+    async def run(arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
+        if random.random() < often:
+            raise CallFailed("out-of-order", "It does not work.", retryable=retryable)
+        return ToolResult(dict(arguments))
+
+    return Tool(name, "Fails.", {"type": "object"}, EffectClass.PURE, run)
+
+
 def tools() -> dict[str, Tool]:
     return builtin_tools() | {
         "sink.send": sending("sink.send", EffectClass.IDEMPOTENT),
         ASKED_ABOUT: sending(ASKED_ABOUT, EffectClass.IDEMPOTENT),
         "sink.once": sending("sink.once", EffectClass.UNSAFE),
+        "sink.flaky": failing("sink.flaky", 0.4, retryable=True),
+        "sink.broken": failing("sink.broken", 1.0, retryable=False),
     }
 
 

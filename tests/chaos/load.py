@@ -13,8 +13,9 @@ from uuid import UUID, uuid4
 import httpx2
 
 from sparkops.core.client import ApiClient, ApiRefused
-from tests.chaos import government
+from tests.chaos import government, shapes
 from tests.chaos.government import GOVERNED
+from tests.chaos.shapes import SHAPES, Shapes
 
 PROJECT = "chaos"
 RETRY_SECONDS = 0.3
@@ -77,7 +78,11 @@ steps:
 """,
 }
 
-STARTED = [(PROJECT, name) for name in WORKFLOWS] + [(GOVERNED, name) for name in government.WORKFLOWS]
+STARTED = [
+    *((PROJECT, name) for name in WORKFLOWS),
+    *((GOVERNED, name) for name in government.WORKFLOWS),
+    *((SHAPES, name) for name in shapes.WORKFLOWS),
+]
 """What runs are started of, each as often as the others."""
 
 
@@ -87,6 +92,7 @@ class Clients:
 
     owner: ApiClient
     approver: ApiClient
+    shapes: Shapes
     random: Random
     accepted: list[UUID] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
@@ -118,7 +124,7 @@ class Clients:
     async def start_run(self) -> None:
         """Ask with one key until the answer comes; every repeat is counted."""
         project, workflow = self.random.choice(STARTED)
-        given = {"n": self.random.randrange(9)} if workflow == "chain" else {}
+        given = {"n": self.random.randrange(4)} if workflow in ("chain", "passes") else {}
         body = {"project": project, "workflow": workflow, "input": given}
         key = str(uuid4())
         while True:
@@ -129,6 +135,7 @@ class Clients:
                 await asyncio.sleep(RETRY_SECONDS)
             else:
                 self.accepted.append(UUID(run["id"]))
+                self.shapes.started(workflow, UUID(run["id"]))
                 return
 
     async def answer_questions(self) -> None:
@@ -137,7 +144,7 @@ class Clients:
             try:
                 for question in await self._items(self.approver, "/approvals", project=PROJECT, state="open"):
                     await self._try(self.approver, f"/approvals/{question['id']}/approve")
-                for project, status in product((PROJECT, GOVERNED), ("attention", "cancelling")):
+                for project, status in product((PROJECT, GOVERNED, SHAPES), ("attention", "cancelling")):
                     for run in await self._items(self.owner, "/runs", project=project, status=status):
                         await self._try(self.owner, f"/runs/{run['id']}/cancel")
             except (httpx2.HTTPError, ApiRefused):

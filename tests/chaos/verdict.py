@@ -15,6 +15,7 @@ from sparkops.core.json import digest
 from sparkops.engine.diagnosis import examine
 from tests.chaos.faults import Faults, Kill
 from tests.chaos.government import ASKED_ABOUT, Overshoot
+from tests.chaos.shapes import shaped
 from tests.chaos.target import Target
 
 AUDIT_SECONDS = 300.0
@@ -35,6 +36,7 @@ MUST_HAPPEN = (
         "rejections",
     ),
     *("used_by_two", "used_changed", "begun_with_consent", "handed_out_with_consent"),
+    *("frames", "sub_runs", "undone", "events_met", "retries", "pauses", "stops"),
 )
 """A campaign in which one of these did not happen has shown nothing about it, and fails."""
 
@@ -78,8 +80,9 @@ async def broken(database: Database, accepted: Sequence[UUID], target: Target) -
     final = ("succeeded", "failed", "cancelled", "denied")
     if open_ones := {str(run_id): status for run_id, status in runs.items() if status not in final}:
         found.append(f"{len(open_ones)} runs have not ended: {dict(list(open_ones.items())[:3])}")
-    if len(runs) != len(set(accepted)):
-        found.append(f"there are {len(runs)} runs, and {len(set(accepted))} were accepted")
+    asked_for = await pool.fetchval("SELECT count(*) FROM runs WHERE parent_run_id IS NULL")
+    if asked_for != len(set(accepted)):
+        found.append(f"there are {asked_for} runs, and {len(set(accepted))} were accepted")
     calls = {str(row["id"]): row for row in await pool.fetch(_CALLS)}
     for call_id, times in target.got.items():
         call = calls.get(call_id)
@@ -118,6 +121,7 @@ async def exercised(database: Database, logs: Sequence[Path], faults: Faults, cl
     counts["uncertain"] = outcomes.get("uncertain", 0)
     counts["attempts"] = sum(outcomes.values())
     counts.update(dict(await database.pool.fetchrow(_CONSENT)))
+    counts.update(await shaped(database))
     return counts
 
 
