@@ -2223,6 +2223,10 @@ export type Fork = {
     from: string;
     input?: JsonValue;
     /**
+     * Labels
+     */
+    labels?: Array<string> | null;
+    /**
      * Repeat Doubtful
      */
     repeat_doubtful?: boolean;
@@ -3319,6 +3323,10 @@ export type PlanQuestion = {
     keep_calls?: boolean;
     kind: SourceKind;
     /**
+     * Labels
+     */
+    labels?: Array<string> | null;
+    /**
      * Version
      */
     version?: number | null;
@@ -4231,6 +4239,9 @@ export type RepeatedEffect = {
  *
  * Everything again. Without `version` and `input` under those of the source; `input` of null is no input.
  *
+ * `labels` are those of the input. Left out or null: those of the input of the source, also where the input is
+ * another. What a person states takes their place; what a key states is added to them.
+ *
  * `repeat_doubtful` as for a retry.
  */
 export type Rerun = {
@@ -4239,6 +4250,10 @@ export type Rerun = {
      */
     budget_micros?: number | null;
     input?: JsonValue;
+    /**
+     * Labels
+     */
+    labels?: Array<string> | null;
     /**
      * Repeat Doubtful
      */
@@ -4264,6 +4279,10 @@ export type RerunPlan = {
      */
     gone: Array<string>;
     kind: SourceKind;
+    /**
+     * Labels
+     */
+    labels: Array<string>;
     /**
      * Run Id
      */
