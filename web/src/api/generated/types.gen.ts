@@ -1300,6 +1300,8 @@ export type BudgetWindowList = {
  * Call
  *
  * One effect of a step: intent, decision, outcome and cost. `attempt` 0: a copy from the source run, not sent.
+ *
+ * `request` is what the step asked for. `edit` of None: that, as it is, goes out if anything does.
  */
 export type Call = {
     /**
@@ -1315,6 +1317,7 @@ export type Call = {
      */
     cost_micros: number;
     decision: Decision | null;
+    edit: CallEdit | null;
     effect_class: EffectClass;
     error: Failure | null;
     /**
@@ -1363,6 +1366,20 @@ export type Call = {
     usage: {
         [key: string]: JsonValue;
     } | null;
+};
+
+/**
+ * CallEdit
+ *
+ * What an approver made of the request of a call: this is what goes out, or has.
+ */
+export type CallEdit = {
+    /**
+     * At
+     */
+    at: string;
+    by: Ref;
+    request: JsonValue;
 };
 
 /**
