@@ -94,6 +94,28 @@ async def test_an_approver_changes_the_arguments_and_the_record_keeps_both(
     assert (said["edited_by"]["name"], said["request_hash"] == shown) == ("bob", False)
 
 
+async def test_a_run_shows_what_an_approver_made_of_a_call_once_it_may_go_out(
+    ann: Person, bob: Person, door: Door
+) -> None:
+    things, path = await question(ann, door, may_edit=True, quorum=2)
+
+    async def edit() -> Any:
+        (call,) = (await ann.client.get(f"/api/v1/runs/{things.run_id}/calls")).json()["items"]
+        assert call["request"] == REQUEST
+        return call["edit"]
+
+    assert await edit() is None
+    wanted = {"name": "report.md", "content": "# Report, shorter"}
+    said = (await bob.client.post(f"{path}/edit", json={"arguments": wanted})).json()
+    assert (said["status"], await edit()) == ("pending", None), "others have to agree"
+    await door.database.pool.execute("UPDATE approvals SET status = 'approved' WHERE id = $1", things.approval_id)
+    assert await edit() == {
+        "request": {"tool": "files.write", "arguments": wanted},
+        "by": {"id": str(bob.id), "name": "bob"},
+        "at": said["edited_at"],
+    }
+
+
 async def test_a_change_must_fit_the_tool_and_the_rules_and_be_of_what_was_shown(
     ann: Person, bob: Person, door: Door
 ) -> None:

@@ -3,15 +3,19 @@
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
+from httpx2 import AsyncClient
 
 from sparkops.api.deps import Door
 from sparkops.core.ids import new_id
+from sparkops.core.permissions import Permission
 from sparkops.domains.runs.state import StepStatus
 from sparkops.engine.claim import claim
 from sparkops.engine.complete import Ended, end_attempt
 from sparkops.engine.effects import prepare, record
 from sparkops.worker.loop import open_worker
 from tests.api.conftest import SOURCE, Person
+from tests.api.test_api_keys import make, of_key
 from tests.api.test_runs import add_workflow, start
 from tests.engine.acts import proposal, result
 
@@ -156,6 +160,41 @@ async def test_a_rerun_without_an_input_has_that_of_the_source_and_null_is_no_in
         run = (await post(ann, run_id, "rerun", body)).json()
         assert run["input"] == {"year": year}
     assert run["budget"]["limit_micros"] == 5_000_000
+
+
+async def test_labels_of_the_input_stay_unless_a_person_states_others(
+    app: FastAPI, ann: Person, door: Door, workflow: None
+) -> None:
+    run_id = await ended(ann, door, StepStatus.SUCCEEDED, labels=["private:customer"])
+    made = await make(ann, Permission.RUN_READ, Permission.RUN_CREATE)
+    other = {"input": {"year": 2020}}
+
+    async def labels(client: AsyncClient, **more: Any) -> Any:
+        path = f"/api/v1/runs/{run_id}"
+        told = await client.post(f"{path}/rerun-plan", json={"kind": "rerun", **other, **more})
+        answer = await client.post(f"{path}/rerun", json={**other, **more})
+        assert answer.status_code == 201, answer.text
+        found = "SELECT labels FROM runs WHERE id = $1"
+        assert told.json()["labels"] == await door.database.pool.fetchval(found, answer.json()["id"])
+        return told.json()["labels"]
+
+    async with of_key(app, made) as key:
+        for client in (ann.client, key):
+            assert await labels(client) == await labels(client, labels=None) == ["private:customer"]
+        assert await labels(key, labels=["untrusted:mail"]) == ["private:customer", "untrusted:mail"]
+        assert await labels(key, labels=[]) == ["private:customer"]
+    assert await labels(ann.client, labels=[]) == []
+    unknown = await post(ann, run_id, "rerun", {"labels": ["secret"]})
+    assert unknown.status_code == 422
+
+
+async def test_with_one_key_other_labels_are_another_request(ann: Person, door: Door, workflow: None) -> None:
+    run_id = await ended(ann, door, StepStatus.SUCCEEDED, labels=["private:customer"])
+    answers = [
+        await post(ann, run_id, "rerun", body, **{"Idempotency-Key": "again"})
+        for body in ({"labels": []}, {"labels": []}, {}, {"labels": ["private:staff"]})
+    ]
+    assert [answer.status_code for answer in answers] == [201, 200, 422, 422]
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,18 @@
 """Labels follow values wherever they go, and what strangers wrote does not lead what is private out of the house."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from sparkops.core.ids import new_id
 from sparkops.domains.runs.state import SourceKind
 from sparkops.engine.answer import answer_approval
 from sparkops.engine.draft import Rerun
 from sparkops.engine.events import NewEvent, receive_event
 from sparkops.engine.rerun import start_rerun
+from sparkops.engine.rerun_plan import plan_rerun
 from tests.engine.acts import HOLD_NOOP
 from tests.engine.conftest import World
 from tests.engine.tools import PRIVATE, UNTRUSTED, Post
@@ -30,6 +33,8 @@ MEETS = (
   - {id: mail, type: tool, tool: mail.send, needs: [both], with: {text: "${{ steps.both.output }}"}}
 """
 )
+STAFF = frozenset({"private:staff"})
+OTHER_INPUT = Rerun(SourceKind.RERUN, same_input=False, input={"n": 2})
 CLOSED: dict[str, Any] = {
     "type": "object",
     "properties": {"urgent": {"type": "boolean"}, "kind": {"enum": ["order", "complaint"]}},
@@ -320,6 +325,51 @@ async def test_a_second_chance_keeps_the_labels(world: World, post: Post) -> Non
     assert (await world.row(again.run_id))["labels"] == ["private:staff"]
     assert {call["name"]: call["labels"] for call in await world.calls(again.run_id)}["web.read"] == [UNTRUSTED]
     await world.work_until(again.run_id)
+
+
+async def test_another_input_keeps_the_labels_that_the_source_had(world: World, post: Post) -> None:
+    """Who corrects a typing error of a labelled input has not said that it is trusted now."""
+    run_id = await played(world, f"{HEAD}  - {{id: echo, type: transform, with: {{value: 1}}}}\n", labels=STAFF)
+    again = await start_rerun(world.engine, world.ada, run_id, OTHER_INPUT)
+    assert (await world.row(again.run_id))["labels"] == ["private:staff"]
+
+
+@pytest.mark.parametrize(
+    ("stated", "of_a_person", "of_a_key"),
+    [
+        (frozenset(), [], ["private:staff"]),
+        ({UNTRUSTED}, [UNTRUSTED], ["private:staff", UNTRUSTED]),
+        (None, ["private:staff"], ["private:staff"]),
+    ],
+)
+async def test_a_person_says_what_labels_another_input_has_and_a_key_only_adds_some(
+    world: World, post: Post, stated: set[str] | None, of_a_person: list[str], of_a_key: list[str]
+) -> None:
+    run_id = await played(world, f"{HEAD}  - {{id: echo, type: transform, with: {{value: 1}}}}\n", labels=STAFF)
+    key = replace(world.ada, key_id=new_id())
+    request = replace(OTHER_INPUT, labels=None if stated is None else frozenset(stated))
+    for who, expected in ((world.ada, of_a_person), (key, of_a_key)):
+        assert (await plan_rerun(world.engine, who, run_id, request)).labels == expected
+    again = await start_rerun(world.engine, world.ada, run_id, request)
+    assert (await world.row(again.run_id))["labels"] == of_a_person
+
+
+async def test_what_read_the_input_is_not_kept_where_a_label_is_new(world: World, post: Post) -> None:
+    """A kept step would bring the input along without that label."""
+    source = f"""{HEAD}
+  - {{id: reads, type: tool, tool: noop, with: {{seq: "${{{{ input.n }}}}"}}}}
+  - {{id: other, type: tool, tool: noop}}
+  - {{id: ends, type: transform, needs: [reads, other], with: {{value: "${{{{ steps.reads.output }}}}"}}}}
+"""
+    run_id = await played(world, source, input={"n": 1}, labels=STAFF)
+    for labels, kept in (
+        (STAFF | {UNTRUSTED}, ["other"]),
+        (STAFF, ["reads", "other"]),
+        (frozenset(), ["reads", "other"]),
+    ):
+        request = Rerun(SourceKind.FORK, "ends", labels=labels)
+        plan = await plan_rerun(world.engine, world.ada, run_id, request)
+        assert [step.fate.key for step in plan.steps if step.fate.kept] == kept
 
 
 async def test_labels_of_recorded_calls_are_there_for_the_next_attempt(world: World, post: Post) -> None:

@@ -628,6 +628,7 @@ async def test_a_run_that_failed_over_its_output_is_not_retried(world: World) ->
         (Rerun(SourceKind.RERUN, "only"), Invalid),
         (Rerun(SourceKind.RETRY, version=1), Invalid),
         (Rerun(SourceKind.RETRY, same_input=False), Invalid),
+        (Rerun(SourceKind.RETRY, labels=frozenset()), Invalid),
         (fork("only", version=7), NotFound),
         (fork("only", same_input=False, input={"more": 1}), Invalid),
     ],

@@ -17,6 +17,7 @@ from sparkops.api.views.catalogue import StepOutline
 from sparkops.api.views.control import Halt as HaltView
 from sparkops.api.views.runs import Call as CallView
 from sparkops.api.views.runs import (
+    CallEdit,
     ChildRun,
     Failure,
     Priority,
@@ -34,7 +35,7 @@ from sparkops.api.views.runs import Step as StepView
 from sparkops.core.clock import utc_now
 from sparkops.core.principal import Principal
 from sparkops.domains.approvals.models import Approval, ApprovalVote
-from sparkops.domains.approvals.queries import standings, votes
+from sparkops.domains.approvals.queries import agreed_edits, standings, votes
 from sparkops.domains.approvals.service import asked_hash, reminds
 from sparkops.domains.approvals.state import ApprovalStatus
 from sparkops.domains.control.models import Halt
@@ -292,14 +293,27 @@ async def call_views(session: AsyncSession, principal: Principal, calls: Sequenc
     wanted = {call.decision_id for call in calls if call.decision_id}
     verdicts = await decisions(session, principal, decision_ids=wanted)
     keys = await step_keys(session, step_ids={call.step_id for call in calls})
-    return [_call_view(call, keys[call.step_id], _verdict(call, verdicts)) for call in calls]
+    asked = {call.approval_id for call in calls if call.approval_id}
+    edits = {one.id: one for one in await agreed_edits(session, principal, approval_ids=asked)} if asked else {}
+    people = await names_of(session, user_ids=_people(edits.values())) if edits else {}
+    return [
+        _call_view(call, keys[call.step_id], _verdict(call, verdicts), _edit(call, edits, people)) for call in calls
+    ]
+
+
+def _edit(call: Call, edits: Mapping[UUID, Approval], people: Mapping[UUID, str]) -> CallEdit | None:
+    edited = edits.get(call.approval_id) if call.approval_id else None
+    if edited is None or edited.edited_by is None or edited.edited_at is None:
+        return None
+    by = _named(edited.edited_by, people) or Ref(id=edited.edited_by, name="somebody")
+    return CallEdit(request=edited.edited_request, by=by, at=edited.edited_at)
 
 
 def _verdict(call: Call, verdicts: Mapping[UUID, PolicyDecision]) -> PolicyDecision | None:
     return verdicts.get(call.decision_id) if call.decision_id else None
 
 
-def _call_view(call: Call, step_key: str, verdict: PolicyDecision | None) -> CallView:
+def _call_view(call: Call, step_key: str, verdict: PolicyDecision | None, edit: CallEdit | None) -> CallView:
     return CallView(
         id=call.id,
         step_id=call.step_id,
@@ -321,6 +335,7 @@ def _call_view(call: Call, step_key: str, verdict: PolicyDecision | None) -> Cal
         finished_at=call.finished_at,
         decision=DecisionView.model_validate(verdict) if verdict else None,
         approval_id=call.approval_id,
+        edit=edit,
     )
 
 

@@ -80,9 +80,10 @@ class Rerun:
     """What a caller asks for.
 
     `start`: the step of a fork, by its id in the definition. `version` None: that of the source. `same_input`: the
-    source's input; otherwise `input`. `keep_calls`: what a retry does again is answered from the calls that are on
-    record as done. `repeat_doubtful`: also calls are made again of which nobody knows whether they happened, and which
-    must not happen twice. `budget_micros` None: what the source was allowed.
+    source's input; otherwise `input`. `labels`: those of the input, as `labels_of` reads them. `keep_calls`: what a
+    retry does again is answered from the calls that are on record as done. `repeat_doubtful`: also calls are made again
+    of which nobody knows whether they happened, and which must not happen twice. `budget_micros` None: what the source
+    was allowed.
     """
 
     kind: SourceKind
@@ -90,6 +91,7 @@ class Rerun:
     version: int | None = None
     same_input: bool = True
     input: Json = None
+    labels: frozenset[str] | None = None
     keep_calls: bool = True
     repeat_doubtful: bool = False
     budget_micros: int | None = None
@@ -98,13 +100,17 @@ class Rerun:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A new run that has been thought through: which graph over which input, what is kept, which calls with it."""
+    """A new run that has been thought through: which graph over which input, what is kept, which calls with it.
+
+    `labels` are those of the input, in their order.
+    """
 
     source: asyncpg.Record
     version: int
     version_id: UUID
     graph: Graph
     values: Mapping[str, Json]
+    labels: Sequence[str]
     past: Mapping[str, Past]
     fates: Mapping[str, Fate]
     gone: Sequence[str]
@@ -144,7 +150,18 @@ async def check_whole(engine: Engine, run_id: UUID) -> None:
         raise ValuesRemoved("The project no longer keeps what this run worked with, so it cannot be done again.")
 
 
-async def draft_run(engine: Engine, source: asyncpg.Record, request: Rerun) -> Draft:
+def labels_of(principal: Principal, source: Collection[str], stated: frozenset[str] | None) -> frozenset[str]:
+    """Return the labels of the input of a run that is made from one whose input has the labels `source`.
+
+    They stay, also where the input is another: most of it will be what it was. A person who states labels (none, too)
+    has looked at it, and theirs count; nobody has where a key asks, and what it states is added.
+    """
+    if stated is None:
+        return frozenset(source)
+    return stated if principal.key_id is None else stated.union(source)
+
+
+async def draft_run(engine: Engine, principal: Principal, source: asyncpg.Record, request: Rerun) -> Draft:
     """Decide what is kept. What a step has ended as never changes, so nothing need be locked until the commit.
 
     Raises:
@@ -163,10 +180,13 @@ async def draft_run(engine: Engine, source: asyncpg.Record, request: Rerun) -> D
     given: Any = await engine.payloads.load(source["project_id"], source["input"])
     values = _input(graph, given, request, same_version=version_id == source["workflow_version_id"])
     past = {row["node_key"]: _past(row) for row in await pool.fetch(_STEPS, source["id"])}
+    labels = labels_of(principal, source["labels"], request.labels)
+    # What a kept step made of the input does not carry a label that is new, so nothing that reads the input is kept.
+    more = not labels <= set(source["labels"])
     change = Change(
         request.kind,
         request.start,
-        changed_inputs(given, values),
+        changed_inputs(given, values).union(values if more else ()),
         going_on=RunStatus(source["status"]) not in TERMINAL_RUN,
     )
     decided = fates(graph, parts_of(before.definition), past, change)
@@ -180,6 +200,7 @@ async def draft_run(engine: Engine, source: asyncpg.Record, request: Rerun) -> D
         version_id=version_id,
         graph=graph,
         values=values,
+        labels=sorted(labels),
         past=past,
         fates=decided,
         gone=[node.key for node in before.nodes if node.key not in graph.by_key],
@@ -201,8 +222,8 @@ def _check(status: RunStatus, request: Rerun) -> None:
         )
     if request.kind is SourceKind.RERUN:
         return
-    if request.version is not None or not request.same_input:
-        raise Invalid("A retry keeps version and input; fork or re-run to change them.")
+    if request.version is not None or not request.same_input or request.labels is not None:
+        raise Invalid("A retry keeps version, input and labels; fork or re-run to change them.")
     if status not in (RunStatus.FAILED, RunStatus.CANCELLED):
         raise NothingToRetry(f"The run {status}; fork it from a step or re-run it.", status_now=status)
 

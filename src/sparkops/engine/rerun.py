@@ -38,6 +38,8 @@ async def start_rerun(engine: Engine, principal: Principal, run_id: UUID, reques
     it may yet take back. As long as a retry goes on or has
     succeeded there is no other.
 
+    The input keeps its labels, also where it is another, unless a person states others; what a key states is added.
+
     Raises:
         NotFound: no such run, or no such version of its workflow, in a project of this person.
         RunNotEnded: only a fork can be made of a run that is going on.
@@ -57,7 +59,7 @@ async def start_rerun(engine: Engine, principal: Principal, run_id: UUID, reques
     if source["first_run"] is not None:
         # Before the source is looked at: it may have changed since this very request was accepted.
         return repeated(source["first_run"], source["idem_hash"], idem_hash)
-    draft = await draft_run(engine, source, request)
+    draft = await draft_run(engine, principal, source, request)
     if not request.repeat_doubtful:
         await _refuse_doubt(engine, draft)
     retry = request.kind is SourceKind.RETRY
@@ -81,7 +83,7 @@ async def start_rerun(engine: Engine, principal: Principal, run_id: UUID, reques
             "created_by_key": str(principal.key_id) if principal.key_id else None,
             "source_run_id": str(run_id),
             "source_kind": request.kind,
-            "labels": list(source["labels"]) if request.same_input else [],
+            "labels": list(draft.labels),
         },
         limit_micros=limit_of(engine, draft.graph, asked),
         actor=f"user:{principal.user_id}",
@@ -106,10 +108,12 @@ async def _refuse_doubt(engine: Engine, draft: Draft) -> None:
 
 
 def _request_hash(run_id: UUID, request: Rerun) -> str:
+    stated = [] if request.labels is None else [{"labels": sorted(request.labels)}]
     return digest(
         [
             *(request.kind, str(run_id), request.start, request.version, request.same_input, request.input),
             *(request.keep_calls, request.repeat_doubtful, request.budget_micros),
+            *stated,
         ]
     )
 

@@ -88,13 +88,15 @@ class PlannedStep:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a new run would keep and do again. `gone`: steps of the source that the version does not have.
+    """What a new run would keep and do again. `labels`: of its input. `gone`: steps of the source that the
+    version does not have.
 
     `effects` are the first `MAX_EFFECTS` that would repeat, `effects_total` is how many there are.
     """
 
     source_status: RunStatus
     version: int
+    labels: Sequence[str]
     steps: Sequence[PlannedStep]
     gone: Sequence[str]
     effects: Sequence[RepeatedEffect]
@@ -108,7 +110,8 @@ async def plan_rerun(engine: Engine, principal: Principal, run_id: UUID, request
         NotFound, RunNotEnded, NothingToRetry, Invalid: as `start_rerun` would.
     """
     pool = engine.database.pool
-    draft = await draft_run(engine, await find_source(engine, principal, Permission.RUN_READ, run_id, None), request)
+    source = await find_source(engine, principal, Permission.RUN_READ, run_id, None)
+    draft = await draft_run(engine, principal, source, request)
     again, parts = draft.again(), parts_of(draft.graph.definition)
     answered = [one.id for key in again for one in draft.calls.get(key, ())]
     made = {row["key"]: row for row in await pool.fetch(_STEPS, run_id, again, answered)}
@@ -130,6 +133,7 @@ async def plan_rerun(engine: Engine, principal: Principal, run_id: UUID, request
     return Plan(
         source_status=RunStatus(draft.source["status"]),
         version=draft.version,
+        labels=draft.labels,
         steps=[planned(key) for key in draft.fates],
         gone=draft.gone,
         effects=[_effect(row) for row in effects],

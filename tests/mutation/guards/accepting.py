@@ -52,6 +52,16 @@ ACCEPTING: Sequence[Guard] = (
         ("accept", "PERFORM 1 FROM runs WHERE id = v_run.source_run_id FOR UPDATE;", ""),
     ),
     guard(
+        "rerun: a key takes no label away",
+        "engine/labels::test_a_person_says_what_labels_another_input_has_and_a_key_only_adds_some",
+        ("engine/draft.py", "return stated if principal.key_id is None else stated.union(source)", "return stated"),
+    ),
+    guard(
+        "rerun: what read the input without a label is not kept",
+        "engine/labels::test_what_read_the_input_is_not_kept_where_a_label_is_new",
+        ("engine/draft.py", ".union(values if more else ())", ""),
+    ),
+    guard(
         "accept: the steps of a run that queues are held",
         "engine/admission::test_runs_beyond_a_limit_queue_and_go_on_in_order_as_others_end",
         ("accept", "v_status IN ('queued', 'awaiting_approval') AND s.status IN ('pending', 'ready'),", "false,"),

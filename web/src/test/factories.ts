@@ -104,6 +104,7 @@ export const aCall = (given: Partial<Call> = {}): Call => ({
   finished_at: AT,
   decision: null,
   approval_id: null,
+  edit: null,
   ...given,
 })
 

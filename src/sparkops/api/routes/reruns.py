@@ -61,6 +61,7 @@ async def plan_rerun_with_input(
         body.version,
         same_input=body.same_input,
         input=body.input,
+        labels=body.stated_labels,
         keep_calls=body.keep_calls,
     )
     return await _plan(door, principal, run_id, request)
@@ -73,6 +74,7 @@ async def _plan(door: Door, principal: Principal, run_id: UUID, request: Rerun) 
         kind=request.kind,
         start=request.start,
         version=plan.version,
+        labels=list(plan.labels),
         source_status=plan.source_status,
         steps=[_step(step) for step in plan.steps],
         gone=list(plan.gone),
@@ -152,6 +154,7 @@ def _request(kind: SourceKind, body: views.Rerun, start: str | None, idem_key: s
         body.version,
         same_input=body.same_input,
         input=body.input,
+        labels=body.stated_labels,
         repeat_doubtful=body.repeat_doubtful,
         budget_micros=body.budget_micros,
         idem_key=idem_key,

@@ -8,6 +8,7 @@ from pydantic import Field, JsonValue
 
 from sparkops.api.views.base import Body, VersionNumber, View
 from sparkops.api.views.runs import MAX_MICROS, TokenCount
+from sparkops.core.labels import LabelList
 from sparkops.domains.effects.state import CallStatus, EffectClass
 from sparkops.domains.runs.state import RunStatus, SourceKind, StepStatus
 from sparkops.engine.kept import Why
@@ -77,12 +78,31 @@ class RerunPlan(View):
     kind: SourceKind
     start: str | None
     version: int
+    labels: list[str]
+    """Those of the input of the new run."""
     source_status: RunStatus
     steps: list[PlannedStep]
     gone: list[str]
     """Steps of the source that the version does not have."""
     effects: list[RepeatedEffect]
     totals: PlanTotals
+
+
+class _OwnInput(Body):
+    """The input of the new run and its labels."""
+
+    input: JsonValue = None
+    labels: LabelList | None = None
+
+    model_config = Body.model_config | {"str_strip_whitespace": False}
+
+    @property
+    def same_input(self) -> bool:
+        return "input" not in self.model_fields_set
+
+    @property
+    def stated_labels(self) -> frozenset[str] | None:
+        return None if self.labels is None else frozenset(self.labels)
 
 
 class Retry(Body):
@@ -99,22 +119,18 @@ class Retry(Body):
     budget_micros: Budget | None = None
 
 
-class Rerun(Body):
+class Rerun(_OwnInput):
     """Everything again. Without `version` and `input` under those of the source; `input` of null is no input.
+
+    `labels` are those of the input. Left out or null: those of the input of the source, also where the input is
+    another. What a person states takes their place; what a key states is added to them.
 
     `repeat_doubtful` as for a retry.
     """
 
     version: VersionNumber | None = None
-    input: JsonValue = None
     repeat_doubtful: bool = False
     budget_micros: Budget | None = None
-
-    model_config = Body.model_config | {"str_strip_whitespace": False}
-
-    @property
-    def same_input(self) -> bool:
-        return "input" not in self.model_fields_set
 
 
 class Fork(Rerun):
@@ -123,17 +139,10 @@ class Fork(Rerun):
     start: StepKey = Field(alias="from")
 
 
-class PlanQuestion(Body):
+class PlanQuestion(_OwnInput):
     """What a plan is asked for: as the request that would start the run, and its kind. `start` is for a fork alone."""
 
     kind: SourceKind
     start: StepKey | None = Field(default=None, alias="from")
     version: VersionNumber | None = None
-    input: JsonValue = None
     keep_calls: bool = True
-
-    model_config = Body.model_config | {"str_strip_whitespace": False}
-
-    @property
-    def same_input(self) -> bool:
-        return "input" not in self.model_fields_set

@@ -276,8 +276,19 @@ class Decision(View):
     policy_version: int
 
 
+class CallEdit(View):
+    """What an approver made of the request of a call: this is what goes out, or has."""
+
+    request: JsonValue
+    by: Ref
+    at: datetime
+
+
 class Call(View):
-    """One effect of a step: intent, decision, outcome and cost. `attempt` 0: a copy from the source run, not sent."""
+    """One effect of a step: intent, decision, outcome and cost. `attempt` 0: a copy from the source run, not sent.
+
+    `request` is what the step asked for. `edit` of None: that, as it is, goes out if anything does.
+    """
 
     id: UUID
     step_id: UUID
@@ -299,6 +310,7 @@ class Call(View):
     finished_at: datetime | None
     decision: Decision | None
     approval_id: UUID | None
+    edit: CallEdit | None
 
 
 class CallList(View):

@@ -66,6 +66,19 @@ async def edited_request(
     return found
 
 
+async def agreed_edits(
+    session: AsyncSession, principal: Principal, *, approval_ids: Collection[UUID]
+) -> Sequence[Approval]:
+    """Return those of these questions that were answered with yes to what an approver had made of the request."""
+    statement = select(Approval).where(
+        Approval.id.in_(approval_ids),
+        Approval.edited_hash.is_not(None),
+        Approval.status.in_((ApprovalStatus.APPROVED, ApprovalStatus.CONSUMED)),
+        visible_to(principal, Approval.project_id),
+    )
+    return (await session.scalars(statement)).all()
+
+
 OpenState = tuple[int, str | None, int | None]
 _OPEN_STATE = """
 SELECT count(*), max(id::text), sum(revision)::bigint FROM approvals WHERE project_id = $1 AND status = 'pending'

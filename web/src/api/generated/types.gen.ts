@@ -1300,6 +1300,8 @@ export type BudgetWindowList = {
  * Call
  *
  * One effect of a step: intent, decision, outcome and cost. `attempt` 0: a copy from the source run, not sent.
+ *
+ * `request` is what the step asked for. `edit` of None: that, as it is, goes out if anything does.
  */
 export type Call = {
     /**
@@ -1315,6 +1317,7 @@ export type Call = {
      */
     cost_micros: number;
     decision: Decision | null;
+    edit: CallEdit | null;
     effect_class: EffectClass;
     error: Failure | null;
     /**
@@ -1363,6 +1366,20 @@ export type Call = {
     usage: {
         [key: string]: JsonValue;
     } | null;
+};
+
+/**
+ * CallEdit
+ *
+ * What an approver made of the request of a call: this is what goes out, or has.
+ */
+export type CallEdit = {
+    /**
+     * At
+     */
+    at: string;
+    by: Ref;
+    request: JsonValue;
 };
 
 /**
@@ -2222,6 +2239,10 @@ export type Fork = {
      */
     from: string;
     input?: JsonValue;
+    /**
+     * Labels
+     */
+    labels?: Array<string> | null;
     /**
      * Repeat Doubtful
      */
@@ -3319,6 +3340,10 @@ export type PlanQuestion = {
     keep_calls?: boolean;
     kind: SourceKind;
     /**
+     * Labels
+     */
+    labels?: Array<string> | null;
+    /**
      * Version
      */
     version?: number | null;
@@ -4231,6 +4256,9 @@ export type RepeatedEffect = {
  *
  * Everything again. Without `version` and `input` under those of the source; `input` of null is no input.
  *
+ * `labels` are those of the input. Left out or null: those of the input of the source, also where the input is
+ * another. What a person states takes their place; what a key states is added to them.
+ *
  * `repeat_doubtful` as for a retry.
  */
 export type Rerun = {
@@ -4239,6 +4267,10 @@ export type Rerun = {
      */
     budget_micros?: number | null;
     input?: JsonValue;
+    /**
+     * Labels
+     */
+    labels?: Array<string> | null;
     /**
      * Repeat Doubtful
      */
@@ -4264,6 +4296,10 @@ export type RerunPlan = {
      */
     gone: Array<string>;
     kind: SourceKind;
+    /**
+     * Labels
+     */
+    labels: Array<string>;
     /**
      * Run Id
      */

@@ -12,8 +12,9 @@ import { Field } from '@/components/ui/field'
 import { Input } from '@/components/ui/input'
 import { toast } from '@/components/ui/toast'
 import { PermittedButton } from '@/features/access/permitted-button'
+import { orderly } from '@/lib/orderly'
 import { useEditAndApprove } from './api'
-import { argumentsOf, askedRequest, orderly } from './inbox'
+import { argumentsOf, askedRequest } from './inbox'
 import { previewQuery } from './inbox-api'
 
 type EditDialogProps = { approval: Approval; open: boolean; onOpenChange: (open: boolean) => void }

@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest'
 import type { Member, Role } from '@/api/generated/types.gen'
+import { orderly } from '@/lib/orderly'
 import { anApproval } from '@/test/factories'
-import { argumentsOf, consentInWords, missingInWords, namesOfAnswerers, orderly } from './inbox'
+import { argumentsOf, consentInWords, missingInWords, namesOfAnswerers } from './inbox'
 
 const demanding = (approvers: string[][], quorum: number, agreed = 0, missing = approvers) =>
   anApproval({ demands: { approvers, quorum, escalate_to: [], may_edit: false }, agreed, missing })

@@ -276,7 +276,8 @@ function Form({ run, kind, from, shown, question, onStarted, children }: FormPro
   )
 }
 
-function Totals({ plan }: { plan: RerunPlan }) {
+/** What the new run comes to, in numbers, and the labels that its input carries. */
+export function Totals({ plan }: { plan: RerunPlan }) {
   const { totals } = plan
   return (
     <dl aria-label="Sums" className="flex flex-wrap gap-x-10 gap-y-2 border-b border-line px-4 py-3">
@@ -298,6 +299,11 @@ function Totals({ plan }: { plan: RerunPlan }) {
       <Total name="Repeats outside" value={totals.repeats > 0 ? plural(totals.repeats, 'effect') : 'Nothing'}>
         {totals.repeats > 0 ? 'see below' : 'no side effect happens twice'}
       </Total>
+      {plan.labels.length > 0 ? (
+        <Total name="The input is labelled" value={plan.labels.join(', ')}>
+          as that of this run is
+        </Total>
+      ) : null}
     </dl>
   )
 }

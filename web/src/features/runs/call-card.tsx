@@ -1,10 +1,13 @@
 import { Link, useParams } from 'react-router'
-import type { Call } from '@/api/generated/types.gen'
+import type { Call, CallEdit } from '@/api/generated/types.gen'
+import { LineDiff } from '@/components/code/line-diff'
 import { CALL_FACE } from '@/components/faces'
 import { Glyph, Status } from '@/components/glyph'
 import { JsonView } from '@/components/json-view'
+import { Moment } from '@/components/moment'
 import { Money } from '@/components/money'
 import { elapsedMs, formatDuration } from '@/lib/format'
+import { orderly } from '@/lib/orderly'
 import { paths } from '@/lib/paths'
 import { decisionWords, tokensOf } from './call-words'
 
@@ -30,7 +33,10 @@ export function CallCard({ call, open }: { call: Call; open: boolean }) {
             {call.error.message} <code className="font-mono text-dense">{call.error.code}</code>
           </p>
         ) : null}
-        <h4 className="text-dense font-medium text-ink-2">Request</h4>
+        {call.edit ? <Edit call={call} edit={call.edit} /> : null}
+        <h4 className="text-dense font-medium text-ink-2">
+          {call.edit ? 'Request, as the step made it' : 'Request'}
+        </h4>
         <JsonView label={`Request of call ${call.seq}`} value={call.request} />
         {call.response === null || call.response === undefined ? null : (
           <>
@@ -40,6 +46,23 @@ export function CallCard({ call, open }: { call: Call; open: boolean }) {
         )}
       </div>
     </details>
+  )
+}
+
+/** What an approver made of the request: that went out, or will, and not what the step asked for. */
+function Edit({ call, edit }: { call: Call; edit: CallEdit }) {
+  return (
+    <>
+      <h4 className="text-dense font-medium text-ink-2">
+        Request, as {edit.by.name} changed it <Moment at={edit.at} />
+      </h4>
+      <JsonView label={`Changed request of call ${call.seq}`} value={edit.request} />
+      <LineDiff
+        label={`What ${edit.by.name} changed in call ${call.seq}`}
+        before={orderly(call.request)}
+        after={orderly(edit.request)}
+      />
+    </>
   )
 }
 
