@@ -15,7 +15,11 @@ import { decisionWords, tokensOf } from './call-words'
 export function CallCard({ call, open }: { call: Call; open: boolean }) {
   const face = CALL_FACE[call.status]
   return (
-    <details key={String(open)} open={open} className="group rounded-md border border-line open:bg-surface">
+    <details
+      key={String(open)}
+      open={open}
+      className="group min-w-0 rounded-md border border-line open:bg-surface"
+    >
       <summary className="flex h-8 items-center gap-2 rounded-md px-2 hover:bg-raised">
         <Glyph tone={face.tone} label={face.label} />
         <span className="truncate font-medium">{call.name}</span>
@@ -26,7 +30,7 @@ export function CallCard({ call, open }: { call: Call; open: boolean }) {
           {call.cost_micros === 0 ? null : <Money micros={call.cost_micros} />}
         </span>
       </summary>
-      <div className="grid gap-2 border-t border-line p-2">
+      <div className="grid grid-cols-[minmax(0,1fr)] gap-2 border-t border-line p-2">
         <CallFacts call={call} />
         {call.error ? (
           <p className="text-tx-failed">

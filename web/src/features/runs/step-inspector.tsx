@@ -175,7 +175,7 @@ function Calls({ calls, callId }: { calls: readonly Call[]; callId: string | nul
   if (calls.length === 0) return null
   return (
     <Part title={`Calls ${calls.length}`}>
-      <div className="grid gap-1">
+      <div className="grid grid-cols-[minmax(0,1fr)] gap-1">
         {calls.map((call) => (
           <CallCard key={call.id} call={call} open={call.id === callId} />
         ))}
