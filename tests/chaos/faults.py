@@ -25,6 +25,23 @@ SILENT_SECONDS = 9.0
 LATE_SECONDS = 3.0
 """Beyond a lease: a sweep has given its steps to others by then, and the worker still waits for its answer."""
 
+TRIES = 20
+AGAIN_SECONDS = 0.5
+"""When, and how often, a fault is tried again that found nothing to hit: a process that is being started again."""
+
+KINDS: Mapping[str, int] = {
+    "worker_kills": 6,
+    "lost_answers": 6,
+    "zombies": 3,
+    "late_prepares": 3,
+    "api_kills": 2,
+    "postgres_kills": 2,
+    "valkey_kills": 1,
+    "redis_flushes": 2,
+    "redis_stalls": 1,
+}
+"""What may go wrong, and how often in proportion, beyond the once or twice that each does if there are enough."""
+
 _REGISTERED = "SELECT EXISTS (SELECT 1 FROM worker_sessions WHERE id = ANY ($1))"
 
 
@@ -56,28 +73,39 @@ class Faults:
 
     async def strike(self, times: int) -> None:
         """Let so many faults happen, each kind once or twice if there are enough, and wait until stopped ones go on."""
-        kinds: Mapping[str, tuple[int, Callable[[], Awaitable[None]]]] = {
-            "worker_kills": (6, self._kill_worker),
-            "lost_answers": (6, self._lose_answers),
-            "zombies": (3, self._stop_worker),
-            "late_prepares": (3, self._hold_up_a_call),
-            "api_kills": (2, self._kill_api),
-            "postgres_kills": (2, self._kill_postgres),
-            "valkey_kills": (1, self._kill_valkey),
-            "redis_flushes": (2, self._flush),
-            "redis_stalls": (1, self._stop_valkey),
+        acts: Mapping[str, Callable[[], Awaitable[bool]]] = {
+            "worker_kills": self._kill_worker,
+            "lost_answers": self._lose_answers,
+            "zombies": self._stop_worker,
+            "late_prepares": self._hold_up_a_call,
+            "api_kills": self._kill_api,
+            "postgres_kills": self._kill_postgres,
+            "valkey_kills": self._kill_valkey,
+            "redis_flushes": self._flush,
+            "redis_stalls": self._stop_valkey,
         }
-        names = list(kinds)
-        names *= 2 if times >= 2 * len(kinds) else 1
-        order = names + self.random.choices(names, [kinds[name][0] for name in names], k=max(times - len(names), 0))
+        names = list(KINDS)
+        names *= 2 if times >= 2 * len(KINDS) else 1
+        order = names + self.random.choices(names, [KINDS[name] for name in names], k=max(times - len(names), 0))
         self.random.shuffle(order)
         for name in order[:times]:
             self.say(f"· {name}")
-            await kinds[name][1]()
-            self.counts[name] += 1
+            self.counts[name if await self._hits(acts[name]) else "missed"] += 1
             await asyncio.sleep(self.random.uniform(0.5, 1.5) * self.pause)
         if self._stopped:
             await asyncio.wait(self._stopped)
+
+    def hit(self) -> Counter[str]:
+        """Return how often each kind hit so far; of what the proxy was to do, what it did, which may be later."""
+        proxys = {"lost_answers": sum(self.proxy.cut.values()), "late_prepares": self.proxy.held_up}
+        return Counter({**self.counts, **proxys})
+
+    async def _hits(self, act: Callable[[], Awaitable[bool]]) -> bool:
+        for _ in range(TRIES):
+            if await act():
+                return True
+            await asyncio.sleep(AGAIN_SECONDS)
+        return False
 
     async def watch_workers(self) -> None:
         """Until cancelled: note when no worker lives that has begun to work, for then nobody can take anything up."""
@@ -105,19 +133,20 @@ class Faults:
         except LOST_CONNECTION:
             return False
 
-    async def _kill_worker(self) -> None:
+    async def _kill_worker(self) -> bool:
         worker = self.random.choice(self.stack.workers)
-        launch = worker._launch
-        if worker.pid is not None and launch is not None:
-            self.kills.append(Kill(UUID(launch.tag), time.time()))
-            _send(worker, signal.SIGKILL)
+        launch, now = worker._launch, time.time()
+        if launch is None or not _send(worker, signal.SIGKILL):
+            return False
+        self.kills.append(Kill(UUID(launch.tag), now))
+        return True
 
-    async def _stop_worker(self) -> None:
+    async def _stop_worker(self) -> bool:
         """Stop a worker for longer than its leases last; then it goes on as if nothing had been."""
         worker = self.random.choice(self.stack.workers)
         pid = worker.pid
-        if pid is None or not _send(worker, signal.SIGSTOP):
-            return
+        if pid is None or pid in self._still or not _send(worker, signal.SIGSTOP):
+            return False
 
         self._still.add(pid)
 
@@ -129,17 +158,20 @@ class Faults:
 
         self._stopped.add(task := asyncio.create_task(go_on()))
         task.add_done_callback(self._stopped.discard)
+        return True
 
-    async def _kill_api(self) -> None:
-        _send(self.stack.api, signal.SIGKILL)
+    async def _kill_api(self) -> bool:
+        return _send(self.stack.api, signal.SIGKILL)
 
-    async def _kill_postgres(self) -> None:
+    async def _kill_postgres(self) -> bool:
         embedded = self.stack.embedded
         assert embedded is not None
         began = time.time()
-        _send(embedded.postgres, signal.SIGKILL)
+        if not _send(embedded.postgres, signal.SIGKILL):
+            return False
         await self._until_it_answers(embedded.app_url)
         self.outages.append((began, time.time()))
+        return True
 
     async def _until_it_answers(self, url: str) -> None:
         async with asyncio.timeout(60):
@@ -151,39 +183,46 @@ class Faults:
                 else:
                     return
 
-    async def _kill_valkey(self) -> None:
+    async def _kill_valkey(self) -> bool:
         assert self.stack.embedded is not None
-        _send(self.stack.embedded.valkey, signal.SIGKILL)
+        return _send(self.stack.embedded.valkey, signal.SIGKILL)
 
-    async def _stop_valkey(self) -> None:
+    async def _stop_valkey(self) -> bool:
         """Let Redis be silent for longer than anybody waits for it."""
         assert self.stack.embedded is not None
         valkey = self.stack.embedded.valkey
         pid = valkey.pid
-        if pid is None or not _send(valkey, signal.SIGSTOP):
-            return
+        if not _send(valkey, signal.SIGSTOP):
+            return False
         await asyncio.sleep(SILENT_SECONDS)
         if valkey.pid == pid:
             _send(valkey, signal.SIGCONT)
+        return True
 
-    async def _flush(self) -> None:
+    async def _flush(self) -> bool:
         async with Redis.from_url(self.stack.endpoints.redis_url) as client:
             try:
-                await client.flushall()
+                return bool(await client.flushall())
             except RedisError:
-                self.counts["redis_flushes"] -= 1  # it was being restarted
+                return False  # it is being started again
 
-    async def _hold_up_a_call(self) -> None:
+    async def _hold_up_a_call(self) -> bool:
         """Let the line of the next worker that prepares a call be silent for longer than its leases last."""
         self.proxy.late_seconds = self.lease_seconds + LATE_SECONDS
+        return True
 
-    async def _lose_answers(self) -> None:
+    async def _lose_answers(self) -> bool:
         self.proxy.wanted += self.random.randint(1, 5)
+        return True
 
 
 def _send(child: Child, number: signal.Signals) -> bool:
+    """Say whether there was a process to send it to."""
     pid = child.pid
     if pid is None:
         return False
-    os.kill(pid, number)
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return False
     return True

@@ -29,6 +29,8 @@ class Proxy:
     cut: Counter[str] = field(default_factory=Counter)
     late_seconds: float | None = None
     """For how long the next process that prepares a call is held up; None: none is."""
+    held_up: int = 0
+    """How often one was."""
     held: dict[int, asyncio.Event] = field(default_factory=dict)
     """The processes that are held up, by pid, until the event."""
 
@@ -38,7 +40,7 @@ class Proxy:
         if self.late_seconds is None or pid is None:
             return
         go_on = self.held[pid] = asyncio.Event()
-        self.cut["held up"] += 1
+        self.held_up += 1
 
         def let_go() -> None:
             del self.held[pid]

@@ -1,6 +1,5 @@
 """One project's flood does not delay another's first step."""
 
-import time
 from dataclasses import replace
 from uuid import UUID
 
@@ -38,11 +37,11 @@ async def flood(world: World, owner_url: str, count: int) -> UUID:
     return run_id
 
 
-async def another_project(world: World) -> World:
-    """A second project of ada's, in the same installation."""
+async def another_project(world: World, slug: str = "other") -> World:
+    """Another project of ada's, in the same installation."""
     project_id = new_id()
     async with world.database.sessions.begin() as session:
-        await session.execute(insert(Project).values(id=project_id, slug="other", name="Other"))
+        await session.execute(insert(Project).values(id=project_id, slug=slug, name=slug.title()))
         await session.execute(
             insert(Membership).values(project_id=project_id, user_id=world.ada.user_id, role="operator")
         )
@@ -82,35 +81,31 @@ async def test_a_claim_takes_nothing_of_the_projects_that_hold_their_share(world
     assert await claim(world.engine, worker, limit=9, full=[world.project_id]) == []
 
 
-async def test_a_flood_that_holds_all_it_may_leaves_a_slot_for_anothers_first_step(
+async def test_two_floods_that_hold_all_they_may_leave_a_slot_for_a_thirds_first_step(
     world: World, owner_url: str
 ) -> None:
+    """Nothing ends here: a step that starts beside the floods has found a slot that was free."""
     async with listening() as sink:
         sink.open.clear()
         world.tools["send"] = sending(sink.port, EffectClass.PURE)
-        flooding = await flood(world, owner_url, FLOOD)
-        other = await another_project(world)
-        name = await other.workflow(SLOW)
-        started: list[float] = []
-        accepted: list[UUID] = []
+        projects = [world, await another_project(world, "second"), await another_project(world, "third")]
+        runs = [await flood(world, owner_url, FLOOD)]
 
-        async def running(run_id: UUID) -> int:
-            count: int = await world.database.pool.fetchval(
-                "SELECT count(*) FROM steps WHERE run_id = $1 AND status = 'running'", run_id
-            )
-            return count
+        async def running() -> list[int]:
+            held = "SELECT count(*) FROM steps WHERE run_id = $1 AND status = 'running'"
+            return [await world.database.pool.fetchval(held, run_id) for run_id in runs]
 
-        async def others_step_runs() -> bool:
-            if not accepted:
-                if await running(flooding) == 9:
-                    accepted.append(await other.run(name))
-                    started.append(time.monotonic())
-                return False
-            return await running(accepted[0]) == 1
+        async def each_came_and_found_a_slot() -> bool:
+            match await running():
+                case [8]:
+                    runs.append(await flood(projects[1], owner_url, 50))
+                case [8, 1]:
+                    runs.append(await projects[2].run(await projects[2].workflow(SLOW)))
+                case [8, 1, 1]:
+                    return True
+            return False
 
-        await world.work(others_step_runs, slots=10)
-        # An idle poll comes every second, a hint at once; nothing else is waited for.
-        assert time.monotonic() - started[0] < 2.5
+        await world.work(each_came_and_found_a_slot, slots=10)
         assert sink.got.total() == 10
 
 

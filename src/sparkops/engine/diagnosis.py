@@ -9,7 +9,8 @@ import asyncpg
 
 from sparkops.core.clock import utc_now
 from sparkops.core.db import FORGETFUL, PLANNED_FOR_MANY, SILENCE_SECONDS, Database
-from sparkops.engine.invariants import INVARIANTS, Invariant
+from sparkops.engine.invariant import Invariant
+from sparkops.engine.invariants import INVARIANTS
 
 SHOWN = 20
 CLOCK_TOLERANCE = timedelta(seconds=5)

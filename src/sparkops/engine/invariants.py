@@ -8,16 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sparkops.engine.context import Connection
-
-
-@dataclass(frozen=True, slots=True)
-class Invariant:
-    """`query` lists what breaks the rule: `subject` names the row, whatever else it selects explains."""
-
-    name: str
-    rule: str
-    query: str
-
+from sparkops.engine.holders import HOLDERS
+from sparkops.engine.invariant import Invariant
 
 INVARIANTS: Sequence[Invariant] = (
     Invariant(
@@ -470,6 +462,7 @@ INVARIANTS: Sequence[Invariant] = (
          WHERE s.number <> s.before + 1 OR s.previous <> s.mac OR s.lines <> s.sealed + s.own
         """,
     ),
+    *HOLDERS,
 )
 
 

@@ -70,11 +70,11 @@ async def open_worker(
     `parent_id`: the session of the worker that started this process for isolated steps.
     """
     pool = engine.database.pool
+    epoch: UUID = await pool.fetchval("SELECT epoch FROM system")  # first: no session of a new one is older than it
     place = socket.gethostname(), os.getpid()
     await pool.execute(_REGISTER, session_id, *place, list(queues), slots, __version__, parent_id)
     failpoint("after_register")
     await pool.execute("SELECT ensure_partitions(2)")
-    epoch: UUID = await pool.fetchval("SELECT epoch FROM system")
     return Worker(session_id, epoch, tuple(queues))
 
 

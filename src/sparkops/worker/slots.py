@@ -50,14 +50,16 @@ class Held:
 
 
 RESERVE = 10
-"""One slot of so many, and at least one, is kept from each project for the others."""
+"""One slot of so many, and at least one, is kept for projects that hold none, and as much again from each project."""
 
 
 class Slots:
     """The steps of this process, up to a number.
 
-    `shared`: there is more than one project, so none may hold all slots: where one has work without end, the first
-    step of another must find a slot that is free. None: not known yet, and taken for yes.
+    `shared`: there is more than one project. Where some have work without end, the first step of another must find a
+    slot that is free: the last tenth is for projects that hold nothing, each of which gets one of it. And none may
+    hold all the others: else who comes second has one slot at a time beside a flood that was there first. None: not
+    known yet, and taken for yes.
     """
 
     def __init__(self, size: int) -> None:
@@ -73,26 +75,38 @@ class Slots:
         return max(self.size - len(self._held) - self._promised, 0)
 
     @property
+    def _kept(self) -> int:
+        """How many slots are kept for projects that hold nothing."""
+        return 0 if self.shared is False else max(self.size // RESERVE, 1)
+
+    @property
     def share(self) -> int:
         """How many slots one project may hold."""
-        return self.size if self.shared is False else max(self.size - max(self.size // RESERVE, 1), 1)
+        return max(self.size - 2 * self._kept, 1)
 
     @property
     def full(self) -> Sequence[UUID]:
-        """The projects that hold their share."""
+        """The projects that may hold no more: they have their share, or what is free is kept for those without."""
+        if self.free <= self._kept:
+            return list(self._by_project)
         return [project for project, count in self._by_project.items() if count + self._promised >= self.share]
 
     @property
     def claimable(self) -> int:
         """How many steps may be claimed at once from projects that are not full, be they all of one project."""
+        if self.free <= self._kept:
+            return min(self.free, 1)
         most = max((count for project, count in self._by_project.items() if project not in self.full), default=0)
-        return max(min(self.free, self.share - most - self._promised), 0)
+        return max(min(self.free - self._kept, self.share - most - self._promised), 0)
 
     def room_after(self, ending: Sequence[UUID]) -> int:
         """How many steps may be taken on when these end, one for each project named, be they all of one project."""
         counts = Counter(ending)
-        shares = (self.share - self._promised - self._by_project[each] + counts[each] for each in counts)
-        return max(min(self.free + len(ending), *shares), 0)
+        staying = [self._by_project[each] - count for each, count in counts.items()]
+        free = self.free + len(ending)
+        if free <= self._kept:
+            return 0 if any(staying) else min(free, 1)
+        return max(min(free - self._kept, *(self.share - self._promised - each for each in staying)), 0)
 
     @contextmanager
     def promised(self, count: int) -> Iterator[None]:
