@@ -124,7 +124,7 @@ async def test_the_heartbeat_tells_a_working_step_to_stop(world: World) -> None:
     async with listening() as sink:
         sink.open.clear()
         world.tools["send"] = sending(sink.port, EffectClass.IDEMPOTENT)
-        quick = world.with_lease(seconds=0.6)
+        quick = world.with_lease(seconds=1.5)
         run_id = await world.run(await world.workflow(SLOW))
         working = asyncio.create_task(quick.work_until(run_id))
         await sink.reached.wait()

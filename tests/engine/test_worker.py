@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -18,8 +18,9 @@ from sparkops.engine.context import Engine, Worker
 from sparkops.runtime.tools.base import ToolContext, ToolResult
 from sparkops.worker import completer
 from sparkops.worker import loop as worker_loop
+from sparkops.worker.loop import WorkerLoop
 from tests.engine.acts import ONE_STEP
-from tests.engine.conftest import World
+from tests.engine.conftest import LIMIT_SECONDS, World
 from tests.engine.sink import listening, sending
 
 
@@ -53,7 +54,7 @@ async def test_a_step_whose_end_could_not_be_written_is_not_held_for_ever(
 
     monkeypatch.setattr(completer, "complete", broken_once)
     run_id = await world.run(await world.workflow(ONE_STEP))
-    await world.with_lease(seconds=0.3).work_until(run_id)
+    await world.with_lease(seconds=0.6).work_until(run_id)
     assert await world.status(run_id) == "succeeded"
     assert (await world.steps(run_id))["only"]["attempt"] == 2
 
@@ -108,7 +109,7 @@ async def test_what_came_back_before_a_step_was_told_to_stop_is_recorded_with_it
     async with listening() as sink:
         sink.open.clear()
         world.tools["send"] = sending(sink.port, EffectClass.PURE)
-        working = asyncio.create_task(world.with_lease(seconds=0.6).work_until(run_id))
+        working = asyncio.create_task(world.with_lease(seconds=1.5).work_until(run_id))
         await sink.reached.wait()
         async with rules_out_of_reach(world, owner_url):
             sink.open.set()
@@ -133,7 +134,7 @@ async def test_what_came_back_beside_a_call_that_was_cut_off_is_recorded(world: 
 
         world.tools["send"] = replace(sends, run=run)
         world.tools["slow"] = sending(slow.port, EffectClass.IDEMPOTENT, "slow")
-        working = asyncio.create_task(world.with_lease(seconds=0.6).work_until(run_id))
+        working = asyncio.create_task(world.with_lease(seconds=1.5).work_until(run_id))
         await came.wait()
         await slow.reached.wait()
         await cancel_run(world.engine, world.ada, run_id)
@@ -163,3 +164,55 @@ async def test_what_came_back_before_a_worker_drained_is_not_bought_again(world:
         assert (step["status"], step["crashes"], await paid(world, run_id)) == ("ready", 0, [("done", 3)])
         await world.work_until(run_id)
         assert (await world.status(run_id), sink.got.total()) == ("succeeded", 1)
+
+
+@dataclass
+class Line:
+    """A pool whose database cannot be reached while `cut`."""
+
+    pool: Any
+    cut: bool = False
+
+    def __getattr__(self, name: str) -> Any:
+        if self.cut:
+            raise ConnectionError("the line to the database is cut")
+        return getattr(self.pool, name)
+
+
+async def test_an_open_call_ends_with_the_trust_in_its_lease_also_while_no_database_can_be_reached(
+    world: World,
+) -> None:
+    """Neither the heartbeat nor the sweep comes to an end then, and the lease runs out for everybody else."""
+    line: Any = Line(world.database.pool)
+    far = replace(world, engine=replace(world.engine, database=replace(world.database, pool=line))).with_lease(
+        seconds=1.5
+    )
+    run_id = await world.run(await world.workflow(ONE_STEP.replace("noop", "send")))
+    broken_off = asyncio.Event()
+    async with listening() as sink:
+        sink.open.clear()
+        sends = sending(sink.port, EffectClass.IDEMPOTENT)
+
+        async def run(arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
+            try:
+                return await sends.run(arguments, context)
+            except asyncio.CancelledError:
+                broken_off.set()
+                raise
+
+        world.tools["send"] = replace(sends, run=run)
+        loop = WorkerLoop(far.runtime(), await far.worker(), slots=1, drain_seconds=0)
+        working = asyncio.create_task(loop.run())
+        try:
+            await sink.reached.wait()
+            line.cut = True
+            async with asyncio.timeout(LIMIT_SECONDS):
+                await broken_off.wait()
+        finally:
+            loop.drain()
+            await working
+        assert (await world.steps(run_id))["only"]["status"] == "running", "it is not given back: it may be another's"
+        sink.open.set()
+        world.tools["send"] = sends
+        await world.work_until(run_id)
+        assert (await world.status(run_id), list(sink.got.values())) == ("succeeded", [2])

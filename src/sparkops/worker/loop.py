@@ -37,6 +37,8 @@ log = structlog.get_logger()
 CLAIM_BATCH = 16
 IDLE_POLL_SECONDS = 1.0
 SWEEP_SECONDS = 2.0
+TRUST_SECONDS = 0.25
+"""Between two looks at what is still trusted; a small part of the fifth of a lease that is not (`runtime/trust.py`)."""
 PARTITION_SECONDS = 3600.0
 """Months come seldom, and two are made ahead; a worker that lives for long still meets one."""
 JITTER = 0.2
@@ -120,6 +122,7 @@ class WorkerLoop:
         keepers = [
             asyncio.create_task(self._every(self._engine.lease.total_seconds() / 3, self._beat), name="heartbeat"),
             asyncio.create_task(self._every(SWEEP_SECONDS, self._sweep), name="sweep"),
+            asyncio.create_task(self._every(TRUST_SECONDS, self._end_untrusted), name="trust"),
             asyncio.create_task(self._alarms.run(), name="alarms"),
             asyncio.create_task(self._every(PARTITION_SECONDS, self._make_partitions), name="partitions"),
         ]
@@ -276,6 +279,10 @@ class WorkerLoop:
         await self._look_for_projects()
         if swept.reaped or swept.repaired:
             log.info("sweep.found", reaped=swept.reaped, repaired=swept.repaired)
+
+    async def _end_untrusted(self) -> None:
+        """Break off what is not known to be ours any more. A task of its own that needs no database: leases run out
+        above all where the database cannot be reached, and neither heartbeat nor sweep comes to its end then."""
         for each in self._slots.all():
             if not each.trust.holds():
                 each.end(Stop.LOST)

@@ -119,4 +119,9 @@ LEASES: Sequence[Guard] = (
             "",
         ),
     ),
+    guard(
+        "worker: what is not trusted any more is broken off without a database",
+        "engine/worker::test_an_open_call_ends_with_the_trust_in_its_lease_also_while_no_database_can_be_reached",
+        ("worker/loop.py", "if not each.trust.holds():\n                each.end(Stop.LOST)", "pass"),
+    ),
 )
