@@ -63,8 +63,8 @@ async def test_a_project_is_made_of_its_files_and_applying_them_again_changes_no
         "changed    project orchard",
         "created    agent scout, version 1",
         "created    policy calm, version 1, now in force",
-        "created    budget Month",
         "created    workflow walk, version 1",
+        "created    budget Month",
     ]
     project = await client.get("/projects/orchard")
     assert (project["name"], project["time_zone"], project["default_effect"]) == ("Orchard", "Europe/Vienna", "deny")
@@ -72,8 +72,8 @@ async def test_a_project_is_made_of_its_files_and_applying_them_again_changes_no
         "unchanged  project orchard",
         "unchanged  agent scout, version 1",
         "unchanged  policy calm, version 1",
-        "unchanged  budget Month",
         "unchanged  workflow walk, version 1",
+        "unchanged  budget Month",
     ]
 
 
@@ -90,9 +90,111 @@ async def test_what_has_changed_in_the_files_changes_and_policies_may_wait_to_be
         },
     )
     said = (await apply(client, folder, capsys, publish=False)).splitlines()
-    assert said[2:4] == ["changed    policy calm, version 2", "changed    budget Month"]
+    assert [said[2], said[4]] == ["changed    policy calm, version 2", "changed    budget Month"]
     (policy,) = [one for one in await client.every("/policies", project="orchard") if one["project"]]
     assert (policy["latest_version"], policy["active_version"]) == (2, 1)
+
+
+def budget(name: str, scope: str, target: str) -> dict[str, str]:
+    text = f"name: {name}\nscope: {scope}\nperiod: month\nlimit_micros: 5000000\ntarget: {target}\n"
+    return {f"budgets/{name}.yaml": text}
+
+
+async def test_a_budget_names_whom_it_is_for_and_may_be_for_what_the_same_files_bring(
+    client: ApiClient, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await client.post("/projects", {"slug": "orchard", "name": "Orchard"})
+    account = await client.post("/projects/orchard/service-accounts", {"name": "robot", "role": "operator"})
+    theirs = {"name": "nightly", "scopes": ["run:read"]}
+    path = f"/projects/orchard/service-accounts/{account['id']}/keys"
+    revoked, kept = await client.post(path, theirs), await client.post(path, theirs)
+    await client.post(f"{path}/{revoked['id']}/revoke")
+    own = await client.post("/api-keys", {"name": "laptop", "scopes": ["run:read"], "projects": ["orchard"]})
+    named = {
+        **budget("walks", "workflow", "walk"),
+        **budget("scouts", "agent", "scout"),
+        **budget("anns", "user", "Ann@example.com"),
+        **budget("nights", "api_key", "nightly"),
+        **budget("laptops", "api_key", own["id"]),
+    }
+    folder = write(tmp_path / "files", FILES | named)
+    await apply(client, folder, capsys)
+    budgets = {one["name"]: one["target"] for one in await client.every("/budgets", project="orchard")}
+    assert {name: target and target["name"] for name, target in budgets.items()} == {
+        "Month": None,
+        "walks": "walk",
+        "scouts": "scout",
+        "anns": "ann",
+        "nights": "nightly",
+        "laptops": "laptop",
+    }
+    assert budgets["nights"]["id"] == kept["id"], "the one that has ended is nobody's any more"
+    assert {line.split()[0] for line in (await apply(client, folder, capsys)).splitlines()} == {"unchanged"}
+
+
+async def test_a_name_that_is_nobodys_or_of_several_is_refused_with_its_file(
+    client: ApiClient, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await client.post("/projects", {"slug": "orchard", "name": "Orchard"})
+    for _ in range(2):
+        await client.post("/api-keys", {"name": "laptop", "scopes": ["run:read"], "projects": ["orchard"]})
+    for scope, target, said in (
+        ("workflow", "run", "no workflow run"),
+        ("user", "ben@example.com", "no user ben@example.com"),
+        ("api_key", "laptop", "2 API keys laptop"),
+    ):
+        folder = write(tmp_path / scope, budget("it", scope, target))
+        with pytest.raises(ApiRefused, match=rf"budgets/it\.yaml: .*{said}"):
+            await apply(client, folder, capsys)
+    await apply(client, write(tmp_path / "fine", FILES | budget("it", "workflow", "walk")), capsys)
+    other = FILES["workflows/walk.yaml"].replace("name: walk", "name: run")
+    folder = write(tmp_path / "moved", {"workflows/run.yaml": other} | budget("it", "workflow", "run"))
+    with pytest.raises(ApiRefused, match="target of the budget it cannot change"):
+        await apply(client, folder, capsys)
+
+
+INSTALLATION = {
+    "installation/policies/calm.yaml": FILES["policies/calm.yaml"],
+    "installation/budgets/all.yaml": "name: Month\nscope: installation\nperiod: month\nlimit_micros: 9000000\n",
+    "installation/budgets/ann.yaml": "name: Ann\nscope: user\ntarget: ann@example.com\nperiod: day\nlimit_calls: 90\n",
+}
+
+
+async def test_an_administrator_applies_what_holds_for_the_installation_around_the_project(
+    client: ApiClient, ann: Person, door: Door, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await door.database.pool.execute("UPDATE users SET is_admin = true WHERE id = $1", ann.id)
+    folder = write(tmp_path / "files", FILES | INSTALLATION)
+    expected = [
+        "created    policy calm of the installation, version 1, now in force",
+        "created    agent scout, version 1",
+        "created    policy calm, version 1, now in force",
+        "created    workflow walk, version 1",
+        "created    budget Month",
+        "created    budget Month of the installation",
+        "created    budget Ann of the installation",
+    ]
+    assert (await apply(client, folder, capsys, dry_run=True)).splitlines()[2:] == expected
+    assert (await apply(client, folder, capsys)).splitlines()[2:] == expected
+    assert {line.split()[0] for line in (await apply(client, folder, capsys)).splitlines()} == {"unchanged"}
+    owned = await client.every("/budgets", project="orchard") + await client.every("/policies", project="orchard")
+    assert {("Month", None), ("Ann", None), ("calm", None), ("Month", "orchard"), ("calm", "orchard")} <= {
+        (one["name"], one["project"]) for one in owned
+    }
+    write(folder, {"installation/budgets/all.yaml": INSTALLATION["installation/budgets/all.yaml"].replace("9", "8")})
+    for project in ("orchard", "not-there-yet"):
+        await apply_files(client, read_folder(folder), project, How(dry_run=True))
+        assert "changed    budget Month of the installation" in capsys.readouterr().out.splitlines()
+
+
+async def test_what_is_of_the_installation_is_refused_to_others_before_anything_is_written(
+    client: ApiClient, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write(tmp_path / "files", FILES | INSTALLATION)
+    for dry_run in (True, False):
+        with pytest.raises(ApiRefused, match="administrator"):
+            await apply(client, folder, capsys, dry_run=dry_run)
+    assert not await client.exists("/projects/orchard")
 
 
 async def trace(door: Door) -> Mapping[str, Any]:
@@ -127,8 +229,8 @@ async def test_a_dry_run_says_what_would_be_and_writes_nothing(
         "created    project orchard",
         "created    agent scout, version 1",
         "created    policy calm, version 1, now in force",
-        "created    budget Month",
         "created    workflow walk, version 1",
+        "created    budget Month",
     ]
     assert not await client.exists("/projects/orchard")
     await apply(client, folder, capsys)
@@ -147,9 +249,9 @@ async def test_a_dry_run_says_what_would_be_and_writes_nothing(
         "changed    project orchard",
         "changed    agent scout, version 2",
         "changed    policy calm, version 2, now in force",
+        "unchanged  workflow walk, version 1",
         "changed    budget Month",
         "created    budget Week",
-        "unchanged  workflow walk, version 1",
     ]
     assert (await apply(client, folder, capsys)).splitlines() == would[1:], "and so it is"
 

@@ -3,8 +3,10 @@
     project.yaml            name (of a new one), default_effect, time_zone, max_running_runs
     agents/<name>.yaml      an agent's definition
     policies/*.yaml         a policy each; the name stands in the text
-    budgets/*.yaml          a budget each; the name stands in the text
     workflows/*.yaml        a workflow each; the name stands in the text
+    budgets/*.yaml          a budget each; the name stands in the text, and `target` names whom it is for
+    installation/policies/*.yaml, installation/budgets/*.yaml
+                            what holds for the whole installation, which administrators alone apply
 
 What is not among the files is left as it is.
 """
@@ -15,8 +17,10 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import click
 
@@ -25,8 +29,9 @@ from sparkops.cli.refusals import refusals
 if TYPE_CHECKING:
     from sparkops.core.client import ApiClient
 
-FOLDERS = ("agents", "policies", "budgets", "workflows")
-"""In the order in which they are applied: what a workflow names is there before it."""
+INSTALLATION = "installation/"
+FOLDERS = (f"{INSTALLATION}policies", "agents", "policies", "workflows", "budgets", f"{INSTALLATION}budgets")
+"""In the order in which they are applied: what a workflow or a budget names is there before it."""
 FIXED = ("scope", "target", "period", "time_zone")
 """What makes a budget another one: whom it is for, and for how long."""
 MAX_BYTES = 1_048_576
@@ -47,8 +52,9 @@ def apply(
 
     It acts with the API key in SPARK_API_KEY, or in the name of a person with their password.
 
-    FOLDER has project.yaml and the folders agents, policies, budgets and workflows, as far as they are wanted. A file
-    that is not accepted stops it there, with every mistake and its place; what was applied before stays.
+    FOLDER has project.yaml and the folders agents, policies, workflows and budgets, as far as they are wanted, and for
+    administrators of the installation installation/policies and installation/budgets. A file that is not accepted stops
+    it there, with every mistake and its place; what was applied before stays.
     With --dry-run files are compared with what there is, and not checked.
     """
     import httpx2
@@ -68,6 +74,25 @@ class How:
 
     publish: bool = True
     dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Whose things are applied: those of the project, or the installation's, which are listed from the project, too.
+
+    `project` None: there is none to look at them from.
+    """
+
+    project: str | None
+    whole: bool
+
+    @property
+    def owner(self) -> str | None:
+        return None if self.whole else self.project
+
+    def name(self, name: str) -> str:
+        """Return a name as people are told it."""
+        return f"{name} of the installation" if self.whole else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,16 +165,40 @@ async def apply_files(client: "ApiClient", files: Files, project: str, how: How)
     """Bring a project up to its files, and say what was done, or would be.
 
     Raises:
-        ApiRefused: a file was not accepted; the sentence begins with its path. What came before it is applied.
+        ApiRefused: a file was not accepted; the sentence begins with its path. What came before it is applied. Or there
+            is something of the installation, and whoever applies it is no administrator: nothing is applied then.
     """
+    places = await _check_administrator(client, files)
     if how.dry_run:
         click.echo("Nothing is written. This is what would be:")
     there = await _apply_project(client, project, files.project, how)
-    for kind in FOLDERS:
-        known = await _known(client, kind, project) if files.of[kind] and there else {}
-        for file in files.of[kind]:
+    for folder in FOLDERS:
+        kind, whole = folder.removeprefix(INSTALLATION), folder.startswith(INSTALLATION)
+        where = Where(project if there else next(iter(places), None) if whole else None, whole)
+        known = await _known(client, kind, where) if files.of[folder] else {}
+        for file in files.of[folder]:
             async with _told(file):
-                await _KINDS[kind](client, project, file, known, how)
+                await _KINDS[kind](client, where, file, known, how)
+
+
+async def _check_administrator(client: "ApiClient", files: Files) -> Sequence[str]:
+    """Return the projects of whoever applies what is of the installation; none, where nothing is.
+
+    Raises:
+        ApiRefused: they are no administrator.
+    """
+    from sparkops.core.client import ApiRefused
+
+    own = [file for folder in FOLDERS if folder.startswith(INSTALLATION) for file in files.of[folder]]
+    if not own:
+        return []
+    me = await client.get("/me")
+    if not me["user"]["is_admin"]:
+        raise ApiRefused(
+            f"{own[0].path}: what holds for the whole installation is applied by its administrators, with their "
+            "password and not with an API key. Nothing was applied."
+        )
+    return [project["slug"] for project in me["projects"]]
 
 
 async def _apply_project(client: "ApiClient", slug: str, file: File | None, how: How) -> bool:
@@ -171,7 +220,7 @@ async def _apply_project(client: "ApiClient", slug: str, file: File | None, how:
     return True
 
 
-async def _apply_agent(client: "ApiClient", project: str, file: File, known: Mapping[str, Any], how: How) -> None:
+async def _apply_agent(client: "ApiClient", where: Where, file: File, known: Mapping[str, Any], how: How) -> None:
     from sparkops.core.json import digest
 
     name, definition = file.path.stem, dict(file.document)
@@ -179,50 +228,51 @@ async def _apply_agent(client: "ApiClient", project: str, file: File, known: Map
     after = _next(before, same=before is not None and before["digest"] == digest(definition))
     if after is not before and not how.dry_run:
         if before is None:
-            await client.post("/agents", {"project": project, "name": name, "definition": definition})
+            await client.post("/agents", {"project": where.owner, "name": name, "definition": definition})
         else:
             after = await client.post(f"/agents/{known[name]['id']}/versions", {"definition": definition})
     _say("agent", name, before, after)
 
 
-async def _apply_workflow(client: "ApiClient", project: str, file: File, known: Mapping[str, Any], how: How) -> None:
+async def _apply_workflow(client: "ApiClient", where: Where, file: File, known: Mapping[str, Any], how: How) -> None:
     name = str(file.document.get("name"))
     before = await _latest(client, "workflows", known.get(name))
     after = _next(before, same=before is not None and before["source"] == file.source)
     if after is not before and not how.dry_run:
         if before is None:
-            await client.post("/workflows", {"project": project, "source": file.source})
+            await client.post("/workflows", {"project": where.owner, "source": file.source})
         else:
             after = await client.post(f"/workflows/{known[name]['id']}/versions", {"source": file.source})
     _say("workflow", name, before, after)
 
 
-async def _apply_policy(client: "ApiClient", project: str, file: File, known: Mapping[str, Any], how: How) -> None:
+async def _apply_policy(client: "ApiClient", where: Where, file: File, known: Mapping[str, Any], how: How) -> None:
     name = str(file.document.get("name"))
     before = await _latest(client, "policies", known.get(name))
     policy = known.get(name, {"active_version": None})
     after = _next(before, same=before is not None and before["source"] == file.source)
     if after is not before and not how.dry_run:
         if before is None:
-            saved = await client.post("/policies", {"project": project, "source": file.source})
+            saved = await client.post("/policies", {"project": where.owner, "source": file.source})
         else:
             saved = await client.post(f"/policies/{policy['id']}/versions", {"source": file.source})
         after, policy = saved["version"], saved["policy"]
     put = how.publish and policy["active_version"] != after["version"]
     if put and not how.dry_run:
         await client.post(f"/policies/{policy['id']}/publish", {"version": after["version"]})
-    _say("policy", name, before, after, "now in force" if put else "")
+    _say("policy", where.name(name), before, after, "now in force" if put else "")
 
 
-async def _apply_budget(client: "ApiClient", project: str, file: File, known: Mapping[str, Any], how: How) -> None:
+async def _apply_budget(client: "ApiClient", where: Where, file: File, known: Mapping[str, Any], how: How) -> None:
     from sparkops.core.client import ApiRefused
 
     name, stated = str(file.document.get("name")), dict(file.document)
     if name not in known:
         if not how.dry_run:
-            await client.post("/budgets", {"project": project, **stated})
-        click.echo(f"created    budget {name}")
+            await client.post("/budgets", {"project": where.owner, **stated, **await _target(client, where, stated)})
+        click.echo(f"created    budget {where.name(name)}")
         return
+    stated |= await _target(client, where, stated)
     terms = {key: value for key, value in stated.items() if key not in FIXED}
     before = known[name]
     is_now = {**before, "target": before["target"] and before["target"]["id"]}
@@ -231,7 +281,90 @@ async def _apply_budget(client: "ApiClient", project: str, file: File, known: Ma
     same = _same_terms(before, terms)
     if not same and not how.dry_run:
         await client.put(f"/budgets/{before['id']}", terms)
-    click.echo(f"{'unchanged' if same else 'changed':<10} budget {name}")
+    click.echo(f"{'unchanged' if same else 'changed':<10} budget {where.name(name)}")
+
+
+async def _target(client: "ApiClient", where: Where, budget: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return the target of a budget by its id, if the file names one; an id may stand there as well.
+
+    Raises:
+        ApiRefused: there is none of that name, or more than one.
+    """
+    from sparkops.core.client import ApiRefused
+
+    named, scope = budget.get("target"), budget.get("scope")
+    if not isinstance(named, str) or scope not in _TARGETS or _is_id(named):
+        return {}  # what is wrong with it the API says
+    what, find = _TARGETS[scope]
+    found = await find(client, where, named)
+    if len(found) != 1:
+        many = f"{len(found)} {what}s {named}; write the id of the one that is meant" if found else f"no {what} {named}"
+        raise ApiRefused(
+            f"The budget {budget.get('name')} cannot be for it alone: there {'are' if found else 'is'} {many}."
+        )
+    return {"target": found[0]}
+
+
+def _is_id(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+async def _workflows(client: "ApiClient", where: Where, name: str) -> Sequence[str]:
+    found = (await _known(client, "workflows", where)).get(name)
+    return [found["id"]] if found else []
+
+
+async def _agents(client: "ApiClient", where: Where, name: str) -> Sequence[str]:
+    found = (await _known(client, "agents", where)).get(name)
+    return [found["id"]] if found else []
+
+
+async def _users(client: "ApiClient", where: Where, email: str) -> Sequence[str]:
+    """Return who has this address: of the project's members or, for the installation, of all people."""
+    if where.whole:
+        people = [(one["email"], one["id"]) for one in await client.every("/users", q=email)]
+    else:
+        members = (await client.get(f"/projects/{where.project}/members"))["items"]
+        people = [(one["email"], one["user_id"]) for one in members]
+    return [user_id for address, user_id in people if address.casefold() == email.casefold()]
+
+
+async def _keys(client: "ApiClient", where: Where, name: str) -> Sequence[str]:
+    """Return the active keys of this name: one's own and those of the project's accounts; others' nobody sees."""
+    keys = await _seen(client, "/api-keys")
+    if where.project is not None:
+        accounts = f"/projects/{where.project}/service-accounts"
+        for account in await _seen(client, accounts):
+            keys += await _seen(client, f"{accounts}/{account['id']}/keys")
+    return [
+        key["id"]
+        for key in keys
+        if key["name"] == name and key["status"] == "active" and (where.whole or where.project in key["projects"])
+    ]
+
+
+async def _seen(client: "ApiClient", path: str) -> list[Any]:
+    """Return a list as far as it may be seen: not at all, where that is refused."""
+    from sparkops.core.client import ApiRefused
+
+    try:
+        return await client.every(path)
+    except ApiRefused as error:
+        if error.status != HTTPStatus.FORBIDDEN:
+            raise
+        return []
+
+
+_TARGETS = {
+    "workflow": ("workflow", _workflows),
+    "agent": ("agent", _agents),
+    "user": ("user", _users),
+    "api_key": ("API key", _keys),
+}
 
 
 def _same_terms(before: Mapping[str, Any], stated: Mapping[str, Any]) -> bool:
@@ -256,10 +389,12 @@ _KINDS = {
 }
 
 
-async def _known(client: "ApiClient", kind: str, project: str) -> Mapping[str, Any]:
-    """Return what the project has of a kind, by name; what belongs to the installation is not the project's."""
-    items = await client.every(f"/{kind}", project=project)
-    return {item["name"]: item for item in items if item.get("project") == project}
+async def _known(client: "ApiClient", kind: str, where: Where) -> Mapping[str, Any]:
+    """Return what the project has of a kind, or the installation, by name: neither has what is the other's."""
+    if where.project is None:
+        return {}
+    items = await client.every(f"/{kind}", project=where.project)
+    return {item["name"]: item for item in items if item.get("project") == where.owner}
 
 
 @asynccontextmanager
