@@ -190,10 +190,8 @@ async def test_labels_of_the_input_stay_unless_a_person_states_others(
 
 async def test_with_one_key_other_labels_are_another_request(ann: Person, door: Door, workflow: None) -> None:
     run_id = await ended(ann, door, StepStatus.SUCCEEDED, labels=["private:customer"])
-    answers = [
-        await post(ann, run_id, "rerun", body, **{"Idempotency-Key": "again"})
-        for body in ({"labels": []}, {"labels": []}, {}, {"labels": ["private:staff"]})
-    ]
+    bodies: list[dict[str, Any]] = [{"labels": []}, {"labels": []}, {}, {"labels": ["private:staff"]}]
+    answers = [await post(ann, run_id, "rerun", body, **{"Idempotency-Key": "again"}) for body in bodies]
     assert [answer.status_code for answer in answers] == [201, 200, 422, 422]
 
 

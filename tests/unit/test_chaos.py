@@ -1,5 +1,6 @@
 """A campaign tells faults that hit from those that found nothing to hit, and fails where a kind of them never did."""
 
+import os
 import signal
 from collections import Counter
 from pathlib import Path
@@ -20,7 +21,7 @@ from tests.chaos.verdict import MUST_HAPPEN, not_exercised
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, signal.Signals]]:
     """What processes are sent instead of being killed; nobody waits."""
     found: list[tuple[int, signal.Signals]] = []
-    monkeypatch.setattr(module.os, "kill", lambda pid, number: found.append((pid, number)))
+    monkeypatch.setattr(os, "kill", lambda pid, number: found.append((pid, number)))
     for name in ("AGAIN_SECONDS", "SILENT_SECONDS"):
         monkeypatch.setattr(module, name, 0)
     return found
@@ -57,7 +58,7 @@ async def test_a_process_that_went_away_was_not_hit(monkeypatch: pytest.MonkeyPa
     def gone(*_: object) -> None:
         raise ProcessLookupError
 
-    monkeypatch.setattr(module.os, "kill", gone)
+    monkeypatch.setattr(os, "kill", gone)
     assert await faults(7)._kill_api() is False
 
 
