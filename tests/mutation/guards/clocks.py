@@ -1,7 +1,5 @@
 """The clocks of runs and steps, which stand still under halts."""
 
-
-
 from collections.abc import Sequence
 
 from tests.mutation.guards.guard import Guard, guard
