@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.model import admitting, chaining, halting, pausing
+from tests.model import admitting, chaining, clocks, halting, pausing
 from tests.model.checker import explore
 
 Guards = tuple[str, ...]
@@ -54,6 +54,18 @@ def test_the_look_of_preparing_is_enough(without: str) -> None:
 @pytest.mark.parametrize(("without", "promise"), halting.MUTANTS.items())
 def test_stopping_without_this_guard_breaks_its_promise(without: str, promise: str) -> None:
     assert promise in explore(halting.Halting(without), until=promise).broken
+
+
+def test_clocks_stand_still_under_halts_and_pauses_and_lose_and_gain_nothing() -> None:
+    report = explore(clocks.Clocks())
+    assert report.broken == {}
+    assert report.seen >= clocks.MUST_HAPPEN
+    assert report.states > 1_000
+
+
+@pytest.mark.parametrize(("without", "promise"), clocks.MUTANTS.items())
+def test_a_clock_without_this_guard_breaks_its_promise(without: str, promise: str) -> None:
+    assert promise in explore(clocks.Clocks(without), until=promise).broken
 
 
 def test_no_more_runs_go_on_than_may_and_none_waits_while_there_is_room() -> None:

@@ -37,8 +37,12 @@ _BESIDE = """
 _PROJECT = "(SELECT id FROM projects WHERE slug = $1 AND id = ANY ($2))"
 
 _RUN = f"""
-SELECT {_SUMMARY}, r.input, r.output, r.deadline_at, r.ends_as, r.parent_run_id, r.parent_step_id,
+SELECT {_SUMMARY}, r.input, r.output, r.ends_as, r.parent_run_id, r.parent_step_id,
        s.node_key AS parent_key, r.concurrency_key, r.concurrency_limit, t.log_removed_at, t.values_removed_at,
+       CASE WHEN r.finished_at IS NULL AND r.started_at IS NOT NULL
+            THEN r.deadline_at + engine.stood(
+              r.project_id, coalesce(r.clock_from, r.started_at), coalesce(r.paused_at, clock_timestamp()))
+            ELSE r.deadline_at END AS deadline_at,
        CASE WHEN r.status = 'queued' THEN engine.blocked_by(r) END AS queued_behind,
        (SELECT jsonb_object_agg(n.status, n.steps)
           FROM (SELECT status, count(*) AS steps FROM steps WHERE run_id = r.id GROUP BY status) n) AS steps_by_status
@@ -85,8 +89,10 @@ async def run_row(on: Statements, principal: Principal, *, run_id: UUID) -> "asy
 _STEPS = """
 SELECT s.id, s.node_key, s.path, s.type, s.position, s.needs, s.status, s.attempt, s.failures, s.crashes, s.ready_at,
        s.started_at, s.finished_at, s.waiting_for, s.error, s.copied_from, s.parent_id, s.frame_no, s.undo_of, s.held,
-       s.not_before, s.fails_at, s.wake_at, s.child_run_id, r.workflow_version_id, child.status AS child_status,
-       child.workflow_version_id AS child_version_id, to_jsonb(e) AS expansion,
+       s.not_before, s.wake_at, s.child_run_id, r.workflow_version_id, child.status AS child_status,
+       child.workflow_version_id AS child_version_id,
+       CASE WHEN s.fails_at IS NOT NULL AND s.finished_at IS NULL
+            THEN engine.step_fails_at(s, clock_timestamp()) ELSE s.fails_at END AS fails_at, to_jsonb(e) AS expansion,
        CASE WHEN s.type = 'branch' AND s.status = 'succeeded' THEN s.output -> 'chosen' END AS chosen,
        (SELECT coalesce(sum(cost_micros), 0)::bigint FROM calls WHERE run_id = s.run_id AND step_id = s.id)
          AS cost_micros{more}

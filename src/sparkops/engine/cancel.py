@@ -16,22 +16,22 @@ from sparkops.engine.context import Engine, call
 from sparkops.engine.wake import wake_parents
 
 ORPHANS_BATCH = 100
+OVERDUE_ROUNDS = 20
+"""Batches of runs that one call gives time back to; a long halt leaves very many of them."""
 
 _VISIBLE = """
 SELECT r.id FROM runs r JOIN memberships m ON m.project_id = r.project_id AND m.user_id = $2
  WHERE r.id = $1 AND r.project_id = ANY ($3)
-"""
-_OVERDUE = """
-SELECT id, extract(epoch FROM deadline_at - started_at)::float8 AS seconds FROM runs
- WHERE deadline_at < clock_timestamp() AND finished_at IS NULL
-   AND status NOT IN ('cancelling', 'compensating', 'paused', 'queued')
-   AND NOT (status = 'awaiting_approval' AND started_at IS NULL) ORDER BY deadline_at LIMIT $1
 """
 _ORPHANS = """
 SELECT r.id FROM runs r JOIN steps s ON s.id = r.parent_step_id
  WHERE r.status NOT IN ('succeeded', 'failed', 'cancelled', 'denied') AND r.status <> 'cancelling'
    AND r.parent_step_id IS NOT NULL AND s.finished_at IS NOT NULL LIMIT $1
 """
+_TIMEOUT = {
+    "code": "timeout",
+    "message": "The run took longer than its workflow allows, without the time that it was held.",
+}
 _PARENT_ENDED = {"code": "parent-ended", "message": "The step that started this run has ended."}
 
 
@@ -58,13 +58,18 @@ async def stop_run(engine: Engine, run_id: UUID, error: Mapping[str, str]) -> No
 async def cancel_overdue(engine: Engine, limit: int) -> int:
     """Stop runs that have taken longer than their workflow allows. Returns how many.
 
-    Queued and paused runs, and those that people have to let begin, are left alone: they are given the time back.
+    Queued, paused and halted runs, and those that people have to let begin, are left alone: they are given the time
+    back. What stood under a halt gets it here, some batches in one call; the sweep calls again.
     """
-    overdue = await engine.database.pool.fetch(_OVERDUE, limit)
-    for run in overdue:
-        error = {"code": "timeout", "message": f"The run took longer than the {run['seconds']:g} s it may take."}
-        await stop_run(engine, run["id"], error)
-    return len(overdue)
+    cancelled = 0
+    for _ in range(OVERDUE_ROUNDS):
+        answer = await call(engine.database.pool, "overdue_runs", limit)
+        for run_id in answer["overdue"]:
+            await stop_run(engine, UUID(run_id), _TIMEOUT)
+        cancelled += len(answer["overdue"])
+        if answer["looked"] < limit or answer["overdue"]:
+            break
+    return cancelled
 
 
 async def cancel_orphans(engine: Engine) -> int:

@@ -9,6 +9,7 @@ from sparkops.domains.budgets.definition import NewBudget, Period, Terms
 from sparkops.domains.budgets.definition import Scope as BudgetScope
 from sparkops.domains.runs.state import SourceKind
 from sparkops.engine.budgets import change_budget, define_budget
+from sparkops.engine.cancel import cancel_overdue
 from sparkops.engine.claim import claim_isolated
 from sparkops.engine.context import Engine, Worker, call
 from sparkops.engine.draft import Rerun
@@ -109,6 +110,21 @@ async def _expire(engine: Engine, case: Case) -> None:
     await expire_steps(engine)
 
 
+async def _stood(case: Case) -> None:
+    """The run stood under a halt for an hour and would be late if that counted."""
+    await case.sql(
+        "WITH h AS (INSERT INTO halts (id, scope, scope_id, project_id, kind, created_at, released_at) "
+        "  SELECT gen_random_uuid(), 'project', project_id, project_id, 'pause', clock_timestamp() - interval '1 hour',"
+        "         clock_timestamp() FROM runs WHERE id = $1) "
+        "UPDATE runs SET started_at = started_at - interval '2 hours', "
+        "deadline_at = clock_timestamp() - interval '30 minutes' WHERE id = $1 AND started_at IS NOT NULL"
+    )
+
+
+async def _give_time(engine: Engine, case: Case) -> None:
+    await cancel_overdue(engine, 100)
+
+
 async def _alone(case: Case) -> None:
     await case.sql("UPDATE steps SET isolate = true WHERE run_id = $1 AND node_key = 'free' AND status = 'ready'")
 
@@ -153,6 +169,7 @@ CONTROL: Sequence[Transaction] = (
     Transaction("RESOLVE", _resolve, repeats=True, ready=_in_doubt, kept=_is_resolved),
     Transaction("FORK", _fork, repeats=True, kept=_is_that_fork),
     Transaction("DEADLINE", _expire, repeats=True, ready=_too_late),
+    Transaction("GIVE TIME", _give_time, repeats=True, ready=_stood),
     Transaction("ALONE", _claim_alone, repeats=True, ready=_alone),
     Transaction("BUDGET", _change_budget, repeats=True, ready=_budgeted, kept=_is_changed),
     Transaction("OVERDUE", _displace, repeats=True, kept=_is_stopped),

@@ -1,6 +1,6 @@
 """Every ordered pair of transactions, B within or after A, A ending in each of four ways: what was promised holds.
 
-`make test` plays one case in 32, `make proof` all of them: 58 x 58 pairs x 2 orders x 4 endings are 26,912.
+`make test` plays one case in 32, `make proof` all of them: 59 x 59 pairs x 2 orders x 4 endings are 27,848.
 
 A fault in one case is told with its name, such as `REAP then COMPLETE within, cut after commit, unsafe`.
 """

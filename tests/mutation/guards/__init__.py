@@ -21,6 +21,7 @@ from tests.mutation.guards.audit import AUDIT
 from tests.mutation.guards.budgets import BUDGETS
 from tests.mutation.guards.claims import CLAIMS
 from tests.mutation.guards.clearance import CLEARANCE
+from tests.mutation.guards.clocks import CLOCKS
 from tests.mutation.guards.consent import CONSENT
 from tests.mutation.guards.doubt import DOUBT
 from tests.mutation.guards.effects import EFFECTS
@@ -47,6 +48,7 @@ GUARDS: Sequence[Guard] = (
     *ADVANCING,
     *ACCEPTING,
     *HOLDING,
+    *CLOCKS,
     *FRAMES,
     *WAITING,
     *EFFECTS,

@@ -82,7 +82,11 @@ GIVING_BACK: Sequence[Guard] = (
     guard(
         "pause_after_timeout: not after the deadline",
         "engine/deadline::test_the_reaper_ends_a_running_step_at_its_deadline_whatever_attempts_are_left",
-        ("pause_after_timeout", "\n     OR coalesce(clock_timestamp() + v_pause >= p_step.fails_at, false)", ""),
+        (
+            "pause_after_timeout",
+            "\n     OR coalesce(clock_timestamp() + v_pause >= engine.step_fails_at(p_step, clock_timestamp()), false)",
+            "",
+        ),
     ),
     guard(
         "give_back: only a step that was alone is poison",

@@ -115,7 +115,7 @@ LEASES: Sequence[Guard] = (
         "engine/deadline::test_there_is_no_retry_past_the_deadline",
         (
             "close_steps",
-            "                WHEN i.status = 'ready'\n                     AND s.fails_at <= clock_timestamp() + make_interval(secs => coalesce(i.retry_seconds, 0))\n                THEN 'failed'\n",
+            "                WHEN i.status = 'ready'\n                     AND engine.step_fails_at(s, clock_timestamp()) <= clock_timestamp() + make_interval(secs => coalesce(i.retry_seconds, 0))\n                THEN 'failed'\n",
             "",
         ),
     ),

@@ -115,7 +115,8 @@ class Run(RunSummary):
     output: JsonValue
     steps_by_status: dict[StepStatus, int]
     deadline_at: datetime | None
-    """When it is cancelled if it still goes on; the time that it is held is given back to it."""
+    """When it is cancelled if it still goes on; the time that it is held is given back to it. Moves on while it
+    is halted."""
     ends_as: Literal["failed", "cancelled"] | None
     """While it takes its effects back: what it will have ended as."""
     parent: RunParent | None
@@ -203,7 +204,7 @@ class Step(View):
     not_before: datetime
     """A step that is ready is not attempted earlier: the pause before another attempt."""
     fails_at: datetime | None
-    """When its deadline is over; null: it has none, or was never ready."""
+    """When its deadline is over; null: it has none, or was never ready. Moves on while it is halted."""
     wake_at: datetime | None
     """When a wait is over."""
     chosen: list[str] | None

@@ -36,5 +36,6 @@ class Halt(Base):
         CheckConstraint("kind IN ('pause', 'stop')", name="kind"),
         CheckConstraint("(scope = 'installation') = (project_id IS NULL)", name="project"),
         CheckConstraint("kind = 'pause' OR scope <> 'workflow'", name="stop"),
+        Index("ix_halts_scope_id", "scope_id", "released_at"),
         Index("uq_halts_in_force", "scope_id", "kind", unique=True, postgresql_where=text("released_at IS NULL")),
     )

@@ -73,6 +73,8 @@ class Run(Base):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     deadline_at: Mapped[datetime | None]
+    clock_from: Mapped[datetime | None]
+    """From when on the time of halts has not been added to `deadline_at`; None: since the run began."""
     cancel_requested_at: Mapped[datetime | None]
     cancelled_by: Mapped[UUID | None]
     paused_at: Mapped[datetime | None]
@@ -195,6 +197,8 @@ class Step(Base):
     not_before: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     fails_at: Mapped[datetime | None]
     """When its `deadline` is over; set when it is first ready."""
+    clock_from: Mapped[datetime | None]
+    """From when on the time of halts has not been added to `fails_at`; None: since that was set."""
     wake_at: Mapped[datetime | None]
     waiting_for: Mapped[dict[str, Any] | None]
     failures: Mapped[int] = mapped_column(default=0, server_default="0")

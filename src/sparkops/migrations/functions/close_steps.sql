@@ -57,7 +57,7 @@ BEGIN
                      AND k.status IN ('prepared', 'unknown') AND k.effect_class = 'unsafe') THEN 'uncertain'
                 WHEN s.cancel_requested AND i.status <> 'succeeded' THEN 'cancelled'
                 WHEN i.status = 'ready'
-                     AND s.fails_at <= clock_timestamp() + make_interval(secs => coalesce(i.retry_seconds, 0))
+                     AND engine.step_fails_at(s, clock_timestamp()) <= clock_timestamp() + make_interval(secs => coalesce(i.retry_seconds, 0))
                 THEN 'failed'
                 ELSE i.status END AS status
       FROM steps s JOIN item i ON s.id = i.step_id AND s.attempt = i.attempt AND s.claim_token = i.token

@@ -11,7 +11,7 @@ DECLARE
   v_pause interval := CASE WHEN p_step.jitter THEN v_ceiling * random() ELSE v_ceiling END;
 BEGIN
   IF p_step.failures + 1 >= p_step.max_attempts OR NOT p_step.retries_timeouts
-     OR coalesce(clock_timestamp() + v_pause >= p_step.fails_at, false) THEN
+     OR coalesce(clock_timestamp() + v_pause >= engine.step_fails_at(p_step, clock_timestamp()), false) THEN
     RETURN NULL;
   END IF;
   RETURN v_pause;

@@ -1,15 +1,16 @@
 CREATE OR REPLACE FUNCTION engine.take(p_steps uuid[], p_limit int, p_session uuid, p_lease interval) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- Gives up to p_limit of these ready steps to a worker under a lease, in the order of the array, each with a fresh
--- random token. Never waits: a row that somebody else holds is passed over, and what a halted project has, left.
+-- random token. The time of halts is given back to the deadline of each. Never waits: a row that somebody else holds is passed over, and what a halted project has, left.
 -- Returns {claims: [what the worker needs to run each], events}.
 DECLARE
   v_halted uuid[] := engine.halted();
+  v_now timestamptz := clock_timestamp();
   v_claims jsonb;
   v_events jsonb;
 BEGIN
   WITH free AS (
-    SELECT s.id FROM steps s
+    SELECT s.id, CASE WHEN s.fails_at IS NOT NULL THEN engine.step_fails_at(s, v_now) END AS fails_at FROM steps s
      WHERE s.id = ANY (p_steps) AND s.status = 'ready' AND NOT s.held AND NOT s.cancel_requested
        AND s.not_before <= clock_timestamp() AND s.project_id <> ALL (v_halted)
        AND '00000000-0000-0000-0000-000000000000' <> ALL (v_halted)
@@ -18,7 +19,8 @@ BEGIN
   taken AS (
     UPDATE steps s
        SET status = 'running', attempt = s.attempt + 1, claim_token = gen_random_uuid(), worker_session = p_session,
-           lease_expires_at = clock_timestamp() + p_lease, step_deadline_at = least(clock_timestamp() + s.timeout, s.fails_at),
+           lease_expires_at = clock_timestamp() + p_lease, step_deadline_at = least(clock_timestamp() + s.timeout, free.fails_at),
+           fails_at = free.fails_at, clock_from = CASE WHEN s.fails_at IS NOT NULL THEN v_now END,
            started_at = coalesce(s.started_at, clock_timestamp()), waiting_for = NULL, wake_at = NULL
       FROM free WHERE s.id = free.id
       RETURNING s.*),
