@@ -16,10 +16,14 @@ from benchmarks.report import Report, machine
 from benchmarks.workloads import Bench
 from sparkops.core.client import ApiClient
 from sparkops.core.config import RateLimits, load_settings
+from sparkops.core.db import open_database
+from sparkops.engine.diagnosis import examine
 from sparkops.local.example.people import administrator
 from sparkops.local.supervisor import Supervisor
 
 PROJECT = "bench"
+AUDIT_SECONDS = 300.0
+"""What each rule may take: there may be many thousands of runs."""
 UNHURRIED = RateLimits(reads=1_000_000, writes=1_000_000, runs=1_000_000)
 """One caller is all the load there is."""
 
@@ -35,6 +39,8 @@ class Running:
 @asynccontextmanager
 async def running(*, workers: int, **changed: Any) -> AsyncIterator[Running]:
     """Start a stack; `changed` are settings that differ from the defaults, which the figures then name.
+
+    In the end its doctor is asked, and what is broken printed as lines.
 
     Raises:
         SparkOpsError: it does not start.
@@ -52,7 +58,18 @@ async def running(*, workers: int, **changed: Any) -> AsyncIterator[Running]:
                 bench = Bench(client, owner, PROJECT, report, os.getpid(), plain, partial(_processes, stack))
                 yield Running(bench, stack)
                 plain.close()
+                await _ask_the_doctor(stack, report)
             await owner.close()
+
+
+async def _ask_the_doctor(stack: Supervisor, report: Report) -> None:
+    """Print how many rules were asked and, of each that is broken or could not be asked, how many rows break it."""
+    async with open_database(stack.endpoints.database_url, name="bench", pool_size=1) as database:
+        findings = await examine(database, seconds=AUDIT_SECONDS)
+    wrong = [each for each in findings if not each.ok]
+    report.line("doctor", "broken", len(wrong), "rules", asked=len(findings))
+    for each in wrong:
+        report.line("doctor", each.name, each.total, "rows", unknown=each.unknown, first=list(each.rows[:1]))
 
 
 def _processes(stack: Supervisor) -> Mapping[str, Sequence[int]]:

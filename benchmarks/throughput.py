@@ -97,7 +97,9 @@ async def flood(bench: Bench, workflow: str, runs: int) -> Mapping[str, Any]:
 
 
 _STORE = """
-WITH source AS (SELECT * FROM runs WHERE workflow_id = (SELECT id FROM workflows WHERE name = 'three') LIMIT 1),
+WITH source AS (
+  SELECT * FROM runs WHERE workflow_id = (SELECT id FROM workflows WHERE name = 'three') AND status = 'succeeded'
+   LIMIT 1),
 copied AS (
   INSERT INTO runs (id, project_id, workflow_id, workflow_version_id, status, input, output, created_by, created_at,
                     started_at, finished_at)
@@ -105,11 +107,33 @@ copied AS (
           || lpad(to_hex(n), 12, '0'))::uuid, s.project_id, s.workflow_id, s.workflow_version_id,
          (ARRAY['succeeded', 'failed', 'cancelled'])[1 + n % 3], s.input, s.output, s.created_by, at, at, at
     FROM source s, generate_series(1, $1) n, LATERAL (SELECT now() - make_interval(secs => n) AS at) t
-  RETURNING id, project_id)
-INSERT INTO steps (id, run_id, project_id, node_key, path, type, position, effect_class, status, finished_at)
-SELECT gen_random_uuid(), c.id, c.project_id, 's' || i, 's' || i, 'tool', i, 'pure', 'succeeded', now()
-  FROM copied c, generate_series(0, 2) i
+  RETURNING id, project_id, status, created_at),
+parts AS (  -- the last one ends as its run does
+  SELECT c.id AS run_id, c.project_id, c.created_at AS at, o.id AS of, o.node_key, o.type, o.position, o.effect_class,
+         o.mechanical, o.hands_over, overlay(c.id::text placing '700' || o.position + 1 from 15 for 4)::uuid AS id,
+         CASE WHEN o.position = 0 THEN '{}'
+              ELSE ARRAY[overlay(c.id::text placing '700' || o.position from 15 for 4)::uuid] END AS needs,
+         CASE WHEN o.position = 2 THEN c.status ELSE 'succeeded' END AS status
+    FROM copied c JOIN steps o ON o.run_id = (SELECT id FROM source)),
+stored AS (
+  INSERT INTO steps (id, run_id, project_id, node_key, path, type, position, effect_class, mechanical, hands_over,
+                     needs, status, attempt, started_at, finished_at)
+  SELECT id, run_id, project_id, node_key, node_key, type, position, effect_class, mechanical, hands_over, needs,
+         status, 1, at, at FROM parts),
+attempts AS (
+  INSERT INTO step_attempts (run_id, step_id, attempt, project_id, claim_token, started_at, ended_at, outcome)
+  SELECT run_id, id, 1, project_id, gen_random_uuid(), at, at, status FROM parts),
+lines AS (
+  INSERT INTO events (run_id, seq, project_id, at, kind, step_id, data)
+  SELECT c.id, e.seq, c.project_id, c.created_at,
+         CASE WHEN e.kind LIKE '%.succeeded' THEN split_part(e.kind, '.', 1) || '.' || coalesce(p.status, c.status)
+              ELSE e.kind END, p.id, e.data
+    FROM copied c JOIN events e ON e.run_id = (SELECT id FROM source)
+    LEFT JOIN parts p ON p.run_id = c.id AND p.of = e.step_id)
+INSERT INTO run_counters (run_id, project_id, last_seq)
+SELECT c.id, c.project_id, o.last_seq FROM copied c JOIN run_counters o ON o.run_id = (SELECT id FROM source)
 """
+"""Whole runs, like one that has ended: with attempts and a log."""
 
 
 async def w5(bench: Bench) -> None:
@@ -120,7 +144,7 @@ async def w5(bench: Bench) -> None:
     for stored in (RUNS, STORED):
         if stored > RUNS:
             await bench.database.execute(_STORE, stored, timeout=300)
-            await bench.database.execute("VACUUM ANALYZE runs, steps", timeout=300)
+            await bench.database.execute("VACUUM ANALYZE runs, steps, step_attempts, events, run_counters", timeout=300)
             bench.plain.close()  # the server has hung up meanwhile
         run = (await bench.client.get("/runs", project=bench.project, limit="1"))["items"][0]["id"]
         page = f"/runs?project={bench.project}&limit=50"

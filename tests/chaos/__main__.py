@@ -36,8 +36,8 @@ from tests.chaos.target import Target, listening
 from tests.chaos.verdict import Restart, beyond, broken, exercised, isolation_starts, not_exercised, quantile, restarts
 
 ROOT = Path(__file__).parents[2]
-LEASE_SECONDS = 6.0
-"""Shorter than in life, so that a worker can be stopped for longer than its leases last, often."""
+LEASE_SECONDS = 11.0
+"""As short as the settings allow, so that a worker can be stopped for longer than its leases last, often."""
 RESTART_SECONDS = LEASE_SECONDS + 3.0
 """When the work of a dead worker is taken up by another that lives: the lease, and a sweep. It runs alone then, in a
 process of its own; how long those took to start depends on the machine, and comes on top."""

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from sparkops.core.config import load_settings
+from sparkops.core.db import STATEMENT_TIMEOUT_MS
 from sparkops.core.errors import ConfigError
+from sparkops.core.leases import HEARTBEATS
+from sparkops.runtime.trust import Trust
 
 
 def test_without_any_setting_the_embedded_servers_are_meant() -> None:
@@ -86,7 +89,18 @@ def test_what_is_no_slug_names_no_project(named: str) -> None:
 
 
 def test_durations_are_durations() -> None:
-    assert load_settings({"SPARKOPS_LEASE_SECONDS": "2.5"}).lease == timedelta(seconds=2.5)
+    assert load_settings({"SPARKOPS_LEASE_SECONDS": "12.5"}).lease == timedelta(seconds=12.5)
+
+
+@pytest.mark.parametrize("seconds", ["1", "6", "10.7"])
+def test_a_lease_outlasts_a_slow_statement_a_heartbeat_and_what_is_not_trusted(seconds: str) -> None:
+    with pytest.raises(
+        ConfigError, match=r"SPARKOPS_LEASE_SECONDS is not valid: must be more than 10\.71: a statement"
+    ):
+        load_settings({"SPARKOPS_LEASE_SECONDS": seconds})
+    lease = load_settings({"SPARKOPS_LEASE_SECONDS": "10.72"}).lease_seconds
+    trusted = Trust.since(0, lease).until
+    assert trusted - lease / HEARTBEATS > STATEMENT_TIMEOUT_MS / 1000
 
 
 def test_the_application_logs_in_by_its_own_url_or_takes_on_its_role() -> None:

@@ -16,9 +16,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
-from sparkops.core.db import APP_ROLE
+from sparkops.core.db import APP_ROLE, STATEMENT_TIMEOUT_MS
 from sparkops.core.errors import ConfigError
 from sparkops.core.labels import LabelList
+from sparkops.core.leases import HEARTBEATS, MARGIN
 from sparkops.core.log import LogFormat
 from sparkops.core.permissions import Role
 
@@ -191,6 +192,19 @@ PostgresUrl = Annotated[SecretStr | None, AfterValidator(_postgres_url)]
 RedisUrl = Annotated[SecretStr | None, AfterValidator(_redis_url)]
 
 
+SHORTEST_LEASE_SECONDS = STATEMENT_TIMEOUT_MS / 1000 / (1 - 1 / HEARTBEATS - MARGIN)
+
+
+def _lease(value: float) -> float:
+    """While the database still answers at all, a heartbeat that comes last and takes longest is in time."""
+    if value <= SHORTEST_LEASE_SECONDS:
+        raise ValueError(
+            f"must be more than {SHORTEST_LEASE_SECONDS:.2f}: a statement may take {STATEMENT_TIMEOUT_MS // 1000} s, a "
+            f"heartbeat comes {HEARTBEATS} times in a lease, and the last {MARGIN:.0%} of it are not trusted"
+        )
+    return value
+
+
 def _reaches(projects: Reaching, project: str) -> bool:
     return EVERY_PROJECT in projects or project in projects
 
@@ -238,7 +252,7 @@ class Settings(_Closed):
     slots: int = Field(default=100, ge=1, le=5_000)
     """Steps that one worker process may hold at once."""
     drain_seconds: float = Field(default=5.0, ge=0, le=600)
-    lease_seconds: float = Field(default=15.0, ge=1, le=600)
+    lease_seconds: Annotated[float, AfterValidator(_lease)] = Field(default=15.0, le=600)
     cors_origins: tuple[Origin, ...] = ()
     """Pages of these origins may use the API too. There is no wildcard."""
     secure_cookies: bool = False

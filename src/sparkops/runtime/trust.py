@@ -9,6 +9,7 @@ from typing import TypeVar
 import structlog
 
 from sparkops.core.db import NO_ANSWER
+from sparkops.core.leases import MARGIN
 from sparkops.engine.errors import Fenced
 
 log = structlog.get_logger()
@@ -16,8 +17,6 @@ A = TypeVar("A")
 
 RETRY_SECONDS = 0.3
 """Pause after the database did not answer."""
-MARGIN = 0.2
-"""The last fifth of a lease is not trusted (3 s of 15): it might run out while a call is on its way."""
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from sparkops import __version__
 from sparkops.core.db import LOST_CONNECTION
 from sparkops.core.errors import SparkOpsError, Unavailable
 from sparkops.core.failpoints import failpoint
+from sparkops.core.leases import HEARTBEATS
 from sparkops.domains.runs.state import StepStatus
 from sparkops.engine.claim import Claim, claim, heartbeat
 from sparkops.engine.complete import Ended, end_attempt
@@ -120,7 +121,9 @@ class WorkerLoop:
         """Work until drained. Returns with nothing held."""
         log.info("worker.started", session_id=str(self._worker.session_id), queues=list(self._worker.queues))
         keepers = [
-            asyncio.create_task(self._every(self._engine.lease.total_seconds() / 3, self._beat), name="heartbeat"),
+            asyncio.create_task(
+                self._every(self._engine.lease.total_seconds() / HEARTBEATS, self._beat), name="heartbeat"
+            ),
             asyncio.create_task(self._every(SWEEP_SECONDS, self._sweep), name="sweep"),
             asyncio.create_task(self._every(TRUST_SECONDS, self._end_untrusted), name="trust"),
             asyncio.create_task(self._alarms.run(), name="alarms"),
