@@ -73,11 +73,8 @@ async def judge_run(engine: Engine, document: Mapping[str, Any], new: NewRun) ->
     rules = await engine.policies.get(UUID(run["project_id"]), new.stamp)
     decisions: list[Mapping[str, Any]] = []
     ways = await _ways(engine, document, new)
-    ruled = rules.on(Subject.RUN_CREATE)
-    if ruled or ways:
+    if ways or rules.judges(Subject.RUN_CREATE):
         decision = await _of_run(engine, rules, run, new)
-        if not ruled:
-            decision = unruled(decision)
         if decision["outcome"] == "deny":
             await _refuse(engine, document, rules, decision)
         refuse(ways)
@@ -86,7 +83,7 @@ async def judge_run(engine: Engine, document: Mapping[str, Any], new: NewRun) ->
             return await _held(engine, document, rules, new, decision)
         decisions.append(decision)
     finish = document.get("finish")
-    if finish is not None and finish["status"] == "succeeded" and rules.on(Subject.OUTPUT):
+    if finish is not None and finish["status"] == "succeeded" and rules.judges(Subject.OUTPUT):
         decision = await _of_first_output(engine, rules, document, new)
         if decision["outcome"] == ASKS:
             document, finish = _unended(document), None
@@ -137,11 +134,6 @@ def _unended(document: Mapping[str, Any]) -> Mapping[str, Any]:
 def beginning(workflow: str, version: int, values: Mapping[str, Json], limit_micros: int) -> dict[str, Json]:
     """Return what people are asked about who let a run begin."""
     return {"workflow": workflow, "version": version, "input": dict(values), "limit_micros": limit_micros}
-
-
-def unruled(decision: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is decided where no rule is on a subject, whatever the default of the project says."""
-    return {**decision, "outcome": "allow", "reason": None}
 
 
 def question(

@@ -50,9 +50,9 @@ class Rules:
     counts_calls: bool = False
     """A budget limits calls, so that each is written down before it is made, also if it costs nothing."""
 
-    def on(self, subject: Subject) -> bool:
-        """Say whether there is a rule on this subject."""
-        return self.policies.on(subject)
+    def judges(self, subject: Subject) -> bool:
+        """Say whether anything on this subject has to be judged; if not, all of it is allowed."""
+        return self.policies.judges(subject)
 
     def unread(self, effect: Effect, facts: Mapping[str, Json]) -> frozenset[str]:
         """Return the facts that a rule about this effect asks for and that have to be read first."""
@@ -83,7 +83,7 @@ class Rules:
             "outcome": decision.outcome,
             **_of_rule(decision.rule),
             "severity": decision.severity,
-            "reason": decision.reason,
+            "reason": _reason(decision, subject),
             "facts": kept,
             "facts_digest": digest(kept),
             "monitored": [_finding(each) for each in decision.monitored],
@@ -132,6 +132,12 @@ class PolicyCache:
     def forget(self, project_id: UUID) -> None:
         """Read the rules of this project again when they are next asked for."""
         self._rules.pop(project_id, None)
+
+
+def _reason(decision: Decision, subject: Subject) -> str | None:
+    if decision.rule is None and decision.outcome is RuleEffect.DENY:
+        return f"No rule allows it, and the project denies what no rule allows ({subject})."
+    return decision.reason
 
 
 def _of_rule(rule: RuleRef | None) -> dict[str, Any]:

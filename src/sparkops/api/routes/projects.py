@@ -120,7 +120,8 @@ async def update_project(
     long it keeps what has ended.
 
     Runs that go on do so beyond a lowered limit; a raised one moves the queue in seconds. What is decided from now on
-    is decided by the new default and the new zone.
+    is decided by the new default and the new zone. Where the default denies, rules have to allow `run.create`,
+    `step.start`, `llm.call`, `tool.call` and `output`, each: have them in force before.
     """
     if "max_running_runs" in body.model_fields_set:
         before: dict[str, Json] = {"max_running_runs": project.max_running_runs}
