@@ -34,7 +34,7 @@ _SUBJECTS: Final = {CallKind.LLM: Subject.LLM_CALL, CallKind.TOOL: Subject.TOOL_
 _TOOL_CALLS: Final = "tool.calls"
 _READ: Final = READ | {_TOOL_CALLS}
 _UNKEPT: Final = frozenset({"args", "input", "output"})
-"""Facts that are kept with what they belong to, not with the decision."""
+"""Facts that are kept with what they belong to, not with the decision, whose digest covers them."""
 _MAX_COMPILED = 1_000
 """How many texts of policies one process keeps compiled."""
 _MANY_RULES = 20
@@ -76,7 +76,7 @@ class Rules:
         """Judge one thing by these facts; the answer has what `engine.decide` takes, and `demands` of consent."""
         begun = time.perf_counter_ns()
         decision = self.policies.decide(subject, known)
-        kept = {fact: value for fact, value in known.items() if fact in FACTS and fact not in _UNKEPT}
+        facts = {fact: value for fact, value in known.items() if fact in FACTS}
         return {
             "subject": subject,
             "name": name,
@@ -84,8 +84,8 @@ class Rules:
             **_of_rule(decision.rule),
             "severity": decision.severity,
             "reason": _reason(decision, subject),
-            "facts": kept,
-            "facts_digest": digest(kept),
+            "facts": {fact: value for fact, value in facts.items() if fact not in _UNKEPT},
+            "facts_digest": digest(facts),
             "monitored": [_finding(each) for each in decision.monitored],
             "duration_us": (time.perf_counter_ns() - begun) // 1_000,
             **_demands(decision),

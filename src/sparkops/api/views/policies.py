@@ -268,6 +268,7 @@ class DecisionDetail(RecordedDecision):
     """False: the run was refused at its beginning, so there is none of this id."""
     facts: JsonObject
     facts_digest: str | None
+    """Of all facts that were known when it was taken: also of arguments, input and output, which are kept elsewhere."""
     request_hash: str
     rules_version: int
     """Counts every change of what held in the project."""
