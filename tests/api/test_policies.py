@@ -353,6 +353,18 @@ async def test_a_version_is_published_only_with_a_backtest_of_it_that_is_done(an
     await posted(ann.client, path, {"version": 1, "backtest_id": None})
 
 
+async def test_a_backtest_says_where_there_was_nothing_to_judge(ann: Person, door: Door) -> None:
+    rules = "version: 1\nname: draft\nrules: [{name: never, on: [tool.call, run.create], effect: deny}]\n"
+    draft = {"project": "weather", "since": "2026-01-01T00:00:00Z", "until": "2026-02-01T00:00:00Z", "source": rules}
+    waits = await posted(ann.client, "/backtests", draft, 201)
+    assert waits["warnings"] == []
+    await judge_all(door.database, asyncio.Event())
+    found = await read(ann.client, f"/backtests/{waits['id']}")
+    assert found["on_record"] == [{"subject": on, "decisions": 0} for on in ("run.create", "tool.call")]
+    words = "Nothing on record about {} in this time: what these rules would have done is not known."
+    assert found["warnings"] == [words.format(on) for on in ("run.create", "tool.call")]
+
+
 async def test_a_backtest_needs_one_draft_and_a_window(ann: Person) -> None:
     since = "2026-01-01T00:00:00Z"
     for wrong in (

@@ -386,6 +386,15 @@ class BacktestDay(View):
     denied_micros: int
     held_micros: int
     allowed_micros: int
+    subjects: dict[Subject, int]
+    """How many decisions there were on each; empty where a release of before judged, which did not tell them apart."""
+
+
+class OnRecord(View):
+    """How many decisions there were to judge on a subject that rules of the draft are on, those in mode enforce."""
+
+    subject: Subject
+    decisions: int
 
 
 class BacktestSummary(View):
@@ -420,6 +429,10 @@ class Backtest(BacktestSummary):
     source: str
     time_zone: str
     days: list[BacktestDay]
+    on_record: list[OnRecord] | None
+    """Of each subject that rules of the draft are on; null: judged by a release that did not tell subjects apart."""
+    warnings: list[str]
+    """What the numbers do not tell, in words: of which subjects nothing was on record. Empty until it is done."""
 
 
 class BacktestList(View):
