@@ -20,6 +20,7 @@ from sparkops.api.deps import (
     find_project,
 )
 from sparkops.api.responses import problems
+from sparkops.api.routes.policies import tool_arguments
 from sparkops.api.sign_in import caller_of
 from sparkops.api.views import catalogue
 from sparkops.api.views import identity as views
@@ -291,7 +292,7 @@ async def put_policy(
 ) -> catalogue.Policy:
     """Replace the rules of a project: the next version of its policy."""
     before = await project_rules(session, principal, project_id=project.id)
-    changed = await change_policy(session, principal, project_id=project.id, rules=body.rules)
+    changed = await change_policy(session, principal, project_id=project.id, rules=body.rules, takes=tool_arguments())
     await audit(
         "policy.change",
         f"project:{project.id}",
