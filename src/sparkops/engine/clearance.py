@@ -66,6 +66,7 @@ async def _beginning(on: Connection, run: Mapping[str, Any], rules: Judge, desk:
         "workflow.name": run["workflow"],
         "trigger": run["trigger"],
         "labels": list(run["labels"]),
+        "run.limit_micros": run["limit_micros"],
         "input": values,
     }
     about = OfNewRun(
