@@ -82,9 +82,9 @@ def test_what_none_of_several_tools_takes_is_a_mistake() -> None:
 
 
 def test_what_was_accepted_before_is_read_and_without_known_tools_nothing_is_said() -> None:
-    document = {"version": 1, "name": "p", "rules": [rule("has(args.max_row)", "sql.execute")]}
-    assert read_policy(document).rules[0].condition is not None
-    assert policy_of_rules(document["rules"]).rules[0].condition is not None
+    rules = [rule("has(args.max_row)", "sql.execute")]
+    assert read_policy({"version": 1, "name": "p", "rules": rules}).rules[0].condition is not None
+    assert policy_of_rules(rules).rules[0].condition is not None
 
 
 @pytest.mark.parametrize(
