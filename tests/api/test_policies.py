@@ -7,6 +7,7 @@ from httpx2 import AsyncClient
 
 from sparkops.api.deps import Door
 from sparkops.core.ids import new_id
+from sparkops.core.json import dumps
 from sparkops.worker.backtester import judge_all
 from tests.api.conftest import MakePerson, Person
 from tests.api.things import POLICY, make_things
@@ -351,6 +352,34 @@ async def test_a_version_is_published_only_with_a_backtest_of_it_that_is_done(an
     await judge_all(door.database, asyncio.Event())
     await refused(beside_itself, "not of this policy")
     await posted(ann.client, path, {"version": 1, "backtest_id": None})
+
+
+async def test_a_rule_asks_only_for_arguments_that_its_tools_take(ann: Person) -> None:
+    rule = {"name": "r", "on": ["tool.call"], "tools": ["files.write"], "when": "has(args.contents)", "effect": "deny"}
+    source = dumps({"version": 1, "name": "typo", "rules": [rule]}).decode()
+    told = "files.write takes no argument contents"
+    saved_not = await posted(ann.client, "/policies", {"project": "weather", "source": source}, 422)
+    assert saved_not["errors"][0]["message"] == told
+    verdict = await posted(ann.client, "/policies/validate", {"project": "weather", "source": source})
+    assert verdict["errors"][0]["message"] == told
+    listed = await ann.client.put("/api/v1/projects/weather/policy", json={"rules": [rule]})
+    assert (listed.status_code, told in listed.text) == (422, True)
+    policy = (await saved(ann.client))["policy"]
+    typo = {"source": source.replace("typo", policy["name"])}
+    next_not = await posted(ann.client, f"/policies/{policy['id']}/versions", typo, 422)
+    assert next_not["errors"][0]["message"] == told
+
+
+async def test_a_backtest_says_where_there_was_nothing_to_judge(ann: Person, door: Door) -> None:
+    rules = "version: 1\nname: draft\nrules: [{name: never, on: [tool.call, run.create], effect: deny}]\n"
+    draft = {"project": "weather", "since": "2026-01-01T00:00:00Z", "until": "2026-02-01T00:00:00Z", "source": rules}
+    waits = await posted(ann.client, "/backtests", draft, 201)
+    assert waits["warnings"] == []
+    await judge_all(door.database, asyncio.Event())
+    found = await read(ann.client, f"/backtests/{waits['id']}")
+    assert found["on_record"] == [{"subject": on, "decisions": 0} for on in ("run.create", "tool.call")]
+    words = "Nothing on record about {} in this time: what these rules would have done is not known."
+    assert found["warnings"] == [words.format(on) for on in ("run.create", "tool.call")]
 
 
 async def test_a_backtest_needs_one_draft_and_a_window(ann: Person) -> None:

@@ -305,6 +305,19 @@ async def test_the_money_and_the_approvals_of_flips_that_are_not_listed_count_as
     assert [sum(day[key] for day in days) for key in (then, f"{then}_then")] == [many_more, 0]
 
 
+async def test_each_day_tells_how_many_decisions_there_were_on_each_subject(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judging, "PAGE", 2)
+    await world.rules({"name": "out", "on": ["output"], "effect": "allow"})
+    await world.work_until(await world.run(await world.workflow(CALLS)))
+    await many(world, 2)
+    job_id = await start(world, DENY_NOOP)
+    await judged(world)
+    [day] = (await row(world, job_id))["days"].values()
+    assert day["subjects"] == {"tool.call": 4, "output": 1}
+
+
 async def test_a_worker_starts_a_process_where_a_backtest_waits_and_only_there(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

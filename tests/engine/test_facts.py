@@ -18,14 +18,16 @@ from sparkops.engine.answer import answer_approval
 from sparkops.engine.effects import Agreed, PolicyChanged, prepare
 from sparkops.engine.errors import Fenced
 from sparkops.engine.give_back import reap
+from sparkops.engine.judging import DeniedByPolicy
 from sparkops.runtime import gate
 from sparkops.runtime.attempt import execute
 from sparkops.runtime.gate import RecordedGate
 from sparkops.runtime.tools.base import Tool
 from sparkops.runtime.trust import Trust
-from tests.engine.acts import DENY_NOOP, HOLD_NOOP, ONE_STEP, proposal
+from tests.engine.acts import DENY_NOOP, HOLD_NOOP, ONE_STEP, prepared, proposal
 from tests.engine.clearances import answer
 from tests.engine.conftest import World
+from tests.engine.test_subjects import INLINE
 from tests.engine.tools import Post
 
 SCOUT: dict[str, Any] = {
@@ -65,7 +67,7 @@ async def decided(world: World, run_id: UUID, subject: Subject) -> list[Mapping[
     return [dict(row) for row in rows]
 
 
-@pytest.mark.parametrize("subject", [Subject.TOOL_CALL, Subject.LLM_CALL, Subject.STEP_START])
+@pytest.mark.parametrize("subject", [Subject.TOOL_CALL, Subject.LLM_CALL, Subject.STEP_START, Subject.OUTPUT])
 async def test_every_fact_is_there_where_a_rule_asks_for_it(world: World, subject: Subject) -> None:
     await world.agent("scout", SCOUT)
     await world.rules({"name": "all", "on": [subject], "when": mentioning(subject), "effect": "deny"})
@@ -84,14 +86,18 @@ async def test_every_fact_is_there_where_a_rule_asks_for_it(world: World, subjec
         "trigger": "api",
         "workflow.name": "asks",
         "workflow.version": 1,
-        "step.key": "only",
-        "agent.name": "scout",
-        "agent.version": 1,
         "labels": [],
+        "forecast.runs": 0,
+        "forecast.median_micros": 0,
+        "forecast.p95_micros": 0,
+        "run.limit_micros": world.engine.run_budget_micros,
+        "run.held_micros": 0,
         "history.labels": [],
         "time.date": now.date().isoformat(),
         "time.weekday": now.isoweekday(),
     }
+    if subject is not Subject.OUTPUT:
+        expected |= {"step.key": "only", "agent.name": "scout", "agent.version": 1}
     assert {name: found[name] for name in expected} == expected
     of_call = {"run.calls": 1, "run.tokens": 7, "run.cost_micros": 3_000, "tree.cost_micros": 3_000, "tree.tokens": 7}
     if subject is Subject.TOOL_CALL:
@@ -100,6 +106,46 @@ async def test_every_fact_is_there_where_a_rule_asks_for_it(world: World, subjec
     elif subject is Subject.LLM_CALL:
         assert (found["run.calls"], found["history.tools"]["noop"]["count"]) == (2, 1)
         assert found["call.tokens"] > 100
+
+
+async def test_a_run_is_judged_by_what_it_may_spend_and_by_what_those_before_it_cost(world: World) -> None:
+    await world.agent("scout", SCOUT)
+    name = await world.workflow(ASKS)
+    await world.rules({"name": "half", "on": ["llm.call"], "when": "run.calls >= 2", "effect": "deny"})
+    for _ in range(2):
+        await world.work_until(await world.run(name))
+    await world.rules()
+    await world.work_until(await world.run(name))
+    when = "run.limit_micros == 5000 && forecast.median_micros == 3000 && forecast.p95_micros == 6000"
+    await world.rules({"name": "dear", "on": ["run.create"], "when": f"{when} && forecast.runs == 3", "effect": "deny"})
+    with pytest.raises(DeniedByPolicy):
+        await world.run(name, budget_micros=5_000)
+    await world.work_until(await world.run(name, budget_micros=6_000_000))
+
+
+async def test_a_run_that_people_let_begin_is_judged_by_the_same(world: World) -> None:
+    asking = {"name": "dear", "on": ["run.create"], "effect": "require_approval"}
+    await world.rules({**asking, "when": "run.limit_micros == 5000 && forecast.runs == 0"})
+    run_id = await world.run(await world.workflow(ONE_STEP), budget_micros=5_000)
+    await answer(world)
+    await world.work_until(run_id)
+    asked = [each["facts"] for each in await decided(world, run_id, Subject.RUN_CREATE)]
+    assert [(each["run.limit_micros"], each["forecast.runs"]) for each in asked] == [(5_000, 0)] * 2
+
+
+async def test_the_output_of_a_run_that_ends_as_it_begins_is_judged_by_what_it_may_spend(world: World) -> None:
+    rule = {"name": "dear", "on": ["output"], "when": "run.limit_micros == 5000 && run.held_micros == 0"}
+    await world.rules({**rule, "effect": "deny"})
+    run_id = await world.run(await world.workflow(INLINE), input={"n": 1}, budget_micros=5_000)
+    assert await world.status(run_id) == "failed"
+
+
+async def test_what_is_held_for_calls_that_have_not_come_back_is_a_fact(world: World) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    _, held = await world.claimed(run_id)
+    await prepared(world, held, proposal(1, bound_micros=500), proposal(2, bound_micros=700))
+    found = await facts.read_facts(world.database.pool, facts.OfRun(run_id), ["run.held_micros", "run.limit_micros"])
+    assert found == {"run.held_micros": 1_200, "run.limit_micros": world.engine.run_budget_micros}
 
 
 async def test_what_no_rule_asks_for_is_not_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -284,6 +284,29 @@ async def test_a_policy_published_while_a_call_waits_is_applied_when_it_is_dispa
     assert (call["status"], call["error"]["rule"], call["sends"]) == ("denied", "no-tool.call", 0)
 
 
+# What was judged by
+
+
+@pytest.mark.parametrize(
+    ("subject", "elsewhere"),
+    [
+        ("run.create", {"input": {"n": 5}}),
+        ("step.start", {}),
+        ("tool.call", {"args": {"n": 5}}),
+        ("output", {"output": {"a": {"n": 5}}}),
+    ],
+)
+async def test_the_digest_of_the_facts_covers_also_those_that_are_kept_elsewhere(
+    world: World, subject: str, elsewhere: dict[str, Any]
+) -> None:
+    await world.rules(rule(subject, "allow"))
+    run_id = await world.run(await world.workflow(WITH_INPUT.replace("OUTPUT", "")), input={"n": 5})
+    await world.work_until(run_id)
+    (decision,) = await decisions(world, subject)
+    assert not elsewhere.keys() & decision["facts"].keys()
+    assert decision["facts_digest"] == digest({**decision["facts"], **elsewhere})
+
+
 # Under the rules of today
 
 

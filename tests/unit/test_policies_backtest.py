@@ -7,7 +7,17 @@ import pytest
 
 from sparkops.core.json import Json
 from sparkops.domains.policies import backtest as module
-from sparkops.domains.policies.backtest import Backtest, Change, Day, Flip, Recorded, backtest
+from sparkops.domains.policies.backtest import (
+    MAX_DECISIONS,
+    Backtest,
+    Change,
+    Day,
+    Flip,
+    Recorded,
+    backtest,
+    on_record,
+    unknown,
+)
 from sparkops.domains.policies.document import policy_of_rules
 from sparkops.domains.policies.evaluate import PolicySet, RuleRef, Source
 from sparkops.domains.policies.facts import Subject
@@ -99,14 +109,14 @@ def test_flips_are_counted_beyond_those_that_are_listed(monkeypatch: pytest.Monk
 
 def test_a_day_counts_what_was_and_what_would_have_been_with_the_money_of_the_flips() -> None:
     day = Day()
-    for was, change, cost, bound in (
-        (ALLOW, Change.DENIED, 30, 50),
-        (ALLOW, Change.HELD, 7, 50),
-        (DENY, Change.ALLOWED, 0, 50),
-        (HOLD, Change.STAYS, 0, 0),
-        (HOLD, Change.UNDECIDABLE, 0, 0),
+    for on, was, change, cost, bound in (
+        ("tool.call", ALLOW, Change.DENIED, 30, 50),
+        ("tool.call", ALLOW, Change.HELD, 7, 50),
+        ("tool.call", DENY, Change.ALLOWED, 0, 50),
+        ("output", HOLD, Change.STAYS, 0, 0),
+        ("output", HOLD, Change.UNDECIDABLE, 0, 0),
     ):
-        day.add(was, change)
+        day.add(Subject(on), was, change)
         day.charge(change, cost, bound)
     assert day == Day(
         decisions=5,
@@ -117,4 +127,48 @@ def test_a_day_counts_what_was_and_what_would_have_been_with_the_money_of_the_fl
         denied_micros=30,
         held_micros=7,
         allowed_micros=50,
+        subjects={"tool.call": 3, "output": 2},
+    )
+
+
+def drafted(*on: list[str], **more: Any) -> dict[str, Any]:
+    rules = [{"name": f"r{place}", "on": each, "effect": "deny"} for place, each in enumerate(on)]
+    return {"version": 1, "name": "draft", "rules": rules, **more}
+
+
+RUNS, TOOLS, OUTPUT = Subject.RUN_CREATE, Subject.TOOL_CALL, Subject.OUTPUT
+
+
+def test_of_each_subject_that_a_draft_has_rules_on_it_is_told_how_many_decisions_there_were() -> None:
+    days = [Day(decisions=5, subjects={"tool.call": 3, "llm.call": 2}), Day(decisions=1, subjects={"tool.call": 1})]
+    assert on_record(drafted(["output", "tool.call"], ["tool.call"]), days, 6) == {TOOLS: 4, OUTPUT: 0}
+    assert on_record(drafted(["run.create"]), [], 0) == {RUNS: 0}
+
+
+@pytest.mark.parametrize("mode", ["monitor", "off"])
+def test_rules_that_decide_nothing_are_not_asked_what_is_on_record(mode: str) -> None:
+    assert on_record(drafted(["output"], mode=mode), [], 0) == {}
+    enforced = {"name": "r", "on": ["run.create"], "effect": "deny", "mode": "enforce"}
+    assert on_record(drafted(mode=mode, rules=[enforced]), [], 0) == {RUNS: 0}
+
+
+def test_what_a_release_counted_that_did_not_tell_subjects_apart_is_not_known() -> None:
+    assert on_record(drafted(["output"]), [Day(decisions=3), Day(decisions=1, subjects={"output": 1})], 4) is None
+
+
+def test_where_there_was_nothing_to_judge_that_is_said_in_words() -> None:
+    found = {RUNS: 0, TOOLS: 4, OUTPUT: 0}
+    assert [unknown(subject, 4, None, None) for subject in found if not found[subject]] == [
+        "Nothing on record about run.create in this time: what these rules would have done is not known.",
+        "Nothing on record about output in this time: what these rules would have done is not known.",
+    ]
+    assert unknown(OUTPUT, 4, ["tool.call"], None) == (
+        "Decisions about output were not looked at: what these rules would have done is not known."
+    )
+    assert unknown(OUTPUT, 4, None, ["noop"]) == (
+        "Nothing on record about output of these names in this time: what these rules would have done is not known."
+    )
+    assert unknown(OUTPUT, MAX_DECISIONS, None, None) == (
+        "Nothing about output is among the newest 1,000,000 decisions of this time: what these rules would have done"
+        " is not known."
     )

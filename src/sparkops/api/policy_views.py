@@ -14,7 +14,7 @@ from sparkops.core.json import Json
 from sparkops.core.principal import Principal
 from sparkops.domains.identity.queries import names_of
 from sparkops.domains.policies import queries
-from sparkops.domains.policies.backtest import Change
+from sparkops.domains.policies.backtest import Change, Day, on_record, unknown
 from sparkops.domains.policies.cases import CaseReport, case_of
 from sparkops.domains.policies.evaluate import Decision
 from sparkops.domains.policies.facts import FACTS, HISTORY, TYPES, Subject
@@ -373,8 +373,19 @@ async def backtest_summaries(
 async def backtest_view(session: AsyncSession, principal: Principal, job: BacktestJob) -> views.Backtest:
     """Return a backtest with its draft and its days."""
     [shown] = await _backtests_shown(session, principal, [job])
-    days = [views.BacktestDay(date=date, **numbers) for date, numbers in sorted(job.days.items())]
-    return views.Backtest(**shown, source=job.source, time_zone=job.time_zone, days=days)
+    days = {date: Day(**numbers) for date, numbers in sorted(job.days.items())}
+    found = on_record(job.document, days.values(), job.judged)
+    lacking = [each for each, count in (found or {}).items() if not count and job.status == BacktestStatus.DONE]
+    return views.Backtest(
+        **shown,
+        source=job.source,
+        time_zone=job.time_zone,
+        days=[views.BacktestDay(date=date, **day.to_json()) for date, day in days.items()],
+        on_record=None
+        if found is None
+        else [views.OnRecord(subject=on, decisions=count) for on, count in found.items()],
+        warnings=[unknown(each, job.judged, job.subjects, job.names) for each in lacking],
+    )
 
 
 async def _backtests_shown(

@@ -28,8 +28,7 @@ log = structlog.get_logger()
 
 _LOCK_RUN = """
 SELECT r.id, r.project_id, r.status, r.started_at, r.workflow_version_id, r.labels,
-       EXISTS (SELECT 1 FROM policies y WHERE 'output' = ANY (y.subjects)
-                  AND (y.project_id = r.project_id OR y.project_id IS NULL)) AS judged,
+       engine.judges_output(r.project_id) AS judged,
        r.concurrency_limit IS NOT NULL
        OR EXISTS (SELECT 1 FROM projects p WHERE p.id = r.project_id AND p.max_running_runs IS NOT NULL)
        OR EXISTS (SELECT 1 FROM workflows w WHERE w.id = r.workflow_id AND w.max_running_runs IS NOT NULL) AS limited

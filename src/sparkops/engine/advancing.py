@@ -53,7 +53,7 @@ class Advancing:
         self.project_id: UUID = run["project_id"]
         self.labels: tuple[str, ...] = tuple(run["labels"])
         self.judged: bool = run["judged"]
-        """A rule is on the output of its runs."""
+        """The output of its runs has to be judged."""
         self.done = Advanced()
         self._input: Mapping[str, Json] | None = None
         self._around: dict[str, dict[str, StepState]] = {}

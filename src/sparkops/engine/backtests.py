@@ -13,12 +13,11 @@ from uuid import UUID
 from sparkops.core.db import Database
 from sparkops.core.failpoints import failpoint
 from sparkops.core.ids import new_id
+from sparkops.domains.policies.backtest import MAX_DECISIONS
 
 QUEUE = "policy"
 MAX_ATTEMPTS = 3
 """A backtest whose process died so often is given up."""
-MAX_DECISIONS = 1_000_000
-"""The newest so many of the window are judged."""
 MAX_LISTED = 1_000
 """How many flips are listed; all are counted."""
 LEASE = timedelta(seconds=60)
@@ -133,7 +132,7 @@ class Progress:
     listed: int
     counts: Mapping[str, int]
     lacking: Mapping[str, int]
-    days: Mapping[str, Mapping[str, int]]
+    days: Mapping[str, Mapping[str, Any]]
     after_id: UUID | None
 
 

@@ -14,7 +14,7 @@ from sparkops.core.payloads import Desk, ValueLost, ValueTooLarge
 from sparkops.domains.policies.facts import Subject
 from sparkops.engine.context import Connection, Engine, Judge, call
 from sparkops.engine.facts import OfNewRun, OfRun, read_facts
-from sparkops.engine.judging import ASKS, beginning, output_denied, question, unruled
+from sparkops.engine.judging import ASKS, beginning, output_denied, question
 from sparkops.engine.room import Counted, Way, under_budgets, ways_of
 
 _RUN = """
@@ -66,6 +66,7 @@ async def _beginning(on: Connection, run: Mapping[str, Any], rules: Judge, desk:
         "workflow.name": run["workflow"],
         "trigger": run["trigger"],
         "labels": list(run["labels"]),
+        "run.limit_micros": run["limit_micros"],
         "input": values,
     }
     about = OfNewRun(
@@ -111,7 +112,7 @@ async def judge_output(
         NotAtHand: as for `clear`.
     """
     rules = await _rules(engine, on, run["project_id"])
-    if not (run["waits"] or rules.on(Subject.OUTPUT)):
+    if not (run["waits"] or rules.judges(Subject.OUTPUT)):
         return {"status": "allowed", "events": []}
     asked: dict[str, Json] = {"workflow": workflow, "output": output}
     try:
@@ -174,7 +175,4 @@ async def _decided(
     wanted = rules.to_read(subject, known) - known.keys()
     if wanted:
         known.update(await read_facts(on, about, wanted))
-    decision = rules.judge(subject, workflow, known)
-    if rules.on(subject):
-        return decision
-    return unruled(decision)  # any more: what was asked is withdrawn
+    return rules.judge(subject, workflow, known)

@@ -59,8 +59,8 @@ class Judge(Protocol):
     @property
     def version(self) -> int: ...
 
-    def on(self, subject: Subject) -> bool:
-        """Say whether there is a rule on this subject."""
+    def judges(self, subject: Subject) -> bool:
+        """Say whether anything on this subject has to be judged; if not, all of it is allowed."""
         ...
 
     def to_read(self, subject: Subject, known: Mapping[str, Json]) -> frozenset[str]:

@@ -73,11 +73,8 @@ async def judge_run(engine: Engine, document: Mapping[str, Any], new: NewRun) ->
     rules = await engine.policies.get(UUID(run["project_id"]), new.stamp)
     decisions: list[Mapping[str, Any]] = []
     ways = await _ways(engine, document, new)
-    ruled = rules.on(Subject.RUN_CREATE)
-    if ruled or ways:
-        decision = await _of_run(engine, rules, run, new)
-        if not ruled:
-            decision = unruled(decision)
+    if ways or rules.judges(Subject.RUN_CREATE):
+        decision = await _of_run(engine, rules, document, new)
         if decision["outcome"] == "deny":
             await _refuse(engine, document, rules, decision)
         refuse(ways)
@@ -86,7 +83,7 @@ async def judge_run(engine: Engine, document: Mapping[str, Any], new: NewRun) ->
             return await _held(engine, document, rules, new, decision)
         decisions.append(decision)
     finish = document.get("finish")
-    if finish is not None and finish["status"] == "succeeded" and rules.on(Subject.OUTPUT):
+    if finish is not None and finish["status"] == "succeeded" and rules.judges(Subject.OUTPUT):
         decision = await _of_first_output(engine, rules, document, new)
         if decision["outcome"] == ASKS:
             document, finish = _unended(document), None
@@ -139,11 +136,6 @@ def beginning(workflow: str, version: int, values: Mapping[str, Json], limit_mic
     return {"workflow": workflow, "version": version, "input": dict(values), "limit_micros": limit_micros}
 
 
-def unruled(decision: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is decided where no rule is on a subject, whatever the default of the project says."""
-    return {**decision, "outcome": "allow", "reason": None}
-
-
 def question(
     kind: Literal["run", "output"],
     workflow: str,
@@ -163,21 +155,23 @@ def question(
     }
 
 
-async def _of_run(engine: Engine, rules: Judge, run: Mapping[str, Any], new: NewRun) -> dict[str, Any]:
-    known = {**_known(new.workflow, run), "input": dict(new.values)}
+async def _of_run(engine: Engine, rules: Judge, document: Mapping[str, Any], new: NewRun) -> dict[str, Any]:
+    run = document["run"]
+    known = {**_known(new.workflow, document), "input": dict(new.values)}
     return await _judged(engine, rules, Subject.RUN_CREATE, run, new, known, digest([new.workflow, dict(new.values)]))
 
 
 async def _of_first_output(engine: Engine, rules: Judge, document: Mapping[str, Any], new: NewRun) -> dict[str, Any]:
     run, finish = document["run"], document["finish"]
     output = await engine.payloads.load(UUID(run["project_id"]), loads(dumps(finish["output"])))
-    known = {**_known(new.workflow, run), **_AT_FIRST, "labels": finish.get("labels", []), "output": output}
+    known = {**_known(new.workflow, document), **_AT_FIRST, "labels": finish.get("labels", []), "output": output}
     return await _judged(engine, rules, Subject.OUTPUT, run, new, known, digest(output))
 
 
 _AT_FIRST: Final[Mapping[str, Json]] = {
     "agent.version": 0,
     "run.cost_micros": 0,
+    "run.held_micros": 0,
     "run.tokens": 0,
     "run.calls": 0,
     "history.tools": {},
@@ -185,8 +179,14 @@ _AT_FIRST: Final[Mapping[str, Json]] = {
 }
 
 
-def _known(workflow: str, run: Mapping[str, Any]) -> dict[str, Json]:
-    return {"workflow.name": workflow, "trigger": run["trigger"], "labels": list(run.get("labels", ()))}
+def _known(workflow: str, document: Mapping[str, Any]) -> dict[str, Json]:
+    run = document["run"]
+    return {
+        "workflow.name": workflow,
+        "trigger": run["trigger"],
+        "labels": list(run.get("labels", ())),
+        "run.limit_micros": document["limit_micros"],
+    }
 
 
 async def _judged(

@@ -17,7 +17,7 @@ from sparkops.core.errors import SparkOpsError
 from sparkops.core.ids import new_id
 from sparkops.core.json import Json
 from sparkops.core.payloads import references
-from sparkops.domains.policies.backtest import Backtest, Change, Day, Flip, Recorded
+from sparkops.domains.policies.backtest import MAX_DECISIONS, Backtest, Change, Day, Flip, Recorded
 from sparkops.domains.policies.decision_queries import id_at
 from sparkops.domains.policies.document import Policy, read_policy
 from sparkops.domains.policies.evaluate import PolicySet, Source
@@ -25,7 +25,7 @@ from sparkops.domains.policies.facts import Subject, time_facts
 from sparkops.domains.policies.format import RuleEffect
 from sparkops.domains.policies.state import BacktestStatus
 from sparkops.engine import backtests as jobs
-from sparkops.engine.backtests import MAX_DECISIONS, MAX_LISTED, Progress, Taken, Window
+from sparkops.engine.backtests import MAX_LISTED, Progress, Taken, Window
 
 log = structlog.get_logger()
 
@@ -175,7 +175,7 @@ async def _judge_page(
         recorded = judge.recorded(row)
         change = part.add(recorded, judge.policies)
         day = state.days.setdefault(judge.date(row["at"]), Day())
-        day.add(recorded.outcome, change)
+        day.add(recorded.subject, recorded.outcome, change)
         if change not in (Change.STAYS, Change.UNDECIDABLE):
             changed.append((row, change, day))
     state.judged += part.judged

@@ -34,7 +34,7 @@ _SUBJECTS: Final = {CallKind.LLM: Subject.LLM_CALL, CallKind.TOOL: Subject.TOOL_
 _TOOL_CALLS: Final = "tool.calls"
 _READ: Final = READ | {_TOOL_CALLS}
 _UNKEPT: Final = frozenset({"args", "input", "output"})
-"""Facts that are kept with what they belong to, not with the decision."""
+"""Facts that are kept with what they belong to, not with the decision, whose digest covers them."""
 _MAX_COMPILED = 1_000
 """How many texts of policies one process keeps compiled."""
 _MANY_RULES = 20
@@ -50,9 +50,9 @@ class Rules:
     counts_calls: bool = False
     """A budget limits calls, so that each is written down before it is made, also if it costs nothing."""
 
-    def on(self, subject: Subject) -> bool:
-        """Say whether there is a rule on this subject."""
-        return self.policies.on(subject)
+    def judges(self, subject: Subject) -> bool:
+        """Say whether anything on this subject has to be judged; if not, all of it is allowed."""
+        return self.policies.judges(subject)
 
     def unread(self, effect: Effect, facts: Mapping[str, Json]) -> frozenset[str]:
         """Return the facts that a rule about this effect asks for and that have to be read first."""
@@ -76,16 +76,16 @@ class Rules:
         """Judge one thing by these facts; the answer has what `engine.decide` takes, and `demands` of consent."""
         begun = time.perf_counter_ns()
         decision = self.policies.decide(subject, known)
-        kept = {fact: value for fact, value in known.items() if fact in FACTS and fact not in _UNKEPT}
+        facts = {fact: value for fact, value in known.items() if fact in FACTS}
         return {
             "subject": subject,
             "name": name,
             "outcome": decision.outcome,
             **_of_rule(decision.rule),
             "severity": decision.severity,
-            "reason": decision.reason,
-            "facts": kept,
-            "facts_digest": digest(kept),
+            "reason": _reason(decision, subject),
+            "facts": {fact: value for fact, value in facts.items() if fact not in _UNKEPT},
+            "facts_digest": digest(facts),
             "monitored": [_finding(each) for each in decision.monitored],
             "duration_us": (time.perf_counter_ns() - begun) // 1_000,
             **_demands(decision),
@@ -132,6 +132,12 @@ class PolicyCache:
     def forget(self, project_id: UUID) -> None:
         """Read the rules of this project again when they are next asked for."""
         self._rules.pop(project_id, None)
+
+
+def _reason(decision: Decision, subject: Subject) -> str | None:
+    if decision.rule is None and decision.outcome is RuleEffect.DENY:
+        return f"No rule allows it, and the project denies what no rule allows ({subject})."
+    return decision.reason
 
 
 def _of_rule(rule: RuleRef | None) -> dict[str, Any]:

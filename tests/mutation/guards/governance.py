@@ -123,6 +123,16 @@ GOVERNANCE: Sequence[Guard] = (
         "engine/subjects::test_an_output_that_the_rules_deny_is_not_handed_out",
         ("judges_output", "AND 'output' = ANY (subjects)", "AND false"),
     ),
+    guard(
+        "judges_output: the default denies",
+        "engine/defaults::test_the_transaction_that_ends_runs_leaves_those_whose_output_the_default_denies",
+        ("judges_output", "AND default_effect <> 'allow'", "AND false"),
+    ),
+    guard(
+        "end_runs: the default denies",
+        "engine/defaults::test_the_transaction_that_ends_runs_leaves_those_whose_output_the_default_denies",
+        ("end_runs", "AND p.default_effect <> 'allow'", "AND false"),
+    ),
     # Backtests
     guard(
         "backtest: taken by one",

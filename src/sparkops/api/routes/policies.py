@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import cache
 from typing import Annotated, Final, TypeVar
 from uuid import UUID
 
@@ -23,12 +24,14 @@ from sparkops.core.paging import DEFAULT_LIMIT, MAX_LIMIT, page_of
 from sparkops.core.permissions import Permission
 from sparkops.core.principal import Principal
 from sparkops.domains.policies import queries, service
+from sparkops.domains.policies.arguments import Takes, arguments_of
 from sparkops.domains.policies.changes import Change, changes
 from sparkops.domains.policies.decision_queries import stopped_by_policy
 from sparkops.domains.policies.document import PolicyInvalid
 from sparkops.domains.policies.format import RuleEffect, policy_schema
 from sparkops.domains.policies.models import Policy, PolicyVersion
 from sparkops.domains.projects.queries import judging
+from sparkops.runtime.tools.registry import builtin_tools
 
 T = TypeVar("T")
 router = APIRouter(prefix="/policies", tags=["policies"])
@@ -42,6 +45,12 @@ _one_at_a_time = anyio.CapacityLimiter(1)
 async def aside(act: Callable[[], T]) -> T:
     """Read a policy in a thread, so that neither requests nor password checks wait for it."""
     return await anyio.to_thread.run_sync(act, limiter=_one_at_a_time)
+
+
+@cache
+def tool_arguments() -> Takes:
+    """Return which arguments the tools take that this release brings along."""
+    return {name: arguments_of(tool.parameters) for name, tool in builtin_tools().items()}
 
 
 async def _default(door: Door, principal: Principal, slug: str | None) -> tuple[UUID | None, RuleEffect]:
@@ -123,7 +132,7 @@ async def create_policy(
 ) -> views.SavedPolicy:
     """Save a new policy as its first version, and run its tests. Nothing is judged by it before it is published."""
     project_id, default = await _default(door, principal, body.project)
-    checked = await aside(lambda: service.check(body.source, default))
+    checked = await aside(lambda: service.check(body.source, default, tool_arguments()))
     policy, version = await service.create_policy(
         session, principal, project_id=project_id, source=body.source, policy=checked.policy
     )
@@ -149,7 +158,7 @@ async def validate_policy(body: views.NewPolicyText, principal: PrincipalDep, do
     """
     _, default = await _default(door, principal, body.project)
     try:
-        checked = await aside(lambda: service.check(body.source, default))
+        checked = await aside(lambda: service.check(body.source, default, tool_arguments()))
     except PolicyInvalid as error:
         errors = [ProblemError.model_validate(one) for one in error.members["errors"]]
         return views.PolicyVerdict(valid=False, errors=errors, tests=None)
@@ -198,7 +207,7 @@ async def create_policy_version(
     """
     policy = await _read(door, principal, policy_id)
     default = await _default_of(door, principal, policy)
-    checked = await aside(lambda: service.check(body.source, default))
+    checked = await aside(lambda: service.check(body.source, default, tool_arguments()))
     version, created = await service.add_version(
         session, principal, policy_id=policy_id, source=body.source, policy=checked.policy
     )

@@ -20,6 +20,7 @@ from sparkops.api.deps import (
     find_project,
 )
 from sparkops.api.responses import problems
+from sparkops.api.routes.policies import tool_arguments
 from sparkops.api.sign_in import caller_of
 from sparkops.api.views import catalogue
 from sparkops.api.views import identity as views
@@ -120,7 +121,8 @@ async def update_project(
     long it keeps what has ended.
 
     Runs that go on do so beyond a lowered limit; a raised one moves the queue in seconds. What is decided from now on
-    is decided by the new default and the new zone.
+    is decided by the new default and the new zone. Where the default denies, rules have to allow `run.create`,
+    `step.start`, `llm.call`, `tool.call` and `output`, each: have them in force before.
     """
     if "max_running_runs" in body.model_fields_set:
         before: dict[str, Json] = {"max_running_runs": project.max_running_runs}
@@ -290,7 +292,7 @@ async def put_policy(
 ) -> catalogue.Policy:
     """Replace the rules of a project: the next version of its policy."""
     before = await project_rules(session, principal, project_id=project.id)
-    changed = await change_policy(session, principal, project_id=project.id, rules=body.rules)
+    changed = await change_policy(session, principal, project_id=project.id, rules=body.rules, takes=tool_arguments())
     await audit(
         "policy.change",
         f"project:{project.id}",

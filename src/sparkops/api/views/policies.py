@@ -268,6 +268,7 @@ class DecisionDetail(RecordedDecision):
     """False: the run was refused at its beginning, so there is none of this id."""
     facts: JsonObject
     facts_digest: str | None
+    """Of all facts that were known when it was taken: also of arguments, input and output, which are kept elsewhere."""
     request_hash: str
     rules_version: int
     """Counts every change of what held in the project."""
@@ -385,6 +386,15 @@ class BacktestDay(View):
     denied_micros: int
     held_micros: int
     allowed_micros: int
+    subjects: dict[Subject, int]
+    """How many decisions there were on each; empty where a release of before judged, which did not tell them apart."""
+
+
+class OnRecord(View):
+    """How many decisions there were to judge on a subject that rules of the draft are on, those in mode enforce."""
+
+    subject: Subject
+    decisions: int
 
 
 class BacktestSummary(View):
@@ -419,6 +429,10 @@ class Backtest(BacktestSummary):
     source: str
     time_zone: str
     days: list[BacktestDay]
+    on_record: list[OnRecord] | None
+    """Of each subject that rules of the draft are on; null: judged by a release that did not tell subjects apart."""
+    warnings: list[str]
+    """What the numbers do not tell, in words: of which subjects nothing was on record. Empty until it is done."""
 
 
 class BacktestList(View):

@@ -1,17 +1,19 @@
 """What other policies would have said to decisions of the past: pure, one decision at a time, in bounded memory."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from sparkops.core.json import Json
 from sparkops.domains.policies.checks import BUDGET_RULE
 from sparkops.domains.policies.evaluate import Decision, PolicySet, RuleRef
 from sparkops.domains.policies.facts import Subject
-from sparkops.domains.policies.format import RuleEffect
+from sparkops.domains.policies.format import Mode, RuleEffect
 
+MAX_DECISIONS: Final = 1_000_000
+"""The newest so many of the window are judged."""
 MAX_FLIPS: Final = 1_000
 """How many flips a backtest lists; it counts all."""
 
@@ -75,11 +77,14 @@ class Day:
     denied_micros: int = 0
     held_micros: int = 0
     allowed_micros: int = 0
+    subjects: dict[str, int] = field(default_factory=dict)
+    """How many decisions there were on each; releases of before did not tell them apart."""
 
-    def add(self, was: RuleEffect, change: Change) -> None:
+    def add(self, subject: Subject, was: RuleEffect, change: Change) -> None:
         """Count one decision."""
         then = _OUTCOMES.get(change, was)
         self.decisions += 1
+        self.subjects[str(subject)] = self.subjects.get(str(subject), 0) + 1
         self.approvals += was is RuleEffect.REQUIRE_APPROVAL
         self.approvals_then += then is RuleEffect.REQUIRE_APPROVAL
         self.denials += was is RuleEffect.DENY
@@ -94,7 +99,7 @@ class Day:
         elif change is Change.ALLOWED:
             self.allowed_micros += bound_micros
 
-    def to_json(self) -> dict[str, int]:
+    def to_json(self) -> dict[str, Any]:
         """Return the JSON form, as the job's row keeps it."""
         return asdict(self)
 
@@ -140,6 +145,34 @@ def backtest(decisions: Iterable[Recorded], policies: PolicySet) -> Backtest:
     for recorded in decisions:
         found.add(recorded, policies)
     return found
+
+
+def on_record(document: Mapping[str, Any], days: Iterable[Day], judged: int) -> dict[Subject, int] | None:
+    """Return how many of the `judged` decisions were on each subject that rules in force of a draft are on.
+
+    `document`: the draft's. None: not known, because a release judged that did not tell subjects apart.
+    """
+    whole = document.get("mode", Mode.ENFORCE)
+    deciding = [rule for rule in document["rules"] if rule.get("mode", whole) == Mode.ENFORCE]
+    counted = Counter[str]()
+    for day in days:
+        counted.update(day.subjects)
+    if counted.total() != judged:
+        return None
+    return {subject: counted[subject] for subject in Subject if any(subject in rule["on"] for rule in deciding)}
+
+
+def unknown(subject: Subject, judged: int, subjects: Collection[str] | None, names: Collection[str] | None) -> str:
+    """Say in words that nothing was judged on this subject, which a backtest of these `subjects` and `names` has ended
+    without; None: of all. `judged`: how many decisions were."""
+    if subjects is not None and subject not in subjects:
+        found = f"Decisions about {subject} were not looked at"
+    elif judged >= MAX_DECISIONS:
+        found = f"Nothing about {subject} is among the newest {MAX_DECISIONS:,} decisions of this time"
+    else:
+        of = "" if names is None else " of these names"
+        found = f"Nothing on record about {subject}{of} in this time"
+    return f"{found}: what these rules would have done is not known."
 
 
 def _change(recorded: Recorded, decision: Decision) -> Change:

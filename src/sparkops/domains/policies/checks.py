@@ -12,6 +12,7 @@ from sparkops.core.expression_text import suggest
 from sparkops.core.expressions import ExpressionInvalid, ValueType
 from sparkops.core.json import Json
 from sparkops.core.shapes import read_shape
+from sparkops.domains.policies.arguments import Takes
 from sparkops.domains.policies.condition import Condition, compile_condition
 from sparkops.domains.policies.facts import FACTS, Subject, facts_of
 from sparkops.domains.policies.format import (
@@ -58,10 +59,13 @@ class Parts:
     conditions: dict[int, Condition] = field(default_factory=dict)
 
 
-def read_parts(document: Document, *, stored: bool = False) -> tuple[Parts | None, list[Mistake]]:
+def read_parts(
+    document: Document, *, stored: bool = False, takes: Takes | None = None
+) -> tuple[Parts | None, list[Mistake]]:
     """Return the parts of a policy and no mistakes, or all mistakes of the document.
 
     `stored`: it was accepted before; what only later releases refuse is let through, so that it keeps its force.
+    `takes`: which arguments tools take; None: rules may ask for any.
     """
     value = document.value
     if not isinstance(value, dict):
@@ -75,7 +79,7 @@ def read_parts(document: Document, *, stored: bool = False) -> tuple[Parts | Non
     conditions: dict[int, Condition] = {}
     for place, rule in rules.items():
         mistakes += _rule_mistakes(document, ("rules", place), rule, stored=stored)
-        mistakes += _condition_mistakes(document, place, rule, conditions)
+        mistakes += _condition_mistakes(document, place, rule, conditions, takes)
     names = _names(value.get("rules"))
     for place, case in cases.items():
         mistakes += _case_mistakes(document, ("tests", place), case, names)
@@ -138,13 +142,13 @@ def _approval_mistakes(
 
 
 def _condition_mistakes(
-    document: Document, place: int, rule: RuleFormat, conditions: dict[int, Condition]
+    document: Document, place: int, rule: RuleFormat, conditions: dict[int, Condition], takes: Takes | None
 ) -> Iterator[Mistake]:
     if rule.when is None:
         return
     path = ("rules", place, "when")
     try:
-        conditions[place] = compile_condition(rule.when, rule.on)
+        conditions[place] = compile_condition(rule.when, rule.on, rule.tools, takes)
     except ExpressionInvalid as error:
         for problem in error.problems:
             yield document.mistake_within(path, problem.offset, problem.message, problem.hint)

@@ -1,11 +1,12 @@
 """The `when` of a rule: an expression over the facts of the subjects that the rule is on."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sparkops.core.expression_text import Chain, Problem, chains, problem_at, resolve, tokens
+from sparkops.core.expression_text import Chain, Problem, chains, problem_at, resolve, suggest, tokens
 from sparkops.core.expressions import Expression, ExpressionInvalid, ValueType, compile_expression
 from sparkops.core.templates import shifted, unwrap
+from sparkops.domains.policies.arguments import Takes, arguments_for
 from sparkops.domains.policies.facts import FACTS, TYPES, Subject
 from sparkops.domains.policies.history import Lookup, Rewritten, rewrite
 
@@ -24,20 +25,25 @@ class Condition:
         return frozenset(asked.get(name, name) for name in self.expression.variables)
 
 
-def compile_condition(source: str, subjects: Collection[Subject]) -> Condition:
+def compile_condition(
+    source: str, subjects: Collection[Subject], tools: Sequence[str] | None = None, takes: Takes | None = None
+) -> Condition:
     """Return the condition, bare or in `${{ }}`, for a rule on these subjects.
 
+    `tools`: those that the rule names; None: all. `takes`: what tools take, where that is to be looked at.
+
     Raises:
-        ExpressionInvalid: it cannot be compiled, gives no bool, or asks for what one of the subjects does not have.
+        ExpressionInvalid: it cannot be compiled, gives no bool, asks for what one of the subjects does not have, or
+            for an argument that none of the tools takes.
     """
     bare, offset = unwrap(source)
     try:
-        return _compile(bare, subjects)
+        return _compile(bare, subjects, tools or (), takes or {})
     except ExpressionInvalid as error:
         raise ExpressionInvalid([shifted(problem, source, offset) for problem in error.problems]) from None
 
 
-def _compile(source: str, subjects: Collection[Subject]) -> Condition:
+def _compile(source: str, subjects: Collection[Subject], tools: Sequence[str], takes: Takes) -> Condition:
     rewritten = rewrite(source)
     variables = {**TYPES, **{lookup.variable: lookup.type for lookup in rewritten.lookups}}
     try:
@@ -45,7 +51,7 @@ def _compile(source: str, subjects: Collection[Subject]) -> Condition:
         expression = compile_expression(rewritten.source, variables, result=ValueType.BOOL, allow_map=False)
     except ExpressionInvalid as error:
         raise ExpressionInvalid([_told(rewritten.translate(problem)) for problem in error.problems]) from None
-    problems = list(_foreign(rewritten, variables, subjects))
+    problems = [*_foreign(rewritten, variables, subjects), *_not_taken(rewritten, variables, tools, takes)]
     if problems:
         raise ExpressionInvalid(problems)
     return Condition(expression, rewritten.lookups)
@@ -61,6 +67,21 @@ def _foreign(
         lacking = [subject for subject in Subject if subject in subjects and subject not in known]
         if lacking:
             yield rewritten.translate(_unknown_on(rewritten.source, chain, name in asked, known, lacking))
+
+
+def _not_taken(
+    rewritten: Rewritten, variables: Mapping[str, ValueType], tools: Sequence[str], takes: Takes
+) -> Iterator[Problem]:
+    """Yield a problem for each argument that none of the tools takes; none where the tools or what they take are not
+    known."""
+    known = arguments_for(tools, takes) if tools else None
+    if known is None:
+        return
+    for chain, fact in resolve(chains(tokens(rewritten.source)), variables).items():
+        if fact == "args" and len(chain.names) > 1 and chain.names[1] not in known:
+            message = f"{', '.join(tools)} take{'s' * (len(tools) == 1)} no argument {chain.names[1]}"
+            hint = suggest(chain.names[1], known) or f"known here: {', '.join(sorted(known))}"
+            yield rewritten.translate(problem_at(rewritten.source, chain.start, message, hint))
 
 
 def _unknown_on(

@@ -7,6 +7,7 @@ from datetime import timedelta
 from sparkops.core.document import DefinitionInvalid, Document, Mistake, document_of, invalid, read_document
 from sparkops.core.durations import parse_duration
 from sparkops.core.json import Json
+from sparkops.domains.policies.arguments import Takes
 from sparkops.domains.policies.checks import Parts, read_parts
 from sparkops.domains.policies.condition import Condition
 from sparkops.domains.policies.facts import Subject
@@ -91,9 +92,10 @@ class Policy:
     document: dict[str, Json] = field(repr=False)
 
 
-def parse_policy(source: str) -> Policy:
+def parse_policy(source: str, takes: Takes | None = None) -> Policy:
     """Return the policy that a YAML or JSON text gives.
 
+    `takes`: which arguments tools take; None: rules may ask for any.
     A thousand rules take seconds of processor time: not for an event loop.
 
     Raises:
@@ -103,7 +105,7 @@ def parse_policy(source: str) -> Policy:
         document = read_document(source)
     except DefinitionInvalid as error:
         raise PolicyInvalid(error.detail, **error.members) from None
-    return _policy(document)
+    return _policy(document, takes=takes)
 
 
 def read_policy(value: Json) -> Policy:
@@ -115,17 +117,17 @@ def read_policy(value: Json) -> Policy:
     return _policy(document_of(value), stored=True)
 
 
-def policy_of_rules(rules: Sequence[Json]) -> Policy:
-    """Return the policy that is nothing but these rules, as a project keeps them.
+def policy_of_rules(rules: Sequence[Json], takes: Takes | None = None) -> Policy:
+    """Return the policy that is nothing but these rules, as a project keeps them; `takes` as for `parse_policy`.
 
     Raises:
         PolicyInvalid: as `parse_policy`; lines and columns count within the text at the path.
     """
-    return _policy(document_of({"version": 1, "name": "project", "rules": list(rules)}))
+    return _policy(document_of({"version": 1, "name": "project", "rules": list(rules)}), takes=takes)
 
 
-def _policy(document: Document, *, stored: bool = False) -> Policy:
-    parts, mistakes = read_parts(document, stored=stored)
+def _policy(document: Document, *, stored: bool = False, takes: Takes | None = None) -> Policy:
+    parts, mistakes = read_parts(document, stored=stored, takes=takes)
     if mistakes:
         raise _invalid(mistakes)
     assert parts is not None, "what has no parts was a mistake"

@@ -138,9 +138,12 @@ class PolicySet:
         self._selected: dict[tuple[Json, ...], _Selection] = {}
         self._by_default = Decision(default)
 
-    def on(self, subject: Subject) -> bool:
-        """Say whether there is a rule on this subject."""
-        return bool(self._bundles[subject])
+    def judges(self, subject: Subject) -> bool:
+        """Say whether anything on this subject has to be judged; if not, all of it is allowed, and nobody watches.
+
+        A default that denies is something to say, whether there is a rule or not.
+        """
+        return self.default is not RuleEffect.ALLOW or bool(self._bundles[subject])
 
     def asks(self, subject: Subject, facts: Mapping[str, Json]) -> frozenset[str]:
         """Return the facts that a decision may need; `facts` hold at least the names of tool, model, agent, workflow.

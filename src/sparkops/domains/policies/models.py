@@ -97,6 +97,7 @@ class PolicyDecision(Base):
     reason: Mapped[str | None]
     facts: Mapped[dict[str, Any]]
     facts_digest: Mapped[str | None]
+    """Of all facts that it was judged by, also `args`, `input` and `output`, which are kept with what it is about."""
     monitored: Mapped[list[Any] | None]
     """What rules in mode monitor would have decided: {policy_id, version, rule, effect, reason, severity} each."""
     duration_us: Mapped[int | None]

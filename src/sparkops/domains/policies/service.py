@@ -13,6 +13,7 @@ from sparkops.core.errors import Conflict, Forbidden, Invalid, NotFound
 from sparkops.core.json import Json, pretty
 from sparkops.core.principal import Principal
 from sparkops.domains.policies import queries
+from sparkops.domains.policies.arguments import Takes
 from sparkops.domains.policies.backtest_queries import backtest_job
 from sparkops.domains.policies.cases import CaseReport, run_cases
 from sparkops.domains.policies.document import Policy, parse_policy, policy_of_rules
@@ -44,13 +45,15 @@ class Checked:
     report: CaseReport
 
 
-def check(source: str, default: RuleEffect) -> Checked:
+def check(source: str, default: RuleEffect, takes: Takes | None = None) -> Checked:
     """Return the policy that a text gives, with its tests run. May take seconds: call it in a thread.
+
+    `takes`: which arguments tools take, where the text is to be saved; None: it was saved before, and may ask for any.
 
     Raises:
         PolicyInvalid: it is not valid.
     """
-    policy = parse_policy(source)
+    policy = parse_policy(source, takes)
     deadline = time.monotonic() + TEST_SECONDS
     return Checked(policy, run_cases(policy, default, stop=lambda: time.monotonic() > deadline))
 
@@ -234,14 +237,15 @@ async def project_rules(session: AsyncSession, principal: Principal, *, project_
 
 
 async def change_policy(
-    session: AsyncSession, principal: Principal, *, project_id: UUID, rules: Sequence[Json]
+    session: AsyncSession, principal: Principal, *, project_id: UUID, rules: Sequence[Json], takes: Takes | None = None
 ) -> ProjectRules:
     """Replace these rules; from the commit on every decision is taken under them. The caller has checked the project.
+    `takes`: which arguments tools take; None: rules may ask for any.
 
     Raises:
         Invalid: a rule is not valid, or asks for what this release does not keep: a rule must not pretend.
     """
-    policy = policy_of_rules(rules)
+    policy = policy_of_rules(rules, takes)
     policy_id, version = await queries.next_version(
         session,
         project_id=project_id,

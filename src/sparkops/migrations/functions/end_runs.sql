@@ -3,7 +3,7 @@ LANGUAGE plpgsql AS $$
 -- The end of T_ADVANCE that needs no expression: of these runs, whose locks the caller holds, those without an open step
 -- end. What `engine/decide.py` would decide; a property test holds both to it. A run that has effects to take back, or
 -- an output to evaluate, is left to `decide` unless it simply succeeds.
--- So is one whose output the rules are to be asked about.
+-- So is one whose output has to be judged.
 -- Returns {parents: [the steps that wait for the runs that have ended], left: [runs to be advanced, so that they are
 -- judged and end], events}.
 DECLARE
@@ -19,7 +19,9 @@ BEGIN
   IF v_done = '{}' THEN
     RETURN '{"parents": [], "left": [], "events": []}';
   END IF;
-  IF EXISTS (SELECT 1 FROM policies WHERE 'output' = ANY (subjects)) THEN
+  IF EXISTS (SELECT 1 FROM policies WHERE 'output' = ANY (subjects))
+     OR EXISTS (SELECT 1 FROM runs r JOIN projects p ON p.id = r.project_id
+                 WHERE r.id = ANY (v_done) AND p.default_effect <> 'allow') THEN
     v_judged := ARRAY(
       SELECT r.id FROM runs r WHERE r.id = ANY (v_done) AND r.status = 'running' AND engine.judges_output(r.project_id));
   END IF;

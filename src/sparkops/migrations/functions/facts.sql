@@ -6,7 +6,8 @@ LANGUAGE plpgsql STABLE AS $$
 -- run_id where it does; what a run has called is what it has sent, so that copies of another run's calls do not count.
 -- `turn.sent` are those of `seqs` that have been sent, in the order in which they were: [{seq, seconds since then}].
 -- Returns {name: value}. What is not wanted from `principal.*`, `project`, `trigger`, `workflow.version`, `run.*`,
--- `tree.*`, `time.*`, `history.*`, `turn.sent` costs nothing.
+-- `forecast.*`, `tree.*`, `time.*`, `history.*`, `turn.sent` costs nothing. `run.limit_micros` and `run.held_micros` are of
+-- a run that there is.
 DECLARE
   v_wanted text[] := ARRAY(SELECT jsonb_array_elements_text(p -> 'wanted'));
   v_run uuid := (p ->> 'run_id')::uuid;
@@ -51,6 +52,17 @@ BEGIN
   IF 'workflow.version' = ANY (v_wanted) THEN
     v_facts := v_facts || (
       SELECT jsonb_build_object('workflow.version', version) FROM workflow_versions WHERE id = v_version);
+  END IF;
+  IF v_wanted && '{forecast.median_micros,forecast.p95_micros,forecast.runs}' THEN
+    v_facts := v_facts || (
+      SELECT jsonb_build_object('forecast.runs', f.runs, 'forecast.median_micros', coalesce(f.median, 0),
+                                'forecast.p95_micros', coalesce(f.p95, 0))
+        FROM engine.run_forecast(v_version) f);
+  END IF;
+  IF v_wanted && '{run.limit_micros,run.held_micros}' THEN
+    v_facts := v_facts || coalesce((
+      SELECT jsonb_build_object('run.limit_micros', limit_micros, 'run.held_micros', reserved_micros)
+        FROM budgets WHERE definition_id IS NULL AND scope_id = v_run), '{}');
   END IF;
   IF v_wanted && '{run.cost_micros,tree.cost_micros}' THEN
     v_facts := v_facts || (

@@ -26,7 +26,7 @@ _REFUSALS: Final[Mapping[str, tuple[str, str]]] = {
 
 
 async def ask_to_start(attempt: Attempt) -> None:
-    """Return if the step may start; costs nothing where no rule is on that.
+    """Return if the step may start; costs nothing where the default allows and no rule is on that.
 
     Raises:
         StepFailed: the rules deny it, or a person did.
@@ -37,7 +37,7 @@ async def ask_to_start(attempt: Attempt) -> None:
     gate, claim = attempt.gate, attempt.claim
     for _ in range(POLICY_RETRIES):
         rules = await gate.policies.get(claim.project_id, claim.policy_stamp)
-        if not rules.on(Subject.STEP_START) and not claim.asked:
+        if not rules.judges(Subject.STEP_START) and not claim.asked:
             return
         if gate.ahead:
             raise NotAhead
@@ -59,9 +59,6 @@ async def _judged(attempt: Attempt, rules: Rules) -> dict[str, Any]:
         about = OfRun(attempt.claim.run_id, attempt.step_id)
         known = with_read(known, await read_facts(attempt.engine.database.pool, about, wanted))
     asked = {"start": attempt.claim.path, "type": attempt.claim.type}
-    verdict = rules.judge(Subject.STEP_START, attempt.claim.key, known)
-    if not rules.on(Subject.STEP_START):  # any more: what was asked is withdrawn
-        verdict |= {"outcome": "allow", "reason": None}
     return {
         "policy_version": rules.version,
         "request": asked,
@@ -69,7 +66,7 @@ async def _judged(attempt: Attempt, rules: Rules) -> dict[str, Any]:
         "title": f"May {attempt.claim.path} start?",
         "approval_id": str(new_id()),
         "approval_seconds": APPROVAL_SECONDS,
-        **verdict,
+        **rules.judge(Subject.STEP_START, attempt.claim.key, known),
     }
 
 

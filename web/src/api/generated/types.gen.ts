@@ -835,6 +835,10 @@ export type Backtest = {
      */
     names: Array<string> | null;
     /**
+     * On Record
+     */
+    on_record: Array<OnRecord> | null;
+    /**
      * Policy Id
      */
     policy_id: string | null;
@@ -875,6 +879,10 @@ export type Backtest = {
      * Until
      */
     until: string;
+    /**
+     * Warnings
+     */
+    warnings: Array<string>;
 };
 
 /**
@@ -922,6 +930,12 @@ export type BacktestDay = {
      * Held Micros
      */
     held_micros: number;
+    /**
+     * Subjects
+     */
+    subjects: {
+        [key in Subject]?: number;
+    };
 };
 
 /**
@@ -3029,6 +3043,19 @@ export type OidcSignIn = {
      * Label
      */
     label: string | null;
+};
+
+/**
+ * OnRecord
+ *
+ * How many decisions there were to judge on a subject that rules of the draft are on, those in mode enforce.
+ */
+export type OnRecord = {
+    /**
+     * Decisions
+     */
+    decisions: number;
+    subject: Subject;
 };
 
 /**

@@ -28,6 +28,7 @@ export function BacktestResult({ project, backtest }: { project: string; backtes
       <BacktestHead project={project} backtest={backtest} />
       <Counts backtest={backtest} />
       <Lacking backtest={backtest} />
+      <Warnings backtest={backtest} />
       {backtest.days.length > 0 ? <Days backtest={backtest} /> : null}
       {backtest.flips_listed > 0 ? <Flips project={project} backtest={backtest} /> : null}
     </article>
@@ -110,6 +111,18 @@ export function Lacking({ backtest }: { backtest: Backtest }) {
   )
 }
 
+/** What the numbers do not tell: of which subjects nothing was on record. */
+export function Warnings({ backtest }: { backtest: Backtest }) {
+  if (backtest.warnings.length === 0) return null
+  return (
+    <ul aria-label="What is not known" className="border-b border-line bg-bg px-4 py-2 text-ink">
+      {backtest.warnings.map((words) => (
+        <li key={words}>{words}</li>
+      ))}
+    </ul>
+  )
+}
+
 const DAYS: ReadonlyArray<Column<BacktestDay>> = [
   { id: 'date', header: 'Day', width: '120px', cell: (day) => day.date },
   {
@@ -174,7 +187,7 @@ function Days({ backtest }: { backtest: Backtest }) {
 
 /** What it would have meant in approvals and money, in one sentence. */
 export function Meaning({ backtest }: { backtest: Backtest }) {
-  const sum = (key: keyof Omit<BacktestDay, 'date'>) =>
+  const sum = (key: keyof Omit<BacktestDay, 'date' | 'subjects'>) =>
     backtest.days.reduce((total, day) => total + day[key], 0)
   const days = Math.max(backtest.days.length, 1)
   const perDay = (sum('approvals_then') / days).toLocaleString('en-US', { maximumFractionDigits: 1 })

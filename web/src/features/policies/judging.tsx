@@ -63,7 +63,7 @@ function Form({ project, onClose }: { project: Project; onClose: () => void }) {
       <DialogBody>
         <Field
           label="Where no rule matches"
-          hint="Deny: only what a rule allows goes out. It holds at once, for running runs too."
+          hint="Deny: runs begin, steps start, models and tools are called and outputs are handed out only where a rule allows it, each. Publish rules on run.create, step.start, llm.call, tool.call and output first: it holds at once, for running runs too."
         >
           {(wiring) => (
             <Select

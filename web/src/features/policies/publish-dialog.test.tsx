@@ -33,6 +33,8 @@ const aBacktest = (status: BacktestStatus): Backtest => ({
   source: '',
   time_zone: 'UTC',
   days: [],
+  on_record: [{ subject: 'run.create', decisions: 0 }],
+  warnings: status === 'done' ? ['Nothing on record about run.create in this time.'] : [],
 })
 
 /** Opens the dialog over a backtest that became this, or could not be started; returns what is published. */
@@ -59,6 +61,13 @@ test('a version is published with the backtest that is done', async () => {
   const published = await open('done')
   await userEvent.click(await screen.findByRole('button', { name: 'Publish now' }))
   await expect.poll(() => published).toEqual([{ version: 2, note: null, backtest_id: 'b-1' }])
+})
+
+test('where there was nothing to judge the dialog says so before the version is published', async () => {
+  await open('done')
+  expect(await screen.findByRole('list', { name: 'What is not known' })).toHaveTextContent(
+    'Nothing on record about run.create in this time.',
+  )
 })
 
 test.each(['failed', 'cancelled', null] as const)(

@@ -14,7 +14,7 @@ import { toast } from '@/components/ui/toast'
 import { PermittedButton } from '@/features/access/permitted-button'
 import { paths } from '@/lib/paths'
 import { usePublish } from './api'
-import { BacktestHead, Counts, Lacking, Meaning } from './backtest-result'
+import { BacktestHead, Counts, Lacking, Meaning, Warnings } from './backtest-result'
 import { backtestQuery, daysAgo, isDone, isJudged, useStartBacktest } from './backtests-api'
 
 const WINDOW_DAYS = 7
@@ -147,6 +147,7 @@ function Found({ project, policy, backtest }: { project: string; policy: PolicyD
       <BacktestHead project={project} backtest={backtest} />
       <Counts backtest={backtest} />
       <Lacking backtest={backtest} />
+      <Warnings backtest={backtest} />
       <div className="flex flex-wrap items-baseline justify-between gap-2 px-4 py-2">
         {isJudged(backtest) && !isDone(backtest) ? (
           <p className="text-ink-2">It did not look at everything, so it does not count for this version.</p>
