@@ -1,0 +1,29 @@
+"""T_GOVERN: what comes due by its time in what people look after. Workers that serve the queue `policy` do it.
+
+Several at once divide the work, as each passes over what another holds."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from sparkops.core.failpoints import failpoint
+from sparkops.engine.context import Engine, call
+
+BATCH: Final = 100
+"""Of each kind, in one transaction; what is left is seen to the next time."""
+
+
+async def expire_questions(engine: Engine) -> None:
+    """Close questions that nobody answered in time. A run that waits for the answer is advanced by the next sweep."""
+    expired = await call(engine.database.pool, "expire_approvals", BATCH)
+    failpoint("after_expire")
+    engine.bell.log_grew(expired["rings"])
+
+
+async def escalate_questions(engine: Engine) -> None:
+    """Let others answer, too, where nobody has for as long as the rules say."""
+    escalated = await call(engine.database.pool, "escalate_approvals", BATCH)
+    engine.bell.log_grew(escalated["rings"])
+
+
+DUTIES: Final[Sequence[Callable[[Engine], Awaitable[None]]]] = (expire_questions, escalate_questions)
+"""All of it. Each sees once to what is due and may be repeated at any time."""
