@@ -25,5 +25,21 @@ async def escalate_questions(engine: Engine) -> None:
     engine.bell.log_grew(escalated["rings"])
 
 
-DUTIES: Final[Sequence[Callable[[Engine], Awaitable[None]]]] = (expire_questions, escalate_questions)
+async def remind(engine: Engine) -> None:
+    """Say of each question once that half of its time has gone by without an answer."""
+    reminded = await call(engine.database.pool, "remind_approvals", BATCH)
+    engine.bell.log_grew(reminded["rings"])
+
+
+async def follow_up(engine: Engine) -> None:
+    """Mark violations as overdue that nobody has looked at for longer than their severity allows."""
+    await call(engine.database.pool, "follow_up_violations", BATCH)
+
+
+DUTIES: Final[Sequence[Callable[[Engine], Awaitable[None]]]] = (
+    expire_questions,
+    escalate_questions,
+    remind,
+    follow_up,
+)
 """All of it. Each sees once to what is due and may be repeated at any time."""

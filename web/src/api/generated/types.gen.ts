@@ -316,6 +316,10 @@ export type Approval = {
      */
     reassigned: Array<Reassigned>;
     /**
+     * Reminded At
+     */
+    reminded_at: string | null;
+    /**
      * Reminder
      */
     reminder: boolean;
@@ -5846,6 +5850,10 @@ export type Violation = {
      * Name
      */
     name: string | null;
+    /**
+     * Overdue At
+     */
+    overdue_at: string | null;
     policy: SparkopsApiViewsPoliciesPolicyRef | null;
     /**
      * Reason
@@ -5905,6 +5913,10 @@ export type ViolationDetail = {
      * Notes
      */
     notes: Array<ViolationNote>;
+    /**
+     * Overdue At
+     */
+    overdue_at: string | null;
     policy: SparkopsApiViewsPoliciesPolicyRef | null;
     /**
      * Reason
@@ -14372,6 +14384,12 @@ export type ListViolationsData = {
          * True: only what rules in mode monitor found. False: nothing of that.
          */
         monitored?: boolean | null;
+        /**
+         * Overdue
+         *
+         * True: only those that were open for too long.
+         */
+        overdue?: boolean | null;
         /**
          * Project
          *

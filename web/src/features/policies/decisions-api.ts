@@ -75,7 +75,11 @@ export const todayQuery = (id: string) =>
       ),
   })
 
-export type ViolationFilters = { status: readonly ViolationStatus[]; severity: readonly Severity[] }
+export type ViolationFilters = {
+  status: readonly ViolationStatus[]
+  severity: readonly Severity[]
+  overdue?: boolean
+}
 
 export const violationKeys = {
   of: (project: string) => ['violations', project] as const,
@@ -92,6 +96,7 @@ export const violationsQuery = (project: string, filters: ViolationFilters, run?
           run,
           status: [...filters.status],
           severity: [...filters.severity],
+          overdue: filters.overdue ? true : undefined,
           cursor: pageParam,
         },
         signal,

@@ -1,0 +1,102 @@
+"""Guards of what comes due by its time: reminders of questions, violations that stay open."""
+
+from collections.abc import Sequence
+
+from tests.mutation.guards.guard import Guard, guard
+
+_OVERDUE = "engine/governing::test_a_violation_that_is_open_for_longer_than_its_severity_allows_is_overdue"
+
+GOVERNING: Sequence[Guard] = (
+    guard(
+        "app: only workers of the queue govern",
+        "engine/governing::test_questions_expire_where_a_worker_serves_the_queue_policy_and_nowhere_else",
+        ("worker/app.py", "if POLICY not in worker.queues:", "if False:"),
+    ),
+    guard(
+        "doctor: helpers do not serve the queue",
+        "engine/governing::test_the_doctor_says_when_nobody_serves_the_queue_policy",
+        ("engine/diagnosis.py", "WHERE ended_at IS NULL AND parent_id IS NULL\n", "WHERE ended_at IS NULL\n"),
+    ),
+    guard(
+        "doctor: the dead do not serve the queue",
+        "engine/governing::test_the_doctor_says_when_nobody_serves_the_queue_policy",
+        (
+            "engine/diagnosis.py",
+            "parent_id IS NULL\n                         AND seen_at > clock_timestamp() - interval '1 minute') w",
+            "parent_id IS NULL) w",
+        ),
+    ),
+    guard(
+        "remind: half of the time",
+        "engine/governing::test_a_question_is_reminded_of_once_when_half_of_its_time_is_over",
+        (
+            "remind_approvals",
+            "\n       AND requested_at + (expires_at - requested_at) / 2 <= clock_timestamp()",
+            "",
+        ),
+    ),
+    guard(
+        "remind: once",
+        "engine/governing::test_a_question_is_reminded_of_once_when_half_of_its_time_is_over",
+        ("remind_approvals", " AND reminded_at IS NULL", ""),
+    ),
+    guard(
+        "remind: an open question",
+        "engine/governing::test_nobody_is_reminded_of_a_question_that_was_answered",
+        ("remind_approvals", "status = 'pending' AND ", ""),
+    ),
+    guard(
+        "remind: whose time is not over",
+        "engine/governing::test_nobody_is_reminded_of_a_question_whose_time_is_over",
+        ("remind_approvals", " AND expires_at > clock_timestamp()", ""),
+    ),
+    guard(
+        "remind: nobody is waited for",
+        "engine/governing::test_a_question_that_is_being_answered_is_not_reminded_of",
+        ("remind_approvals", " FOR UPDATE SKIP LOCKED", ""),
+    ),
+    guard(
+        "remind: questions about runs, too",
+        "engine/governing::test_people_are_reminded_of_a_question_about_a_run",
+        ("remind_approvals", "LEFT JOIN steps", "JOIN steps"),
+    ),
+    guard(
+        "follow up: after the time of the severity",
+        _OVERDUE,
+        (
+            "follow_up_violations",
+            " AND v.at <= clock_timestamp() - allowed.time\n       WHERE",
+            "\n       WHERE",
+        ),
+        (
+            "follow_up_violations",
+            "AND coalesce(v.changed_at, v.at) <= clock_timestamp() - allowed.time",
+            "",
+        ),
+    ),
+    guard("follow up: once", _OVERDUE, ("follow_up_violations", " AND v.overdue_at IS NULL", "")),
+    guard(
+        "follow up: that nobody looks after",
+        "engine/governing::test_a_violation_that_somebody_looks_after_does_not_become_overdue",
+        ("follow_up_violations", "v.status = 'open' AND ", ""),
+    ),
+    guard(
+        "follow up: nobody is waited for",
+        "engine/governing::test_a_violation_that_somebody_looks_after_does_not_become_overdue",
+        ("follow_up_violations", " FOR UPDATE OF v SKIP LOCKED", ""),
+    ),
+    guard(
+        "follow up: since it was opened again",
+        "engine/governing::test_a_violation_that_was_opened_again_has_all_of_its_time_again",
+        ("follow_up_violations", "coalesce(v.changed_at, v.at) <= clock", "v.at <= clock"),
+    ),
+    guard(
+        "set_status: opened again, it has its time again",
+        "engine/governing::test_a_violation_that_was_opened_again_has_all_of_its_time_again",
+        (
+            "domains/policies/decision_queries.py",
+            '{"overdue_at": None} if status == ViolationStatus.OPEN else {}',
+            "{}",
+        ),
+    ),
+)
