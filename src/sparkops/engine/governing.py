@@ -36,10 +36,16 @@ async def follow_up(engine: Engine) -> None:
     await call(engine.database.pool, "follow_up_violations", BATCH)
 
 
+async def turn(engine: Engine) -> None:
+    """Make the windows of budgets whose period has begun."""
+    await call(engine.database.pool, "turn_windows", BATCH)
+
+
 DUTIES: Final[Sequence[Callable[[Engine], Awaitable[None]]]] = (
     expire_questions,
     escalate_questions,
     remind,
     follow_up,
+    turn,
 )
 """All of it. Each sees once to what is due and may be repeated at any time."""

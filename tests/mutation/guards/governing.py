@@ -1,4 +1,4 @@
-"""Guards of what comes due by its time: reminders of questions, violations that stay open."""
+"""Guards of what comes due by its time: reminders of questions, violations that stay open, periods of budgets."""
 
 from collections.abc import Sequence
 
@@ -98,5 +98,25 @@ GOVERNING: Sequence[Guard] = (
             '{"overdue_at": None} if status == ViolationStatus.OPEN else {}',
             "{}",
         ),
+    ),
+    guard(
+        "turn: what is over",
+        "engine/turning::test_a_window_whose_period_is_over_is_followed_by_one_with_the_terms_that_hold",
+        ("turn_windows", "turned_at IS NULL AND ends_at <= now() ORDER", "turned_at IS NULL ORDER"),
+    ),
+    guard(
+        "turn: a budget that holds",
+        "engine/turning::test_the_windows_of_a_budget_that_was_given_up_are_not_followed",
+        ("turn_windows", "d.archived_at IS NULL\n           AND (", "("),
+    ),
+    guard(
+        "turn: not for everybody for ever",
+        "engine/turning::test_a_window_on_which_nothing_was_counted_is_followed_only_where_it_is_the_only_one",
+        ("turn_windows", "IF v_over.goes_on THEN", "IF true THEN"),
+    ),
+    guard(
+        "turn: nobody is waited for",
+        "engine/turning::test_nobody_who_holds_a_window_that_is_over_is_waited_for",
+        ("turn_windows", " FOR NO KEY UPDATE SKIP LOCKED", ""),
     ),
 )

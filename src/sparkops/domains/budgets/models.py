@@ -108,8 +108,11 @@ class Budget(Base):
     runs: Mapped[int] = mapped_column(default=0, server_default="0")
     created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     changed_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    turned_at: Mapped[datetime | None]
+    """When its period was over and the window of the next one was seen to; None: not yet, or no time ends it."""
 
     __table_args__ = (
+        Index("ix_budgets_turn", "ends_at", postgresql_where=text("turned_at IS NULL AND ends_at IS NOT NULL")),
         Index("uq_budgets_run", "scope_id", unique=True, postgresql_where=text("definition_id IS NULL")),
         Index(
             "uq_budgets_window",

@@ -1,4 +1,5 @@
-"""Questions keep when people were reminded of them, and violations when they had been open for too long.
+"""Questions keep when people were reminded of them, violations when they had been open for too long, and windows of
+budgets whether the next one was seen to.
 
 Revision ID: 0028
 Revises: 0027
@@ -30,9 +31,16 @@ def upgrade() -> None:
         ["severity", "at"],
         postgresql_where=sa.text("status = 'open' AND overdue_at IS NULL"),
     )
+    op.add_column("budgets", sa.Column("turned_at", TIME, nullable=True))
+    op.execute("UPDATE budgets SET turned_at = clock_timestamp() WHERE ends_at <= clock_timestamp()")
+    op.create_index(
+        "ix_budgets_turn", "budgets", ["ends_at"], postgresql_where=sa.text("turned_at IS NULL AND ends_at IS NOT NULL")
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("ix_budgets_turn")
+    op.drop_column("budgets", "turned_at")
     op.drop_index("ix_violations_follow_up")
     op.drop_column("violations", "overdue_at")
     op.drop_index("ix_approvals_reminder")
