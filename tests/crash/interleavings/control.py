@@ -170,6 +170,13 @@ async def _is_turned(case: Case, said: None) -> str | None:
     return f"{left} budgets have no window of today" if left else None
 
 
+async def _foresee(engine: Engine, case: Case) -> None:
+    """Whatever was charged is told of, as if it led beyond the limit."""
+    rows = await engine.database.pool.fetch("SELECT id FROM budgets WHERE definition_id IS NOT NULL")
+    beyond = [{"id": str(row["id"]), "micros": 2_000_000, "method": "average"} for row in rows]
+    await call(engine.database.pool, "foresee", beyond)
+
+
 CONTROL: Sequence[Transaction] = (
     Transaction("PAUSE", _pause, repeats=True),
     Transaction("RESUME", _resume, repeats=True, ready=_paused, late=True),
@@ -182,5 +189,6 @@ CONTROL: Sequence[Transaction] = (
     Transaction("ALONE", _claim_alone, repeats=True, ready=_alone),
     Transaction("BUDGET", _change_budget, repeats=True, ready=_budgeted, kept=_is_changed),
     Transaction("TURN", _turn, repeats=True, ready=_period_over, kept=_is_turned),
+    Transaction("FORESEE", _foresee, repeats=True, ready=_budgeted),
     Transaction("OVERDUE", _displace, repeats=True, kept=_is_stopped),
 )

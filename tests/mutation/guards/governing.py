@@ -119,4 +119,44 @@ GOVERNING: Sequence[Guard] = (
         "engine/turning::test_nobody_who_holds_a_window_that_is_over_is_waited_for",
         ("turn_windows", " FOR NO KEY UPDATE SKIP LOCKED", ""),
     ),
+    guard(
+        "foresee: once in a while",
+        "engine/foreseeing::test_forecasts_are_looked_at_once_in_a_minute",
+        ("engine/chores.py", " AND next_at <= clock_timestamp()\n", "\n"),
+    ),
+    guard(
+        "foresee: while the limit is not reached",
+        "engine/foreseeing::test_nothing_is_told_where",
+        ("engine/governing.py", "b.spent_micros BETWEEN 1 AND b.limit_micros - 1", "b.limit_micros IS NOT NULL"),
+    ),
+    guard(
+        "foresee: what leads beyond the limit",
+        "engine/foreseeing::test_nothing_is_told_where",
+        ("engine/governing.py", 'if found is None or found.micros <= row["limit_micros"]:', "if found is None:"),
+    ),
+    guard(
+        "foresee: a period that has only begun leads nowhere",
+        "engine/foreseeing::test_nothing_is_told_where",
+        ("domains/budgets/forecast.py", "    if gone < whole * EARLY:\n        return None\n", ""),
+    ),
+    guard(
+        "foresee: a budget that holds",
+        "engine/foreseeing::test_nothing_is_told_of_a_budget_that_was_given_up",
+        ("engine/governing.py", " AND d.archived_at IS NULL", ""),
+    ),
+    guard(
+        "foresee: nobody is waited for",
+        "engine/foreseeing::test_a_run_that_somebody_holds_is_not_waited_for",
+        ("foresee", " FOR KEY SHARE SKIP LOCKED", " FOR KEY SHARE"),
+    ),
+    guard(
+        "foresee: a run that is held is told of later",
+        "engine/foreseeing::test_a_run_that_somebody_holds_is_not_waited_for",
+        ("foresee", "    CONTINUE WHEN NOT FOUND AND EXISTS (SELECT 1 FROM runs WHERE id = v_run);\n", ""),
+    ),
+    guard(
+        "foresee: a run that is gone has no log",
+        "engine/foreseeing::test_a_period_whose_last_run_is_gone_has_a_notice_and_no_event",
+        ("foresee", " JOIN run_counters c ON c.run_id = v_run", ""),
+    ),
 )

@@ -131,7 +131,8 @@ class Budget(Base):
 
 
 class BudgetNotice(Base):
-    """A window of a definition reached a threshold, for the first time. Never changed."""
+    """A window of a definition reached a threshold, for the first time, or (action `forecast`) its spending leads
+    beyond 100 percent. Never changed."""
 
     __tablename__ = "budget_notices"
 
@@ -144,13 +145,13 @@ class BudgetNotice(Base):
     percent: Mapped[int]
     action: Mapped[str]
     run_id: Mapped[UUID]
-    """The run that reached it; of its project the caller may know nothing."""
+    """The run that reached it, or was charged last; of its project the caller may know nothing."""
     step_id: Mapped[UUID | None]
     at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
 
     __table_args__ = (
         CheckConstraint("kind IN ('money', 'tokens', 'calls', 'runs')", name="kind"),
-        CheckConstraint(f"action IN ({_ACTIONS})", name="action"),
+        CheckConstraint(f"action IN ({_ACTIONS}, 'forecast')", name="action"),
         UniqueConstraint("budget_id", "kind", "percent", "action"),
         Index("ix_budget_notices_definition_id_at", "definition_id", "at"),
     )

@@ -1,5 +1,5 @@
-"""Questions keep when people were reminded of them, violations when they had been open for too long, and windows of
-budgets whether the next one was seen to.
+"""Questions keep when people were reminded of them, violations when they had been open for too long, windows of
+budgets whether the next one was seen to; notices tell where spending leads.
 
 Revision ID: 0028
 Revises: 0027
@@ -13,6 +13,7 @@ down_revision = "0027"
 branch_labels = None
 depends_on = None
 
+ACTIONS = "'notify', 'require_approval', 'pause', 'deny'"
 TIME = sa.DateTime(timezone=True)
 
 
@@ -36,9 +37,19 @@ def upgrade() -> None:
     op.create_index(
         "ix_budgets_turn", "budgets", ["ends_at"], postgresql_where=sa.text("turned_at IS NULL AND ends_at IS NOT NULL")
     )
+    _allow_notices(f"{ACTIONS}, 'forecast'")
+    op.execute("INSERT INTO chores (name) VALUES ('forecasts')")
+
+
+def _allow_notices(actions: str) -> None:
+    op.drop_constraint("ck_budget_notices_action", "budget_notices", type_="check")
+    op.create_check_constraint("ck_budget_notices_action", "budget_notices", f"action IN ({actions})")
 
 
 def downgrade() -> None:
+    op.execute("DELETE FROM chores WHERE name = 'forecasts'")
+    op.execute("DELETE FROM budget_notices WHERE action = 'forecast'")
+    _allow_notices(ACTIONS)
     op.drop_index("ix_budgets_turn")
     op.drop_column("budgets", "turned_at")
     op.drop_index("ix_violations_follow_up")

@@ -1149,10 +1149,13 @@ export type BudgetList = {
 /**
  * BudgetNotice
  *
- * A threshold was reached for the first time in a window.
+ * A threshold was reached for the first time in a window, or (`forecast`) its spending leads beyond the limit.
  */
 export type BudgetNotice = {
-    action: Action;
+    /**
+     * Action
+     */
+    action: Action | 'forecast';
     /**
      * At
      */
