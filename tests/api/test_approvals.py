@@ -10,6 +10,7 @@ from sparkops.api.deps import Door
 from sparkops.core.json import digest
 from sparkops.core.permissions import Permission
 from sparkops.domains.identity.keys import GRANTABLE
+from sparkops.engine.governing import remind
 from tests.api.conftest import MakePerson, Person, client_of
 from tests.api.things import Things, make_things
 
@@ -204,6 +205,9 @@ async def test_half_of_its_time_makes_a_reminder(ann: Person, bob: Person, door:
     _, path = await question(ann, door)
     await door.database.pool.execute("UPDATE approvals SET requested_at = clock_timestamp() - interval '2 hours'")
     assert (await bob.client.get(path)).json()["reminder"] is True
+    assert (await bob.client.get(path)).json()["reminded_at"] is None
+    await remind(door.engine)
+    assert (await bob.client.get(path)).json()["reminded_at"] is not None
     await bob.client.post(f"{path}/approve", json={"request_hash": digest(REQUEST)})
     assert (await bob.client.get(path)).json()["reminder"] is False
 

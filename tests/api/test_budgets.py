@@ -8,7 +8,7 @@ import pytest
 from httpx2 import AsyncClient
 
 from sparkops.api.deps import Door
-from sparkops.api.routes.budgets import forecast
+from sparkops.domains.budgets.forecast import forecast
 from tests.api.conftest import SOURCE, Person
 from tests.api.things import make_things
 

@@ -8,6 +8,7 @@ from httpx2 import AsyncClient
 from sparkops.api.deps import Door
 from sparkops.core.ids import new_id
 from sparkops.core.json import dumps
+from sparkops.engine.governing import follow_up
 from sparkops.worker.backtester import judge_all
 from tests.api.conftest import MakePerson, Person
 from tests.api.things import POLICY, make_things
@@ -306,6 +307,19 @@ async def test_a_violation_is_acknowledged_resolved_and_opened_again(ann: Person
     assert (await ann.client.post(f"/api/v1{path}/notes", json={})).status_code == 422
     assert (await posted(ann.client, f"{path}/notes", {"status": "open"}))["status"] == "open"
     assert (await read(ann.client, "/violations", project="weather", status="resolved"))["items"] == []
+
+
+async def test_violations_that_were_open_for_too_long_are_listed_by_themselves(ann: Person, door: Door) -> None:
+    things = await make_things(ann, door)
+
+    async def listed(overdue: bool) -> list[str]:
+        found = await read(ann.client, "/violations", project="weather", overdue=overdue)
+        return [one["id"] for one in found["items"] if (one["overdue_at"] is not None) == overdue]
+
+    assert (await listed(True), await listed(False)) == ([], [str(things.violation_id)])
+    await door.database.pool.execute("UPDATE violations SET at = clock_timestamp() - interval '1 day'")
+    await follow_up(door.engine)
+    assert (await listed(True), await listed(False)) == ([str(things.violation_id)], [])
 
 
 async def test_a_backtest_that_waits_is_cancelled_at_once(ann: Person, door: Door) -> None:

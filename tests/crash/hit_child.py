@@ -49,7 +49,8 @@ from sparkops.runtime.tools.base import Tool, ToolContext, ToolResult
 from sparkops.runtime.tools.registry import builtin_tools
 from sparkops.worker import loop as worker_loop
 from sparkops.worker.event_log import event_log
-from sparkops.worker.loop import WorkerLoop, open_worker
+from sparkops.worker.governing import Governing
+from sparkops.worker.loop import Companion, WorkerLoop, open_worker
 from sparkops.worker.relay import Relay
 from tests.engine.conftest import IsolationHere, person_of
 from tests.engine.sink import sending
@@ -146,7 +147,7 @@ async def _work(engine: Engine, bell: RedisBell, given: Given) -> None:
         runtime = Runtime(engine, settings, blobs, models, tools(given.sink), PolicyCache(engine.database), bell)
         worker = await open_worker(engine, given.session, ["run"], 4)
         # On a busy machine a lease may lapse before the point is reached; then the step has to run alone.
-        companions = [IsolationHere(runtime)]
+        companions: list[Companion] = [IsolationHere(runtime), Governing(engine, look_seconds=SWEEP_SECONDS)]
         loop = WorkerLoop(runtime, worker, slots=4, drain_seconds=0.3, companions=companions)
         running = asyncio.get_running_loop()
         running.add_signal_handler(signal.SIGTERM, loop.drain)

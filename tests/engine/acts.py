@@ -13,6 +13,7 @@ from sparkops.engine.claim import Claim
 from sparkops.engine.complete import Completion, Ended, complete, end_attempt
 from sparkops.engine.context import Engine, Worker
 from sparkops.engine.effects import PolicyChanged, prepare, record
+from sparkops.engine.governing import DUTIES
 from sparkops.runtime.attempt import Waiting, execute
 from sparkops.runtime.trust import Trust
 from tests.engine.conftest import World
@@ -102,6 +103,12 @@ async def fail(world: World | Engine, worker: Worker, claim: Claim, code: str = 
     engine = world.engine if isinstance(world, World) else world
     error = {"code": code, "message": f"it is {code}"}
     return await end_attempt(engine, worker, Ended(claim, StepStatus.FAILED, error=error), claim=0)
+
+
+async def govern(world: World) -> None:
+    """Do once what workers of the queue `policy` do again and again."""
+    for duty in DUTIES:
+        await duty(world.engine)
 
 
 async def rows(world: World, run_id: UUID) -> dict[str, str]:

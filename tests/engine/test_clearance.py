@@ -18,7 +18,7 @@ from sparkops.engine.judging import DeniedByPolicy
 from sparkops.engine.pause import NotPausable, pause_run
 from sparkops.engine.rerun import start_rerun
 from sparkops.engine.sweep import sweep
-from tests.engine.acts import ONE_STEP
+from tests.engine.acts import ONE_STEP, govern
 from tests.engine.bulk import objects
 from tests.engine.clearances import (
     MIXED,
@@ -102,6 +102,7 @@ async def test_a_run_that_nobody_lets_begin_in_time_is_denied(world: World, answ
     if answered:
         await unheeded_answer(world)
     await lapse(world)
+    await govern(world)
     await sweep(world.engine, ("run",))
     run = await world.row(run_id)
     assert (run["status"], run["error"]["code"]) == ("denied", "approval-expired")
@@ -126,7 +127,7 @@ async def test_others_are_asked_when_nobody_answers(world: World) -> None:
     )
     run_id = await world.run(await world.workflow(ONE_STEP))
     await world.sql("UPDATE approvals SET escalate_at = clock_timestamp()")
-    await sweep(world.engine, ("run",))
+    await govern(world)
     await answer(world)
     assert "approval.escalated" in await world.kinds(run_id)
     assert await world.status(run_id) == "running"

@@ -11,7 +11,7 @@ from sparkops.core.payloads import INLINE_BYTES, Payloads
 from sparkops.engine.advance import advance_run
 from sparkops.engine.cancel import cancel_overdue, cancel_run
 from sparkops.engine.sweep import sweep
-from tests.engine.acts import ONE_STEP
+from tests.engine.acts import ONE_STEP, govern
 from tests.engine.bulk import LARGE, making, objects
 from tests.engine.clearances import (
     ONE_AT_A_TIME,
@@ -78,6 +78,7 @@ async def test_an_output_that_nobody_lets_out_in_time_fails_the_run(world: World
     if answered:
         await unheeded_answer(world)
     await lapse(world)
+    await govern(world)
     await sweep(world.engine, ("run",))
     run = await world.row(run_id)
     assert (run["status"], run["output"], run["error"]["code"]) == ("failed", None, "approval-expired")

@@ -32,9 +32,8 @@ from sparkops.engine.claim import Claim
 from sparkops.engine.context import Engine
 from sparkops.engine.effects import Edited
 from sparkops.engine.give_back import reap
-from sparkops.engine.sweep import sweep
 from sparkops.engine.wait import wait_for_approvals
-from tests.engine.acts import DENY_NOOP, HOLD_NOOP, ONE_STEP, prepared, proposal
+from tests.engine.acts import DENY_NOOP, HOLD_NOOP, ONE_STEP, govern, prepared, proposal
 from tests.engine.conftest import World, person_of
 from tests.tiers import WHOLE
 
@@ -315,7 +314,7 @@ async def test_a_question_that_somebody_answers_does_not_expire_meanwhile(world:
     await wait_for_approvals(world.engine, held, [question])
     async with world.transaction() as answering:
         await yes(answering, world.ben, question)
-        await sweep(world.engine, ("run",))
+        await govern(world)
     assert await status(world, question) == "approved"
 
 
@@ -333,12 +332,12 @@ async def test_after_a_while_others_may_answer_for_every_group(world: World) -> 
     run_id = await world.run(await world.workflow(ONE_STEP))
     await waits(world, run_id)
     question = await pending(world)
-    await sweep(world.engine, ("run",))
+    await govern(world)
     with pytest.raises(NotAnApprover):
         await yes(world, cyd, question)
     await world.sql("UPDATE approvals SET escalate_at = clock_timestamp()")
-    await sweep(world.engine, ("run",))
-    await sweep(world.engine, ("run",))
+    await govern(world)
+    await govern(world)
     assert (await world.kinds(run_id)).count("approval.escalated") == 1
     with pytest.raises(NotAnApprover):
         await yes(world, world.ben, question)
@@ -352,7 +351,7 @@ async def test_an_answer_and_an_escalation_at_once_are_one_after_the_other(world
     await wait_for_approvals(world.engine, held, [question])
     async with world.transaction() as answering:
         await yes(answering, world.ben, question)
-        await sweep(world.engine, ("run",))
+        await govern(world)
     assert (await row(world, question))["escalated_at"] is None
     assert await status(world, question) == "approved"
 

@@ -17,8 +17,7 @@ from sparkops.engine.answer import (
     answer_approval,
     reassign,
 )
-from sparkops.engine.sweep import sweep
-from tests.engine.acts import ONE_STEP
+from tests.engine.acts import ONE_STEP, govern
 from tests.engine.clearances import asks, pending
 from tests.engine.conftest import World
 from tests.engine.test_consent import person
@@ -176,7 +175,7 @@ async def test_whoever_is_called_later_counts_among_those_who_could_agree(world:
     run_id = await asked(world, approvers=[BEN, dan.email], quorum=2, **escalation)
     await gives(world, world.ben, dan.email)
     await world.sql("UPDATE approvals SET escalate_at = clock_timestamp() - interval '1 second'")
-    await sweep(world.engine, ("run",))
+    await govern(world)
     for who in (dan, erin):
         await agrees(world, who)
     assert await world.status(run_id) == "running"

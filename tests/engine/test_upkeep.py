@@ -44,7 +44,9 @@ async def test_chores_are_done_when_they_are_due_by_one_of_those_who_look(world:
     async with upkeeping(world, times=3):
         await world.reaches(found(world, "retention"))
         await world.reaches(found(world, "collection"))
-    rows = await world.database.pool.fetch("SELECT name, found, next_at > clock_timestamp() AS later FROM chores")
+    rows = await world.database.pool.fetch(
+        "SELECT name, found, next_at > clock_timestamp() AS later FROM chores WHERE name <> 'forecasts'"
+    )
     said = {row["name"]: row for row in rows}
     assert said["retention"]["found"] == {"runs": 2, "logs": 0, "values": 0}
     assert said["collection"]["found"]["looked_at"] == 2

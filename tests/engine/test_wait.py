@@ -8,9 +8,8 @@ from sparkops.core.errors import NotFound
 from sparkops.core.principal import Principal
 from sparkops.engine.answer import ApprovalClosed, OwnRequest, answer_approval
 from sparkops.engine.claim import Claim
-from sparkops.engine.sweep import sweep
 from sparkops.engine.wait import ask, wait_for_approvals
-from tests.engine.acts import ONE_STEP, fail, prepared, proposal
+from tests.engine.acts import ONE_STEP, fail, govern, prepared, proposal
 from tests.engine.conftest import World
 
 QUESTION = """
@@ -105,23 +104,23 @@ async def test_two_answers_at_once_leave_one(world: World) -> None:
 async def test_a_question_that_nobody_answers_expires_and_the_step_goes_on(world: World) -> None:
     held, approval = await asked(world)
     await wait_for_approvals(world.engine, held, [approval])
-    await sweep(world.engine, ("run",))
+    await govern(world)
     assert await status(world, held) == "waiting", "its time is not over"
     await world.sql("UPDATE approvals SET expires_at = clock_timestamp()")
     with pytest.raises(ApprovalClosed, match="expired"):
         await answer(world, approval)
-    await sweep(world.engine, ("run",))
+    await govern(world)
     assert await status(world, held) == "ready"
     assert await world.database.pool.fetchval("SELECT status FROM approvals") == "expired"
 
 
-async def test_a_sweep_passes_over_a_run_that_somebody_holds(world: World) -> None:
+async def test_a_question_of_a_run_that_somebody_holds_expires_later(world: World) -> None:
     held, approval = await asked(world)
     await wait_for_approvals(world.engine, held, [approval])
     await world.sql("UPDATE approvals SET expires_at = clock_timestamp()")
     async with world.transaction() as other:
         await other.database.pool.fetchrow("SELECT 1 FROM runs WHERE id = $1 FOR UPDATE", held.run_id)
-        await sweep(world.engine, ("run",))
+        await govern(world)
     assert await status(world, held) == "waiting"
 
 
@@ -159,6 +158,7 @@ async def test_an_approval_step_fails_without_a_yes_and_what_follows_is_skipped(
         await answer(world, await pending(world), approve=False)
     else:
         await world.sql("UPDATE approvals SET expires_at = clock_timestamp()")
+        await govern(world)
     await world.work_until(run_id)
     steps = await world.steps(run_id)
     assert (steps["look"]["error"]["code"], steps["publish"]["status"]) == (how, "skipped")

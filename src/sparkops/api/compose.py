@@ -392,6 +392,7 @@ async def approval_views(
             escalate_at=one.escalate_at,
             escalated_at=one.escalated_at,
             reminder=reminds(one, utc_now()),
+            reminded_at=one.reminded_at,
             at_stake_micros=decision.facts.get("call.bound_micros") if decision else None,
             link=f"/a/{one.id}?s={signer.mark(one.id)}",
             status=ApprovalStatus(one.status),

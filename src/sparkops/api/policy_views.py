@@ -355,6 +355,7 @@ async def _violations_shown(session: AsyncSession, rows: Sequence[Violation]) ->
             "status": row.status,
             "changed_by": _person(row.changed_by, people),
             "changed_at": row.changed_at,
+            "overdue_at": row.overdue_at,
         }
         for row in rows
     ]

@@ -28,6 +28,19 @@ _OBSERVED: Sequence[Invariant] = (
         """,
     ),
     Invariant(
+        "policy-served",
+        "Where people are asked or workers run, one of these serves the queue `policy`; else no question ever expires.",
+        """
+        SELECT 'policy' AS subject, q.open AS questions, w.alive AS workers
+          FROM (SELECT count(*) AS open FROM approvals WHERE status = 'pending') q
+          CROSS JOIN (SELECT count(*) AS alive, count(*) FILTER (WHERE queues ? 'policy') AS serving
+                        FROM worker_sessions
+                       WHERE ended_at IS NULL AND parent_id IS NULL
+                         AND seen_at > clock_timestamp() - interval '1 minute') w
+         WHERE w.serving = 0 AND (q.open > 0 OR w.alive > 0)
+        """,
+    ),
+    Invariant(
         "outbox-moves",
         "An event for a subscription is delivered or given up within ten minutes after it is due.",
         """

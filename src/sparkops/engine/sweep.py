@@ -14,7 +14,6 @@ from sparkops.engine.give_back import reap
 from sparkops.engine.pause import hold_below, hold_workflows, release_workflows
 from sparkops.engine.wake import wake_due, wake_forgotten
 
-APPROVAL_BATCH = 100
 REPAIR_BATCH = 50
 """Runs that one sweep advances at most, of those that it finds in each way."""
 OVERDUE_BATCH = 50
@@ -56,15 +55,13 @@ class Swept:
 
 
 async def sweep(engine: Engine, queues: tuple[str, ...]) -> Swept:
-    """Give back lapsed steps, repair what nobody finished, see to questions, expire and wake steps, ring for work."""
+    """Give back lapsed steps, repair what nobody finished, expire and wake steps, ring for work.
+
+    What comes due in what people are asked is not among it: see `engine/governing.py`.
+    """
     failpoint("before_sweep")
     reaped = await reap(engine)
     await expire_steps(engine)
-    expired = await call(engine.database.pool, "expire_approvals", APPROVAL_BATCH)
-    failpoint("after_expire")
-    engine.bell.log_grew(expired["rings"])
-    escalated = await call(engine.database.pool, "escalate_approvals", APPROVAL_BATCH)
-    engine.bell.log_grew(escalated["rings"])
     overdue = await cancel_overdue(engine, OVERDUE_BATCH) + await cancel_orphans(engine)
     woken = await wake_due(engine) + await wake_forgotten(engine) + await match_unmatched(engine)
     await hold_workflows(engine)

@@ -22,7 +22,7 @@ from sparkops.core.db import open_database
 from sparkops.core.errors import ConfigError
 from sparkops.core.payloads import Payloads
 from sparkops.domains.audit.seals import SealKeys
-from sparkops.engine.backtests import QUEUE as BACKTESTS
+from sparkops.engine.backtests import QUEUE as POLICY
 from sparkops.engine.context import Engine, Worker
 from sparkops.engine.records import KEPT
 from sparkops.messenger.app import QUEUES, make_app
@@ -34,6 +34,7 @@ from sparkops.runtime.secrets.sources import open_secrets
 from sparkops.runtime.tools.registry import builtin_tools, priced
 from sparkops.worker.backtests import Backtests
 from sparkops.worker.event_log import event_log
+from sparkops.worker.governing import Governing
 from sparkops.worker.isolation import Isolation
 from sparkops.worker.loop import Companion, WorkerLoop, open_worker
 from sparkops.worker.relay import Relay
@@ -100,7 +101,7 @@ class LoopThread(threading.Thread):
 
     def wake(self, queue: str) -> None:
         """Make whoever serves this queue look for work; from any thread."""
-        sleeper = self._backtests if queue == BACKTESTS else self._worker_loop
+        sleeper = self._backtests if queue == POLICY else self._worker_loop
         if self._loop is not None and sleeper is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(sleeper.wake)
 
@@ -124,27 +125,31 @@ class LoopThread(threading.Thread):
         settings = self._settings
         async with open_runtime(settings, self._app, on_work=self.wake) as runtime:
             worker = await open_worker(runtime.engine, self._session_id, self._queues, settings.slots)
+            companions = await companions_of(runtime, worker)
+            self._backtests = next((one for one in companions if isinstance(one, Backtests)), None)
             self._worker_loop = WorkerLoop(
                 runtime,
                 worker,
                 slots=settings.slots,
                 drain_seconds=settings.drain_seconds,
-                companions=await self._companions(runtime, worker),
+                companions=companions,
             )
             await self._worker_loop.run()
 
-    async def _companions(self, runtime: Runtime, worker: Worker) -> Sequence[Companion]:
-        settings = self._settings
-        always: list[Companion] = [
-            Isolation(runtime.engine, worker, drain_seconds=settings.drain_seconds),
-            Relay(runtime.engine, worker, await event_log(runtime.engine, settings)),
-            Sealer(runtime.engine, SealKeys.of(settings.audit_key), settings.audit_roots),
-            Upkeep(runtime.engine, runtime.blobs, grace=settings.object_grace, kept=_kept(settings)),
-        ]
-        if BACKTESTS not in self._queues:
-            return always
-        self._backtests = Backtests(runtime.engine.database)
-        return [*always, self._backtests]
+
+async def companions_of(runtime: Runtime, worker: Worker) -> Sequence[Companion]:
+    """Return what goes on beside the claims of a worker: what every worker does, and what those do that serve the
+    queue `policy`."""
+    settings = runtime.settings
+    always: Sequence[Companion] = (
+        Isolation(runtime.engine, worker, drain_seconds=settings.drain_seconds),
+        Relay(runtime.engine, worker, await event_log(runtime.engine, settings)),
+        Sealer(runtime.engine, SealKeys.of(settings.audit_key), settings.audit_roots),
+        Upkeep(runtime.engine, runtime.blobs, grace=settings.object_grace, kept=_kept(settings)),
+    )
+    if POLICY not in worker.queues:
+        return always
+    return (*always, Backtests(runtime.engine.database), Governing(runtime.engine))
 
 
 def _kept(settings: Settings) -> Mapping[str, timedelta]:

@@ -14,7 +14,7 @@ import structlog
 from sparkops.core.blobs import Blobs
 from sparkops.core.db import LOST_CONNECTION
 from sparkops.core.errors import SparkOpsError
-from sparkops.core.ids import new_id
+from sparkops.engine.chores import claim_chore, end_chore, hold_chore
 from sparkops.engine.collection import Collector
 from sparkops.engine.context import Engine
 from sparkops.engine.records import KEPT, prune
@@ -30,21 +30,6 @@ RETENTION_EVERY: Final = timedelta(minutes=15)
 COLLECTION_EVERY: Final = timedelta(hours=6)
 LEASE: Final = timedelta(minutes=10)
 """Of a chore; renewed between two batches, which take far less."""
-
-_CLAIM = """
-UPDATE chores SET claim_token = $2, lease_expires_at = clock_timestamp() + $3
- WHERE name = $1 AND next_at <= clock_timestamp()
-   AND (lease_expires_at IS NULL OR lease_expires_at < clock_timestamp())
-RETURNING name
-"""
-_HOLD = """
-UPDATE chores SET lease_expires_at = clock_timestamp() + $3 WHERE name = $1 AND claim_token = $2 RETURNING name
-"""
-_END = """
-UPDATE chores SET claim_token = NULL, lease_expires_at = NULL, finished_at = clock_timestamp(), found = $4,
-       next_at = clock_timestamp() + $3
- WHERE name = $1 AND claim_token = $2
-"""
 
 
 class Upkeep:
@@ -132,16 +117,13 @@ class Upkeep:
         await self._end("collection", token, COLLECTION_EVERY, found)
 
     async def _claim(self, name: str) -> UUID | None:
-        """Take a chore that is due; None: it is not, or another worker does it."""
-        token = new_id()
-        taken = await self._engine.database.pool.fetchval(_CLAIM, name, token, LEASE)
-        return None if taken is None else token
+        return await claim_chore(self._engine, name, LEASE)
 
     async def _hold(self, name: str, token: UUID) -> bool:
-        return await self._engine.database.pool.fetchval(_HOLD, name, token, LEASE) is not None
+        return await hold_chore(self._engine, name, token, LEASE)
 
-    async def _end(self, name: str, token: UUID, every: timedelta, found: dict[str, int]) -> None:
-        await self._engine.database.pool.execute(_END, name, token, every, found)
+    async def _end(self, name: str, token: UUID, every: timedelta, found: Mapping[str, int]) -> None:
+        await end_chore(self._engine, name, token, every, found)
 
 
 async def _pause(draining: asyncio.Event, seconds: float) -> None:

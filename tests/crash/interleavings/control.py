@@ -145,7 +145,9 @@ async def _is_stopped(case: Case, said: Any) -> str | None:
 
 
 async def _budgeted(case: Case) -> None:
-    """A budget of the project against which the calls of the run are held."""
+    """A budget of the project against which the calls of the run are held; it may be there already."""
+    if await case.value("SELECT 1 FROM budget_definitions WHERE name = $1", f"b {case.run_id}"):
+        return
     stated = NewBudget(name=f"b {case.run_id}", scope=BudgetScope.PROJECT, period=Period.DAY, limit_micros=1_000_000)
     await define_budget(case.world.engine, case.world.ada, case.world.project_id, stated)
 
@@ -160,6 +162,37 @@ async def _is_changed(case: Case, said: None) -> str | None:
     return None if limit == 2_000_000 else f"the limit is {limit}"
 
 
+async def _period_over(case: Case) -> None:
+    """The budget of the project is for a day that is over."""
+    await _budgeted(case)
+    await case.sql(
+        "INSERT INTO budgets (id, project_id, definition_id, scope, scope_id, period, window_key, starts_at, ends_at, "
+        "limit_micros) SELECT gen_random_uuid(), project_id, id, scope, project_id, period, 'then', "
+        "clock_timestamp() - interval '2 days', clock_timestamp() - interval '1 day', limit_micros "
+        "FROM budget_definitions WHERE name = 'b ' || $1::uuid",
+    )
+
+
+async def _turn(engine: Engine, case: Case) -> None:
+    await call(engine.database.pool, "turn_windows", 100)
+
+
+async def _is_turned(case: Case, said: None) -> str | None:
+    left = await case.value(
+        "SELECT count(*) FROM budget_definitions d WHERE d.name = 'b ' || $1::uuid AND NOT EXISTS "
+        "(SELECT 1 FROM budgets b WHERE b.definition_id = d.id AND b.ends_at > clock_timestamp())",
+        case.run_id,
+    )
+    return f"{left} budgets have no window of today" if left else None
+
+
+async def _foresee(engine: Engine, case: Case) -> None:
+    """Whatever was charged is told of, as if it led beyond the limit."""
+    rows = await engine.database.pool.fetch("SELECT id FROM budgets WHERE definition_id IS NOT NULL")
+    beyond = [{"id": str(row["id"]), "micros": 2_000_000, "method": "average"} for row in rows]
+    await call(engine.database.pool, "foresee", beyond)
+
+
 CONTROL: Sequence[Transaction] = (
     Transaction("PAUSE", _pause, repeats=True),
     Transaction("RESUME", _resume, repeats=True, ready=_paused, late=True),
@@ -172,5 +205,7 @@ CONTROL: Sequence[Transaction] = (
     Transaction("GIVE TIME", _give_time, repeats=True, ready=_stood),
     Transaction("ALONE", _claim_alone, repeats=True, ready=_alone),
     Transaction("BUDGET", _change_budget, repeats=True, ready=_budgeted, kept=_is_changed),
+    Transaction("TURN", _turn, repeats=True, ready=_period_over, kept=_is_turned),
+    Transaction("FORESEE", _foresee, repeats=True, ready=_budgeted),
     Transaction("OVERDUE", _displace, repeats=True, kept=_is_stopped),
 )

@@ -20,7 +20,7 @@ from sparkops.engine.wait import ask, wait_for_approvals
 from sparkops.runtime.attempt import execute
 from sparkops.runtime.trust import Trust
 from tests.crash.interleavings.cases import COST, Case, question, second_approver, stand_in
-from tests.engine.acts import prepared, result
+from tests.engine.acts import govern, prepared, result
 from tests.engine.conftest import World
 
 ROUNDS = 40
@@ -46,6 +46,7 @@ async def finish(world: World, cases: dict[UUID, Case]) -> None:
     for round_no in range(ROUNDS):
         await world.sql("UPDATE steps SET lease_expires_at = '-infinity' WHERE status = 'running'")
         await world.sql("UPDATE steps SET queue = 'run', not_before = '-infinity' WHERE status IN ('ready', 'pending')")
+        await govern(world)
         while (await sweep(world.engine, ("run",))).reaped:
             pass
         runs = await world.database.pool.fetch(_OPEN)

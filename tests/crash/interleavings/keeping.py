@@ -247,6 +247,19 @@ async def _is_edited(case: Case, said: None) -> str | None:
     return None if row["edited_hash"] and row["status"] in allowed else f"a changed question is {dict(row)}"
 
 
+async def _overdue_violation(case: Case) -> None:
+    """The other project, which may be removed meanwhile, has one too."""
+    await case.world.sql(
+        "INSERT INTO violations (id, project_id, run_id, decision_id, severity, monitored, subject, at) "
+        "SELECT gen_random_uuid(), id, $1, gen_random_uuid(), 'high', false, 'tool.call', '2026-01-01' FROM projects",
+        case.run_id,
+    )
+
+
+async def _follow_up(engine: Engine, case: Case) -> None:
+    await call(engine.database.pool, "follow_up_violations", 100)
+
+
 KEEPING: Sequence[Transaction] = (
     Transaction("SEAL", _seal, repeats=True, kept=_is_sealed),
     Transaction("USE SECRET", _use_secret, repeats=False, ready=_has_secret, kept=_use_is_on_record),
@@ -257,5 +270,6 @@ KEEPING: Sequence[Transaction] = (
     Transaction("THIN VALUES", _thin_values, repeats=True, ready=_old, kept=_is_whole),
     Transaction("THIN LOGS", _thin_logs, repeats=True, ready=_old, kept=_is_whole),
     Transaction("VOTE", _vote, repeats=True, ready=_two_have_to_agree, kept=_vote_counts),
+    Transaction("FOLLOW UP", _follow_up, repeats=True, ready=_overdue_violation),
     Transaction("EDIT", _edit, repeats=True, ready=_call_asked_about, kept=_is_edited),
 )

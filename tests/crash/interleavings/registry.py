@@ -279,6 +279,16 @@ async def _too_long(case: Case) -> None:
     await case.sql("UPDATE approvals SET escalate_at = clock_timestamp() WHERE run_id = $1")
 
 
+async def _remind(engine: Engine, case: Case) -> None:
+    await call(engine.database.pool, "remind_approvals", 100)
+
+
+async def _half_over(case: Case) -> None:
+    await case.sql(
+        "UPDATE approvals SET requested_at = clock_timestamp() - (expires_at - clock_timestamp()) WHERE run_id = $1"
+    )
+
+
 async def _discuss(engine: Engine, case: Case) -> UUID:
     return await discuss(engine, case.world.ben, case.questions["asks"], "Which one?")
 
@@ -345,6 +355,7 @@ TRANSACTIONS: Sequence[Transaction] = (
     Transaction("YES", _yes, repeats=True, kept=_answered("approved", "consumed", "expired")),
     Transaction("NO", _no, repeats=True, kept=_answered("rejected")),
     Transaction("ESCALATE", _escalate, repeats=True, ready=_too_long),
+    Transaction("REMIND", _remind, repeats=True, ready=_half_over),
     Transaction("DISCUSS", _discuss, repeats=False, kept=_was_said),
     Transaction("REASSIGN", _reassign, repeats=False, kept=_was_given),
     Transaction("CANCEL", _cancel, repeats=True, kept=_is_cancelled),

@@ -29,6 +29,7 @@ from tests.mutation.guards.frames import FRAMES
 from tests.mutation.guards.gateway import GATEWAY
 from tests.mutation.guards.giving_back import GIVING_BACK
 from tests.mutation.guards.governance import GOVERNANCE
+from tests.mutation.guards.governing import GOVERNING
 from tests.mutation.guards.guard import Guard
 from tests.mutation.guards.holding import HOLDING
 from tests.mutation.guards.identity import IDENTITY
@@ -65,6 +66,7 @@ GUARDS: Sequence[Guard] = (
     *GATEWAY,
     *TENANTS,
     *GOVERNANCE,
+    *GOVERNING,
 )
 
 __all__ = ["GUARDS", "Guard"]

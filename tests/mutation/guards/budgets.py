@@ -40,9 +40,9 @@ BUDGETS: Sequence[Guard] = (
         ("reserve", "AND NOT (o.action = 'require_approval' AND p_consented)", "AND o.action <> 'require_approval'"),
     ),
     guard(
-        "budgets_of: a window is made under the terms that hold",
+        "open_window: a window is made under the terms that hold",
         "engine/budgets::test_a_window_that_is_made_while_the_budget_changes_has_the_new_terms",
-        ("budgets_of", "PERFORM 1 FROM budget_definitions WHERE id = v_window.definition_id FOR SHARE;", ""),
+        ("open_window", "PERFORM 1 FROM budget_definitions WHERE id = p_definition FOR SHARE;", ""),
     ),
     guard(
         "budgets_of: what was given up counts nothing",

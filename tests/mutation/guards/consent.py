@@ -264,7 +264,7 @@ CONSENT: Sequence[Guard] = (
     ),
     guard(
         "expire: somebody holds the run",
-        "engine/wait::test_a_sweep_passes_over_a_run_that_somebody_holds",
+        "engine/wait::test_a_question_of_a_run_that_somebody_holds_expires_later",
         ("expire_approvals", "FOR UPDATE SKIP LOCKED;\n    CONTINUE WHEN NOT FOUND;", "FOR UPDATE;"),
     ),
     guard(

@@ -144,6 +144,7 @@ export const anApproval = (given: Partial<Approval> = {}): Approval => ({
   escalate_at: null,
   escalated_at: null,
   reminder: false,
+  reminded_at: null,
   at_stake_micros: null,
   link: '/a/approval-1?s=mark',
   status: 'pending',

@@ -1,7 +1,7 @@
 """Budgets: defining them, how far they are, and what runs cost."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -18,14 +18,12 @@ from sparkops.core.errors import NotFound
 from sparkops.core.paging import next_cursor
 from sparkops.core.permissions import Permission
 from sparkops.core.principal import Principal
+from sparkops.domains.budgets.forecast import forecast
 from sparkops.engine import budgets
 from sparkops.engine.room import forecast_of
 
 router = APIRouter(tags=["budgets"])
 
-EARLY: Final = 0.05
-"""Of a period that has only begun nobody knows where it leads."""
-AVERAGE: Final = "average since the period began, carried on to its end"
 PAST_RUNS: Final = "median and 95th percentile of the last runs of this version, at most 50, which took over nothing"
 
 
@@ -238,7 +236,7 @@ def _window(row: Mapping[str, Any]) -> views.BudgetWindow:
         held_tokens=row["reserved_tokens"],
         calls=row["calls"],
         runs=row["runs"],
-        forecast=forecast(row["limit_micros"], row["spent_micros"], since=since, until=until, now=_moment(row["now"])),
+        forecast=_forecast(row, since, until),
     )
 
 
@@ -247,20 +245,8 @@ def _moment(value: datetime | str | None) -> datetime | None:
     return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
-def forecast(
-    limit: int | None, spent: int, *, since: datetime | None, until: datetime | None, now: datetime | None
-) -> views.SpendForecast | None:
-    """Carry the average spending since the period began on to its end; None where that says nothing."""
-    if limit is None or since is None or until is None or now is None or now >= until:
+def _forecast(row: Mapping[str, Any], since: datetime | None, until: datetime | None) -> views.SpendForecast | None:
+    told = forecast(row["limit_micros"], row["spent_micros"], since=since, until=until, now=_moment(row["now"]))
+    if told is None:
         return None
-    gone, whole = now - since, until - since
-    if gone < whole * EARLY:
-        return None
-    exhausted = None
-    if spent >= limit:
-        exhausted = now
-    elif spent:
-        at = since + timedelta(seconds=gone.total_seconds() * limit / spent)
-        exhausted = at if at < until else None
-    micros = round(spent * (whole / gone))
-    return views.SpendForecast(micros=micros, exhausted_at=exhausted, method=AVERAGE)
+    return views.SpendForecast(micros=told.micros, exhausted_at=told.exhausted_at, method=told.method)

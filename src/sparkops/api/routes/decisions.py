@@ -141,6 +141,7 @@ async def list_violations(
     rule: OfRule = None,
     run: OfRun = None,
     monitored: Monitored = None,
+    overdue: Annotated[bool | None, Query(description="True: only those that were open for too long.")] = None,
 ) -> views.ViolationList:
     """List what was broken in a project, or would have been, newest first."""
     where = queries.ViolationFilter(
@@ -150,6 +151,7 @@ async def list_violations(
         rule=rule,
         run_id=run,
         monitored=monitored,
+        overdue=overdue,
     )
     rows = await queries.violations(session, principal, project_id=project.id, where=where, page=page)
     found = page_of(rows, page)

@@ -118,6 +118,8 @@ class Approval(View):
     escalated_at: datetime | None
     reminder: bool
     """Half of the time has passed without an answer."""
+    reminded_at: datetime | None
+    """When the run's log said so (`approval.reminded`), once; None: it did not."""
     at_stake_micros: int | None
     """What the call may cost at most; None where that is not known."""
     link: str

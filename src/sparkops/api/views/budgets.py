@@ -118,16 +118,16 @@ class BudgetCourse(View):
 
 
 class BudgetNotice(View):
-    """A threshold was reached for the first time in a window."""
+    """A threshold was reached for the first time in a window, or (`forecast`) its spending leads beyond the limit."""
 
     id: UUID
     window_id: UUID
     member: Ref | None
     kind: Kind
     percent: int
-    action: Action
+    action: Action | Literal["forecast"]
     run_id: UUID | None
-    """The run that reached it; null: it is not of this project."""
+    """The run that reached it, or was charged last; null: it is not of this project."""
     at: datetime
 
 

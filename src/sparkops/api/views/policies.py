@@ -312,6 +312,8 @@ class Violation(View):
     status: ViolationStatus
     changed_by: Ref | None
     changed_at: datetime | None
+    overdue_at: datetime | None
+    """When it had been open for longer than its severity allows; null: it has not, or was opened again since."""
 
 
 class ViolationList(View):

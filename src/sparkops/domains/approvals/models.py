@@ -64,6 +64,8 @@ class Approval(Base):
     escalate_at: Mapped[datetime | None]
     """When others are asked as well, if nobody has answered; None: never."""
     escalated_at: Mapped[datetime | None]
+    reminded_at: Mapped[datetime | None]
+    """When half of its time had gone by without an answer, and the run's log said so; None: not yet."""
     revision: Mapped[int] = mapped_column(server_default="0")
     """Counts what was said about the question while it was open, and what became known about the call."""
     outlook: Mapped[dict[str, Any] | None]
@@ -99,6 +101,11 @@ class Approval(Base):
             "ix_approvals_escalation",
             "escalate_at",
             postgresql_where=text("status = 'pending' AND escalated_at IS NULL"),
+        ),
+        Index(
+            "ix_approvals_reminder",
+            "expires_at",
+            postgresql_where=text("status = 'pending' AND reminded_at IS NULL"),
         ),
         Index("ix_approvals_expiry", "expires_at", postgresql_where=text("status IN ('pending', 'approved')")),
     )

@@ -77,6 +77,7 @@ ACTIONS: Final[Mapping[str, str]] = {
     "user.link": "A one-time link was made for a person.",
     "user.rename": "Somebody changed their name.",
     "violation.note": "Somebody wrote something about a violation.",
+    "violation.overdue": "Violations had been open for longer than their severity allows.",
     "violation.set": "A violation was acknowledged, resolved or opened again.",
     "workflow.create": "A workflow was created with its first version.",
     "workflow.limits": "How many runs of a workflow go on at once was changed.",

@@ -108,8 +108,11 @@ class Budget(Base):
     runs: Mapped[int] = mapped_column(default=0, server_default="0")
     created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     changed_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    turned_at: Mapped[datetime | None]
+    """When its period was over and the window of the next one was seen to; None: not yet, or no time ends it."""
 
     __table_args__ = (
+        Index("ix_budgets_turn", "ends_at", postgresql_where=text("turned_at IS NULL AND ends_at IS NOT NULL")),
         Index("uq_budgets_run", "scope_id", unique=True, postgresql_where=text("definition_id IS NULL")),
         Index(
             "uq_budgets_window",
@@ -128,7 +131,8 @@ class Budget(Base):
 
 
 class BudgetNotice(Base):
-    """A window of a definition reached a threshold, for the first time. Never changed."""
+    """A window of a definition reached a threshold, for the first time, or (action `forecast`) its spending leads
+    beyond 100 percent. Never changed."""
 
     __tablename__ = "budget_notices"
 
@@ -141,13 +145,13 @@ class BudgetNotice(Base):
     percent: Mapped[int]
     action: Mapped[str]
     run_id: Mapped[UUID]
-    """The run that reached it; of its project the caller may know nothing."""
+    """The run that reached it, or was charged last; of its project the caller may know nothing."""
     step_id: Mapped[UUID | None]
     at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
 
     __table_args__ = (
         CheckConstraint("kind IN ('money', 'tokens', 'calls', 'runs')", name="kind"),
-        CheckConstraint(f"action IN ({_ACTIONS})", name="action"),
+        CheckConstraint(f"action IN ({_ACTIONS}, 'forecast')", name="action"),
         UniqueConstraint("budget_id", "kind", "percent", "action"),
         Index("ix_budget_notices_definition_id_at", "definition_id", "at"),
     )

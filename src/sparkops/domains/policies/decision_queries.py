@@ -134,6 +134,7 @@ class ViolationFilter:
     rule: str | None = None
     run_id: UUID | None = None
     monitored: bool | None = None
+    overdue: bool | None = None
 
 
 async def violations(
@@ -156,6 +157,9 @@ async def violations(
     for wanted, value in equal:
         if value is not None:
             statement = statement.where(wanted == value)
+    if where.overdue is not None:
+        late = Violation.overdue_at.is_not(None) if where.overdue else Violation.overdue_at.is_(None)
+        statement = statement.where(late)
     if page.after is not None:
         statement = statement.where(Violation.id < page.after)
     return (await session.scalars(statement.order_by(Violation.id.desc()).limit(page.limit + 1))).all()
@@ -186,7 +190,9 @@ async def set_status(
     status: ViolationStatus,
     sources: Collection[ViolationStatus],
 ) -> bool:
-    """Move a violation on; False: it is none of the principal's, or stands at none of the sources."""
+    """Move a violation on; False: it is none of the principal's, or stands at none of the sources. One that is opened
+    again has all of its time again."""
+    overdue = {"overdue_at": None} if status == ViolationStatus.OPEN else {}
     changed = await session.scalar(
         update(Violation)
         .where(
@@ -194,7 +200,7 @@ async def set_status(
             Violation.status.in_(sorted(sources)),
             visible_to(principal, Violation.project_id),
         )
-        .values(status=status, changed_by=principal.user_id, changed_at=func.clock_timestamp())
+        .values(status=status, changed_by=principal.user_id, changed_at=func.clock_timestamp(), **overdue)
         .returning(Violation.id)
     )
     return changed is not None

@@ -138,10 +138,18 @@ class Violation(Base):
     at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     changed_by: Mapped[UUID | None]
     changed_at: Mapped[datetime | None]
+    overdue_at: Mapped[datetime | None]
+    """When it had been open for longer than its severity allows; opening it again forgets that."""
 
     __table_args__ = (
         CheckConstraint("status IN ('open', 'acknowledged', 'resolved')", name="status"),
         CheckConstraint(f"severity IN ({_SEVERITIES})", name="severity"),
+        Index(
+            "ix_violations_follow_up",
+            "severity",
+            "at",
+            postgresql_where=text("status = 'open' AND overdue_at IS NULL"),
+        ),
         Index("ix_violations_project_id_status_id", "project_id", "status", "id"),
         Index("ix_violations_decision_id", "decision_id"),
     )

@@ -3,8 +3,7 @@ LANGUAGE plpgsql AS $$
 -- The budgets that a call of this run counts against: its own and those of the runs above it, and of every definition
 -- in force the window of each member that the call belongs to. A workflow and the run at the top answer for all that is
 -- done below them. p_agent: the name of the agent that acts, if one does.
--- A window that is counted on for the first time is made here, before any budget is locked; its definition is held
--- meanwhile, so that whoever changes it finds the row.
+-- A window that is counted on for the first time is made here, before any budget is locked.
 DECLARE
   v_run record;
   v_window record;
@@ -31,19 +30,8 @@ BEGIN
      ORDER BY d.id, m.id
   LOOP
     IF v_window.budget IS NULL THEN
-      PERFORM 1 FROM budget_definitions WHERE id = v_window.definition_id FOR SHARE;
-      INSERT INTO budgets (id, project_id, definition_id, scope, scope_id, period, window_key, starts_at, ends_at,
-                           limit_micros, limit_tokens, limit_calls, limit_runs, thresholds,
-                           top_micros, top_tokens, top_calls, top_runs)
-      SELECT gen_random_uuid(), d.project_id, d.id, d.scope, v_window.member, d.period, v_window.key,
-             v_window.starts_at, v_window.ends_at, d.limit_micros, d.limit_tokens, d.limit_calls, d.limit_runs,
-             engine.budget_bars(d.thresholds), engine.budget_first_bar(d.limit_micros, d.thresholds),
-             engine.budget_first_bar(d.limit_tokens, d.thresholds), engine.budget_first_bar(d.limit_calls, d.thresholds),
-             engine.budget_first_bar(d.limit_runs, d.thresholds)
-        FROM budget_definitions d WHERE d.id = v_window.definition_id
-      ON CONFLICT (definition_id, scope_id, window_key) WHERE definition_id IS NOT NULL DO NOTHING;
-      SELECT id INTO v_window.budget FROM budgets
-        WHERE definition_id = v_window.definition_id AND scope_id = v_window.member AND window_key = v_window.key;
+      v_window.budget := engine.open_window(
+        v_window.definition_id, v_window.member, v_window.key, v_window.starts_at, v_window.ends_at);
     END IF;
     v_ids := v_ids || v_window.budget;
   END LOOP;

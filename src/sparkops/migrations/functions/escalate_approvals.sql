@@ -1,7 +1,7 @@
 CREATE OR REPLACE FUNCTION engine.escalate_approvals(p_limit int) RETURNS jsonb
 LANGUAGE plpgsql AS $$
--- Part of T_SWEEP. Open questions that nobody settled for as long as their rules say may from now on be answered by
--- those whom the rules name for it as well. What somebody holds is passed over until the next sweep. Returns {rings}.
+-- Part of T_GOVERN. Open questions that nobody settled for as long as their rules say may from now on be answered by
+-- those whom the rules name for it as well. What somebody holds is passed over until the next time. Returns {rings}.
 DECLARE
   v_events jsonb;
 BEGIN

@@ -1,8 +1,8 @@
 CREATE OR REPLACE FUNCTION engine.expire_approvals(p_limit int) RETURNS jsonb
 LANGUAGE plpgsql AS $$
--- Part of T_SWEEP. Questions that nobody answered in time are closed, and their steps go on to find that out; a run that
--- waits for the answer is to be advanced.
--- Runs that somebody holds are passed over until the next sweep. Returns {rings}.
+-- Part of T_GOVERN. Questions that nobody answered in time are closed, and their steps go on to find that out; a run
+-- that waits for the answer is to be advanced.
+-- Runs that somebody holds are passed over until the next time. Returns {rings}.
 DECLARE
   v_due approvals;
   v_step steps;

@@ -316,6 +316,10 @@ export type Approval = {
      */
     reassigned: Array<Reassigned>;
     /**
+     * Reminded At
+     */
+    reminded_at: string | null;
+    /**
      * Reminder
      */
     reminder: boolean;
@@ -1159,10 +1163,13 @@ export type BudgetList = {
 /**
  * BudgetNotice
  *
- * A threshold was reached for the first time in a window.
+ * A threshold was reached for the first time in a window, or (`forecast`) its spending leads beyond the limit.
  */
 export type BudgetNotice = {
-    action: Action;
+    /**
+     * Action
+     */
+    action: Action | 'forecast';
     /**
      * At
      */
@@ -5909,6 +5916,10 @@ export type Violation = {
      * Name
      */
     name: string | null;
+    /**
+     * Overdue At
+     */
+    overdue_at: string | null;
     policy: SparkopsApiViewsPoliciesPolicyRef | null;
     /**
      * Reason
@@ -5968,6 +5979,10 @@ export type ViolationDetail = {
      * Notes
      */
     notes: Array<ViolationNote>;
+    /**
+     * Overdue At
+     */
+    overdue_at: string | null;
     policy: SparkopsApiViewsPoliciesPolicyRef | null;
     /**
      * Reason
@@ -14435,6 +14450,12 @@ export type ListViolationsData = {
          * True: only what rules in mode monitor found. False: nothing of that.
          */
         monitored?: boolean | null;
+        /**
+         * Overdue
+         *
+         * True: only those that were open for too long.
+         */
+        overdue?: boolean | null;
         /**
          * Project
          *

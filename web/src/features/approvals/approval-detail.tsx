@@ -38,6 +38,11 @@ export function ApprovalDetail({ project, id, userId }: ApprovalDetailProps) {
             </span>
           ) : null}
           {approval.reminder ? <span className="text-tx-waiting">half the time is up</span> : null}
+          {approval.status === 'pending' && approval.reminded_at ? (
+            <span className="text-ink-2">
+              reminded <Moment at={approval.reminded_at} />
+            </span>
+          ) : null}
           <span className="ml-auto">
             <CopyButton label="Copy link" shown="Copy link" text={() => linkTo(approval)} />
           </span>

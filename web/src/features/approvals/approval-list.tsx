@@ -45,6 +45,7 @@ function Marks({ approval }: { approval: Approval }) {
     approval.demands.quorum > 1 ? `${approval.agreed} of ${approval.demands.quorum} agreed` : null,
     approval.edited_by ? `changed by ${approval.edited_by.name}` : null,
     approval.escalated_at ? 'escalated' : null,
+    approval.reminded_at ? 'reminded' : null,
     lastReassigned ? `reassigned by ${lastReassigned.by.name}` : null,
     approval.at_stake_micros ? `at most ${formatMoney(approval.at_stake_micros)}` : null,
   ].filter((one) => one !== null)

@@ -123,6 +123,15 @@ describe('the inbox', () => {
     ])
   })
 
+  it('marks a question that people were reminded of, in the list and where it is shown', async () => {
+    serve([{ ...FIRST, reminder: true, reminded_at: '2026-11-22T15:00:00Z' }, SECOND])
+    show(<InboxView project="weather" />)
+    expect(await screen.findByRole('article', { name: 'Publish 2013?' })).toHaveTextContent('reminded')
+    const [first, second] = within(list()).getAllByRole('link')
+    expect(first).toHaveTextContent('reminded, half the time is up')
+    expect(second).not.toHaveTextContent('reminded')
+  })
+
   it('approves with a comment, and keeps showing what was approved', async () => {
     const { posted } = serve([FIRST, SECOND])
     show(<InboxView project="weather" />)

@@ -18,7 +18,7 @@ import { Exhausted } from './budget-list'
 import { CourseChart } from './course-chart'
 import { draftOf } from './draft'
 import { FillBar, FillLine } from './fill-bar'
-import { ACTIONS, allows, amount, fills, fullest, PERIODS, percent, share, steps, whom } from './words'
+import { allows, amount, fills, fullest, NOTICES, PERIODS, percent, share, steps, whom } from './words'
 
 /** Nothing live tells of budgets. */
 const POLL_MS = 5000
@@ -196,7 +196,7 @@ const noticeColumns = (project: string): ReadonlyArray<Column<BudgetNotice>> => 
     cell: (notice) =>
       `${notice.percent} % of ${notice.kind}${notice.member ? `, ${notice.member.name}` : ''}`,
   },
-  { id: 'action', header: 'Action', width: '140px', cell: (notice) => ACTIONS[notice.action] },
+  { id: 'action', header: 'Action', width: '140px', cell: (notice) => NOTICES[notice.action] },
   {
     id: 'run',
     header: 'By run',

@@ -1,4 +1,10 @@
-import type { Budget, BudgetLimits, BudgetThreshold, BudgetWindow } from '@/api/generated/types.gen'
+import type {
+  Budget,
+  BudgetLimits,
+  BudgetNotice,
+  BudgetThreshold,
+  BudgetWindow,
+} from '@/api/generated/types.gen'
 import { formatCount, formatMoney, plural } from '@/lib/format'
 
 /** Whom a budget may be for, as a choice. */
@@ -38,6 +44,9 @@ export const ACTIONS = {
   pause: 'Wait',
   deny: 'Deny',
 } satisfies Record<BudgetThreshold['action'], string>
+
+/** What a notice tells: what is done at a threshold, or that the spending leads beyond the limit. */
+export const NOTICES = { ...ACTIONS, forecast: 'Expected' } satisfies Record<BudgetNotice['action'], string>
 
 export type Kind = 'money' | 'tokens' | 'calls' | 'runs'
 export const KINDS: readonly Kind[] = ['money', 'tokens', 'calls', 'runs']

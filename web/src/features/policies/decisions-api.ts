@@ -77,7 +77,11 @@ export const todayQuery = (id: string) =>
       ),
   })
 
-export type ViolationFilters = { status: readonly ViolationStatus[]; severity: readonly Severity[] }
+export type ViolationFilters = {
+  status: readonly ViolationStatus[]
+  severity: readonly Severity[]
+  overdue?: boolean
+}
 
 export const violationKeys = {
   of: (project: string) => ['violations', project] as const,
@@ -94,6 +98,7 @@ export const violationsQuery = (project: string, filters: ViolationFilters, run?
           run,
           status: [...filters.status],
           severity: [...filters.severity],
+          overdue: filters.overdue ? true : undefined,
           cursor: pageParam,
         },
         signal,

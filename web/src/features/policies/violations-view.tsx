@@ -29,7 +29,7 @@ export function ViolationsView({ project }: { project: string }) {
   const found = useInfiniteQuery({ ...violationsQuery(project, filters), refetchInterval: poll })
   const rows = found.data?.pages.flatMap((page) => page.items) ?? []
   const chosen = search.get('violation') ?? rows[0]?.id
-  const set = (key: 'status' | 'severity', values: readonly string[]) =>
+  const set = (key: 'status' | 'severity' | 'overdue', values: readonly string[]) =>
     setSearch(
       (past) => {
         past.delete(key)
@@ -82,12 +82,13 @@ function readFilters(search: URLSearchParams): ViolationFilters {
   return {
     status: given.length === 0 ? ['open', 'acknowledged'] : given.filter(isStatus),
     severity: SEVERITIES.filter((one) => search.getAll('severity').includes(one)),
+    overdue: search.has('overdue'),
   }
 }
 
 type ToolbarProps = {
   filters: ViolationFilters
-  onSet: (key: 'status' | 'severity', values: readonly string[]) => void
+  onSet: (key: 'status' | 'severity' | 'overdue', values: readonly string[]) => void
 }
 
 function Toolbar({ filters, onSet }: ToolbarProps) {
@@ -115,6 +116,15 @@ function Toolbar({ filters, onSet }: ToolbarProps) {
           </Button>
         ))}
       </div>
+      <Button
+        variant="ghost"
+        size="sm"
+        aria-pressed={filters.overdue === true}
+        className={cn(filters.overdue && 'border-ink bg-raised text-ink')}
+        onClick={() => onSet('overdue', filters.overdue ? [] : ['yes'])}
+      >
+        Overdue
+      </Button>
       <Select
         aria-label="Severity"
         className="w-36 text-body"
@@ -131,6 +141,10 @@ function Toolbar({ filters, onSet }: ToolbarProps) {
     </FilterBar>
   )
 }
+
+/** Whether it has been open for longer than its severity allows, and still is. */
+const isOverdue = (violation: Violation): boolean =>
+  violation.status === 'open' && violation.overdue_at !== null
 
 type ItemProps = { violation: Violation; search: URLSearchParams; selected: boolean }
 
@@ -158,6 +172,7 @@ function Item({ violation, search, selected }: ItemProps) {
         <span className="text-dense text-ink-3">
           <Moment at={violation.at} />
           {violation.monitored ? ', monitored' : ''}
+          {isOverdue(violation) ? <span className="text-tx-failed">, overdue</span> : null}
         </span>
       </span>
       <span className="text-dense text-ink-2">{violation.severity}</span>
@@ -181,6 +196,11 @@ function Detail({ project, violation }: { project: string; violation: ViolationD
     <article aria-label={violation.rule ?? 'Violation'} className="min-w-0 flex-1 overflow-y-auto">
       <header className="border-b border-line px-4 py-3">
         <Status face={VIOLATION_FACE[violation.status]} />
+        {isOverdue(violation) && violation.overdue_at ? (
+          <span className="ml-3 text-dense text-tx-failed">
+            overdue since <Moment at={violation.overdue_at} />
+          </span>
+        ) : null}
         <h2 className="text-section font-semibold">
           {violation.name ?? violation.subject}{' '}
           {violation.monitored ? 'would have been denied' : 'was denied'}
