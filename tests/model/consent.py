@@ -1,8 +1,9 @@
 """The model of consent by several people: who counts, for which request, and under which rules it is used.
 
 Two people may answer, each of whom looks at the page some time before they do; the third has asked. One may change the
-request once; the rules may come to demand two people instead of one; a worker judges what it is about to send and then
-has it written down, and the change may come between the two.
+request once; the rules may come to demand one person where they demanded nobody, or two instead of one; a worker judges
+what it is about to send and then has it written down, and the change may come between the two. What was sent may be lost
+with its worker once, and goes out again if it may.
 """
 
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ MUTANTS = {
     "one person counts twice": TOO_FEW,
     "who asked counts": TOO_FEW,
     "consent for other demands counts": TOO_FEW,
+    "what was lost goes out as it did before": TOO_FEW,
     "a no does not end it": OVER_A_NO,
     "a change is not looked for": UNJUDGED,
 }
@@ -30,7 +32,8 @@ Request = Literal[0, 1]
 
 
 class State(NamedTuple):
-    status: Literal["pending", "approved", "rejected", "sent"] = "pending"
+    status: Literal["pending", "approved", "rejected", "sent"] = "approved"
+    """`approved`: as many agreed as were asked for."""
     asks_about: Request = 0
     seen: tuple[Request | None, ...] = (None, None, None)
     """What each had before their eyes when they last looked."""
@@ -41,10 +44,12 @@ class State(NamedTuple):
     yeses: int = 0
     """How often somebody said yes to what is asked about now."""
     said_no: bool = False
-    quorum: int = 1
-    """Of the question."""
-    demanded: int = 1
+    quorum: int = 0
+    """Of the question; 0: nobody was asked."""
+    demanded: int = 0
     """By the rules of today."""
+    lost: bool = False
+    """It was sent before, and its worker died; what let it out then is not asked for twice."""
     judged: Request | None = None
     """What the worker has judged and is about to have written down."""
 
@@ -78,8 +83,10 @@ class Consent:
             yield UNJUDGED
 
     def transitions(self, state: State) -> Moves:
-        if state.demanded == 1 and state.status in ("pending", "approved"):
-            yield "the rules demand two", state._replace(demanded=2)
+        if state.demanded < 2 and state.status in ("pending", "approved"):
+            yield f"the rules demand {state.demanded + 1}", state._replace(demanded=state.demanded + 1)
+        if state.status == "sent" and not state.lost:
+            yield "its worker is lost", state._replace(status="approved", judged=None, lost=True)
         if state.status == "pending":
             for person in PEOPLE:
                 yield f"{person} looks", state._replace(seen=put(state.seen, person, state.asks_about))
@@ -123,8 +130,20 @@ class Consent:
             return
         if state.judged != state.asks_about and self.without != "a change is not looked for":
             yield "judge again", state._replace(judged=state.asks_about)
-        elif state.demanded != state.quorum and self.without != "consent for other demands counts":
-            nobody = State(asks_about=state.asks_about, seen=state.seen, quorum=state.demanded, demanded=state.demanded)
-            yield "ask anew", nobody
+        elif state.demanded != state.quorum and not self._overlooks(state):
+            yield "ask anew", State(
+                status="pending",
+                asks_about=state.asks_about,
+                seen=state.seen,
+                quorum=state.demanded,
+                demanded=state.demanded,
+                lost=state.lost,
+            )
         else:
             yield "send", state._replace(status="sent")
+
+    def _overlooks(self, state: State) -> bool:
+        """Say whether it is not noticed that the rules demand something else by now."""
+        return self.without == "consent for other demands counts" or (
+            state.lost and self.without == "what was lost goes out as it did before"
+        )

@@ -13,12 +13,12 @@ EFFECTS: Sequence[Guard] = (
     guard(
         "resume: other demands",
         "engine/consent::test_when_the_rules_demand_something_else_people_are_asked_anew",
-        ("resume", " AND engine.demands(p_again) <> v_approval.demands;", " AND false;"),
+        ("resume", "OR engine.demands(p_again) <> v_approval.demands\n", "OR false\n"),
     ),
     guard(
         "resume: the same demands",
         "engine/consent::test_other_rules_that_demand_the_same_do_not_ask_twice",
-        ("resume", " AND engine.demands(p_again) <> v_approval.demands;", ";"),
+        ("resume", "OR engine.demands(p_again) <> v_approval.demands\n", "OR true\n"),
     ),
     guard(
         "resume: a yes to exactly this version of the agent",
@@ -137,7 +137,7 @@ EFFECTS: Sequence[Guard] = (
     guard(
         "resume: a lost call that the rules now deny",
         "engine/gate::test_what_the_rules_now_deny_is_not_sent_again",
-        ("resume", "IF v_denied IS NULL THEN\n      v_held", "IF true THEN\n      v_denied := NULL;\n      v_held"),
+        ("resume", "    IF v_denied IS NULL AND v_other THEN", "    v_denied := NULL;\n    IF v_other THEN"),
     ),
     guard(
         "resume: a lost call that does not fit any more",
@@ -158,7 +158,7 @@ EFFECTS: Sequence[Guard] = (
         "engine/gate::test_a_question_that_is_open_when_the_step_is_attempted_anew_is_asked_no_second_time",
         (
             "resume",
-            "v_open := v_approval.status = 'pending' AND v_approval.expires_at > clock_timestamp();",
+            "v_open := v_approval.status = 'pending' AND v_live;",
             "v_open := false;",
         ),
     ),
@@ -224,7 +224,37 @@ EFFECTS: Sequence[Guard] = (
     guard(
         "resume: an answer that was lost does not let out what waits for people",
         "engine/budgets::test_a_lost_call_that_waits_for_people_is_not_sent_where_the_answer_was_lost",
-        ("resume", "\n        AND coalesce(v_approval.status, 'consumed') = 'consumed' THEN", " THEN"),
+        ("resume", " AND coalesce(v_approval.status, 'consumed') = 'consumed' THEN", " THEN"),
+    ),
+    guard(
+        "resume: an answer that was lost does not let out what the rules ask about by now",
+        "engine/sent_again::test_an_answer_that_was_lost_lets_nothing_out_that_the_rules_ask_about_by_now",
+        ("resume", " AND NOT v_other AND coalesce(", " AND coalesce("),
+    ),
+    guard(
+        "resume: nor what they deny",
+        "engine/sent_again::test_an_answer_that_was_lost_lets_nothing_out_that_the_rules_deny_by_now",
+        ("resume", "AND v_denied IS NULL AND NOT v_other AND coalesce(", "AND NOT v_other AND coalesce("),
+    ),
+    guard(
+        "resume: people are asked about a lost call where the rules ask by now",
+        "engine/sent_again::test_a_lost_call_that_the_rules_ask_about_by_now_goes_out_again_with_consent",
+        ("resume", "    IF v_denied IS NULL AND v_other THEN", "    IF false THEN"),
+    ),
+    guard(
+        "resume: an open question about a lost call that the rules do not put any more",
+        "engine/sent_again::test_other_demands_about_a_lost_call_are_asked_anew",
+        ("resume", "AND v_open AND NOT v_other THEN", "AND v_open THEN"),
+        ("resume", "AND NOT (v_live AND v_other) AND NOT engine.lets_out(", "AND NOT engine.lets_out("),
+    ),
+    guard(
+        "resume: the yes that a lost call went out with was said of the same tool",
+        "engine/sent_again::test_the_yes_that_a_lost_call_went_out_with_is_for_that_alone",
+        (
+            "resume",
+            "\n    OR v_approval.status = 'consumed' AND v_approval.tool_hash IS DISTINCT FROM p_again ->> 'tool_hash');",
+            ");",
+        ),
     ),
     guard(
         "prepare: a stop is in force",
