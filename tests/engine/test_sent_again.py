@@ -1,12 +1,15 @@
 """What was lost goes out again, and what people let go goes out, only as the rules of that moment let it."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from time import monotonic
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from sparkops.core.clock import utc_now
+from sparkops.domains.policies.decision_queries import stopped_by_policy
 from sparkops.engine.answer import answer_approval
 from sparkops.engine.claim import Claim
 from sparkops.engine.errors import Fenced
@@ -18,6 +21,7 @@ from sparkops.runtime.gate import RecordedGate
 from sparkops.runtime.trust import Trust
 from tests.engine.acts import HOLD_NOOP, ONE_STEP, prepared, proposal, recorded, result
 from tests.engine.conftest import World
+from tests.engine.test_backtests import judged, row, start
 from tests.engine.test_consent import demands, pending, waits, yes
 
 ASKS: dict[str, Any] = {"outcome": "require_approval", "rule": "look", "reason": "look first"}
@@ -189,3 +193,75 @@ async def test_what_went_out_again_against_the_last_decision_is_noticed(world: W
         await other.database.pool.execute(then)
         (found,) = await other.database.pool.fetch(query)
     assert found["subject"] == (await only_call(world, held))["id"]
+
+
+# What is on record
+
+
+def watched(version: int = 1) -> dict[str, Any]:
+    """What a judge says of a call that a rule in mode monitor would have denied."""
+    found = {
+        "policy_id": None,
+        "version": version,
+        "rule": "watch",
+        "effect": "deny",
+        "reason": "no",
+        "severity": "low",
+    }
+    return {"monitored": [found]}
+
+
+async def violations(world: World) -> list[int]:
+    """The versions of the rule in mode monitor that was broken."""
+    rows = await world.database.pool.fetch("SELECT rule_version FROM violations WHERE monitored ORDER BY id")
+    return [row["rule_version"] for row in rows]
+
+
+async def test_what_the_rules_say_when_a_lost_call_goes_out_again_is_on_record(world: World) -> None:
+    held = await lost(world)
+    (sent,) = await prepared(world, held, proposal(**watched()))
+    assert (sent["verdict"], await decided(world)) == ("send", [("allow", None), ("allow", None)])
+    assert await violations(world) == [1]
+
+
+@pytest.mark.parametrize("outcome", ["require_approval", "allow"])
+async def test_what_the_rules_say_when_a_call_goes_out_that_people_let_go_is_on_record(
+    world: World, outcome: str
+) -> None:
+    _, held = await world.claimed(await world.run(await world.workflow(ONE_STEP)))
+    (asked,) = await prepared(world, held, proposal(**ASKS))
+    await yes(world, world.ben, UUID(asked["approval_id"]))
+    (sent,) = await prepared(world, held, proposal(**{**ASKS, "outcome": outcome}, **watched()))
+    assert (sent["verdict"], await questions(world)) == ("send", [("consumed", "look")])
+    assert await decided(world) == [("require_approval", "look"), (outcome, "look")]
+    assert await violations(world) == [1]
+
+
+async def test_a_call_breaks_the_same_version_of_a_rule_once_however_often_it_is_judged(world: World) -> None:
+    _, held = await world.claimed(await world.run(await world.workflow(ONE_STEP)))
+    for version in (1, 1, 2):
+        (sent,) = await prepared(world, held, proposal(**watched(version)))
+        held = await next_holder(world, held)
+    assert (sent["send_no"], await violations(world)) == (3, [1, 2])
+
+
+async def test_what_another_call_broke_is_another_violation(world: World) -> None:
+    _, held = await world.claimed(await world.run(await world.workflow(ONE_STEP)))
+    await prepared(world, held, proposal(**watched()), proposal(2, **watched()))
+    assert await violations(world) == [1, 1]
+
+
+async def test_what_says_that_consent_was_there_is_not_counted_as_held_once_more(world: World) -> None:
+    await world.rules(HOLD_NOOP)
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    await waits(world, run_id)
+    await yes(world, world.ben, await pending(world))
+    await world.work_until(run_id)
+    assert await decided(world) == [("require_approval", "look-first")] * 2
+    async with world.database.sessions() as session:
+        stopped = await stopped_by_policy(session, project_id=world.project_id, now=utc_now(), window=timedelta(days=1))
+    assert list(stopped.values()) == [1]
+    job_id = await start(world)
+    assert await judged(world) == 1
+    job = await row(world, job_id)
+    assert (job["total"], job["counts"]) == (1, {"newly_allowed": 1})

@@ -2,8 +2,8 @@
 
 Two people may answer, each of whom looks at the page some time before they do; the third has asked. One may change the
 request once; the rules may come to demand one person where they demanded nobody, or two instead of one; a worker judges
-what it is about to send and then has it written down, and the change may come between the two. What was sent may be lost
-with its worker once, and goes out again if it may.
+what it is about to send and then has it written down, and the change may come between the two. What was sent may be
+lost with its worker once, and goes out again if it may.
 """
 
 from collections.abc import Iterator
@@ -131,13 +131,16 @@ class Consent:
         if state.judged != state.asks_about and self.without != "a change is not looked for":
             yield "judge again", state._replace(judged=state.asks_about)
         elif state.demanded != state.quorum and not self._overlooks(state):
-            yield "ask anew", State(
-                status="pending",
-                asks_about=state.asks_about,
-                seen=state.seen,
-                quorum=state.demanded,
-                demanded=state.demanded,
-                lost=state.lost,
+            yield (
+                "ask anew",
+                State(
+                    status="pending",
+                    asks_about=state.asks_about,
+                    seen=state.seen,
+                    quorum=state.demanded,
+                    demanded=state.demanded,
+                    lost=state.lost,
+                ),
             )
         else:
             yield "send", state._replace(status="sent")

@@ -248,12 +248,37 @@ EFFECTS: Sequence[Guard] = (
         ("resume", "AND NOT (v_live AND v_other) AND NOT engine.lets_out(", "AND NOT engine.lets_out("),
     ),
     guard(
+        "resume: what the rules say of a lost call that goes out again is on record",
+        "engine/sent_again::test_what_the_rules_say_when_a_lost_call_goes_out_again_is_on_record",
+        ("resume", "\n      v_said := p_again;\n    END IF;\n\n  ELSIF", "\n    END IF;\n\n  ELSIF"),
+    ),
+    guard(
+        "resume: what the rules say of a call that people let go is on record",
+        "engine/sent_again::test_what_the_rules_say_when_a_call_goes_out_that_people_let_go_is_on_record",
+        ("resume", "        v_said := p_again;\n", ""),
+    ),
+    guard(
+        "decisions: what says that consent was there held nothing",
+        "engine/sent_again::test_what_says_that_consent_was_there_is_not_counted_as_held_once_more",
+        ("domains/policies/decision_queries.py", "            _STOPPED,\n", ""),
+    ),
+    guard(
+        "note_violations: once for a call",
+        "engine/sent_again::test_a_call_breaks_the_same_version_of_a_rule_once_however_often_it_is_judged",
+        ("note_violations", "AND NOT (d.subject_kind = 'call' AND EXISTS (", "AND NOT (false AND EXISTS ("),
+    ),
+    guard(
+        "note_violations: of this call",
+        "engine/sent_again::test_what_another_call_broke_is_another_violation",
+        ("note_violations", " AND e.subject_id = d.subject_id\n", "\n"),
+    ),
+    guard(
         "resume: the yes that a lost call went out with was said of the same tool",
         "engine/sent_again::test_the_yes_that_a_lost_call_went_out_with_is_for_that_alone",
         (
             "resume",
-            "\n    OR v_approval.status = 'consumed' AND v_approval.tool_hash IS DISTINCT FROM p_again ->> 'tool_hash');",
-            ");",
+            "OR v_approval.status = 'consumed' AND v_approval.tool_hash IS DISTINCT FROM p_again ->> 'tool_hash');",
+            "OR false);",
         ),
     ),
     guard(

@@ -96,6 +96,7 @@ BEGIN
     ELSE
       UPDATE approvals SET status = 'consumed', consumed_at = clock_timestamp()
        WHERE id = v_approval.id AND status = 'approved';
+      v_said := p_again;
     END IF;
 
   ELSIF v_call.status = 'waiting_approval' THEN
@@ -118,7 +119,7 @@ BEGIN
         UPDATE approvals SET status = 'consumed', consumed_at = clock_timestamp() WHERE id = v_approval.id;
         v_call.status := 'prepared';
         v_call.prepared_at := clock_timestamp();
-        v_said := CASE WHEN v_approval.edited_hash IS NOT NULL THEN p_again END;
+        v_said := p_again;
       ELSIF v_held ->> 'verdict' = 'pause' THEN
         v_verdict := 'budget';
         v_call.sends := 0;
@@ -142,7 +143,8 @@ BEGIN
     UPDATE approvals SET status = CASE WHEN expires_at <= clock_timestamp() THEN 'expired' ELSE 'withdrawn' END
      WHERE id = v_approval.id AND status IN ('pending', 'approved');
   END IF;
-  -- What was decided here for another reason than the question's own is on record like any decision.
+  -- What lets a call out, or does not, is on record like any decision, also where the rules ask for the consent that is
+  -- there: then that was used before it.
   IF v_said IS NOT NULL THEN
     v_decision := engine.decide(
       p_step.run_id, p_step.id, p_step.project_id, 'call', v_call.id,
