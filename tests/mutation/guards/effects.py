@@ -13,12 +13,51 @@ EFFECTS: Sequence[Guard] = (
     guard(
         "resume: other demands",
         "engine/consent::test_when_the_rules_demand_something_else_people_are_asked_anew",
-        ("resume", "OR engine.demands(p_again) <> v_approval.demands\n", "OR false\n"),
+        ("resume", "OR NOT engine.covers(v_approval.demands, engine.demands(p_again))\n", "OR false\n"),
     ),
     guard(
         "resume: the same demands",
-        "engine/consent::test_other_rules_that_demand_the_same_do_not_ask_twice",
-        ("resume", "OR engine.demands(p_again) <> v_approval.demands\n", "OR true\n"),
+        "engine/who_asks::test_a_rule_that_is_published_again_with_the_same_words_does_not_ask_twice",
+        ("resume", "OR NOT engine.covers(v_approval.demands, engine.demands(p_again))\n", "OR true\n"),
+    ),
+    guard(
+        "covers: what it takes",
+        "engine/sent_again::test_other_demands_about_a_lost_call_are_asked_anew",
+        ("covers", "p_asked - 'rules' = p_demands - 'rules'", "true"),
+    ),
+    guard(
+        "covers: every rule that asks, with its words",
+        "engine/who_asks::test_a_yes_does_not_count_for_what_another_rule_asks_by_now",
+        ("covers", " OR p_asked -> 'rules' @> (p_demands -> 'rules'));", " OR true);"),
+    ),
+    guard(
+        "covers: a rule that asks no more",
+        "engine/who_asks::test_of_several_rules_that_ask_every_one_is_named_and_one_that_asks_no_more_changes_nothing",
+        ("covers", "p_asked -> 'rules' @> (p_demands -> 'rules')", "p_asked -> 'rules' = p_demands -> 'rules'"),
+    ),
+    guard(
+        "covers: a question that did not note the rules",
+        "engine/who_asks::test_a_question_that_did_not_note_the_rules_is_known_by_what_it_takes",
+        ("covers", "(NOT p_asked ? 'rules' OR p_asked", "(p_asked"),
+    ),
+    guard(
+        "evaluate: the words of a rule",
+        "engine/who_asks::test_a_yes_does_not_count_for_what_another_rule_asks_by_now",
+        (
+            "domains/policies/evaluate.py",
+            "Asking(each.ref.policy_id, each.ref.rule, each.rule.reason)",
+            "Asking(each.ref.policy_id, each.ref.rule, None)",
+        ),
+    ),
+    guard(
+        "judge_step: what the rules of today ask",
+        "engine/who_asks::test_a_yes_does_not_count_for_what_another_rule_asks_by_now",
+        ("judge_step", "AND NOT engine.covers(v_asked.demands, v_demands) THEN", "AND false THEN"),
+    ),
+    guard(
+        "judge_step: what was consented to before counts for what was asked",
+        "engine/who_asks::test_the_consent_to_a_start_is_for_later_attempts_only_where_no_other_rule_asks",
+        ("judge_step", "IF FOUND OR v_asked.status = 'consumed' THEN", "IF FOUND THEN"),
     ),
     guard(
         "resume: a yes to exactly this version of the agent",

@@ -4,11 +4,11 @@ LANGUAGE plpgsql AS $$
 -- A call that an earlier attempt has on record is met again. What is recorded counts: a finished call answers from
 -- the record; one that was sent and lost goes out again under the same id if its class allows, else nobody knows; one
 -- that waited goes on if people said yes to exactly this request and tool, or to what one of them made of the request,
--- and to no less than the rules of today demand; where those demand something else, the question is asked anew. Nothing
+-- and to what the rules of today ask; where those ask something else, the question is asked anew. Nothing
 -- is sent that the rules of today deny, whatever was decided before. A call that people approved is not asked about again
 -- by a budget, but may have to wait for one. Where the rules of today or a budget ask about one that was lost, it stays
 -- prepared, as it has been sent, and goes out again only with a yes to that; the yes that it went out with counts where
--- they demand the same about the same tool. p_unanswered: this attempt has asked before and got no answer, so that what it
+-- it covers what they demand, about the same tool. p_unanswered: this attempt has asked before and got no answer, so that what it
 -- prepared itself has not been sent. p_budgets: as reserve takes them.
 -- Returns {verdict, events}. Raises SF003: the step asks for something else than what it asked for before.
 DECLARE
@@ -45,7 +45,7 @@ BEGIN
 
   -- Whether the rules of today put a question that nobody has been asked.
   v_other := p_again ->> 'outcome' = 'require_approval' AND (
-    v_approval.id IS NULL OR engine.demands(p_again) <> v_approval.demands
+    v_approval.id IS NULL OR NOT engine.covers(v_approval.demands, engine.demands(p_again))
     OR v_approval.status = 'consumed' AND v_approval.tool_hash IS DISTINCT FROM p_again ->> 'tool_hash');
 
   IF v_call.status IN ('done', 'failed', 'denied', 'expired') THEN
