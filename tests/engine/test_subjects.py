@@ -310,11 +310,20 @@ async def test_the_digest_of_the_facts_covers_also_those_that_are_kept_elsewhere
 # Under the rules of today
 
 
-async def judged(world: World, claim: Claim, outcome: str, *, stamp: int = 1) -> Mapping[str, Any]:
+async def judged(
+    world: World, claim: Claim, outcome: str, *, stamp: int = 1, demands: Mapping[str, Any] | None = None
+) -> Mapping[str, Any]:
     """What the start of an attempt comes to, as it was judged under this stamp."""
     asked = {"start": claim.path}
-    decision = {"subject": "step.start", "outcome": outcome, "rule": "r", "facts": {}, "request_hash": digest(asked)}
+    decision: dict[str, Any] = {
+        "subject": "step.start",
+        "outcome": outcome,
+        "rule": "r",
+        "facts": {},
+        "request_hash": digest(asked),
+    }
     more = {"request": asked, "title": "may I", "approval_id": str(new_id()), "approval_seconds": 60}
+    decision["demands"] = demands
     return await judge_step(world.engine, claim.lease, {**decision, **more, "policy_version": stamp})
 
 

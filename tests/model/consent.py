@@ -1,8 +1,10 @@
 """The model of consent by several people: who counts, for which request, and under which rules it is used.
 
-Two people may answer, each of whom looks at the page some time before they do; the third has asked. One may change the
-request once; the rules may come to demand two people instead of one; a worker judges what it is about to send and then
-has it written down, and the change may come between the two.
+Two people may answer, each of whom looks at the page some time before they do; the third has asked. One may change
+the request once; the rules may come to demand one person where they demanded nobody, or two instead of one; another
+may come to ask, or to take the place of the first; a worker judges what it is about to send and then has it written
+down, and the change may come between the two. What was sent may be lost with its worker once, and goes out again if
+it may.
 """
 
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ from typing import Literal, NamedTuple
 from tests.model.checker import put
 
 NEVER_AGREED = "INV17 what was sent is not what they agreed to"
+NEVER_ASKED = "INV17 nobody was asked what a rule asks"
 TOO_FEW = "INV17 fewer agreed than the rules demand"
 OVER_A_NO = "INV17 it was sent although somebody said no"
 UNJUDGED = "INV4 what was sent was not judged"
@@ -20,6 +23,8 @@ MUTANTS = {
     "one person counts twice": TOO_FEW,
     "who asked counts": TOO_FEW,
     "consent for other demands counts": TOO_FEW,
+    "what was lost goes out as it did before": TOO_FEW,
+    "a yes to one rule counts for another": NEVER_ASKED,
     "a no does not end it": OVER_A_NO,
     "a change is not looked for": UNJUDGED,
 }
@@ -30,7 +35,8 @@ Request = Literal[0, 1]
 
 
 class State(NamedTuple):
-    status: Literal["pending", "approved", "rejected", "sent"] = "pending"
+    status: Literal["pending", "approved", "rejected", "sent"] = "approved"
+    """`approved`: as many agreed as were asked for."""
     asks_about: Request = 0
     seen: tuple[Request | None, ...] = (None, None, None)
     """What each had before their eyes when they last looked."""
@@ -41,10 +47,16 @@ class State(NamedTuple):
     yeses: int = 0
     """How often somebody said yes to what is asked about now."""
     said_no: bool = False
-    quorum: int = 1
-    """Of the question."""
-    demanded: int = 1
+    quorum: int = 0
+    """Of the question; 0: nobody was asked."""
+    demanded: int = 0
     """By the rules of today."""
+    put: frozenset[str] = frozenset()
+    """The rules whose question it is."""
+    asks: frozenset[str] = frozenset()
+    """Those that ask today."""
+    lost: bool = False
+    """It was sent before, and its worker died; what let it out then is not asked for twice."""
     judged: Request | None = None
     """What the worker has judged and is about to have written down."""
 
@@ -72,14 +84,24 @@ class Consent:
             yield NEVER_AGREED
         if len(counted) < state.demanded:
             yield TOO_FEW
+        if not state.asks <= state.put:
+            yield NEVER_ASKED
         if state.said_no:
             yield OVER_A_NO
         if state.judged != state.asks_about:
             yield UNJUDGED
 
     def transitions(self, state: State) -> Moves:
-        if state.demanded == 1 and state.status in ("pending", "approved"):
-            yield "the rules demand two", state._replace(demanded=2)
+        if state.demanded < 2 and state.status in ("pending", "approved"):
+            asks = state.asks or frozenset("a")
+            yield f"the rules demand {state.demanded + 1}", state._replace(demanded=state.demanded + 1, asks=asks)
+        if state.asks == {"a"} and state.status in ("pending", "approved"):
+            yield "another asks", state._replace(asks=frozenset("ab"))
+            yield "another takes its place", state._replace(asks=frozenset("b"))
+        if state.asks == {"a", "b"} and state.status in ("pending", "approved"):
+            yield "one asks no more", state._replace(asks=frozenset("a"))
+        if state.status == "sent" and not state.lost:
+            yield "its worker is lost", state._replace(status="approved", judged=None, lost=True)
         if state.status == "pending":
             for person in PEOPLE:
                 yield f"{person} looks", state._replace(seen=put(state.seen, person, state.asks_about))
@@ -123,8 +145,27 @@ class Consent:
             return
         if state.judged != state.asks_about and self.without != "a change is not looked for":
             yield "judge again", state._replace(judged=state.asks_about)
-        elif state.demanded != state.quorum and self.without != "consent for other demands counts":
-            nobody = State(asks_about=state.asks_about, seen=state.seen, quorum=state.demanded, demanded=state.demanded)
-            yield "ask anew", nobody
+        elif self._something_else(state):
+            yield (
+                "ask anew",
+                State(
+                    status="pending",
+                    asks_about=state.asks_about,
+                    seen=state.seen,
+                    quorum=state.demanded,
+                    demanded=state.demanded,
+                    put=state.asks,
+                    asks=state.asks,
+                    lost=state.lost,
+                ),
+            )
         else:
             yield "send", state._replace(status="sent")
+
+    def _something_else(self, state: State) -> bool:
+        """Say whether it is noticed that the rules put another question by now."""
+        if state.lost and self.without == "what was lost goes out as it did before":
+            return False
+        other = state.demanded != state.quorum and self.without != "consent for other demands counts"
+        new = not state.asks <= state.put and self.without != "a yes to one rule counts for another"
+        return other or new

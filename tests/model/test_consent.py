@@ -10,6 +10,7 @@ def test_what_is_sent_is_what_enough_people_agreed_to() -> None:
     report = explore(Consent())
     assert report.broken == {}
     assert {"0 changes it", "1 agrees", "ask anew", "judge again", "send", "0 says no"} <= report.seen
+    assert "its worker is lost" in report.seen
 
 
 @pytest.mark.parametrize("without", MUTANTS)

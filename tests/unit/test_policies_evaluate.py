@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sparkops.core.expressions import ExpressionError
 from sparkops.core.json import Json
 from sparkops.domains.policies.document import Policy, policy_of_rules, read_policy
-from sparkops.domains.policies.evaluate import Decision, Demands, Finding, PolicySet, RuleRef, Source
+from sparkops.domains.policies.evaluate import Asking, Decision, Demands, Finding, PolicySet, RuleRef, Source
 from sparkops.domains.policies.facts import FACTS, Subject, empty_facts
 from sparkops.domains.policies.format import RuleEffect, Severity
 from sparkops.domains.policies.history import Unknown
@@ -216,6 +216,7 @@ def test_consent_has_to_satisfy_every_rule_that_asks_for_it() -> None:
         escalate_after=timedelta(minutes=10),
         escalate_to=("owner",),
         may_edit=False,
+        rules=tuple(Asking("p", name, f"because {name}") for name in "abc"),
     )
 
 

@@ -14,6 +14,7 @@ from sparkops.core.db import Database
 from sparkops.core.failpoints import failpoint
 from sparkops.core.ids import new_id
 from sparkops.domains.policies.backtest import MAX_DECISIONS
+from sparkops.domains.policies.decision_queries import LET_GO
 
 QUEUE = "policy"
 MAX_ATTEMPTS = 3
@@ -41,14 +42,16 @@ UPDATE backtests b
                 ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING b.*, (SELECT slug FROM projects p WHERE p.id = b.project_id) AS slug
 """
-_COUNT = """
+# What only says that consent was there is not judged once more beside what was asked.
+_COUNT = f"""
 SELECT count(*) FROM (
   SELECT 1 FROM policy_decisions d
    WHERE d.project_id = $1 AND d.id >= $2 AND d.id < $3
      AND ($4::text[] IS NULL OR d.subject = ANY ($4)) AND ($5::text[] IS NULL OR d.name = ANY ($5))
+     AND NOT ({LET_GO.format("d")})
    LIMIT $6) n
-"""
-_PAGE = """
+"""  # noqa: S608 -- a constant
+_PAGE = f"""
 SELECT d.id, d.run_id, d.subject, d.name, d.at, d.outcome, d.rule, d.facts,
        CASE WHEN $7 AND d.subject = 'tool.call'
             THEN (SELECT CASE WHEN c.request_hash = d.request_hash THEN c.request
@@ -60,9 +63,10 @@ SELECT d.id, d.run_id, d.subject, d.name, d.at, d.outcome, d.rule, d.facts,
        CASE WHEN $9 AND d.subject = 'output' THEN (SELECT r.output FROM runs r WHERE r.id = d.run_id) END AS output
   FROM policy_decisions d
  WHERE d.project_id = $1 AND d.id >= $2 AND d.id < $3
+   AND NOT ({LET_GO.format("d")})
    AND ($4::text[] IS NULL OR d.subject = ANY ($4)) AND ($5::text[] IS NULL OR d.name = ANY ($5))
  ORDER BY d.id DESC LIMIT $6
-"""
+"""  # noqa: S608 -- a constant
 _COSTS = """
 SELECT d.id, c.cost_micros FROM unnest($1::uuid[]) AS w (id)
   JOIN policy_decisions d ON d.id = w.id

@@ -169,14 +169,26 @@ INVARIANTS: Sequence[Invariant] = (
     ),
     Invariant(
         "call-decided",
-        "No call left without a decision that allowed it or an approval that was used for it.",
+        "No call left without a decision that allowed it or an approval that was used for it; nor again against the "
+        "last that was decided on it.",
         """
-        SELECT c.id AS subject, c.status FROM calls c
+        SELECT c.id AS subject, c.status, NULL AS decided FROM calls c
          WHERE c.attempt > 0 AND (c.prepared_at IS NOT NULL OR c.status IN ('prepared', 'done', 'unknown'))
            AND NOT EXISTS (SELECT 1 FROM policy_decisions d WHERE d.id = c.decision_id AND d.subject_id = c.id
                               AND d.outcome = 'allow' AND d.request_hash = c.request_hash)
-           AND NOT EXISTS (SELECT 1 FROM approvals a WHERE a.id = c.approval_id AND a.status = 'consumed'
-                              AND a.request_hash = c.request_hash)
+           AND NOT EXISTS (SELECT 1 FROM approvals a WHERE a.run_id = c.run_id AND a.subject_id = c.id
+                              AND a.status = 'consumed' AND a.request_hash = c.request_hash)
+        UNION ALL
+        SELECT c.id, c.status, d.outcome
+          FROM (SELECT DISTINCT ON (run_id, subject_id) id, run_id, subject_id, outcome, at FROM policy_decisions
+                 WHERE subject_kind = 'call' ORDER BY run_id, subject_id, id DESC) d
+          JOIN calls c ON c.run_id = d.run_id AND c.id = d.subject_id
+         WHERE c.attempt > 0 AND c.prepared_at IS NOT NULL AND (
+           d.outcome = 'deny' AND c.status IN ('prepared', 'done', 'unknown')
+           OR d.outcome = 'require_approval' AND NOT EXISTS (
+             SELECT 1 FROM approvals a WHERE a.run_id = c.run_id AND a.subject_id = c.id AND (
+               a.status = 'consumed' AND (a.consumed_at <= d.at OR a.decision_id = d.id)
+               OR a.decision_id = d.id AND c.status <> 'done')))
         """,
     ),
     Invariant(
@@ -228,7 +240,9 @@ INVARIANTS: Sequence[Invariant] = (
         UNION ALL
         SELECT a.id, 0 FROM approvals a WHERE a.subject_kind = 'call' AND a.status = 'consumed'
            AND NOT EXISTS (SELECT 1 FROM calls c WHERE c.run_id = a.run_id AND c.id = a.subject_id
-                              AND c.approval_id = a.id)
+                              AND (c.approval_id = a.id OR c.approval_id IN (
+                                SELECT n.id FROM approvals n WHERE n.subject_id = c.id
+                                   AND n.requested_at > a.consumed_at)))
         """,
     ),
     Invariant(

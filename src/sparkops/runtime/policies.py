@@ -173,6 +173,7 @@ def _demanded(demands: Demands) -> dict[str, Any]:
         "escalate_after_seconds": None if after is None else after.total_seconds(),
         "escalate_to": _lower(demands.escalate_to),
         "may_edit": demands.may_edit,
+        "rules": [rule._asdict() for rule in demands.rules],
     }
 
 

@@ -24,7 +24,7 @@ CLEARANCE: Sequence[Guard] = (
     guard(
         "judge_run: the demands of today",
         "engine/clearance",
-        ("judge_run", "OR v_asked.demands <> v_demands OR", "OR"),
+        ("judge_run", "OR NOT engine.covers(v_asked.demands, v_demands) OR", "OR"),
     ),
     guard(
         "judge_run: what was agreed to",

@@ -13,12 +13,51 @@ EFFECTS: Sequence[Guard] = (
     guard(
         "resume: other demands",
         "engine/consent::test_when_the_rules_demand_something_else_people_are_asked_anew",
-        ("resume", " AND engine.demands(p_again) <> v_approval.demands;", " AND false;"),
+        ("resume", "OR NOT engine.covers(v_approval.demands, engine.demands(p_again))\n", "OR false\n"),
     ),
     guard(
         "resume: the same demands",
-        "engine/consent::test_other_rules_that_demand_the_same_do_not_ask_twice",
-        ("resume", " AND engine.demands(p_again) <> v_approval.demands;", ";"),
+        "engine/who_asks::test_a_rule_that_is_published_again_with_the_same_words_does_not_ask_twice",
+        ("resume", "OR NOT engine.covers(v_approval.demands, engine.demands(p_again))\n", "OR true\n"),
+    ),
+    guard(
+        "covers: what it takes",
+        "engine/sent_again::test_other_demands_about_a_lost_call_are_asked_anew",
+        ("covers", "p_asked - 'rules' = p_demands - 'rules'", "true"),
+    ),
+    guard(
+        "covers: every rule that asks, with its words",
+        "engine/who_asks::test_a_yes_does_not_count_for_what_another_rule_asks_by_now",
+        ("covers", " OR p_asked -> 'rules' @> (p_demands -> 'rules'));", " OR true);"),
+    ),
+    guard(
+        "covers: a rule that asks no more",
+        "engine/who_asks::test_of_several_rules_that_ask_every_one_is_named_and_one_that_asks_no_more_changes_nothing",
+        ("covers", "p_asked -> 'rules' @> (p_demands -> 'rules')", "p_asked -> 'rules' = p_demands -> 'rules'"),
+    ),
+    guard(
+        "covers: a question that did not note the rules",
+        "engine/who_asks::test_a_question_that_did_not_note_the_rules_is_known_by_what_it_takes",
+        ("covers", "(NOT p_asked ? 'rules' OR p_asked", "(p_asked"),
+    ),
+    guard(
+        "evaluate: the words of a rule",
+        "engine/who_asks::test_a_yes_does_not_count_for_what_another_rule_asks_by_now",
+        (
+            "domains/policies/evaluate.py",
+            "Asking(each.ref.policy_id, each.ref.rule, each.rule.reason)",
+            "Asking(each.ref.policy_id, each.ref.rule, None)",
+        ),
+    ),
+    guard(
+        "judge_step: what the rules of today ask",
+        "engine/who_asks::test_a_yes_does_not_count_for_what_another_rule_asks_by_now",
+        ("judge_step", "AND NOT engine.covers(v_asked.demands, v_demands) THEN", "AND false THEN"),
+    ),
+    guard(
+        "judge_step: what was consented to before counts for what was asked",
+        "engine/who_asks::test_the_consent_to_a_start_is_for_later_attempts_only_where_no_other_rule_asks",
+        ("judge_step", "IF FOUND OR v_asked.status = 'consumed' THEN", "IF FOUND THEN"),
     ),
     guard(
         "resume: a yes to exactly this version of the agent",
@@ -137,7 +176,7 @@ EFFECTS: Sequence[Guard] = (
     guard(
         "resume: a lost call that the rules now deny",
         "engine/gate::test_what_the_rules_now_deny_is_not_sent_again",
-        ("resume", "IF v_denied IS NULL THEN\n      v_held", "IF true THEN\n      v_denied := NULL;\n      v_held"),
+        ("resume", "    IF v_denied IS NULL AND v_other THEN", "    v_denied := NULL;\n    IF v_other THEN"),
     ),
     guard(
         "resume: a lost call that does not fit any more",
@@ -158,7 +197,7 @@ EFFECTS: Sequence[Guard] = (
         "engine/gate::test_a_question_that_is_open_when_the_step_is_attempted_anew_is_asked_no_second_time",
         (
             "resume",
-            "v_open := v_approval.status = 'pending' AND v_approval.expires_at > clock_timestamp();",
+            "v_open := v_approval.status = 'pending' AND v_live;",
             "v_open := false;",
         ),
     ),
@@ -224,7 +263,62 @@ EFFECTS: Sequence[Guard] = (
     guard(
         "resume: an answer that was lost does not let out what waits for people",
         "engine/budgets::test_a_lost_call_that_waits_for_people_is_not_sent_where_the_answer_was_lost",
-        ("resume", "\n        AND coalesce(v_approval.status, 'consumed') = 'consumed' THEN", " THEN"),
+        ("resume", " AND coalesce(v_approval.status, 'consumed') = 'consumed' THEN", " THEN"),
+    ),
+    guard(
+        "resume: an answer that was lost does not let out what the rules ask about by now",
+        "engine/sent_again::test_an_answer_that_was_lost_lets_nothing_out_that_the_rules_ask_about_by_now",
+        ("resume", " AND NOT v_other AND coalesce(", " AND coalesce("),
+    ),
+    guard(
+        "resume: nor what they deny",
+        "engine/sent_again::test_an_answer_that_was_lost_lets_nothing_out_that_the_rules_deny_by_now",
+        ("resume", "AND v_denied IS NULL AND NOT v_other AND coalesce(", "AND NOT v_other AND coalesce("),
+    ),
+    guard(
+        "resume: people are asked about a lost call where the rules ask by now",
+        "engine/sent_again::test_a_lost_call_that_the_rules_ask_about_by_now_goes_out_again_with_consent",
+        ("resume", "    IF v_denied IS NULL AND v_other THEN", "    IF false THEN"),
+    ),
+    guard(
+        "resume: an open question about a lost call that the rules do not put any more",
+        "engine/sent_again::test_other_demands_about_a_lost_call_are_asked_anew",
+        ("resume", "AND v_open AND NOT v_other THEN", "AND v_open THEN"),
+        ("resume", "AND NOT (v_live AND v_other) AND NOT engine.lets_out(", "AND NOT engine.lets_out("),
+    ),
+    guard(
+        "resume: what the rules say of a lost call that goes out again is on record",
+        "engine/sent_again::test_what_the_rules_say_when_a_lost_call_goes_out_again_is_on_record",
+        ("resume", "\n      v_said := p_again;\n    END IF;\n\n  ELSIF", "\n    END IF;\n\n  ELSIF"),
+    ),
+    guard(
+        "resume: what the rules say of a call that people let go is on record",
+        "engine/sent_again::test_what_the_rules_say_when_a_call_goes_out_that_people_let_go_is_on_record",
+        ("resume", "        v_said := p_again;\n", ""),
+    ),
+    guard(
+        "decisions: what says that consent was there held nothing",
+        "engine/sent_again::test_what_says_that_consent_was_there_is_not_counted_as_held_once_more",
+        ("domains/policies/decision_queries.py", "            _STOPPED,\n", ""),
+    ),
+    guard(
+        "note_violations: once for a call",
+        "engine/sent_again::test_a_call_breaks_the_same_version_of_a_rule_once_however_often_it_is_judged",
+        ("note_violations", "AND NOT (d.subject_kind = 'call' AND EXISTS (", "AND NOT (false AND EXISTS ("),
+    ),
+    guard(
+        "note_violations: of this call",
+        "engine/sent_again::test_what_another_call_broke_is_another_violation",
+        ("note_violations", " AND e.subject_id = d.subject_id\n", "\n"),
+    ),
+    guard(
+        "resume: the yes that a lost call went out with was said of the same tool",
+        "engine/sent_again::test_the_yes_that_a_lost_call_went_out_with_is_for_that_alone",
+        (
+            "resume",
+            "OR v_approval.status = 'consumed' AND v_approval.tool_hash IS DISTINCT FROM p_again ->> 'tool_hash');",
+            "OR false);",
+        ),
     ),
     guard(
         "prepare: one that is refused refuses no other",

@@ -116,7 +116,7 @@ GOVERNANCE: Sequence[Guard] = (
     guard(
         "note_violations: a rule that monitors makes one",
         "engine/subjects::test_a_rule_that_monitors_stops_nothing_and_makes_a_violation",
-        ("note_violations", "WHERE d.id = ANY (p_decisions) AND m.effect = 'deny';", "WHERE false;"),
+        ("note_violations", "WHERE d.id = ANY (p_decisions) AND m.effect = 'deny'\n", "WHERE false\n"),
     ),
     guard(
         "judges_output: a rule is on it",

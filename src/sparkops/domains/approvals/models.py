@@ -39,7 +39,7 @@ class Approval(Base):
     proposed_request: Mapped[Any]
     status: Mapped[str]
     reason: Mapped[str | None]
-    """Why it was held: the rule's words."""
+    """Why it was held: the words of the rules that ask."""
     rule: Mapped[str | None]
     requested_by: Mapped[UUID | None]
     requested_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
@@ -55,7 +55,8 @@ class Approval(Base):
     """The decision that asked for it; None where a workflow asks."""
     demands: Mapped[dict[str, Any]] = mapped_column(server_default=ANYBODY)
     """What consent takes: {approvers: groups of roles and e-mail addresses, of each of which somebody has to agree,
-    quorum, escalate_after_seconds, escalate_to, may_edit}."""
+    quorum, escalate_after_seconds, escalate_to, may_edit, rules: [{policy_id, rule, reason}] that ask; missing where an
+    earlier release put the question}."""
     edited_request: Mapped[Any | None]
     """What an approver made of the request: this is what is asked about then, and what goes out."""
     edited_hash: Mapped[str | None]

@@ -56,12 +56,22 @@ class Failure:
     missing: tuple[str, ...] = ()
 
 
+class Asking(NamedTuple):
+    """A rule that asks for consent, with its words; not the version, so that the same text that is published again is
+    the same question."""
+
+    policy_id: str
+    rule: str
+    reason: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Demands:
     """What consent takes when all rules that ask for it have to be content.
 
     Of each of `approvers` somebody has to agree, `quorum` people in all; none: anybody who may approve at all.
-    `expires` and `escalate_after` None: no rule says. `may_edit`: every rule allows it.
+    `expires` and `escalate_after` None: no rule says. `may_edit`: every rule allows it. `rules` are those that ask, in
+    order.
     """
 
     approvers: tuple[tuple[str, ...], ...]
@@ -70,6 +80,7 @@ class Demands:
     escalate_after: timedelta | None
     escalate_to: tuple[str, ...]
     may_edit: bool
+    rules: tuple[Asking, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +320,8 @@ def _strictness(each: _Placed) -> int:
 
 def _demands(holding: Sequence[_Placed]) -> Demands:
     """Return what satisfies every rule that asks for consent."""
-    asked: list[Approval] = [each.rule.approval for each in holding if each.rule.approval is not None]
+    asking = [each for each in holding if each.rule.approval is not None]
+    asked: list[Approval] = [each.rule.approval for each in asking if each.rule.approval is not None]
     return Demands(
         approvers=tuple(dict.fromkeys(each.approvers for each in asked if each.approvers is not None)),
         quorum=max(each.quorum for each in asked),
@@ -317,6 +329,7 @@ def _demands(holding: Sequence[_Placed]) -> Demands:
         escalate_after=_shortest(each.escalate_after for each in asked),
         escalate_to=tuple(dict.fromkeys(person for each in asked for person in each.escalate_to)),
         may_edit=all(each.may_edit for each in asked),
+        rules=tuple(Asking(each.ref.policy_id, each.ref.rule, each.rule.reason) for each in asking),
     )
 
 

@@ -25,7 +25,7 @@ BEGIN
   IF v_status = 'allowed' AND v_asked.status IN ('rejected', 'expired') THEN
     v_status := NULL;
   END IF;
-  IF v_status IS NOT NULL OR v_asked.demands <> v_demands OR v_asked.request_hash <> p ->> 'request_hash'
+  IF v_status IS NOT NULL OR NOT engine.covers(v_asked.demands, v_demands) OR v_asked.request_hash <> p ->> 'request_hash'
      OR EXISTS (SELECT 1 FROM jsonb_array_elements(v_budgets) b
                  WHERE NOT v_asked.budgets @> jsonb_build_array(jsonb_build_object('budget_id', b -> 'budget_id'))) THEN
     UPDATE approvals SET status = 'withdrawn'
@@ -42,7 +42,7 @@ BEGIN
                            proposed_request, status, reason, rule, decision_id, demands, budgets,
                            requested_by, expires_at, escalate_at)
     VALUES ((p ->> 'approval_id')::uuid, v_run.project_id, v_run.id, p ->> 'kind', v_run.id, p ->> 'request_hash',
-            p ->> 'name', p ->> 'title', p -> 'request', 'pending', p ->> 'reason', p ->> 'rule', v_decision, v_demands,
+            p ->> 'name', p ->> 'title', p -> 'request', 'pending', engine.words(p), p ->> 'rule', v_decision, v_demands,
             v_budgets, v_run.created_by,
             clock_timestamp() + make_interval(secs => (p ->> 'approval_seconds')::float8),
             clock_timestamp() + make_interval(secs => (v_demands ->> 'escalate_after_seconds')::float8))

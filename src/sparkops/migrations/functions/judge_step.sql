@@ -2,7 +2,7 @@ CREATE OR REPLACE FUNCTION engine.judge_step(p jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- What the rules say about the start of an attempt, written down before the attempt acts. Where they ask for consent it
 -- is asked for once for the step, however often it is attempted; what was consented to counts for all attempts, as long
--- as the rules do not deny. A no stays one, said or by silence, also where no rule asks any more.
+-- as the rules do not deny, and put no other question. A no stays one, said or by silence, also where no rule asks any more.
 -- p: {step_id, attempt, token, policy_version, request, request_hash, title, approval_id, approval_seconds, and what
 -- `decide` takes}.
 -- Returns {status: allowed | denied | pending | rejected | expired | withdrawn, approval_id, comment, rings}; or
@@ -26,10 +26,10 @@ BEGIN
   SELECT * INTO v_asked FROM approvals
     WHERE subject_kind = 'step' AND subject_id = v_step.id AND request_hash = p ->> 'request_hash'
     ORDER BY id DESC LIMIT 1 FOR UPDATE;
-  IF v_status IS NULL AND v_asked.demands <> v_demands THEN
+  IF v_status IS NULL AND NOT engine.covers(v_asked.demands, v_demands) THEN
     UPDATE approvals SET status = 'withdrawn'
      WHERE id = v_asked.id AND status IN ('pending', 'approved') AND expires_at > clock_timestamp();
-    IF FOUND THEN
+    IF FOUND OR v_asked.status = 'consumed' THEN
       v_asked := NULL;
     END IF;
   END IF;
@@ -42,7 +42,7 @@ BEGIN
                            proposed_request, status, reason, rule, decision_id, demands, requested_by, expires_at,
                            escalate_at)
     SELECT (p ->> 'approval_id')::uuid, v_step.project_id, v_step.run_id, v_step.id, 'step', v_step.id,
-           p ->> 'request_hash', p ->> 'title', p -> 'request', 'pending', p ->> 'reason', p ->> 'rule', v_decision,
+           p ->> 'request_hash', p ->> 'title', p -> 'request', 'pending', engine.words(p), p ->> 'rule', v_decision,
            v_demands, r.created_by,
            clock_timestamp() + make_interval(secs => (p ->> 'approval_seconds')::float8),
            clock_timestamp() + make_interval(secs => (v_demands ->> 'escalate_after_seconds')::float8)

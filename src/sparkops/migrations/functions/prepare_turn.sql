@@ -43,7 +43,7 @@ BEGIN
     END IF;
     -- What goes out now because people agreed counts for the calls after it. Nobody answers while the step is held.
     SELECT jsonb_agg(asked.seq) FILTER (WHERE asked.goes), bool_or(asked.goes <> asked.counted) INTO v_agreed, v_differs
-      FROM (SELECT c.seq, engine.demands(one) = a.demands AND engine.lets_out(a, one) AS goes,
+      FROM (SELECT c.seq, engine.covers(a.demands, engine.demands(one)) AND engine.lets_out(a, one) AS goes,
                    coalesce((one -> 'agreed')::boolean, false) AS counted
               FROM jsonb_array_elements(p -> 'calls') AS one
               JOIN calls c ON c.run_id = p_step.run_id AND c.step_id = p_step.id AND c.seq = (one ->> 'seq')::bigint

@@ -13,7 +13,7 @@ BEGIN
   SELECT (p_asked ->> 'approval_id')::uuid, p_step.project_id, p_step.run_id, p_step.id, 'call', p_call.id,
          p_call.request_hash, p_asked ->> 'tool_hash', p_call.name, (p_asked ->> 'agent_version_id')::uuid, p_decision,
          p_asked ->> 'title', p_call.request, p_before.edited_request, p_before.edited_hash, p_before.edited_by,
-         p_before.edited_at, 'pending', p_asked ->> 'reason', p_asked ->> 'rule', v_demands, r.created_by,
+         p_before.edited_at, 'pending', engine.words(p_asked), p_asked ->> 'rule', v_demands, r.created_by,
          clock_timestamp() + make_interval(secs => (p_asked ->> 'approval_seconds')::float8),
          clock_timestamp() + make_interval(secs => (v_demands ->> 'escalate_after_seconds')::float8)
     FROM runs r WHERE r.id = p_step.run_id;

@@ -4,16 +4,19 @@ LANGUAGE plpgsql AS $$
 -- A call that an earlier attempt has on record is met again. What is recorded counts: a finished call answers from
 -- the record; one that was sent and lost goes out again under the same id if its class allows, else nobody knows; one
 -- that waited goes on if people said yes to exactly this request and tool, or to what one of them made of the request,
--- and to no less than the rules of today demand; where those demand something else, the question is asked anew. Nothing
+-- and to what the rules of today ask; where those ask something else, the question is asked anew. Nothing
 -- is sent that the rules of today deny, whatever was decided before. A call that people approved is not asked about again
--- by a budget, but may have to wait for one. Where a budget asks about one that was lost, it stays prepared, as it has
--- been sent, and goes out again only with a yes to that. p_unanswered: this attempt has asked before and got no answer,
--- so that what it prepared itself has not been sent. p_budgets: as reserve takes them.
+-- by a budget, but may have to wait for one. Where the rules of today or a budget ask about one that was lost, it stays
+-- prepared, as it has been sent, and goes out again only with a yes to that; the yes that it went out with counts where
+-- it covers what they demand, about the same tool. p_unanswered: this attempt has asked before and got no answer, so that what it
+-- prepared itself has not been sent. p_budgets: as reserve takes them.
 -- Returns {verdict, events}. Raises SF003: the step asks for something else than what it asked for before.
 DECLARE
   v_call calls := p_call;
   v_approval approvals;
-  v_open boolean;
+  v_live boolean := false;
+  v_open boolean := false;
+  v_other boolean;
   v_refused jsonb;
   v_anew boolean := false;
   v_said jsonb;
@@ -26,7 +29,8 @@ DECLARE
 BEGIN
   IF v_call.status IN ('waiting_approval', 'prepared') AND v_call.approval_id IS NOT NULL THEN
     SELECT * INTO v_approval FROM approvals WHERE id = v_call.approval_id FOR UPDATE;
-    v_open := v_approval.status = 'pending' AND v_approval.expires_at > clock_timestamp();
+    v_live := v_approval.status IN ('pending', 'approved') AND v_approval.expires_at > clock_timestamp();
+    v_open := v_approval.status = 'pending' AND v_live;
     v_refused := jsonb_build_object(
       'code', CASE WHEN v_approval.status IN ('rejected', 'withdrawn') THEN 'rejected' ELSE 'approval-expired' END,
       'message', CASE WHEN v_approval.status IN ('rejected', 'withdrawn') THEN 'a person rejected this: ' || coalesce(v_approval.comment, '')
@@ -39,11 +43,16 @@ BEGIN
       USING ERRCODE = 'SF003';
   END IF;
 
+  -- Whether the rules of today put a question that nobody has been asked.
+  v_other := p_again ->> 'outcome' = 'require_approval' AND (
+    v_approval.id IS NULL OR NOT engine.covers(v_approval.demands, engine.demands(p_again))
+    OR v_approval.status = 'consumed' AND v_approval.tool_hash IS DISTINCT FROM p_again ->> 'tool_hash');
+
   IF v_call.status IN ('done', 'failed', 'denied', 'expired') THEN
     v_verdict := 'recorded';
 
   ELSIF v_call.status = 'prepared' AND v_call.attempt = p_step.attempt AND p_unanswered
-        AND coalesce(v_approval.status, 'consumed') = 'consumed' THEN
+        AND v_denied IS NULL AND NOT v_other AND coalesce(v_approval.status, 'consumed') = 'consumed' THEN
     NULL;  -- the answer that was lost is given again
 
   ELSIF v_call.status = 'prepared' AND v_call.effect_class = 'unsafe' THEN
@@ -51,11 +60,11 @@ BEGIN
     v_call.cost_micros := v_call.cost_micros + engine.charge(p_call, NULL);
     v_call.status := 'unknown';
 
-  ELSIF v_call.status = 'prepared' AND v_denied IS NULL AND v_open THEN
+  ELSIF v_call.status = 'prepared' AND v_denied IS NULL AND v_open AND NOT v_other THEN
     v_verdict := 'waiting';
 
   ELSIF v_call.status = 'prepared' AND v_denied IS NULL AND v_approval.status <> 'consumed'
-        AND NOT engine.lets_out(v_approval, p_again) THEN
+        AND NOT (v_live AND v_other) AND NOT engine.lets_out(v_approval, p_again) THEN
     v_verdict := 'recorded';
     v_call.status := 'failed';
     v_call.error := v_refused;
@@ -63,7 +72,9 @@ BEGIN
   ELSIF v_call.status = 'prepared' THEN
     v_call.cost_micros := v_call.cost_micros + engine.charge(p_call, NULL);
     v_call.sends := v_call.sends + 1;
-    IF v_denied IS NULL THEN
+    IF v_denied IS NULL AND v_other THEN
+      v_held := '{"verdict": "ask", "events": []}';
+    ELSIF v_denied IS NULL THEN
       v_held := engine.reserve(p_step, v_call.id, v_call.sends, p_again, v_call.approval_id IS NOT NULL, p_budgets);
     END IF;
     IF v_held ->> 'verdict' = 'pause' THEN
@@ -74,7 +85,7 @@ BEGIN
       v_call.sends := p_call.sends;
       v_call.approval_id := (p_again ->> 'approval_id')::uuid;
       v_anew := true;
-      v_said := engine.by_budget(p_again, v_held);
+      v_said := CASE WHEN v_other THEN p_again ELSE engine.by_budget(p_again, v_held) END;
     ELSIF v_denied IS NOT NULL OR v_held ->> 'verdict' <> 'held' THEN
       v_verdict := 'recorded';
       v_call.sends := p_call.sends;
@@ -85,11 +96,11 @@ BEGIN
     ELSE
       UPDATE approvals SET status = 'consumed', consumed_at = clock_timestamp()
        WHERE id = v_approval.id AND status = 'approved';
+      v_said := p_again;
     END IF;
 
   ELSIF v_call.status = 'waiting_approval' THEN
-    v_anew := v_approval.status IN ('pending', 'approved') AND v_approval.expires_at > clock_timestamp()
-              AND p_again ->> 'outcome' = 'require_approval' AND engine.demands(p_again) <> v_approval.demands;
+    v_anew := v_live AND v_other;
     IF v_denied IS NOT NULL THEN
       v_verdict := 'recorded';
       v_call.status := 'denied';
@@ -108,7 +119,7 @@ BEGIN
         UPDATE approvals SET status = 'consumed', consumed_at = clock_timestamp() WHERE id = v_approval.id;
         v_call.status := 'prepared';
         v_call.prepared_at := clock_timestamp();
-        v_said := CASE WHEN v_approval.edited_hash IS NOT NULL THEN p_again END;
+        v_said := p_again;
       ELSIF v_held ->> 'verdict' = 'pause' THEN
         v_verdict := 'budget';
         v_call.sends := 0;
@@ -132,7 +143,8 @@ BEGIN
     UPDATE approvals SET status = CASE WHEN expires_at <= clock_timestamp() THEN 'expired' ELSE 'withdrawn' END
      WHERE id = v_approval.id AND status IN ('pending', 'approved');
   END IF;
-  -- What was decided here for another reason than the question's own is on record like any decision.
+  -- What lets a call out, or does not, is on record like any decision, also where the rules ask for the consent that is
+  -- there: then that was used before it.
   IF v_said IS NOT NULL THEN
     v_decision := engine.decide(
       p_step.run_id, p_step.id, p_step.project_id, 'call', v_call.id,
