@@ -163,7 +163,7 @@ async def test_an_answer_that_was_lost_lets_nothing_out_that_the_rules_ask_about
 async def test_an_answer_that_was_lost_lets_nothing_out_that_the_rules_deny_by_now(world: World) -> None:
     _, held = await world.claimed(await world.run(await world.workflow(ONE_STEP)))
     await prepared(world, held)
-    denied = {"outcome": "deny", "rule": "stop", "reason": "stop"}
+    denied: dict[str, Any] = {"outcome": "deny", "rule": "stop", "reason": "stop"}
     (answer,) = await prepared(world, held, proposal(**denied), again=True)
     assert (answer["verdict"], answer["status"], answer["error"]["code"]) == ("recorded", "failed", "denied")
 

@@ -136,3 +136,72 @@ async def test_a_question_that_did_not_note_the_rules_is_known_by_what_it_takes(
     await yes(world, world.ben, question)
     (sent,) = await prepared(world, held, proposal(**asking("look")))
     assert sent["verdict"] == "send"
+
+
+# Budgets that ask
+
+
+ASKS_BEYOND_HALF = [at(50, "require_approval"), at(900, "deny")]
+
+
+async def named(world: World, question: UUID | str) -> set[str]:
+    return {budget["name"] for budget in (await row(world, UUID(str(question))))["budgets"]}
+
+
+async def test_a_yes_to_a_rule_lets_a_call_pass_the_budgets_that_the_question_names(world: World) -> None:
+    await budget(world, limit_micros=100, thresholds=ASKS_BEYOND_HALF)
+    _, held = await world.claimed(await world.run(await world.workflow(ONE_STEP)))
+    call: dict[str, Any] = {"bound_micros": 60, **asking("look")}
+    (asked,) = await prepared(world, held, proposal(**call))
+    assert await named(world, asked["approval_id"]) == {"all"}
+    await yes(world, world.ben, UUID(asked["approval_id"]))
+    (sent,) = await prepared(world, held, proposal(**call))
+    assert sent["verdict"] == "send"
+
+
+@pytest.mark.parametrize("by_rule", [True, False], ids=["the rule asks still", "no rule asks"])
+async def test_a_budget_that_asks_by_now_is_asked_about_anew(world: World, by_rule: bool) -> None:
+    _, held = await world.claimed(await world.run(await world.workflow(ONE_STEP)))
+    (first,) = await prepared(world, held, proposal(bound_micros=60, **asking("look")))
+    assert await named(world, first["approval_id"]) == set()
+    await yes(world, world.ben, UUID(first["approval_id"]))
+    await budget(world, limit_micros=100, thresholds=ASKS_BEYOND_HALF)
+    call: dict[str, Any] = {"bound_micros": 60, **(asking("look") if by_rule else {})}
+    (second,) = await prepared(world, held, proposal(**call))
+    assert (second["verdict"], await named(world, second["approval_id"])) == ("waiting", {"all"})
+    assert [one["status"] for one in await questions(world)] == ["withdrawn", "pending"]
+    assert (await questions(world))[-1]["rule"] == ("look" if by_rule else "budget")
+    await yes(world, world.ben, UUID(second["approval_id"]))
+    (sent,) = await prepared(world, held, proposal(**call))
+    assert (sent["verdict"], sent["send_no"]) == ("send", 1)
+
+
+async def test_of_several_budgets_that_ask_every_one_is_named_and_another_is_asked_about_anew(world: World) -> None:
+    for name in ("one", "two"):
+        await budget(world, name=name, limit_micros=100, thresholds=ASKS_BEYOND_HALF)
+    _, held = await world.claimed(await world.run(await world.workflow(ONE_STEP)))
+    (first,) = await prepared(world, held, proposal(bound_micros=60))
+    assert await named(world, first["approval_id"]) == {"one", "two"}
+    await yes(world, world.ben, UUID(first["approval_id"]))
+    await budget(world, name="three", limit_micros=100, thresholds=ASKS_BEYOND_HALF)
+    (second,) = await prepared(world, held, proposal(bound_micros=60))
+    assert (second["verdict"], await named(world, second["approval_id"])) == ("waiting", {"one", "two", "three"})
+
+
+async def test_the_yes_that_a_lost_call_went_out_with_passes_no_budget_that_asks_by_now(world: World) -> None:
+    _, held = await world.claimed(await world.run(await world.workflow(ONE_STEP)))
+    call: dict[str, Any] = {"bound_micros": 60, **asking("look")}
+    (first,) = await prepared(world, held, proposal(**call))
+    await yes(world, world.ben, UUID(first["approval_id"]))
+    await prepared(world, held, proposal(**call))
+    await budget(world, limit_micros=100, thresholds=ASKS_BEYOND_HALF)
+    (second,) = await prepared(world, held, proposal(**call))
+    assert (second["verdict"], await named(world, second["approval_id"])) == ("waiting", {"all"})
+
+
+async def test_a_budget_that_does_not_ask_is_not_named(world: World) -> None:
+    await budget(world, name="near", limit_micros=100, thresholds=[at(70, "require_approval"), at(900, "deny")])
+    await budget(world, name="pauses", limit_micros=50, thresholds=[at(100, "pause")])
+    _, held = await world.claimed(await world.run(await world.workflow(ONE_STEP)))
+    (asked,) = await prepared(world, held, proposal(bound_micros=60, **asking("look")))
+    assert (asked["verdict"], await named(world, asked["approval_id"])) == ("waiting", set())

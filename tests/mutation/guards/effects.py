@@ -41,6 +41,26 @@ EFFECTS: Sequence[Guard] = (
         ("covers", "(NOT p_asked ? 'rules' OR p_asked", "(p_asked"),
     ),
     guard(
+        "reserve: consent is for the budgets that were named",
+        "engine/who_asks::test_of_several_budgets_that_ask_every_one_is_named_and_another_is_asked_about_anew",
+        ("reserve", "AND coalesce(d.id = ANY (p_consented), false))", "AND p_consented <> '{}')"),
+    ),
+    guard(
+        "resume: a budget that asks by now about a call that people let go",
+        "engine/who_asks::test_a_budget_that_asks_by_now_is_asked_about_anew",
+        ("resume", "      ELSIF v_held ->> 'verdict' = 'ask' THEN\n        v_anew", "      ELSIF false THEN\n        v_anew"),
+    ),
+    guard(
+        "put_question: the budgets that ask are named",
+        "engine/who_asks::test_a_yes_to_a_rule_lets_a_call_pass_the_budgets_that_the_question_names",
+        ("put_question", "engine.asking_budgets(p_step.project_id, p_budgets, p_asked)", "'[]'"),
+    ),
+    guard(
+        "asking_budgets: only those that ask",
+        "engine/who_asks::test_a_budget_that_does_not_ask_is_not_named",
+        ("asking_budgets", "o.beyond AND o.action = 'require_approval' AND", "o.beyond AND"),
+    ),
+    guard(
         "evaluate: the words of a rule",
         "engine/who_asks::test_a_yes_does_not_count_for_what_another_rule_asks_by_now",
         (

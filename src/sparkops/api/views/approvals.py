@@ -33,11 +33,12 @@ class Demands(View):
 
 class AskingBudget(View):
     """A budget that people are asked about before a run begins: it has had so many runs already (`runs`), or less left
-    than such a run can be expected to cost (`forecast`). Figures of the other kind are None."""
+    than such a run can be expected to cost (`forecast`); or before a call leaves, that would go beyond it (`call`).
+    Figures of the other kinds are None."""
 
     budget_id: UUID
     name: str
-    about: Literal["runs", "forecast"]
+    about: Literal["runs", "forecast", "call"]
     reason: str
     """In one sentence, as it stood when the question was put."""
     resets_at: datetime | None
@@ -104,7 +105,7 @@ class Approval(View):
     edited_at: datetime | None
     demands: Demands
     budgets: list[AskingBudget]
-    """Those that ask whether the run may begin; consent lets it pass these, and no others."""
+    """Those that ask whether the run may begin, or the call leave; consent lets it pass these, and no others."""
     reassigned: list[Reassigned]
     """In order; who is named by `by` does not answer any more."""
     votes: list[Vote]

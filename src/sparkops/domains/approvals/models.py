@@ -73,8 +73,8 @@ class Approval(Base):
     """What the call would do, as its target told when the question was put: {what, rows: {count, basis, why}, besides,
     plan, made_at, request_hash: of the request that this is about}."""
     budgets: Mapped[list[Any]] = mapped_column(server_default="[]")
-    """The budgets that ask whether a run may begin: [{budget_id, name, about: runs | forecast, reason, resets_at, and
-    figures}]. Consent lets the run pass these, and no others."""
+    """The budgets that ask whether a run may begin, or a call leave: [{budget_id, name, about: runs | forecast | call,
+    reason, resets_at, and figures}]. Consent lets it pass these, and no others."""
     reassigned: Mapped[list[Any]] = mapped_column(server_default="[]")
     """Who has given their voice away: [{by, to: a role or an e-mail address, voices: whose they were at first, at,
     comment}], one for each who has."""

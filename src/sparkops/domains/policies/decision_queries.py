@@ -28,7 +28,7 @@ LET_GO = """
 """
 """Of a table of decisions: what says of a call that it went out with the consent which rules ask for. It held nothing;
 what was asked before is a decision as well."""
-_STOPPED = literal_column(f"NOT ({LET_GO.format('policy_decisions')})")
+_STOPPED: ColumnElement[bool] = literal_column(f"NOT ({LET_GO.format('policy_decisions')})")
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ BEGIN
   v_call.labels := coalesce(v_call.labels, '{}');
 
   IF v_verdict = 'allow' THEN
-    v_held := engine.reserve(p_step, v_call.id, 1, p_call, false, p_budgets);
+    v_held := engine.reserve(p_step, v_call.id, 1, p_call, '{}', p_budgets);
     IF v_held ->> 'verdict' = 'pause' THEN
       RETURN jsonb_build_object('events', v_held -> 'events', 'verdict', jsonb_build_object(
         'call_id', v_call.id, 'seq', v_call.seq, 'verdict', 'budget', 'waits_for', v_held -> 'waits_for'));
@@ -50,7 +50,7 @@ BEGIN
   ELSE
     v_call.status := 'waiting_approval';
     v_call.approval_id := (p_call ->> 'approval_id')::uuid;
-    v_asked := engine.put_question(p_step, v_call, v_said, v_call.decision_id, NULL);
+    v_asked := engine.put_question(p_step, v_call, v_said, v_call.decision_id, NULL, p_budgets);
   END IF;
   INSERT INTO calls SELECT v_call.*;
 

@@ -1,9 +1,9 @@
 CREATE OR REPLACE FUNCTION engine.reserve(
-  p_step steps, p_call uuid, p_send bigint, p_terms jsonb, p_consented boolean, p_budgets uuid[]) RETURNS jsonb
+  p_step steps, p_call uuid, p_send bigint, p_terms jsonb, p_consented uuid[], p_budgets uuid[]) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- Holds what a send may cost at most over every budget that it counts against, or nothing. p_terms: {bound_micros,
--- bound_tokens, agent: the name of the agent that acts}. p_consented: a person has let this one call pass, so that no
--- budget asks again. p_budgets: those that it counts against, which the caller has locked; NULL: nothing has to be held.
+-- bound_tokens, agent: the name of the agent that acts}. p_consented: the definitions that people let this one call pass
+-- where they ask. p_budgets: those that it counts against, which the caller has locked; NULL: nothing has to be held.
 -- Returns {verdict: held | deny | pause | ask, events}; what does not fit also has `reason`, and a pause `waits_for`: what
 -- `wait` takes. Of several thresholds in the way the one that denies counts first, then one that pauses.
 DECLARE
@@ -23,7 +23,7 @@ BEGIN
       FROM jsonb_to_recordset(v_over) AS o (
         id uuid, kind text, percent bigint, action text, "of" bigint, used bigint, beyond boolean)
       JOIN budgets b ON b.id = o.id LEFT JOIN budget_definitions d ON d.id = b.definition_id
-     WHERE o.beyond AND o.action <> 'notify' AND NOT (o.action = 'require_approval' AND p_consented)
+     WHERE o.beyond AND o.action <> 'notify' AND NOT (o.action = 'require_approval' AND coalesce(d.id = ANY (p_consented), false))
      ORDER BY array_position(ARRAY['deny', 'pause', 'require_approval'], o.action), o.percent DESC, o.id LIMIT 1;
     IF FOUND THEN
       RETURN jsonb_build_object(

@@ -1,14 +1,15 @@
 CREATE OR REPLACE FUNCTION engine.resume(
   p_step steps, p_call calls, p_again jsonb, p_unanswered boolean, p_policy_version bigint, p_budgets uuid[]) RETURNS jsonb
 LANGUAGE plpgsql AS $$
--- A call that an earlier attempt has on record is met again. What is recorded counts: a finished call answers from
--- the record; one that was sent and lost goes out again under the same id if its class allows, else nobody knows; one
--- that waited goes on if people said yes to exactly this request and tool, or to what one of them made of the request,
--- and to what the rules of today ask; where those ask something else, the question is asked anew. Nothing
--- is sent that the rules of today deny, whatever was decided before. A call that people approved is not asked about again
--- by a budget, but may have to wait for one. Where the rules of today or a budget ask about one that was lost, it stays
--- prepared, as it has been sent, and goes out again only with a yes to that; the yes that it went out with counts where
--- it covers what they demand, about the same tool. p_unanswered: this attempt has asked before and got no answer, so that what it
+-- A call that an earlier attempt has on record is met again. What is recorded counts: a finished call answers from the
+-- record; one that was sent and lost goes out again under the same id if its class allows, else nobody knows; one that
+-- waited goes on if people said yes to exactly this request and tool, or to what one of them made of the request, and to
+-- what the rules of today ask; where those ask something else, the question is asked anew. Nothing is sent that the
+-- rules of today deny, whatever was decided before. A call that people approved passes the budgets that the question
+-- named where they ask; another that asks by now puts it anew, with the demands of the rules where those ask, and it may
+-- have to wait for one that pauses. Where the rules of today or a budget ask about one that was lost, it stays prepared,
+-- as it has been sent, and goes out again only with a yes to that; the yes that it went out with counts where it covers
+-- what they demand, about the same tool. p_unanswered: this attempt has asked before and got no answer, so that what it
 -- prepared itself has not been sent. p_budgets: as reserve takes them.
 -- Returns {verdict, events}. Raises SF003: the step asks for something else than what it asked for before.
 DECLARE
@@ -16,7 +17,9 @@ DECLARE
   v_approval approvals;
   v_live boolean := false;
   v_open boolean := false;
+  v_asks boolean := p_again ->> 'outcome' = 'require_approval';
   v_other boolean;
+  v_named uuid[];
   v_refused jsonb;
   v_anew boolean := false;
   v_said jsonb;
@@ -37,6 +40,7 @@ BEGIN
                       WHEN v_approval.status = 'approved' AND v_approval.expires_at > clock_timestamp() THEN 'the tool or the request changed after the approval'
                       ELSE 'nobody approved this in time' END);
   END IF;
+  v_named := ARRAY(SELECT (b ->> 'budget_id')::uuid FROM jsonb_array_elements(v_approval.budgets) b);
   IF v_call.kind <> p_again ->> 'kind' OR v_call.name <> p_again ->> 'name'
      OR v_call.request_hash <> p_again ->> 'request_hash' THEN
     RAISE EXCEPTION 'call % of step % differs from what an earlier attempt recorded', v_call.seq, p_step.node_key
@@ -44,7 +48,7 @@ BEGIN
   END IF;
 
   -- Whether the rules of today put a question that nobody has been asked.
-  v_other := p_again ->> 'outcome' = 'require_approval' AND (
+  v_other := v_asks AND (
     v_approval.id IS NULL OR NOT engine.covers(v_approval.demands, engine.demands(p_again))
     OR v_approval.status = 'consumed' AND v_approval.tool_hash IS DISTINCT FROM p_again ->> 'tool_hash');
 
@@ -75,7 +79,7 @@ BEGIN
     IF v_denied IS NULL AND v_other THEN
       v_held := '{"verdict": "ask", "events": []}';
     ELSIF v_denied IS NULL THEN
-      v_held := engine.reserve(p_step, v_call.id, v_call.sends, p_again, v_call.approval_id IS NOT NULL, p_budgets);
+      v_held := engine.reserve(p_step, v_call.id, v_call.sends, p_again, v_named, p_budgets);
     END IF;
     IF v_held ->> 'verdict' = 'pause' THEN
       v_verdict := 'budget';
@@ -85,7 +89,7 @@ BEGIN
       v_call.sends := p_call.sends;
       v_call.approval_id := (p_again ->> 'approval_id')::uuid;
       v_anew := true;
-      v_said := CASE WHEN v_other THEN p_again ELSE engine.by_budget(p_again, v_held) END;
+      v_said := CASE WHEN v_asks THEN p_again ELSE engine.by_budget(p_again, v_held) END;
     ELSIF v_denied IS NOT NULL OR v_held ->> 'verdict' <> 'held' THEN
       v_verdict := 'recorded';
       v_call.sends := p_call.sends;
@@ -114,7 +118,7 @@ BEGIN
       v_verdict := 'waiting';
     ELSIF engine.lets_out(v_approval, p_again) THEN
       v_call.sends := 1;
-      v_held := engine.reserve(p_step, v_call.id, 1, p_again, true, p_budgets);
+      v_held := engine.reserve(p_step, v_call.id, 1, p_again, v_named, p_budgets);
       IF v_held ->> 'verdict' = 'held' THEN
         UPDATE approvals SET status = 'consumed', consumed_at = clock_timestamp() WHERE id = v_approval.id;
         v_call.status := 'prepared';
@@ -123,6 +127,12 @@ BEGIN
       ELSIF v_held ->> 'verdict' = 'pause' THEN
         v_verdict := 'budget';
         v_call.sends := 0;
+      ELSIF v_held ->> 'verdict' = 'ask' THEN
+        v_anew := true;
+        v_verdict := 'waiting';
+        v_call.sends := 0;
+        v_call.approval_id := (p_again ->> 'approval_id')::uuid;
+        v_said := CASE WHEN v_asks THEN p_again ELSE engine.by_budget(p_again, v_held) END;
       ELSE
         v_verdict := 'recorded';
         v_call.sends := 0;
@@ -152,7 +162,7 @@ BEGIN
       v_said || jsonb_build_object('subject', v_call.kind || '.call'));
   END IF;
   IF v_anew THEN
-    v_events := jsonb_build_array(engine.put_question(p_step, v_call, v_said, v_decision, v_approval));
+    v_events := jsonb_build_array(engine.put_question(p_step, v_call, v_said, v_decision, v_approval, p_budgets));
   END IF;
 
   IF v_call IS DISTINCT FROM p_call THEN
