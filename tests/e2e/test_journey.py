@@ -48,19 +48,21 @@ async def test_a_rule_is_written_tried_published_met_agreed_to_with_a_change_and
     browser: Browser, platform: Platform
 ) -> None:
     await ended(platform, await start(platform, MEMO, text="All is well, and has been."), "succeeded")
-    async with (
-        visitor(browser, platform, platform.owner_login) as owner,
-        visitor(browser, platform, platform.approver_login) as approver,
-    ):
-        await _write_and_publish(owner)
-        run_id = await _run(owner)
-        await _agree_with_a_change(approver, platform, run_id)
-        await ended(platform, run_id, "succeeded")
-        await _look_back(owner, run_id)
+    try:
+        async with (
+            visitor(browser, platform, platform.owner_login) as owner,
+            visitor(browser, platform, platform.approver_login) as approver,
+        ):
+            await _write_and_publish(owner)
+            run_id = await _run(owner)
+            await _agree_with_a_change(approver, platform, run_id)
+            await ended(platform, run_id, "succeeded")
+            await _look_back(owner, run_id)
+    finally:
+        await withdrawn(platform)
     files = (await platform.owner.get(f"/runs/{run_id}/artifacts"))["items"]
     assert await platform.owner.content(f"/artifacts/{files[0]['id']}/content") == b"All is well, which is good."
     assert await run_status(platform, run_id) == "succeeded"
-    await withdrawn(platform)
 
 
 async def _write_and_publish(page: Page) -> None:
@@ -92,6 +94,7 @@ async def _run(page: Page) -> str:
     await form.get_by_label("Workflow").select_option(label="memo")
     await form.get_by_label("text").fill("All is lost, which is bad.")
     await form.get_by_role("button", name="Start run").click()
+    await expect(page).to_have_url(re.compile(r"/runs/[0-9a-f-]{36}"), timeout=SLOW_MS)
     await seen(page.get_by_text("Needs approval"))
     found = re.search(r"/runs/([0-9a-f-]{36})", page.url)
     assert found

@@ -27,6 +27,7 @@ from sparkops.runtime.trust import Trust
 from tests.engine.acts import ONE_STEP, prepared, proposal, result, succeed
 from tests.engine.conftest import World
 from tests.engine.sink import listening, sending
+from tests.engine.tenants import another
 from tests.engine.test_cancel import SLOW, THREE, statuses
 from tests.engine.test_pause import PAIR, held
 
@@ -89,25 +90,12 @@ async def test_a_halt_of_one_project_leaves_the_others_alone(world: World) -> No
 
 async def test_halted_projects_do_not_hide_the_work_of_others(world: World) -> None:
     """More of them than a claim for one step looks at, all with older work."""
-    run_id = await world.run(await world.workflow(ONE_STEP))
     for number in range(5):
-        project = new_id()
-        async with world.database.sessions.begin() as session:
-            await session.execute(insert(Project).values(id=project, slug=f"halted-{number}", name="Halted"))
-        await world.sql(
-            "INSERT INTO steps (id, run_id, project_id, node_key, path, type, position, effect_class, status,"
-            " not_before)"
-            " SELECT $1, run_id, $2, 'old', $3, type, 0, effect_class, 'ready', not_before - interval '1 hour'"
-            " FROM steps WHERE node_key = 'only'",
-            new_id(),
-            project,
-            f"old-{number}",
-        )
-        await world.sql(
-            "INSERT INTO halts (id, scope, scope_id, project_id, kind) VALUES ($1, 'project', $2, $2, 'pause')",
-            new_id(),
-            project,
-        )
+        other = await another(world, f"halted-{number}")
+        await other.run("one")
+        await halt(other, Kind.PAUSE)
+    await world.sql("UPDATE steps SET not_before = not_before - interval '1 hour'")
+    run_id = await world.run(await world.workflow(ONE_STEP))
     assert [claim.run_id for claim in await world.claims(await world.worker())] == [run_id]
 
 

@@ -112,7 +112,9 @@ USE_CASES: Mapping[str, tuple[Permission, Act]] = {
 }
 """In an order in which each leaves something to the next."""
 WITHOUT = {
+    "draft_run": "is what `plan_rerun` and `start_rerun` do with what they have found",
     "find_source": "is what `plan_rerun` and `start_rerun` look with",
+    "labels_of": "finds nothing",
     "redrive": "is for administrators of the installation, which no key is: `needs(installation:manage)`",
 }
 

@@ -48,7 +48,11 @@ EFFECTS: Sequence[Guard] = (
     guard(
         "resume: a budget that asks by now about a call that people let go",
         "engine/who_asks::test_a_budget_that_asks_by_now_is_asked_about_anew",
-        ("resume", "      ELSIF v_held ->> 'verdict' = 'ask' THEN\n        v_anew", "      ELSIF false THEN\n        v_anew"),
+        (
+            "resume",
+            "      ELSIF v_held ->> 'verdict' = 'ask' THEN\n        v_anew",
+            "      ELSIF false THEN\n        v_anew",
+        ),
     ),
     guard(
         "put_question: the budgets that ask are named",

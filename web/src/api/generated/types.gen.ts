@@ -455,13 +455,14 @@ export type ArtifactList = {
  * AskingBudget
  *
  * A budget that people are asked about before a run begins: it has had so many runs already (`runs`), or less left
- * than such a run can be expected to cost (`forecast`). Figures of the other kind are None.
+ * than such a run can be expected to cost (`forecast`); or before a call leaves, that would go beyond it (`call`).
+ * Figures of the other kinds are None.
  */
 export type AskingBudget = {
     /**
      * About
      */
-    about: 'runs' | 'forecast';
+    about: 'runs' | 'forecast' | 'call';
     /**
      * Budget Id
      */

@@ -1,14 +1,14 @@
 """Runs and steps keep from when on halts have not been given back to their clocks.
 
-Revision ID: 0031
-Revises: 0027
+Revision ID: 0029
+Revises: 0028
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0031"
-down_revision = "0027"
+revision = "0029"
+down_revision = "0028"
 branch_labels = None
 depends_on = None
 
