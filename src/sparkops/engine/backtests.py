@@ -14,7 +14,7 @@ from sparkops.core.db import Database
 from sparkops.core.failpoints import failpoint
 from sparkops.core.ids import new_id
 from sparkops.domains.policies.backtest import MAX_DECISIONS
-from sparkops.domains.policies.decision_queries import LET_GO
+from sparkops.domains.policies.let_go import LET_GO
 
 QUEUE = "policy"
 MAX_ATTEMPTS = 3

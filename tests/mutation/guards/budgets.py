@@ -37,7 +37,11 @@ BUDGETS: Sequence[Guard] = (
     guard(
         "reserve: a call is asked about until somebody consented",
         "engine/budgets::test_a_threshold_that_asks_lets_one_call_pass_with_consent",
-        ("reserve", "AND NOT (o.action = 'require_approval' AND p_consented)", "AND o.action <> 'require_approval'"),
+        (
+            "reserve",
+            "AND NOT (o.action = 'require_approval' AND coalesce(d.id = ANY (p_consented), false))",
+            "AND o.action <> 'require_approval'",
+        ),
     ),
     guard(
         "open_window: a window is made under the terms that hold",

@@ -44,7 +44,7 @@ CLEARANCE: Sequence[Guard] = (
     guard(
         "judge_run: a question that no rule asks any more",
         "engine/clearance",
-        ("judge_run", "IF v_status IS NOT NULL OR v_asked", "IF v_asked"),
+        ("judge_run", "IF v_status IS NOT NULL OR NOT engine.covers", "IF NOT engine.covers"),
     ),
     guard(
         "answer: a run is to be advanced",

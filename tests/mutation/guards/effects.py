@@ -267,7 +267,11 @@ EFFECTS: Sequence[Guard] = (
     guard(
         "resume: people are asked before a lost call is sent again beyond a budget that asks",
         "engine/budgets::test_a_lost_call_goes_out_again_with_consent_where_its_budget_asks",
-        ("resume", "ELSIF v_held ->> 'verdict' = 'ask' THEN", "ELSIF false THEN"),
+        (
+            "resume",
+            "ELSIF v_held ->> 'verdict' = 'ask' THEN\n      v_verdict := 'waiting'",
+            "ELSIF false THEN\n      v_verdict := 'waiting'",
+        ),
     ),
     guard(
         "resume: a lost call that nobody let out again",

@@ -13,6 +13,7 @@ from sparkops.core.ids import new_id
 from sparkops.core.paging import PageRequest
 from sparkops.core.principal import Principal
 from sparkops.core.tenancy import visible_to
+from sparkops.domains.policies.let_go import LET_GO
 from sparkops.domains.policies.models import PolicyDecision, PolicyVersion, Violation, ViolationNote
 from sparkops.domains.policies.state import ViolationStatus
 
@@ -20,14 +21,6 @@ MAX_COUNTED = 100_000
 """How many of the newest decisions are counted for a list of policies."""
 _NOT_ALLOWED: ColumnElement[bool] = literal_column("policy_decisions.outcome <> 'allow'")
 """As the partial index says it."""
-LET_GO = """
-  {0}.outcome = 'require_approval' AND {0}.subject_kind = 'call'
-  AND NOT EXISTS (SELECT 1 FROM approvals a WHERE a.subject_id = {0}.subject_id AND a.decision_id = {0}.id)
-  AND EXISTS (SELECT 1 FROM approvals a WHERE a.subject_id = {0}.subject_id AND a.status = 'consumed'
-                 AND a.request_hash = {0}.request_hash)
-"""
-"""Of a table of decisions: what says of a call that it went out with the consent which rules ask for. It held nothing;
-what was asked before is a decision as well."""
 _STOPPED: ColumnElement[bool] = literal_column(f"NOT ({LET_GO.format('policy_decisions')})")
 
 
