@@ -152,6 +152,11 @@ async def _budgeted(case: Case) -> None:
     await define_budget(case.world.engine, case.world.ada, case.world.project_id, stated)
 
 
+async def _given_up(case: Case) -> None:
+    """Nothing of the cases that come counts against it."""
+    await case.sql("UPDATE budget_definitions SET archived_at = clock_timestamp() WHERE name = 'b ' || $1::uuid")
+
+
 async def _change_budget(engine: Engine, case: Case) -> None:
     budget_id = await case.value("SELECT id FROM budget_definitions WHERE name = $1", f"b {case.run_id}")
     await change_budget(engine, case.world.ada, budget_id, Terms(name=f"b {case.run_id}", limit_micros=2_000_000))
@@ -204,8 +209,8 @@ CONTROL: Sequence[Transaction] = (
     Transaction("DEADLINE", _expire, repeats=True, ready=_too_late),
     Transaction("GIVE TIME", _give_time, repeats=True, ready=_stood),
     Transaction("ALONE", _claim_alone, repeats=True, ready=_alone),
-    Transaction("BUDGET", _change_budget, repeats=True, ready=_budgeted, kept=_is_changed),
-    Transaction("TURN", _turn, repeats=True, ready=_period_over, kept=_is_turned),
-    Transaction("FORESEE", _foresee, repeats=True, ready=_budgeted),
+    Transaction("BUDGET", _change_budget, repeats=True, ready=_budgeted, kept=_is_changed, after=_given_up),
+    Transaction("TURN", _turn, repeats=True, ready=_period_over, kept=_is_turned, after=_given_up),
+    Transaction("FORESEE", _foresee, repeats=True, ready=_budgeted, after=_given_up),
     Transaction("OVERDUE", _displace, repeats=True, kept=_is_stopped),
 )
