@@ -47,7 +47,8 @@ _REGISTERED = "SELECT EXISTS (SELECT 1 FROM worker_sessions WHERE id = ANY ($1))
 
 @dataclass(frozen=True)
 class Kill:
-    """A worker that was killed: its session, and the database's clock a moment before."""
+    """A worker that was killed: its session, and the database's clock a moment before. What it had said before and was
+    held up arrives later, its heartbeats too: then the time is the one at which the last of it did."""
 
     session: UUID
     at: float
@@ -108,7 +109,8 @@ class Faults:
         return False
 
     async def watch_workers(self) -> None:
-        """Until cancelled: note when no worker lives that has begun to work, for then nobody can take anything up."""
+        """Until cancelled: note when no worker lives that has begun to work and can be heard, for then nobody can take
+        anything up."""
         since: float | None = None
         while True:
             lives = await self._some_worker_lives()
@@ -123,7 +125,8 @@ class Faults:
     async def _some_worker_lives(self) -> bool:
         assert self.stack.embedded is not None
         there = [(worker.pid, worker._launch) for worker in self.stack.workers]
-        sessions = [UUID(launch.tag) for pid, launch in there if launch is not None and pid and pid not in self._still]
+        still = self._still | self.proxy.held.keys()
+        sessions = [UUID(launch.tag) for pid, launch in there if launch is not None and pid and pid not in still]
         try:
             connection = await asyncpg.connect(self.stack.embedded.app_url, timeout=2)
             try:
@@ -135,10 +138,10 @@ class Faults:
 
     async def _kill_worker(self) -> bool:
         worker = self.random.choice(self.stack.workers)
-        launch, now = worker._launch, time.time()
+        launch, pid, now = worker._launch, worker.pid, time.time()
         if launch is None or not _send(worker, signal.SIGKILL):
             return False
-        self.kills.append(Kill(UUID(launch.tag), now))
+        self.kills.append(Kill(UUID(launch.tag), max(now, self.proxy.until.get(pid or 0, now))))
         return True
 
     async def _stop_worker(self) -> bool:

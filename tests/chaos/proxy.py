@@ -7,6 +7,7 @@ It reads just enough of the protocol to know which function a connection is call
 import asyncio
 import os
 import struct
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -33,6 +34,9 @@ class Proxy:
     """How often one was."""
     held: dict[int, asyncio.Event] = field(default_factory=dict)
     """The processes that are held up, by pid, until the event."""
+    until: dict[int, float] = field(default_factory=dict)
+    """When each that was held up may be heard again, in seconds since the epoch; after that the last of what a process
+    said that died meanwhile has arrived."""
 
     def hold_up(self, line: "_Line") -> None:
         """Hold up the process at the other end of this line, if one is wanted and the line says who that is."""
@@ -40,6 +44,7 @@ class Proxy:
         if self.late_seconds is None or pid is None:
             return
         go_on = self.held[pid] = asyncio.Event()
+        self.until[pid] = time.time() + self.late_seconds
         self.held_up += 1
 
         def let_go() -> None:

@@ -57,6 +57,10 @@ SELECT extract(epoch FROM b.started_at)::float8 AS at, a.outcome,
   JOIN step_attempts b ON b.run_id = a.run_id AND b.step_id = a.step_id AND b.attempt = a.attempt + 1
  WHERE a.worker_session = $1 AND a.outcome IN ('released', 'lost')
 """
+_STOPS = """
+SELECT extract(epoch FROM created_at)::float8, extract(epoch FROM coalesce(released_at, clock_timestamp()))::float8
+  FROM halts WHERE scope IN ('project', 'installation')
+"""
 _CALLS = """
 SELECT c.id, c.name, c.sends, c.prepared_at, d.outcome, a.status AS approval,
        coalesce(a.edited_request, c.request) AS sent
@@ -176,7 +180,8 @@ def _meaning(entry: Mapping[str, Any]) -> list[str]:
 
 @dataclass(frozen=True)
 class Restart:
-    """A step that ran again `seconds` after its worker had died, without the seconds `away` in which nobody could."""
+    """A step that ran again `seconds` after its worker had died, without the seconds `away` in which nobody could, or
+    was allowed to."""
 
     seconds: float
     kill: Kill
@@ -196,10 +201,11 @@ async def restarts(database: Database, faults: Faults, *, alone: bool) -> list[R
     worker before it died is not counted.
     """
     found = []
+    outages = [*faults.outages, *(tuple(row) for row in await database.pool.fetch(_STOPS))]
     for kill in faults.kills:
         for row in await database.pool.fetch(_AGAIN, kill.session):
             if row["alone"] == alone and row["at"] > kill.at:
-                away = _away(faults.outages, kill.at, row["at"])
+                away = _away(outages, kill.at, row["at"])
                 found.append(Restart(row["at"] - kill.at - away, kill, row["outcome"], away))
     return sorted(found, key=lambda each: each.seconds)
 
