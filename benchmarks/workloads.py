@@ -28,11 +28,12 @@ SELECT r.status, r.finished_at, (SELECT min(s.started_at) FROM steps s WHERE s.r
 """
 
 
-def sequence(name: str, steps: int, kind: str = "tool: noop") -> str:
-    """Return a workflow of steps that each need the one before."""
+def sequence(name: str, steps: int, kind: str = "tool: noop", *, claimed: bool = False) -> str:
+    """Return a workflow of steps that each need the one before. `claimed`: the first as well, so that none is run ahead
+    of its claim (ADR 13)."""
     lines = [f"version: 1\nname: {name}\nsteps:"]
     for number in range(steps):
-        needs = f", needs: [s{number - 1}]" if number else ""
+        needs = f", needs: [s{number - 1}{', s0' if claimed and number > 1 else ''}]" if number else ""
         lines.append(f"  - {{id: s{number}, type: {_kind(kind)}{needs}}}")
     return "\n".join(lines)
 
@@ -97,12 +98,17 @@ def _since(moment: datetime, begun: float) -> float:
 
 
 async def w1(bench: Bench) -> None:
-    """One run of 40 sequential steps: claimed ones, and inline ones beside them."""
-    for name, kind in (("sequence-noop", "tool: noop"), ("sequence-transform", "transform")):
-        await bench.create(sequence(name, SEQUENCE_STEPS, kind))
+    """One run of 40 sequential steps: those of which the worker runs the rest ahead, those that it claims one by one,
+    and inline ones."""
+    for name, kind, claimed in (
+        ("sequence-noop", "tool: noop", False),
+        ("sequence-claimed", "tool: noop", True),
+        ("sequence-transform", "transform", False),
+    ):
+        await bench.create(sequence(name, SEQUENCE_STEPS, kind, claimed=claimed))
         await bench.run(name)
         took = [(await bench.run(name))[2] for _ in range(ROUNDS)]
-        bench.report.spread("W1", "submit_to_done", took, "s", steps=SEQUENCE_STEPS, step=kind)
+        bench.report.spread("W1", "submit_to_done", took, "s", steps=SEQUENCE_STEPS, step=kind, one_by_one=claimed)
 
 
 async def w2(bench: Bench) -> None:
