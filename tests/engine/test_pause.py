@@ -159,6 +159,17 @@ async def test_a_paused_run_can_be_cancelled(world: World) -> None:
             await act(world.engine, world.ada, run_id)
 
 
+async def test_a_pause_waits_for_a_cancel_that_is_being_written_and_says_that_it_came_too_late(world: World) -> None:
+    run_id = await world.run(await world.workflow(THREE))
+    await world.claims(await world.worker())
+    async with world.transaction() as other:
+        await cancel_run(other, world.ada, run_id)
+        pausing = await world.blocked(pause_run(world.engine, world.ada, run_id))
+    with pytest.raises(NotPausable, match="cancelled"):
+        await pausing
+    assert await world.status(run_id) == "cancelling"
+
+
 async def test_only_members_pause_and_resume(world: World) -> None:
     run_id = await world.run(await world.workflow(ONE_STEP))
     for act in (pause_run, resume_run):

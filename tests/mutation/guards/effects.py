@@ -38,7 +38,7 @@ EFFECTS: Sequence[Guard] = (
     guard(
         "covers: a question that did not note the rules",
         "engine/who_asks::test_a_question_that_did_not_note_the_rules_is_known_by_what_it_takes",
-        ("covers", "(NOT p_asked ? 'rules' OR p_asked", "(p_asked"),
+        ("covers", "(NOT p_asked ? 'rules' OR p_asked -> 'rules'", "(coalesce(p_asked -> 'rules', '[]')"),
     ),
     guard(
         "reserve: consent is for the budgets that were named",

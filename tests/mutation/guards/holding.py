@@ -66,7 +66,7 @@ HOLDING: Sequence[Guard] = (
     ),
     guard(
         "pause_run: the run is locked before its steps are looked at",
-        "engine/pause::test_a_pause_waits_for_a_step_that_adds_rows_and_holds_those_too",
+        "engine/pause::test_a_pause_waits_for_a_cancel_that_is_being_written_and_says_that_it_came_too_late",
         (
             "pause_run",
             "SELECT * INTO v_run FROM runs WHERE id = p_run FOR UPDATE;",
