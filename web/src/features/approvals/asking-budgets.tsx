@@ -7,7 +7,7 @@ import { paths } from '@/lib/paths'
 /** The rule by which budgets ask; no policy may have one of this name. */
 export const BUDGET_RULE = 'budget'
 
-/** The budgets that ask whether a run may begin, each with what it goes beyond. */
+/** The budgets that ask whether a run may begin, or a call leave, each with what it goes beyond. */
 export function AskingBudgets({ approval }: { approval: Approval }) {
   return (
     <ul aria-label="Budgets that ask" className="grid gap-0.5">
