@@ -1,6 +1,8 @@
 """T_SWEEP: makes lost hints harmless. Every worker process runs it; none is the leader."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from sparkops.core.failpoints import failpoint
@@ -23,11 +25,14 @@ EXPIRE_ROUNDS = 20
 ADMIT_BATCH = 100
 """Projects whose queued runs are looked at; chance picks them where there are more."""
 
+RUNG_AFTER = timedelta(seconds=1)
+"""Ready steps that nobody has taken for so long are rung for."""
+
 _STALE_QUEUES = """
 SELECT q.queue FROM unnest($1::text[]) AS q (queue)
  WHERE EXISTS (SELECT 1 FROM steps s WHERE s.status = 'ready' AND NOT s.held AND NOT s.isolate
                   AND s.queue = q.queue
-                  AND s.not_before < clock_timestamp() - interval '1 second')
+                  AND s.not_before < clock_timestamp() - $2::interval)
 """
 _UNADVANCED = "SELECT DISTINCT run_id AS id FROM unadvanced LIMIT $1"
 _STUCK_RUNS = """
@@ -70,10 +75,15 @@ async def sweep(engine: Engine, queues: tuple[str, ...]) -> Swept:
     await displace_forgotten(engine, ADMIT_BATCH)
     admitted = await admit_queued(engine, ADMIT_BATCH)
     repaired = await advance_forgotten(engine)
-    stale = await engine.database.pool.fetch(_STALE_QUEUES, list(queues))
-    for row in stale:
-        engine.bell.work(row["queue"])
+    stale = await stale_queues(engine, queues, RUNG_AFTER)
+    for queue in stale:
+        engine.bell.work(queue)
     return Swept(reaped, repaired, overdue, woken, len(stale), admitted)
+
+
+async def stale_queues(engine: Engine, queues: Sequence[str], age: timedelta) -> Sequence[str]:
+    """Return which of these queues have steps that any worker may take and that are ready for longer than `age`."""
+    return [row["queue"] for row in await engine.database.pool.fetch(_STALE_QUEUES, list(queues), age)]
 
 
 async def advance_forgotten(engine: Engine) -> int:
