@@ -31,8 +31,8 @@ N ?= 50
 RUNS ?= 200
 SEED ?= 1
 
-chaos: $(STAMPS)/python ## Let N=50 faults happen to a real platform under load, and check what was promised (RUNS=, SEED=, OUT=)
-	$(BIN)/python -m tests.chaos --kills $(N) --runs $(RUNS) --seed $(SEED) $(if $(OUT),--out $(OUT))
+chaos: $(STAMPS)/python ## Let N=50 faults happen to a real platform under load, and check what was promised (RUNS=, SEED=, ONLY=, OUT=)
+	$(BIN)/python -m tests.chaos --kills $(N) --runs $(RUNS) --seed $(SEED) $(if $(ONLY),--only $(ONLY)) $(if $(OUT),--out $(OUT))
 
 CASES ?= 100000
 
