@@ -59,13 +59,13 @@ class Swept:
     admitted: int
 
 
-async def sweep(engine: Engine, queues: tuple[str, ...]) -> Swept:
-    """Give back lapsed steps, repair what nobody finished, expire and wake steps, ring for work.
+async def sweep(engine: Engine, queues: tuple[str, ...], *, crashed: bool = True) -> Swept:
+    """Give back lapsed steps, repair what nobody finished, expire and wake steps, ring for work. `crashed`: see `reap`.
 
     What comes due in what people are asked is not among it: see `engine/governing.py`.
     """
     failpoint("before_sweep")
-    reaped = await reap(engine)
+    reaped = await reap(engine, crashed=crashed)
     await expire_steps(engine)
     overdue = await cancel_overdue(engine, OVERDUE_BATCH) + await cancel_orphans(engine)
     woken = await wake_due(engine) + await wake_forgotten(engine) + await match_unmatched(engine)
