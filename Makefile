@@ -24,7 +24,7 @@ test: $(STAMPS)/python $(STAMPS)/peers $(STAMPS)/pages ## Run all tests
 proof: $(STAMPS)/python ## Play all interleavings, failpoints and long properties, and take every guard out in turn: some hours (OUT=)
 	SPARK_TESTS=whole $(BIN)/python -m pytest -p tests.proof $(if $(OUT),--out $(OUT)) -n 2 --dist loadgroup \
 		tests/crash tests/engine/test_machine.py tests/engine/test_label_flow.py tests/engine/test_audit.py \
-		tests/engine/test_budgets.py
+		tests/engine/test_budgets.py tests/unit/test_decide_random.py
 	$(BIN)/python -m tests.mutation $(if $(OUT),--out $(OUT))
 
 N ?= 50

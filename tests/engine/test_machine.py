@@ -1,4 +1,10 @@
-"""Random lives of runs, act by act, beside a reference in memory: after every act both stand at the same place."""
+"""Random lives of runs, act by act, beside a reference in memory: after every act both stand at the same place.
+
+The whole tier plays 500 lives of 100 acts. On two cores with little else to do 200 took 85 seconds; on busy ones 50
+took 32 seconds, 200 took 191, 300 took 406 and 350 took 572: each takes longer than the one before, as all share a
+database, and the audit at the end of each looks at what the others have left. By that growth 500 take less than half an
+hour, and 10,000 days.
+"""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
@@ -46,7 +52,7 @@ from tests.reused import Clone
 from tests.tiers import WHOLE
 from tests.unit.reference import Plan, document, random_plans
 
-EXAMPLES, ACTS = (200, 100) if WHOLE else (15, 50)
+EXAMPLES, ACTS = (500, 100) if WHOLE else (15, 50)
 T = TypeVar("T")
 
 
