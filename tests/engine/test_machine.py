@@ -171,6 +171,7 @@ class Lives(RuleBasedStateMachine):
     @rule(place=st.integers(0, 1), limit=st.integers(1, 4), empty=st.booleans())
     @precondition(lambda self: self.ready(isolated=True))
     def claim_isolated(self, place: int, limit: int, empty: bool) -> None:
+        empty = empty and not self.holds(self.workers[place])
         taken = self.do(claim_isolated(self.world.engine, self.workers[place], limit=limit, empty=empty))
         ready = self.ready(isolated=True)
         alone = {each.alone for each in taken}
@@ -178,6 +179,10 @@ class Lives(RuleBasedStateMachine):
         assert taken or (not empty and any(step.crashes >= ALONE for step in ready.values()))
         assert all(each.alone == (ready[id(self.runs[each.run_id]), each.path].crashes >= ALONE) for each in taken)
         self.take(taken, self.workers[place], isolated=True)
+
+    def holds(self, worker: Worker) -> bool:
+        """Say whether this process has a step: one that must be alone is not for it then."""
+        return any(step.session == worker.session_id for _, _, step in in_status(self.runs, "running"))
 
     def ready(self, *, isolated: bool) -> dict[tuple[int, str], Step]:
         found = in_status(self.runs, "ready")
@@ -419,6 +424,7 @@ class Lives(RuleBasedStateMachine):
                 self.cancel(place)
         self.claim(place=0, limit=50)
         while self.ready(isolated=True):
+            self.workers[0] = self.do(self.world.worker())  # a process of its own, as each is that is started for them
             self.claim_isolated(place=0, limit=50, empty=True)
 
     def do_what_is_left(self, place: int, held: Held) -> None:
