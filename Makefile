@@ -24,15 +24,15 @@ test: $(STAMPS)/python $(STAMPS)/peers $(STAMPS)/pages ## Run all tests
 proof: $(STAMPS)/python ## Play all interleavings, failpoints and long properties, and take every guard out in turn: some hours (OUT=)
 	SPARK_TESTS=whole $(BIN)/python -m pytest -p tests.proof $(if $(OUT),--out $(OUT)) -n 2 --dist loadgroup \
 		tests/crash tests/engine/test_machine.py tests/engine/test_label_flow.py tests/engine/test_audit.py \
-		tests/engine/test_budgets.py
+		tests/engine/test_budgets.py tests/unit/test_decide_random.py
 	$(BIN)/python -m tests.mutation $(if $(OUT),--out $(OUT))
 
 N ?= 50
 RUNS ?= 200
 SEED ?= 1
 
-chaos: $(STAMPS)/python ## Let N=50 faults happen to a real platform under load, and check what was promised (RUNS=, SEED=, OUT=)
-	$(BIN)/python -m tests.chaos --kills $(N) --runs $(RUNS) --seed $(SEED) $(if $(OUT),--out $(OUT))
+chaos: $(STAMPS)/python ## Let N=50 faults happen to a real platform under load, and check what was promised (RUNS=, SEED=, ONLY=, OUT=)
+	$(BIN)/python -m tests.chaos --kills $(N) --runs $(RUNS) --seed $(SEED) $(if $(ONLY),--only $(ONLY)) $(if $(OUT),--out $(OUT))
 
 CASES ?= 100000
 

@@ -1,9 +1,13 @@
-"""W7: what the gate costs: runs whose agent asks a scripted model twice and uses a tool once."""
+"""W7: what the gate costs: runs whose agent asks a scripted model twice and uses a tool once.
+
+In the end the same with calls that take their time, while somebody looks for transactions that are open meanwhile.
+"""
 
 from statistics import median
 from typing import Any, Final
 
-from benchmarks.throughput import flood, flooded
+from benchmarks.left_open import nothing_left_open
+from benchmarks.throughput import ended, flood, flooded, last_run
 from benchmarks.workloads import Bench, sequence
 
 RUNS: Final = 300
@@ -37,13 +41,28 @@ version: 1
 name: governed
 steps: [{id: only, type: agent, agent: careful, with: {prompt: Do it.}}]
 """
+DELAY_MS: Final = 400
+"""Of each call that takes its time: twice as long as a transaction may be idle."""
+SLOW_AGENT: Final[dict[str, Any]] = {
+    **AGENT,
+    "script": {
+        **AGENT["script"],
+        "turns": [
+            {"delay": f"{DELAY_MS}ms", "tool_calls": [{"tool": "noop", "arguments": {"delay_ms": DELAY_MS}}]},
+            {"delay": f"{DELAY_MS}ms", "text": "Done."},
+        ],
+    },
+}
+SLOW_WORKFLOW: Final = WORKFLOW.replace("name: governed", "name: slow").replace("careful", "slow")
 
 
 async def w7(bench: Bench) -> None:
     """The price of calls as such, and of rules and budgets over all of them."""
-    await bench.client.post("/agents", {"project": bench.project, "name": "careful", "definition": AGENT})
+    for name, agent in (("careful", AGENT), ("slow", SLOW_AGENT)):
+        await bench.client.post("/agents", {"project": bench.project, "name": name, "definition": agent})
     await bench.create(sequence("one", 1))
     await bench.create(WORKFLOW)
+    await bench.create(SLOW_WORKFLOW)
     bare = await _costs(bench, "one", governed=False)
     free = await _costs(bench, "governed", governed=False)
     policy = await bench.client.post("/policies", {"project": bench.project, "source": _policy()})
@@ -60,6 +79,21 @@ async def w7(bench: Bench) -> None:
         bench.report.line(
             "W7", f"rules_and_budgets_{metric}", of_rules, unit, rules=RULES, asked=ASKED, budgets=len(BUDGETS)
         )
+    await _look_while_calls_are_out(bench)
+
+
+async def _look_while_calls_are_out(bench: Bench) -> None:
+    """Report the longest that a transaction of the platform was idle while many calls took their time.
+
+    Raises:
+        RuntimeError: one was so for too long, or a run did not succeed.
+    """
+    last = await last_run(bench)
+    async with nothing_left_open(bench.admin_url) as looked:
+        await flood(bench, "slow", RUNS)
+    await ended(bench, last)
+    about = {"runs": RUNS, "call_ms": DELAY_MS, "looks": looked.samples}
+    bench.report.line("W7", "longest_idle_in_transaction", looked.longest_ms, "ms", **about)
 
 
 async def _costs(bench: Bench, workflow: str, *, governed: bool) -> dict[str, float]:

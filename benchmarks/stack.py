@@ -55,7 +55,18 @@ async def running(*, workers: int, **changed: Any) -> AsyncIterator[Running]:
                 await client.post("/projects", {"slug": PROJECT, "name": "Bench"})
                 report = Report({**await _settings(owner), "workers": workers, **changed})
                 plain = PlainClient(client.url, client.token or "")
-                bench = Bench(client, owner, PROJECT, report, os.getpid(), plain, partial(_processes, stack))
+                assert stack.embedded is not None, "benchmarks run on the embedded servers"
+                bench = Bench(
+                    client,
+                    owner,
+                    PROJECT,
+                    report,
+                    os.getpid(),
+                    plain,
+                    partial(_processes, stack),
+                    stack.embedded.admin_url,
+                    stack.endpoints.redis_url,
+                )
                 yield Running(bench, stack)
                 plain.close()
                 await _ask_the_doctor(stack, report)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from benchmarks.weight import cpu_seconds, descendants
 from benchmarks.workloads import Bench, sequence
@@ -24,7 +25,10 @@ SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn AS wal,
        (SELECT sum(xact_commit) FROM pg_stat_database WHERE datname = current_database()) AS transactions
 """
 _LEFT = "SELECT count(*) FROM runs WHERE finished_at IS NULL"
-_END = "SELECT max(finished_at) AS at, count(*) FILTER (WHERE status <> 'succeeded') AS bad FROM runs WHERE id > $1"
+_END = """
+SELECT max(finished_at) AS at, count(*) FILTER (WHERE status <> 'succeeded') AS bad FROM runs
+ WHERE $1::uuid IS NULL OR id > $1
+"""
 _LAST = "SELECT id FROM runs ORDER BY id DESC LIMIT 1"
 
 
@@ -39,13 +43,10 @@ async def w3(bench: Bench) -> None:
 async def flooded(bench: Bench, workload: str, workflow: str, runs: int, **about: Any) -> Mapping[str, float]:
     """Report what so many runs of a workflow cost; return `cpu_all` in ms and `commits`, a run each."""
     before, cpu = await _counters(bench), _cpu(bench)
-    last = await bench.database.fetchval(_LAST)
+    last = await last_run(bench)
     sent = await flood(bench, workflow, runs)
-    end = await bench.database.fetchrow(_END, last)
-    if end["bad"]:
-        raise RuntimeError(f"{end['bad']} runs did not succeed")
+    took = await ended(bench, last) - sent["begun"]
     after, used = await _counters(bench), _cpu(bench)
-    took = end["at"].timestamp() - sent["begun"]
     bench.report.line(workload, "throughput", runs / took, "runs/s", runs=runs, connections=CONNECTIONS, **about)
     bench.report.spread(workload, "submit", sent["latencies_ms"], "ms", **about)
     for role, seconds in used.items():
@@ -58,6 +59,25 @@ async def flooded(bench: Bench, workload: str, workflow: str, runs: int, **about
     bench.report.line(workload, "commits", costs["commits"], "/run", **about)
     bench.report.line(workload, "wal", (after["wal"] - before["wal"]) / runs / 1024, "kB/run", **about)
     return costs
+
+
+async def last_run(bench: Bench) -> UUID | None:
+    """Return the newest run that there is."""
+    found: UUID | None = await bench.database.fetchval(_LAST)
+    return found
+
+
+async def ended(bench: Bench, after: UUID | None) -> float:
+    """Return when the last run ended of those that began after this one, in seconds since the epoch.
+
+    Raises:
+        RuntimeError: one of them did not succeed.
+    """
+    end = await bench.database.fetchrow(_END, after)
+    if end["bad"]:
+        raise RuntimeError(f"{end['bad']} runs did not succeed")
+    at: float = end["at"].timestamp()
+    return at
 
 
 def _cpu(bench: Bench) -> dict[str, float]:

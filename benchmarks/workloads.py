@@ -70,6 +70,9 @@ class Bench:
     """For what is timed."""
     processes: Callable[[], Mapping[str, Sequence[int]]]
     """The processes that the stack keeps alive, by what they are: api, worker, postgres, valkey."""
+    admin_url: str
+    """The database server under its superuser, who sees what all connections do."""
+    redis_url: str
 
     async def create(self, source: str) -> None:
         await self.client.post("/workflows", {"project": self.project, "source": source})

@@ -27,7 +27,7 @@ from sparkops.local.example.people import Login, administrator
 from sparkops.local.stack import EmbeddedServers
 from sparkops.local.supervisor import Supervisor
 from tests.chaos.doors import PROXY, SINK
-from tests.chaos.faults import Faults
+from tests.chaos.faults import KINDS, Faults, kinds
 from tests.chaos.government import Government, Overshoot
 from tests.chaos.load import Clients
 from tests.chaos.proxy import Proxy, proxying
@@ -98,7 +98,9 @@ async def campaign(arguments: argparse.Namespace, root: Path) -> dict[str, Any]:
     """Play it and return what it came to."""
     random, began = Random(arguments.seed), time.monotonic()
     async with listening(Random(arguments.seed + 1)) as target, platform(root, target, arguments) as (stack, proxy):
-        faults = Faults(stack, proxy, random, LEASE_SECONDS, arguments.every, arguments.say)
+        faults = Faults(
+            stack, proxy, random, LEASE_SECONDS, arguments.every, arguments.say, arguments.only or tuple(KINDS)
+        )
         login = administrator(stack.settings, stack.data)
         logins = [login, *await _approvers(stack)]
         async with AsyncExitStack() as clients_open:
@@ -194,12 +196,13 @@ def _report(
         if quantile(times[alone], 0.95) > bound:
             where = "alone " if alone else ""
             wrong.append(f"of the work of killed workers 5 % ran again {where}later than {bound:.1f} s")
-    missing = not_exercised(counts, arguments.kills)
+    missing = not_exercised(counts, arguments.kills, arguments.only)
     return {
         "workload": "chaos",
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "settings": {
             "kills": arguments.kills,
+            "only": list(arguments.only),
             "runs": arguments.runs,
             "seed": arguments.seed,
             "workers": arguments.workers,
@@ -230,6 +233,9 @@ def _spread(times: list[float]) -> dict[str, float]:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos")
     parser.add_argument("--kills", type=int, default=50, help="how many faults")
+    parser.add_argument(
+        "--only", type=kinds, default=(), metavar="KIND,…", help=f"faults of these kinds alone, of {', '.join(KINDS)}"
+    )
     parser.add_argument("--runs", type=int, default=200, help="how many runs at least")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)

@@ -1,11 +1,12 @@
 """What goes wrong, at random: processes die or stop for too long, Redis forgets, answers of commits are lost."""
 
+import argparse
 import asyncio
 import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from uuid import UUID
@@ -42,6 +43,19 @@ KINDS: Mapping[str, int] = {
 }
 """What may go wrong, and how often in proportion, beyond the once or twice that each does if there are enough."""
 
+
+def kinds(names: str) -> tuple[str, ...]:
+    """Read the names of kinds, with commas between.
+
+    Raises:
+        ArgumentTypeError: there is no such kind.
+    """
+    found = tuple(names.split(","))
+    if unknown := [name for name in found if name not in KINDS]:
+        raise argparse.ArgumentTypeError(f"unknown: {', '.join(map(repr, unknown))}; choose from {', '.join(KINDS)}")
+    return found
+
+
 _REGISTERED = "SELECT EXISTS (SELECT 1 FROM worker_sessions WHERE id = ANY ($1))"
 
 
@@ -65,6 +79,8 @@ class Faults:
     lease_seconds: float
     pause: float
     say: Say
+    kinds: Sequence[str] = tuple(KINDS)
+    """Which of them may happen."""
     counts: Counter[str] = field(default_factory=Counter)
     kills: list[Kill] = field(default_factory=list)
     outages: list[tuple[float, float]] = field(default_factory=list)
@@ -85,8 +101,8 @@ class Faults:
             "redis_flushes": self._flush,
             "redis_stalls": self._stop_valkey,
         }
-        names = list(KINDS)
-        names *= 2 if times >= 2 * len(KINDS) else 1
+        names = list(self.kinds)
+        names *= 2 if times >= 2 * len(names) else 1
         order = names + self.random.choices(names, [KINDS[name] for name in names], k=max(times - len(names), 0))
         self.random.shuffle(order)
         for name in order[:times]:

@@ -40,8 +40,13 @@ MUST_HAPPEN = (
 """A campaign in which one of these did not happen has shown nothing about it, and fails."""
 
 
-def not_exercised(counts: Counter[str], faults: int) -> list[str]:
-    """Return what had to happen in a campaign of so many faults and did not: each kind of them, if enough."""
+def not_exercised(counts: Counter[str], faults: int, only: Sequence[str] = ()) -> list[str]:
+    """Return what had to happen in a campaign of so many faults and did not: each kind of them, if enough.
+
+    In a campaign of some kinds alone (`only`) that is each of these and nothing else.
+    """
+    if only:
+        return [name for name in only if counts[name] <= 0]
     kinds = KINDS if faults >= len(KINDS) else ()
     return [name for name in (*MUST_HAPPEN, *kinds) if counts[name] <= 0]
 

@@ -1,12 +1,13 @@
 """Maps and loops: every item once, in order, no more at once than allowed, and an end whatever their steps do."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from sparkops.core.ids import new_id
+from sparkops.domains.effects.state import EffectClass
 from sparkops.engine.advance import advance_run
 from sparkops.engine.cancel import cancel_run
 from sparkops.engine.complete import Ended
@@ -17,6 +18,8 @@ from sparkops.engine.pause import pause_run, resume_run
 from sparkops.engine.sweep import sweep
 from sparkops.engine.wait import wait_for_frames
 from sparkops.runtime.attempt import Waiting, execute
+from sparkops.runtime.effects import CallFailed
+from sparkops.runtime.tools.base import Tool, ToolContext, ToolResult
 from sparkops.runtime.trust import Trust
 from tests.engine.acts import Hands, hands, rows, succeed
 from tests.engine.conftest import World
@@ -32,7 +35,11 @@ steps:
     needs: [first]
     with: {over: "${{ steps.first.output }}", concurrency: CONCURRENCY, on_item_error: ON_ERROR}
     steps:
-      - {id: read, type: tool, tool: noop, with: {n: "${{ item }}", at: "${{ index }}"}}
+      - id: read
+        type: tool
+        tool: noop
+        with: {n: "${{ item }}", at: "${{ index }}"}
+        retry: {attempts: 2, backoff: 1ms, max_backoff: 1ms}
       - {id: seen, type: transform, needs: [read], with: {value: ["${{ item }}", "${{ index }}"]}}
   - {id: after, type: tool, tool: noop, needs: [each]}
 """
@@ -150,6 +157,34 @@ async def test_a_map_that_goes_on_has_null_where_an_item_failed(world: World) ->
     await hand.take()
     await hand.end("after")
     assert await world.status(hand.run_id) == "succeeded"
+
+
+def tripping(at: int) -> Tool:
+    """A tool that fails the first time that it is called for this item, and works otherwise."""
+    tripped: list[int] = []
+
+    async def run(arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
+        if arguments.get("at") == at and not tripped:
+            tripped.append(at)
+            raise CallFailed("tripped", "not yet", retryable=True)
+        return ToolResult({})
+
+    return Tool("noop", "Trips once.", {"type": "object"}, EffectClass.PURE, run)
+
+
+async def test_an_item_whose_step_is_tried_again_and_succeeds_has_not_failed(world: World) -> None:
+    world.tools["noop"] = tripping(at=1)
+    run_id = await world.run(await each(world, concurrency=1), input={"items": ["a", "b", "c"]})
+    await world.work_until(run_id)
+    assert await world.status(run_id) == "succeeded"
+    assert (await world.steps(run_id))["each"]["output"] == [["a", 0], ["b", 1], ["c", 2]]
+    assert await counters(world) == (3, 3, 3, 0)
+    attempts = await world.database.pool.fetch("SELECT path, attempt, failures FROM steps WHERE node_key = 'read'")
+    assert {row["path"]: (row["attempt"], row["failures"]) for row in attempts} == {
+        "each[0].read": (1, 0),
+        "each[1].read": (2, 1),
+        "each[2].read": (1, 0),
+    }
 
 
 async def test_a_cancelled_run_takes_its_frames_along(world: World) -> None:

@@ -80,8 +80,8 @@ async def test_questions_expire_where_a_worker_serves_the_queue_policy_and_nowhe
     await world.sql("UPDATE approvals SET expires_at = clock_timestamp()")
     sweeps: list[Swept] = []
 
-    async def noted(engine: Engine, queues: tuple[str, ...]) -> Swept:
-        sweeps.append(await sweep(engine, queues))
+    async def noted(engine: Engine, queues: tuple[str, ...], *, crashed: bool) -> Swept:
+        sweeps.append(await sweep(engine, queues, crashed=crashed))
         return sweeps[-1]
 
     async def swept() -> bool:

@@ -5,8 +5,10 @@ import time
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 
+from sparkops.core.errors import Unavailable
 from sparkops.core.ids import new_id
 from sparkops.domains.effects.state import EffectClass
 from sparkops.engine.advance import lock_run
@@ -281,6 +283,36 @@ async def test_a_lost_step_without_a_time_limit_is_reaped(world: World) -> None:
     assert (await sweep(world.engine, ("run",))).reaped == 1
     step = await only(world, run_id)
     assert (step["status"], step["crashes"], step["failures"]) == ("ready", 1, 0)
+
+
+async def test_a_lease_that_nobody_could_keep_is_held_against_no_step(world: World) -> None:
+    """The database was away: its worker lives, and was not heard. Else some outages would make any step poison."""
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    _, held = await world.claimed(run_id)
+    loop = WorkerLoop(world.runtime(), await world.worker(), slots=1, drain_seconds=0)
+    lease = world.engine.lease.total_seconds()
+    for been_there, crashes in ((None, 0), (lease / 2, 0), (lease * 2, 1)):
+        if been_there is not None:
+            loop._away = 0.0
+            loop._note(ConnectionRefusedError())
+            loop._away -= been_there
+        await world.lapse(held.lease.step_id)
+        await loop._sweep()
+        step = await only(world, run_id)
+        assert (step["status"], step["crashes"]) == ("ready", crashes)
+        await world.claims(await world.worker())
+
+
+async def test_a_statement_that_the_database_refused_is_no_absence_of_it(world: World) -> None:
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    _, held = await world.claimed(run_id)
+    loop = WorkerLoop(world.runtime(), await world.worker(), slots=1, drain_seconds=0)
+    loop._away = -world.engine.lease.total_seconds()
+    for error in (asyncpg.LockNotAvailableError(), asyncpg.DeadlockDetectedError(), Unavailable("a large value")):
+        loop._note(error)
+    await world.lapse(held.lease.step_id)
+    await loop._sweep()
+    assert (await only(world, run_id))["crashes"] == 1
 
 
 async def test_a_worker_whose_claims_stand_still_stops_looking_alive_and_its_steps_go_to_others(

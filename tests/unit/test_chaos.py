@@ -2,7 +2,9 @@
 
 import os
 import signal
+from argparse import ArgumentTypeError
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -12,7 +14,7 @@ from uuid import uuid4
 import pytest
 
 from tests.chaos import faults as module
-from tests.chaos.faults import KINDS, Faults
+from tests.chaos.faults import KINDS, Faults, kinds
 from tests.chaos.proxy import Proxy
 from tests.chaos.verdict import MUST_HAPPEN, not_exercised
 
@@ -92,6 +94,29 @@ def test_a_campaign_of_enough_faults_fails_without_one_of_each_kind() -> None:
     for name in ("api_kills", "valkey_kills", "redis_stalls"):
         lacking = everything - Counter({name: 1})
         assert (not_exercised(lacking, len(KINDS)), not_exercised(lacking, len(KINDS) - 1)) == ([name], [])
+
+
+async def test_a_campaign_of_some_kinds_strikes_with_those_alone_and_asks_for_those_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def hits(self: Faults) -> bool:
+        return True
+
+    for act in (*HITTING, "_flush"):
+        monkeypatch.setattr(Faults, act, hits)
+    struck = replace(faults(7), kinds=("postgres_kills", "redis_flushes"))
+    await struck.strike(20)
+    assert set(struck.counts) == {"postgres_kills", "redis_flushes"}
+    assert struck.counts.total() == 20
+    assert not_exercised(struck.counts, 20, only=struck.kinds) == []
+    assert not_exercised(Counter(postgres_kills=1), 1, only=struck.kinds) == ["redis_flushes"]
+
+
+@pytest.mark.parametrize("names", ["postgres_kills,worker_deaths", "", "postgres_kills,"])
+def test_kinds_of_faults_that_there_are_not_are_refused(names: str) -> None:
+    assert kinds("postgres_kills,redis_flushes") == ("postgres_kills", "redis_flushes")
+    with pytest.raises(ArgumentTypeError, match="worker_kills"):
+        kinds(names)
 
 
 def test_each_kind_of_fault_is_one_that_a_campaign_can_order() -> None:

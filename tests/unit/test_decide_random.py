@@ -1,5 +1,6 @@
 """The engine's brain against a plain interpreter, on random graphs: whole workflows, and bodies of maps."""
 
+from collections.abc import Callable
 from random import Random
 
 import pytest
@@ -12,8 +13,11 @@ from sparkops.domains.workflows.definition import parse_definition
 from sparkops.domains.workflows.scope import map_frame
 from sparkops.engine.decide import Command, Compensate, FinishRun, MakeReady, StepState
 from sparkops.engine.graph import compile_graph
+from tests.tiers import WHOLE
 from tests.unit.in_memory import Run
 from tests.unit.reference import PENDING, Fate, Plan, document, random_plans, run_status, settle
+
+GRAPHS, BODIES = (20_000, 20_000) if WHOLE else (100, 50)
 
 
 def whole(plans: list[Plan]) -> Run:
@@ -105,20 +109,29 @@ def default_output(run: Run, plans: list[Plan], fates: dict[str, Fate]) -> objec
     return {key: fates[key].output for key in leaves if fates[key].status == "succeeded"}
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.integers(1, 60), st.integers())
-def test_random_graphs_run_as_the_plain_interpreter_says(count: int, seed: int) -> None:
-    random = Random(seed)
-    plans = random_plans(random, count)
-    run_randomly(random, whole(plans), plans)
+def play(examples: int, largest: int, *, in_body: bool) -> None:
+    """Play so many random graphs of up to `largest` steps, and shrink the first that does not run as it should."""
+
+    @settings(max_examples=examples, deadline=None)
+    @given(st.integers(1, largest), st.integers())
+    def one(count: int, seed: int) -> None:
+        random = Random(seed)
+        plans = random_plans(random, count, in_body=in_body)
+        run_randomly(random, (one_frame if in_body else whole)(plans), plans)
+
+    one()
 
 
-@settings(max_examples=50, deadline=None)
-@given(st.integers(1, 40), st.integers())
-def test_random_bodies_run_as_the_plain_interpreter_says(count: int, seed: int) -> None:
-    random = Random(seed)
-    plans = random_plans(random, count, in_body=True)
-    run_randomly(random, one_frame(plans), plans)
+@pytest.mark.timeout(3600)
+def test_random_graphs_run_as_the_plain_interpreter_says(record_property: Callable[[str, object], None]) -> None:
+    record_property("played", GRAPHS)
+    play(GRAPHS, 60, in_body=False)
+
+
+@pytest.mark.timeout(3600)
+def test_random_bodies_run_as_the_plain_interpreter_says(record_property: Callable[[str, object], None]) -> None:
+    record_property("played", BODIES)
+    play(BODIES, 40, in_body=True)
 
 
 @pytest.mark.parametrize("seed", range(60))

@@ -811,6 +811,30 @@ BROKEN: dict[str, tuple[str, str, list[Told]]] = {
         "{title: OK?, expires: 1h, escalate_after: 1h, escalate_to: [owner]}",
         [("{title: OK?, expires", "steps[3].with", "the question expires before it is escalated", None)],
     ),
+    "a retry on a map": (
+        "    on_error: continue\n",
+        "    on_error: continue\n    retry: {attempts: 5}\n",
+        [
+            (
+                "retry: {attempts: 5}",
+                "steps[4].retry",
+                "retry on a map would not do a failed item again",
+                "write retry on the steps of its body that may fail",
+            )
+        ],
+    ),
+    "a retry on a loop": (
+        "at_max: succeed}\n",
+        "at_max: succeed}\n        retry: {attempts: 5}\n",
+        [
+            (
+                "retry: {attempts: 5}",
+                "steps[4].steps[1].retry",
+                "retry on a loop would not do a failed pass again",
+                "write retry on the steps of its body that may fail",
+            )
+        ],
+    ),
     "a retry that is no map": (
         "retry: {attempts: 2, jitter: false, on: [timeout, rate-limited]}",
         "retry: 5",

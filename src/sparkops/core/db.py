@@ -43,18 +43,19 @@ PLANNED_FOR_MANY = "SET LOCAL plan_cache_mode = auto; " + "; ".join(
 )
 """Takes that back within a transaction whose statements look at whole tables."""
 
-NO_ANSWER = (
+AWAY = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.DeadlockDetectedError,
     ConnectionError,
     TimeoutError,
 )
-"""The database went away, is not there, or is too busy: nobody knows whether it still did what it was asked for.
-asyncpg's own `InternalClientError` is what it says of a connection that the server ended while nobody was looking."""
+"""The database went away, is not there, or does not answer in time. asyncpg's own `InternalClientError` is what it says
+of a connection that the server ended while nobody was looking."""
+
+NO_ANSWER = (*AWAY, asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
+"""It went away, is not there, or is too busy: nobody knows whether it still did what it was asked for."""
 
 LOST_CONNECTION = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 """The database did not do what it was asked for, whatever the reason."""

@@ -16,12 +16,13 @@ log = structlog.get_logger()
 REAP_BATCH = 100
 
 
-async def reap(engine: Engine) -> int:
+async def reap(engine: Engine, *, crashed: bool = True) -> int:
     """Give back steps whose lease ran out or whose time is up; any process may. Returns how many.
 
-    Up to one batch; the sweep calls again.
+    `crashed`: a lease that ran out is taken for the death of its worker, as against one that nobody could keep because
+    the database was away. Up to one batch; the sweep calls again.
     """
-    answer = await give_back(engine.database.pool, None, crashed=True, limit=REAP_BATCH)
+    answer = await give_back(engine.database.pool, None, crashed=crashed, limit=REAP_BATCH)
     await _go_on(engine, answer)
     return int(answer["count"])
 

@@ -1,6 +1,8 @@
 """T_SWEEP: makes lost hints harmless. Every worker process runs it; none is the leader."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from sparkops.core.failpoints import failpoint
@@ -23,11 +25,14 @@ EXPIRE_ROUNDS = 20
 ADMIT_BATCH = 100
 """Projects whose queued runs are looked at; chance picks them where there are more."""
 
+RUNG_AFTER = timedelta(seconds=1)
+"""Ready steps that nobody has taken for so long are rung for."""
+
 _STALE_QUEUES = """
 SELECT q.queue FROM unnest($1::text[]) AS q (queue)
  WHERE EXISTS (SELECT 1 FROM steps s WHERE s.status = 'ready' AND NOT s.held AND NOT s.isolate
                   AND s.queue = q.queue
-                  AND s.not_before < clock_timestamp() - interval '1 second')
+                  AND s.not_before < clock_timestamp() - $2::interval)
 """
 _UNADVANCED = "SELECT DISTINCT run_id AS id FROM unadvanced LIMIT $1"
 _STUCK_RUNS = """
@@ -54,13 +59,13 @@ class Swept:
     admitted: int
 
 
-async def sweep(engine: Engine, queues: tuple[str, ...]) -> Swept:
-    """Give back lapsed steps, repair what nobody finished, expire and wake steps, ring for work.
+async def sweep(engine: Engine, queues: tuple[str, ...], *, crashed: bool = True) -> Swept:
+    """Give back lapsed steps, repair what nobody finished, expire and wake steps, ring for work. `crashed`: see `reap`.
 
     What comes due in what people are asked is not among it: see `engine/governing.py`.
     """
     failpoint("before_sweep")
-    reaped = await reap(engine)
+    reaped = await reap(engine, crashed=crashed)
     await expire_steps(engine)
     overdue = await cancel_overdue(engine, OVERDUE_BATCH) + await cancel_orphans(engine)
     woken = await wake_due(engine) + await wake_forgotten(engine) + await match_unmatched(engine)
@@ -70,10 +75,15 @@ async def sweep(engine: Engine, queues: tuple[str, ...]) -> Swept:
     await displace_forgotten(engine, ADMIT_BATCH)
     admitted = await admit_queued(engine, ADMIT_BATCH)
     repaired = await advance_forgotten(engine)
-    stale = await engine.database.pool.fetch(_STALE_QUEUES, list(queues))
-    for row in stale:
-        engine.bell.work(row["queue"])
+    stale = await stale_queues(engine, queues, RUNG_AFTER)
+    for queue in stale:
+        engine.bell.work(queue)
     return Swept(reaped, repaired, overdue, woken, len(stale), admitted)
+
+
+async def stale_queues(engine: Engine, queues: Sequence[str], age: timedelta) -> Sequence[str]:
+    """Return which of these queues have steps that any worker may take and that are ready for longer than `age`."""
+    return [row["queue"] for row in await engine.database.pool.fetch(_STALE_QUEUES, list(queues), age)]
 
 
 async def advance_forgotten(engine: Engine) -> int:

@@ -4,9 +4,11 @@ import asyncio
 import logging
 import signal
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -35,6 +37,7 @@ from sparkops.runtime.tools.registry import builtin_tools, priced
 from sparkops.worker.backtests import Backtests
 from sparkops.worker.event_log import event_log
 from sparkops.worker.governing import Governing
+from sparkops.worker.hints import HintWatch, begin_anew
 from sparkops.worker.isolation import Isolation
 from sparkops.worker.loop import Companion, WorkerLoop, open_worker
 from sparkops.worker.relay import Relay
@@ -97,7 +100,16 @@ class LoopThread(threading.Thread):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._worker_loop: WorkerLoop | None = None
         self._backtests: Backtests | None = None
+        self._heard: dict[str, float] = {}
+        """When the last hint for each queue arrived, by the process's clock."""
+        self.controller: Any = None
+        """The Celery worker that receives them; set before this thread starts."""
         self.failed: BaseException | None = None
+
+    def hinted(self, queue: str) -> None:
+        """A hint for this queue has arrived; from any thread."""
+        self._heard[queue] = time.monotonic()
+        self.wake(queue)
 
     def wake(self, queue: str) -> None:
         """Make whoever serves this queue look for work; from any thread."""
@@ -125,7 +137,9 @@ class LoopThread(threading.Thread):
         settings = self._settings
         async with open_runtime(settings, self._app, on_work=self.wake) as runtime:
             worker = await open_worker(runtime.engine, self._session_id, self._queues, settings.slots)
-            companions = await companions_of(runtime, worker)
+            restart = partial(begin_anew, self.controller)
+            watch = HintWatch(runtime.engine, worker.queues, settings.broker_url, self._heard, restart)
+            companions = [*await companions_of(runtime, worker), watch]
             self._backtests = next((one for one in companions if isinstance(one, Backtests)), None)
             self._worker_loop = WorkerLoop(
                 runtime,
@@ -168,6 +182,7 @@ class LoopStep(bootsteps.StartStopStep):  # type: ignore[misc]
     thread: ClassVar[LoopThread]
 
     def start(self, parent: Any) -> None:
+        self.thread.controller = parent
         self.thread.start()
 
     def stop(self, parent: Any) -> None:
@@ -196,7 +211,7 @@ def run_worker(settings: Settings, *, session_id: UUID, queues: Sequence[str]) -
     app = make_app(settings.broker_url)
     setup_logging.connect(_keep_our_logs, weak=False)
     thread = LoopThread(settings, app, session_id, queues)
-    register(app, thread.wake)
+    register(app, thread.hinted)
     LoopStep.thread = thread
     app.steps["worker"].add(LoopStep)
     worker = app.Worker(

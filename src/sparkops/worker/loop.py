@@ -13,7 +13,7 @@ from uuid import UUID
 import structlog
 
 from sparkops import __version__
-from sparkops.core.db import LOST_CONNECTION
+from sparkops.core.db import AWAY, LOST_CONNECTION
 from sparkops.core.errors import SparkOpsError, Unavailable
 from sparkops.core.failpoints import failpoint
 from sparkops.core.leases import HEARTBEATS
@@ -106,6 +106,8 @@ class WorkerLoop:
         self._companions = companions
         self._watchdog_seconds = watchdog_seconds
         self._progress = time.monotonic()
+        self._away = time.monotonic()
+        """When the database was last known not to answer; what was before this process began, it does not know."""
         self.fenced = 0
 
     def wake(self) -> None:
@@ -152,6 +154,7 @@ class WorkerLoop:
                 log.error("worker.wrong_epoch", session_id=str(self._worker.session_id))
                 return
             except LOST_CONNECTION as error:
+                self._note(error)
                 log.warning("claim.failed", error=str(error) or type(error).__name__)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), IDLE_POLL_SECONDS * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311
@@ -278,10 +281,17 @@ class WorkerLoop:
                 each.end(Stop.CANCELLED)
 
     async def _sweep(self) -> None:
-        swept = await sweep(self._engine, self._worker.queues)
+        there = time.monotonic() - self._away
+        swept = await sweep(self._engine, self._worker.queues, crashed=there > self._engine.lease.total_seconds())
         await self._look_for_projects()
         if swept.reaped or swept.repaired:
             log.info("sweep.found", reaped=swept.reaped, repaired=swept.repaired)
+
+    def _note(self, error: Exception) -> None:
+        """Remember that the database was away. For a whole lease after that a lease that runs out says nothing about
+        its worker, which could not keep it: the step goes on with another, and no death is held against it."""
+        if isinstance(error, AWAY):
+            self._away = time.monotonic()
 
     async def _end_untrusted(self) -> None:
         """Break off what is not known to be ours any more. A task of its own that needs no database: leases run out
@@ -308,6 +318,7 @@ class WorkerLoop:
             try:
                 await act()
             except (*LOST_CONNECTION, SparkOpsError) as error:
+                self._note(error)
                 log.warning(f"{act.__name__.strip('_')}.failed", error=str(error) or type(error).__name__)
             except Exception:  # outermost: a worker without its heartbeat or its sweep would look alive and be none
                 log.exception(f"{act.__name__.strip('_')}.broke")

@@ -18,6 +18,7 @@ from sparkops.domains.workflows.format import (
     LITERAL_KEYS,
     AgentCall,
     LlmCall,
+    LoopHead,
     MapHead,
     StepHead,
     ToolCall,
@@ -54,6 +55,7 @@ class Known:
 def check_step(document: Document, path: Path, step: StepHead, known: Known) -> Iterator[Mistake]:
     """Yield what is wrong with a step of the right shape, but for its place in the graph and its expressions."""
     yield from _literal_keys(document, path, step.type)
+    yield from _retried_frames(document, path, step)
     match step:
         case TransformStep():
             yield from _template(document, path, step)
@@ -63,6 +65,18 @@ def check_step(document: Document, path: Path, step: StepHead, known: Known) -> 
             yield from _time(document, (*path, "with"), step.with_)
         case _:
             yield from _call(document, path, step, known)
+
+
+def _retried_frames(document: Document, path: Path, step: StepHead) -> Iterator[Mistake]:
+    """An attempt at a map or a loop only starts its frames: what fails in one of them fails it for good."""
+    if isinstance(step, MapHead | LoopHead) and (*path, "retry") in document.values:
+        frame = "item" if isinstance(step, MapHead) else "pass"
+        yield document.mistake(
+            (*path, "retry"),
+            f"retry on a {step.type} would not do a failed {frame} again",
+            "write retry on the steps of its body that may fail",
+            key=True,
+        )
 
 
 def check_undo(document: Document, path: Path, undo: Undo, known: Known) -> Iterator[Mistake]:
