@@ -100,11 +100,11 @@ class Counting:
     def _admit(self, state: State, *, room: bool) -> Moves:
         for number, chosen in enumerate(state.chosen):
             if chosen is not None:
-                yield self._admitted(state._replace(chosen=put(state.chosen, number, None)), chosen, room=room)
+                yield self._admitted(_chosen(state, number, None), chosen, room=room)
             elif room and (state.due or not self.without.startswith("only who raises")):
                 for run, status in enumerate(state.runs):
                     if status == "waits" and run not in state.chosen:
-                        yield "choose", state._replace(chosen=put(state.chosen, number, run))
+                        yield "choose", _chosen(state, number, run)
 
     def _waits(self, state: State, run: int) -> State:
         waits = _run(state, run, "waits")
@@ -126,6 +126,11 @@ class Counting:
             return "no room any more", state
         begun = _run(state, run, "begun")
         return "admit", begun if self.without == "admitting does not count" else _count(begun, run)
+
+
+def _chosen(state: State, number: int, run: int | None) -> State:
+    first, second = state.chosen
+    return state._replace(chosen=(run, second) if number == 0 else (first, run))
 
 
 def _run(state: State, run: int, status: str) -> State:
