@@ -53,6 +53,7 @@ async def test_a_budget_is_defined_listed_changed_and_given_up(ann: Person, bob:
         ({"scope": "agent", "limit_runs": 3}, "cannot be limited for the scope agent"),
         ({"period": "run", "limit_runs": 3}, "cannot be limited for each run"),
         ({"limit_micros": None, "limit_calls": 3, "admission": "ask"}, "a forecast is of money"),
+        ({"scope": "agent", "admission": "ask"}, "is not of one agent"),
         ({"scope": "workflow", "target": str(uuid4())}, "There is no such workflow here"),
         ({"scope": "installation"}, "has no scope installation"),
     ],
