@@ -172,8 +172,8 @@ async def test_a_run_for_which_there_is_no_room_is_refused_or_people_are_asked(a
 
 async def test_a_run_that_waits_for_a_budget_names_it_until_there_is_room(ann: Person) -> None:
     await ann.client.post("/api/v1/workflows", json={"project": "weather", "source": SOURCE.format(name="report")})
-    pauses = {"limit_micros": None, "thresholds": [{"percent": 100, "action": "pause"}]}
-    budget = await define(ann.client, limit_runs=0, **pauses)
+    pauses = [{"percent": 100, "action": "pause"}]
+    budget = await define(ann.client, limit_micros=None, limit_runs=0, thresholds=pauses)
     answer = await ann.client.post("/api/v1/runs", json={"project": "weather", "workflow": "report"})
     told = answer.json()
     assert (answer.status_code, told["status"], told["queued_behind"]) == (201, "queued", "budget")

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from sparkops.core.json import Json
 from sparkops.domains.budgets.definition import Terms
 from sparkops.domains.policies import evaluate
 from sparkops.domains.policies.facts import Subject
@@ -15,13 +16,20 @@ from tests.engine.conftest import World
 from tests.engine.test_budgets import budget, stamp
 from tests.engine.test_subjects import rule
 
-KNOWN = {"tool.name": "noop", "workflow.name": "one", "model": "", "agent.name": "", "run.cost_micros": 1}
+KNOWN: dict[str, Json] = {
+    "tool.name": "noop",
+    "workflow.name": "one",
+    "model": "",
+    "agent.name": "",
+    "run.cost_micros": 1,
+}
 
 
 @pytest.fixture
 def compiled(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """What was compiled: conditions that are asked together."""
-    before, made = evaluate.Conditions, []
+    made: list[object] = []
+    before = vars(evaluate)["Conditions"]
 
     def compiling(*given: Any) -> Any:
         made.append(given)
@@ -70,4 +78,4 @@ async def test_no_more_are_kept_than_may_be(world: World, monkeypatch: pytest.Mo
         await world.rules(rule("step.start", when=f"run.cost_micros > {cost}"))
         cache.forget(world.project_id)
         await judged(cache, world.project_id)
-    assert len(cache._sets) <= 2  # noqa: SLF001 -- that it is bounded shows nowhere else
+    assert len(cache._sets) <= 2
