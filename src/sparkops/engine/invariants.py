@@ -94,9 +94,8 @@ INVARIANTS: Sequence[Invariant] = (
          WHERE (r.finished_at IS NOT NULL) = EXISTS (
            SELECT 1 FROM steps s WHERE s.run_id = r.id AND s.finished_at IS NULL)
            AND (r.finished_at IS NOT NULL
-                OR r.status NOT IN ('paused', 'awaiting_approval') AND NOT r.uncounted
-                   AND clock_timestamp() - interval '10 seconds' >
-                     (SELECT max(e.at) FROM events e WHERE e.run_id = r.id))
+                OR r.status NOT IN ('paused', 'awaiting_approval') AND NOT r.uncounted AND
+                   clock_timestamp() - interval '10 seconds' > (SELECT max(e.at) FROM events e WHERE e.run_id = r.id))
         """,
     ),
     Invariant(
@@ -435,8 +434,7 @@ INVARIANTS: Sequence[Invariant] = (
            (SELECT max(o.finished_at) FROM runs o WHERE o.project_id = r.project_id),
            (SELECT max(u.at) FROM audit u WHERE u.project_id = r.project_id),
            (SELECT max(greatest(d.updated_at, w.starts_at)) FROM budget_definitions d
-             CROSS JOIN LATERAL engine.budget_window(d.period, d.time_zone, NULL) w
-             WHERE r.uncounted AND d.limit_runs IS NOT NULL AND coalesce(d.project_id, r.project_id) = r.project_id))
+             CROSS JOIN LATERAL engine.budget_window(d.period, d.time_zone, NULL) w WHERE r.uncounted AND d.limit_runs IS NOT NULL AND coalesce(d.project_id, r.project_id) = r.project_id))
         """,
     ),
     Invariant(

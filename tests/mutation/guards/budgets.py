@@ -124,15 +124,6 @@ BUDGETS: Sequence[Guard] = (
         ),
     ),
     guard(
-        "first_status: what waits for a budget is in nobody's way",
-        "engine/waiting_runs::test_it_keeps_nobody_else_back",
-        (
-            "first_status",
-            "SELECT 1 FROM runs q WHERE q.status = 'queued' AND NOT q.uncounted AND q.project_id = p_run.project_id\n          AND q.workflow_id = p_run.workflow_id AND coalesce",
-            "SELECT 1 FROM runs q WHERE q.status = 'queued' AND q.project_id = p_run.project_id\n          AND q.workflow_id = p_run.workflow_id AND coalesce",
-        ),
-    ),
-    guard(
         "judge_run: a budget that asks by now",
         "engine/asking_budgets::test_another_budget_that_asks_by_now_is_asked_about_anew",
         ("judge_run", "WHERE NOT v_asked.budgets @>", "WHERE false AND NOT v_asked.budgets @>"),
