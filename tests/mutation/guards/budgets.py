@@ -1,6 +1,6 @@
 """Money, tokens, calls and runs."""
 
-# ruff: noqa: E501 -- the texts are those of the product, as they stand there
+
 
 from collections.abc import Sequence
 
