@@ -434,8 +434,8 @@ INVARIANTS: Sequence[Invariant] = (
            (SELECT max(o.finished_at) FROM runs o WHERE o.project_id = r.project_id),
            (SELECT max(u.at) FROM audit u WHERE u.project_id = r.project_id),
            (SELECT max(greatest(d.updated_at, w.starts_at)) FROM budget_definitions d
-             CROSS JOIN LATERAL engine.budget_window(d.period, d.time_zone, NULL) w WHERE r.uncounted AND d.limit_runs > -1
-               AND coalesce(d.project_id, r.project_id) = r.project_id))
+             CROSS JOIN LATERAL engine.budget_window(d.period, d.time_zone, NULL) w
+             WHERE r.uncounted AND d.limit_runs > -1 AND coalesce(d.project_id, r.project_id) = r.project_id))
         """,
     ),
     Invariant(
