@@ -53,6 +53,7 @@ async def test_a_budget_is_defined_listed_changed_and_given_up(ann: Person, bob:
         ({"scope": "agent", "limit_runs": 3}, "cannot be limited for the scope agent"),
         ({"period": "run", "limit_runs": 3}, "cannot be limited for each run"),
         ({"limit_micros": None, "limit_calls": 3, "admission": "ask"}, "a forecast is of money"),
+        ({"scope": "agent", "admission": "ask"}, "is not of one agent"),
         ({"scope": "workflow", "target": str(uuid4())}, "There is no such workflow here"),
         ({"scope": "installation"}, "has no scope installation"),
     ],
@@ -167,6 +168,21 @@ async def test_a_run_for_which_there_is_no_room_is_refused_or_people_are_asked(a
     assert (question["run_id"], question["rule"], question["may_answer"]) == (told["id"], "budget", False)
     (asks,) = question["budgets"]
     assert (asks["budget_id"], asks["about"], asks["limit_runs"]) == (budget["id"], "runs", 0)
+
+
+async def test_a_run_that_waits_for_a_budget_names_it_until_there_is_room(ann: Person) -> None:
+    await ann.client.post("/api/v1/workflows", json={"project": "weather", "source": SOURCE.format(name="report")})
+    pauses = [{"percent": 100, "action": "pause"}]
+    budget = await define(ann.client, limit_micros=None, limit_runs=0, thresholds=pauses)
+    answer = await ann.client.post("/api/v1/runs", json={"project": "weather", "workflow": "report"})
+    told = answer.json()
+    assert (answer.status_code, told["status"], told["queued_behind"]) == (201, "queued", "budget")
+    (behind,) = told["queued_budgets"]
+    assert (behind["id"], behind["name"]) == (budget["id"], budget["name"])
+    assert (behind["limit_runs"], behind["used_runs"], behind["percent"]) == (0, 0, 100)
+    await ann.client.post(f"/api/v1/budgets/{budget['id']}/archive")
+    now = (await ann.client.get(f"/api/v1/runs/{told['id']}")).json()
+    assert (now["status"], now["queued_behind"], now["queued_budgets"]) == ("running", None, [])
 
 
 NOW = datetime(2031, 5, 11, tzinfo=UTC)

@@ -97,7 +97,7 @@ async def test_what_people_let_begin_is_denied_where_a_budget_refuses_by_now(wor
     shared = await budget(world, limit_runs=1, thresholds=[at(50, "require_approval")])
     name = await world.workflow(ONE_STEP)
     waits = await world.run(name)
-    await change(world, shared, limit_runs=0, thresholds=[at(100, "pause")])
+    await change(world, shared, limit_runs=0)
     await answer(world)
     run = await world.row(waits)
     assert (run["status"], run["error"]["code"], run["error"]["rule"]) == ("denied", "budget-exceeded", "budget")

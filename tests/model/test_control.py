@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.model import admitting, chaining, clocks, halting, pausing
+from tests.model import admitting, chaining, clocks, counting, halting, pausing
 from tests.model.checker import explore
 
 Guards = tuple[str, ...]
@@ -84,6 +84,24 @@ def test_admitting_without_this_guard_breaks_its_promise(without: str, promise: 
 @pytest.mark.parametrize(("without", "promise"), admitting.QUIET_MUTANTS.items())
 def test_a_queued_run_waits_for_ever_without_this_guard(without: str, promise: str) -> None:
     assert promise in explore(admitting.Admitting(without, cancels=0)).broken
+
+
+def test_no_more_runs_begin_than_their_budget_allows_and_none_waits_while_it_has_room() -> None:
+    report = explore(counting.Counting())
+    assert report.broken == {}
+    assert report.seen >= counting.MUST_HAPPEN
+    assert report.states > 100
+    assert explore(counting.Counting(cancels=False)).broken == {}
+
+
+@pytest.mark.parametrize(("without", "promise"), counting.MUTANTS.items())
+def test_counting_without_this_guard_breaks_its_promise(without: str, promise: str) -> None:
+    assert promise in explore(counting.Counting(without), until=promise).broken
+
+
+@pytest.mark.parametrize(("without", "promise"), counting.QUIET_MUTANTS.items())
+def test_a_run_waits_for_its_budget_for_ever_without_this_guard(without: str, promise: str) -> None:
+    assert promise in explore(counting.Counting(without, cancels=False)).broken
 
 
 @pytest.mark.parametrize(("other", "cancels"), [(False, True), (True, True), (False, False)])

@@ -173,6 +173,7 @@ async def begun_run(door: Door, principal: Principal, project: str, run_id: UUID
         parent=None,
         concurrency=None,
         queued_behind=None,
+        queued_budgets=[],
         log_removed_at=None,
         values_removed_at=None,
     )
@@ -191,6 +192,7 @@ async def run_whole(door: Door, run: asyncpg.Record) -> RunView:
         parent=_parent(run),
         concurrency=_concurrency(run),
         queued_behind=run["queued_behind"],
+        queued_budgets=run["queued_budgets"] or [],
         log_removed_at=run["log_removed_at"],
         values_removed_at=run["values_removed_at"],
     )

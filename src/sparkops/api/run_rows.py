@@ -43,7 +43,14 @@ SELECT {_SUMMARY}, r.input, r.output, r.ends_as, r.parent_run_id, r.parent_step_
             THEN r.deadline_at + engine.stood(
               r.project_id, coalesce(r.clock_from, r.started_at), coalesce(r.paused_at, clock_timestamp()))
             ELSE r.deadline_at END AS deadline_at,
-       CASE WHEN r.status = 'queued' THEN engine.blocked_by(r) END AS queued_behind,
+       CASE WHEN r.status = 'queued'
+            THEN coalesce(engine.blocked_by(r), CASE WHEN r.uncounted THEN 'budget' END) END AS queued_behind,
+       CASE WHEN r.status = 'queued' AND r.uncounted THEN (
+         SELECT jsonb_agg(jsonb_build_object(
+                  'id', w.definition_id, 'name', w.name, 'limit_runs', w.of, 'used_runs', w.used, 'percent', w.percent,
+                  'resets_at', w.ends_at))
+           FROM engine.budget_runs(r.project_id, r.workflow_id, r.created_by, r.created_by_key) w)
+            END AS queued_budgets,
        (SELECT jsonb_object_agg(n.status, n.steps)
           FROM (SELECT status, count(*) AS steps FROM steps WHERE run_id = r.id GROUP BY status) n) AS steps_by_status
   FROM runs r

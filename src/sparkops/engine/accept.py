@@ -210,7 +210,7 @@ async def _send(engine: Engine, document: Mapping[str, Any]) -> Mapping[str, Any
     try:
         answer: Mapping[str, Any] = await writing
     except OverBudget as over:
-        if over.members["action"] == Action.REQUIRE_APPROVAL:  # since it was judged: then people are asked
+        if over.members["action"] != Action.DENY:  # since it was judged: then people are asked, or it waits
             raise RulesChanged from None
         raise
     except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):

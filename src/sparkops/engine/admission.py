@@ -8,6 +8,7 @@ import structlog
 from sparkops.core.db import LOST_CONNECTION
 from sparkops.engine.advance import advance_soon
 from sparkops.engine.context import Engine, call
+from sparkops.engine.errors import OverBudget
 
 log = structlog.get_logger()
 
@@ -56,7 +57,10 @@ async def admit_queued(engine: Engine, limit: int) -> int:
 
 
 async def _admit(engine: Engine, run_id: UUID) -> bool:
-    answer = await call(engine.database.pool, "admit_run", run_id)
+    try:
+        answer = await call(engine.database.pool, "admit_run", run_id)
+    except OverBudget:  # another has taken the place that there was
+        return False
     engine.bell.log_grew(answer["rings"])
     if answer["admitted"] and answer["ended"]:
         await advance_soon(engine, run_id)

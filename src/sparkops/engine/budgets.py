@@ -14,6 +14,7 @@ from sparkops.core.ids import new_id
 from sparkops.core.permissions import Permission
 from sparkops.core.principal import Principal
 from sparkops.domains.budgets.definition import NewBudget, Scope, Terms
+from sparkops.engine.admission import admit_after
 from sparkops.engine.context import Engine, call
 from sparkops.engine.wake import wake_steps
 
@@ -139,6 +140,7 @@ async def _write(
     failpoint("after_budget")
     if answer["result"] == "taken":
         raise Conflict(f"There is a budget called {definition['name']} already.")
+    await admit_after(engine, answer["queued"])
     try:
         await wake_steps(engine, [UUID(step) for step in answer["waiting"]], "budget")
     except LOST_CONNECTION as error:  # the sweep wakes them

@@ -10,7 +10,7 @@ DISPLACES = "cancel_running"
 _NEWEST_QUEUED = """
 SELECT DISTINCT ON (workflow_id, concurrency_key) id, workflow_version_id FROM (
     SELECT id, workflow_id, workflow_version_id, concurrency_key FROM runs
-     WHERE status = 'queued' AND concurrency_limit IS NOT NULL ORDER BY random() LIMIT $1) r
+     WHERE status = 'queued' AND NOT uncounted AND concurrency_limit IS NOT NULL ORDER BY random() LIMIT $1) r
  ORDER BY workflow_id, concurrency_key, id DESC
 """
 

@@ -87,15 +87,15 @@ INVARIANTS: Sequence[Invariant] = (
     ),
     Invariant(
         "run-ended",
-        "A run that has ended has no open step; one that has not has one, is paused, waits for people, or is advanced "
-        "within 10 s.",
+        "A run that has ended has no open step; one that has not has one, is paused, waits for people or a "
+        "budget, or is advanced within 10 s.",
         """
         SELECT r.id AS subject, r.status FROM runs r
          WHERE (r.finished_at IS NOT NULL) = EXISTS (
            SELECT 1 FROM steps s WHERE s.run_id = r.id AND s.finished_at IS NULL)
            AND (r.finished_at IS NOT NULL
-                OR r.status NOT IN ('paused', 'awaiting_approval') AND clock_timestamp() - interval '10 seconds' >
-                     (SELECT max(e.at) FROM events e WHERE e.run_id = r.id))
+                OR r.status NOT IN ('paused', 'awaiting_approval') AND NOT r.uncounted AND
+                   clock_timestamp() - interval '10 seconds' > (SELECT max(e.at) FROM events e WHERE e.run_id = r.id))
         """,
     ),
     Invariant(
@@ -432,7 +432,10 @@ INVARIANTS: Sequence[Invariant] = (
          WHERE clock_timestamp() - interval '10 seconds' > greatest(
            (SELECT max(e.at) FROM events e WHERE e.run_id = r.id),
            (SELECT max(o.finished_at) FROM runs o WHERE o.project_id = r.project_id),
-           (SELECT max(u.at) FROM audit u WHERE u.project_id = r.project_id))
+           (SELECT max(u.at) FROM audit u WHERE u.project_id = r.project_id),
+           (SELECT max(greatest(d.updated_at, w.starts_at)) FROM budget_definitions d
+             CROSS JOIN LATERAL engine.budget_window(d.period, d.time_zone, NULL) w
+             WHERE r.uncounted AND d.limit_runs > -1 AND coalesce(d.project_id, r.project_id) = r.project_id))
         """,
     ),
     Invariant(

@@ -81,7 +81,10 @@ async def judge_run(engine: Engine, document: Mapping[str, Any], new: NewRun) ->
         decision = under_budgets(decision, ways)
         if decision["outcome"] == ASKS:
             return await _held(engine, document, rules, new, decision)
-        decisions.append(decision)
+        if decision.pop("waits", False):
+            document = {**document, "waits": True}
+        if rules.judges(Subject.RUN_CREATE):
+            decisions.append(decision)
     finish = document.get("finish")
     if finish is not None and finish["status"] == "succeeded" and rules.judges(Subject.OUTPUT):
         decision = await _of_first_output(engine, rules, document, new)

@@ -44,8 +44,8 @@ class Counted:
 class Way:
     """A budget that is in the way of a run, for how many there are or for what it is expected to cost.
 
-    `action` says what it wants: that people are asked, or, all others, that the run is refused. `figures` say how far
-    it goes beyond.
+    `action` says what it wants: that people are asked, that the run waits until there is room, or that it is refused.
+    `figures` say how far it goes beyond.
     """
 
     budget_id: UUID
@@ -60,6 +60,11 @@ class Way:
     def asks(self) -> bool:
         """Whether people may let the run pass."""
         return self.action is Action.REQUIRE_APPROVAL
+
+    @property
+    def waits(self) -> bool:
+        """Whether the run is accepted, and waits until it is in the way no more."""
+        return self.action is Action.PAUSE
 
     def to_json(self) -> dict[str, Json]:
         """Return the form in which a question keeps it."""
@@ -82,13 +87,13 @@ async def ways_of(on: Connection, run: Counted, *, runs: bool, forecast: bool) -
 
 
 def refuse(ways: Sequence[Way]) -> None:
-    """Do nothing if people may let the run pass all of them.
+    """Do nothing if people may let the run pass all of them, or it may wait for them.
 
     Raises:
-        OverBudget: they may not; nothing was written.
+        OverBudget: it may not; nothing was written.
     """
     for way in ways:
-        if not way.asks:
+        if not (way.asks or way.waits):
             told = {name: value for name, value in way.to_json().items() if name != "reason"}
             raise OverBudget(way.reason, action=way.action, **told)
 
@@ -96,17 +101,23 @@ def refuse(ways: Sequence[Way]) -> None:
 def under_budgets(decision: Mapping[str, Any], ways: Sequence[Way]) -> dict[str, Any]:
     """Return a decision that lets a run begin, or asks, as it is with these budgets in the way.
 
-    What a rule asks people for stays what it asks; they are told of the budgets besides.
+    What a rule asks people for stays what it asks; they are told of the budgets besides. For what a run waits for
+    nobody is asked: `waits` says so.
     """
-    refused = next((way for way in ways if not way.asks), None)
+    refused = next((way for way in ways if not (way.asks or way.waits)), None)
+    asking = [way for way in ways if way.asks]
     if decision["outcome"] == "deny" or not ways:
         return dict(decision)
     if refused is not None:
         return {**decision, **_BY_BUDGET, "outcome": "deny", "reason": refused.reason}
-    asked = {"budgets": [way.to_json() for way in ways]}
+    if any(way.waits for way in ways):
+        decision = {**decision, "waits": True}
+    if not asking:
+        return dict(decision)
+    asked = {"budgets": [way.to_json() for way in asking]}
     if decision["outcome"] == "require_approval":
         return {**decision, **asked}
-    reason = " ".join(way.reason for way in ways)
+    reason = " ".join(way.reason for way in asking)
     return {**decision, **_BY_BUDGET, "outcome": "require_approval", "reason": reason, **asked}
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -37,6 +37,8 @@ _UNKEPT: Final = frozenset({"args", "input", "output"})
 """Facts that are kept with what they belong to, not with the decision, whose digest covers them."""
 _MAX_COMPILED = 1_000
 """How many texts of policies one process keeps compiled."""
+_MAX_SETS = 200
+"""How many sets of versions that hold together. What compiles their conditions together is kept with them."""
 _MANY_RULES = 20
 """What takes longer than a few milliseconds to compile is compiled beside the event loop."""
 
@@ -99,6 +101,7 @@ class PolicyCache:
         self._pool = database.pool
         self._rules: dict[UUID, Rules] = {}
         self._compiled: dict[tuple[str, int], Policy] = {}
+        self._sets: dict[tuple[Hashable, ...], PolicySet] = {}
 
     async def get(self, project_id: UUID, stamp: int = 0, on: Connection | None = None) -> Rules:
         """Return the rules as this process knows them; PREPARE refuses if they are not the current ones.
@@ -114,8 +117,18 @@ class PolicyCache:
                 else (0, RuleEffect.ALLOW, [], False)
             )
             sources = [await self._source(each) for each in listed]
-            rules = self._rules[project_id] = Rules(version, PolicySet(sources, RuleEffect(effect)), counts)
+            rules = self._rules[project_id] = Rules(version, self._set(sources, RuleEffect(effect)), counts)
         return rules
+
+    def _set(self, sources: Sequence[Source], default: RuleEffect) -> PolicySet:
+        """Return these versions together: one set for all projects in which they hold, and for as long as they do."""
+        key = (default, *[(source.policy_id, source.version) for source in sources])
+        found = self._sets.get(key)
+        if found is None:
+            if len(self._sets) >= _MAX_SETS:
+                self._sets.clear()
+            found = self._sets[key] = PolicySet(sources, default)
+        return found
 
     async def _source(self, stored: Mapping[str, Any]) -> Source:
         key = stored["id"], stored["version"]

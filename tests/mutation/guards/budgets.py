@@ -1,5 +1,7 @@
 """Money, tokens, calls and runs."""
 
+
+
 from collections.abc import Sequence
 
 from tests.mutation.guards.guard import Guard, guard
@@ -71,12 +73,55 @@ BUDGETS: Sequence[Guard] = (
     guard(
         "accept: what waits for people takes no place",
         "engine/asking_budgets::test_as_many_wait_as_may_be_asked_about_and_as_many_begin_as_are_let",
-        ("accept", "v_run.parent_run_id IS NULL AND NOT p ? 'consent' THEN", "v_run.parent_run_id IS NULL THEN"),
+        ("accept", "v_run.parent_run_id IS NULL AND NOT p ? 'consent' AND", "v_run.parent_run_id IS NULL AND"),
     ),
     guard(
         "clear_run: what begins is counted",
         "engine/asking_budgets",
-        ("clear_run", "    IF v_run.parent_run_id IS NULL THEN\n      v_events", "    IF false THEN\n      v_events"),
+        (
+            "clear_run",
+            "    IF v_run.parent_run_id IS NULL AND NOT p ? 'waits' THEN\n      v_events",
+            "    IF false THEN\n      v_events",
+        ),
+    ),
+    guard(
+        "accept: what waits for a budget does not begin",
+        "engine/waiting_runs::test_a_run_for_which_there_is_no_room_waits_without_a_worker",
+        ("accept", "  ELSIF p ? 'waits' AND v_run.parent_run_id IS NULL THEN", "  ELSIF false THEN"),
+    ),
+    guard(
+        "clear_run: what waits for a budget is not counted",
+        "engine/waiting_runs::test_a_run_that_rules_ask_about_waits_when_people_have_agreed",
+        ("clear_run", "uncounted = p ? 'waits' WHERE", "uncounted = false WHERE"),
+    ),
+    guard(
+        "admit_run: what waited for a budget is counted",
+        "engine/waiting_runs::test_two_that_wait_for_one_place_do_not_both_begin",
+        ("admit_run", "  IF v_run.uncounted THEN\n", "  IF false THEN\n"),
+    ),
+    guard(
+        "blocked_by: a budget that a run waits for",
+        "engine/waiting_runs::test_a_run_for_which_there_is_no_room_waits_without_a_worker",
+        ("blocked_by", "  IF p_run.uncounted AND EXISTS (", "  IF false AND EXISTS ("),
+    ),
+    guard(
+        "blocked_by: people let it pass",
+        "engine/waiting_runs::test_where_people_are_asked_too_it_waits_when_they_have_agreed",
+        ("blocked_by", "WHERE NOT (w.action = 'require_approval' AND", "WHERE NOT (false AND"),
+    ),
+    guard(
+        "resume_run: what was not counted is admitted first",
+        "engine/waiting_runs::test_a_pause_by_a_person_does_not_lead_past_the_budget",
+        ("resume_run", " AND NOT v_run.uncounted THEN", " THEN"),
+    ),
+    guard(
+        "admissible: what waits for a budget keeps nobody back",
+        "engine/waiting_runs::test_it_keeps_nobody_else_back",
+        (
+            "admissible",
+            "       WHERE r.status = 'queued' AND NOT r.uncounted AND r.project_id = p_project AND r.workflow_id = l",
+            "       WHERE r.status = 'queued' AND r.project_id = p_project AND r.workflow_id = l",
+        ),
     ),
     guard(
         "judge_run: a budget that asks by now",

@@ -86,7 +86,7 @@ HOLDING: Sequence[Guard] = (
     guard(
         "resume_run: only where there is room",
         "engine/admission::test_a_run_resumed_into_a_lowered_limit_queues_and_ends_only_after_it_went_on",
-        ("resume_run", "IF engine.blocked_by(v_run) IS NULL THEN", "IF true THEN"),
+        ("resume_run", "IF engine.blocked_by(v_run) IS NULL AND", "IF true AND"),
     ),
     guard(
         "let_go: the time is given back",

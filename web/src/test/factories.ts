@@ -44,6 +44,7 @@ export const aRun = (given: Partial<Run> = {}): Run => ({
   parent: null,
   concurrency: null,
   queued_behind: null,
+  queued_budgets: [],
   log_removed_at: null,
   values_removed_at: null,
   ...given,

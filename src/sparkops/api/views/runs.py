@@ -70,8 +70,20 @@ class RunConcurrency(View):
     limit: int
 
 
-QueuedBehind = Literal["pause", "project", "workflow", "concurrency"]
-"""What leaves no room for a run: the pause of its workflow, or the limit of one of these."""
+QueuedBehind = Literal["pause", "project", "workflow", "concurrency", "budget"]
+"""What leaves no room for a run: the pause of its workflow, the limit of one of these, or budgets that limit runs."""
+
+
+class QueuedBudget(View):
+    """A budget that a run waits for: `percent` of `limit_runs` may begin before others wait, and `used_runs` did."""
+
+    id: UUID
+    name: str
+    limit_runs: int
+    used_runs: int
+    percent: int
+    resets_at: datetime | None
+    """null: it never resets."""
 
 
 class RunSummary(View):
@@ -123,6 +135,8 @@ class Run(RunSummary):
     concurrency: RunConcurrency | None
     queued_behind: QueuedBehind | None
     """Why a queued run does not go on; null: it is about to, or is not queued."""
+    queued_budgets: list[QueuedBudget]
+    """Those that limit runs and have no room for it, where it waits for budgets."""
     log_removed_at: datetime | None
     """When its log was removed, because the project keeps logs no longer; null: it is there."""
     values_removed_at: datetime | None

@@ -131,4 +131,6 @@ class NewBudget(Terms):
             raise ValueError(f"how many runs there are cannot be limited for the scope {self.scope}")
         if self.limit_runs is not None and self.period is Period.RUN:
             raise ValueError("how many runs there are cannot be limited for each run")
+        if self.admission is not None and self.scope is Scope.AGENT:
+            raise ValueError("a forecast is of a run, which is not of one agent, so the scope agent has no `admission`")
         return self

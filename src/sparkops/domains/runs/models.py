@@ -59,6 +59,8 @@ class Run(Base):
     source_run_id: Mapped[UUID | None]
     source_kind: Mapped[str | None]
     """`retry`, `fork` or `rerun` of the source."""
+    uncounted: Mapped[bool] = mapped_column(default=False, server_default="false")
+    """A budget that limits runs pauses it: it is counted on its budgets when it begins."""
     step_count: Mapped[int] = mapped_column(default=0, server_default="0")
     has_undo: Mapped[bool] = mapped_column(default=False, server_default="false")
     """Some step names what takes it back: the run's failure or cancellation is decided by `engine/decide.py`."""
@@ -105,6 +107,14 @@ class Run(Base):
             "priority",
             "id",
             postgresql_where=text("status = 'queued'"),
+        ),
+        Index(
+            "ix_runs_uncounted",
+            "project_id",
+            "workflow_id",
+            "created_by",
+            "created_by_key",
+            postgresql_where=text("status = 'queued' AND uncounted"),
         ),
         Index("ix_runs_paused", "workflow_id", "id", postgresql_where=text("status = 'paused'")),
         CheckConstraint("source_kind IN ('retry', 'fork', 'rerun')", name="source_kind"),

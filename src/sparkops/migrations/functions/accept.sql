@@ -12,7 +12,8 @@ LANGUAGE plpgsql AS $$
 -- policy_version, decisions: what the rules said about the run, [{request_hash, and what `decide` takes}]; absent where
 -- none is on that. consent: the decision that people have to be asked whether it may begin, as judge_run takes it; it
 -- looks for room, and is counted, when they have. unended: nothing of it is open, and it is advanced afterwards.
--- budgeted: budgets may limit how many runs there are; such a run comes alone. parent: {step_id, attempt, token} of the step whose sub-workflow this is; absent for a run of its own.
+-- budgeted: budgets may limit how many runs there are; such a run comes alone. waits: one of them pauses it; it queues, and
+-- looks for room, and is counted, when it begins. parent: {step_id, attempt, token} of the step whose sub-workflow this is; absent for a run of its own.
 -- Returns {run_id, created, same, status, created_at, started_at, rings}: on a repeated idempotency key, or for a step that has
 -- its run, the run that exists, and whether the request was the same; or {retried, status}: another retry of the source is going on or has succeeded.
 -- {policy_version}: the rules have changed since, judge again. Without a run_id it was rejected, because its concurrency key has no room.
@@ -37,6 +38,9 @@ BEGIN
   v_run.priority := coalesce(v_run.priority, 0);
   IF p ? 'consent' THEN
     v_status := 'awaiting_approval';
+  ELSIF p ? 'waits' AND v_run.parent_run_id IS NULL THEN
+    v_status := 'queued';
+    v_run.uncounted := true;
   ELSIF p ? 'when_full' THEN
     v_status := engine.first_status(v_run, p ->> 'when_full');
   END IF;
@@ -69,7 +73,7 @@ BEGIN
   INSERT INTO runs (id, project_id, workflow_id, workflow_version_id, status, trigger, input, pins, idem_key,
                     idem_hash, created_by, created_by_key, started_at, deadline_at, priority, concurrency_key,
                     concurrency_limit, step_count, source_run_id, source_kind, loop_version,
-                    parent_run_id, parent_step_id, lineage, has_undo, labels)
+                    parent_run_id, parent_step_id, lineage, has_undo, labels, uncounted)
   SELECT v_run.id, v_run.project_id, v_run.workflow_id, v_run.workflow_version_id, v_status, v_run.trigger,
          v_run.input, v_run.pins, v_run.idem_key, v_run.idem_hash, v_run.created_by, v_run.created_by_key,
          CASE v_status WHEN 'running' THEN clock_timestamp() END,
@@ -77,7 +81,7 @@ BEGIN
          v_run.concurrency_key, v_run.concurrency_limit, jsonb_array_length(p -> 'steps'),
          v_run.source_run_id, v_run.source_kind, coalesce(v_run.loop_version, 1),
          v_run.parent_run_id, v_run.parent_step_id, v_run.lineage, coalesce(v_run.has_undo, false),
-         coalesce(v_run.labels, '{}')
+         coalesce(v_run.labels, '{}'), coalesce(v_run.uncounted, false)
    WHERE v_status <> 'full'
   ON CONFLICT (project_id, idem_key) DO NOTHING
   RETURNING id, created_at, started_at INTO v_id, v_run.created_at, v_run.started_at;
@@ -138,7 +142,7 @@ BEGIN
   INSERT INTO run_counters (run_id, project_id) VALUES (v_id, v_run.project_id);
   INSERT INTO budgets (id, project_id, scope, scope_id, period, limit_micros)
   VALUES ((p ->> 'budget_id')::uuid, v_run.project_id, 'run', v_id, 'run', (p ->> 'limit_micros')::bigint);
-  IF p ? 'budgeted' AND v_run.parent_run_id IS NULL AND NOT p ? 'consent' THEN
+  IF p ? 'budgeted' AND v_run.parent_run_id IS NULL AND NOT p ? 'consent' AND v_run.uncounted IS NULL THEN
     v_counted := engine.count_run(v_id, '{}');
   END IF;
   PERFORM engine.write_audit(v_run.project_id, p ->> 'actor', 'run.' || coalesce(v_run.source_kind, 'create'),
@@ -159,6 +163,6 @@ BEGIN
   RETURN jsonb_build_object(
     'run_id', v_id, 'created', true, 'same', true, 'created_at', v_run.created_at,
     'started_at', v_run.started_at,
-    'status', CASE WHEN p ? 'finish' THEN p -> 'finish' ->> 'status' ELSE v_status END,
+    'status', CASE WHEN p ? 'finish' AND v_status = 'running' THEN p -> 'finish' ->> 'status' ELSE v_status END,
     'rings', engine.emit(v_events));
 END $$;

@@ -1,7 +1,7 @@
 CREATE OR REPLACE FUNCTION engine.blocked_by(p_run runs) RETURNS text
 LANGUAGE plpgsql AS $$
 -- What keeps a run from going on: `pause` of its workflow, or the limit of the `project`, of the `workflow` or of its
--- `concurrency` key that leaves no room; NULL: nothing. A run that was paused keeps its place if it had begun; the
+-- `concurrency` key that leaves no room, or a `budget` of runs that it waits for; NULL: nothing. A run that was paused keeps its place if it had begun; the
 -- run itself and those above it do not count. A sub-workflow's run is not held back by the limits of project and
 -- workflow, because a run that has its place waits for it. One whose output people have to let out keeps its place.
 -- True at the time of asking; whoever acts on it holds the locks of admission.
@@ -12,6 +12,11 @@ DECLARE
 BEGIN
   IF engine.workflow_halted(p_run.workflow_id) THEN
     RETURN 'pause';
+  END IF;
+  IF p_run.uncounted AND EXISTS (
+       SELECT 1 FROM engine.budget_runs(p_run.project_id, p_run.workflow_id, p_run.created_by, p_run.created_by_key) w
+        WHERE NOT (w.action = 'require_approval' AND w.definition_id = ANY (engine.let_pass(p_run.id)))) THEN
+    RETURN 'budget';
   END IF;
   IF p_run.parent_run_id IS NULL THEN
     SELECT p.max_running_runs, w.max_running_runs INTO v_project, v_workflow

@@ -2,7 +2,7 @@ CREATE OR REPLACE FUNCTION engine.clear_run(p_run uuid, p jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 -- T_CLEAR. A run that people have to let begin, and whose lock the caller holds, is judged by the rules and budgets of
 -- now, and queues if they, or the people whom they ask, let it: then it goes on like any that had to queue, and counts
--- against the budgets that limit runs. Otherwise it is denied, and nothing of it was done; or it waits on. p: as
+-- against the budgets that limit runs; where one of these pauses it (p: waits), it counts when it begins. Otherwise it is denied, and nothing of it was done; or it waits on. p: as
 -- judge_run takes it, and the code of the error, where what is denied was not judged by rules.
 -- Returns {status: queued | denied | pending, parents: the step that waits for the run, if it has ended, events};
 -- without a status: it does not wait for that any more. Raises SF008: a budget has no room any more, or asks by now;
@@ -26,11 +26,9 @@ BEGIN
   IF v_judged ->> 'status' = 'pending' THEN
     RETURN jsonb_build_object('status', 'pending', 'parents', '[]'::jsonb, 'events', v_events);
   ELSIF v_judged ->> 'status' = 'allowed' THEN
-    UPDATE runs SET status = 'queued' WHERE id = p_run;
-    IF v_run.parent_run_id IS NULL THEN
-      v_events := v_events || engine.count_run(p_run, ARRAY(
-        SELECT (b ->> 'budget_id')::uuid FROM approvals a, jsonb_array_elements(a.budgets) b
-         WHERE a.id = (v_judged ->> 'approval_id')::uuid AND a.status = 'consumed'));
+    UPDATE runs SET status = 'queued', uncounted = p ? 'waits' WHERE id = p_run;
+    IF v_run.parent_run_id IS NULL AND NOT p ? 'waits' THEN
+      v_events := v_events || engine.count_run(p_run, engine.let_pass(p_run));
     END IF;
     RETURN jsonb_build_object(
       'status', 'queued', 'parents', '[]'::jsonb, 'events', v_events || jsonb_build_array(jsonb_build_object(

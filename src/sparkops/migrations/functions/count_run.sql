@@ -1,7 +1,8 @@
 CREATE OR REPLACE FUNCTION engine.count_run(p_run uuid, p_consented uuid[]) RETURNS jsonb
 LANGUAGE plpgsql AS $$
--- Part of T_ACCEPT, or of T_CLEAR for a run that people let begin: it is counted against the budgets that limit runs,
--- once, for a run is accepted once, and one that waited for people leaves that state with this. Sub-workflows belong to the run at the top. p_consented: the definitions that people let it pass where they ask.
+-- Part of T_ACCEPT, of T_CLEAR for a run that people let begin, or of T_ADMIT for one that waited for a budget: it is
+-- counted against the budgets that limit runs, once, for a run is accepted once, and one that waited leaves that state
+-- with this. Sub-workflows belong to the run at the top. p_consented: the definitions that people let it pass where they ask.
 -- Returns the events. Raises SF008, with what is in the way in DETAIL: there is no room, and nothing is written.
 DECLARE
   v_budgets uuid[];

@@ -3,7 +3,7 @@ LANGUAGE plpgsql AS $$
 -- T_BUDGET. Defines a budget, changes one, or (archive: true) gives one up. From the commit on calls are held against
 -- it as it is then: windows that are going on take over its limits, and what is spent in them stays.
 -- p: {id, user_id, archive, definition: {…columns}}; scope, period and zone of one that exists never change.
--- Returns {result: ok, waiting: [the steps that wait for it]}, or {result: taken}: there is one of this name.
+-- Returns {result: ok, waiting: [the steps that wait for it], queued: [projects whose runs may]}, or {result: taken}: there is one of this name.
 -- Lock order: the definition, its windows by id, stamp, audit. Who makes a window holds the definition for share and
 -- is waited for. Who changes a row of a window twice holds its key only, after the windows, and is not.
 DECLARE
@@ -61,5 +61,8 @@ BEGIN
   RETURN jsonb_build_object('result', 'ok', 'waiting', coalesce((
     SELECT jsonb_agg(s.id) FROM steps s
      WHERE s.status = 'waiting' AND s.waiting_for ->> 'kind' = 'budget'
-       AND s.waiting_for ->> 'budget_id' = v_now.id::text), '[]'));
+       AND s.waiting_for ->> 'budget_id' = v_now.id::text), '[]'), 'queued', coalesce((
+    SELECT jsonb_agg(DISTINCT r.project_id) FROM runs r
+     WHERE r.status = 'queued' AND r.uncounted AND v_old.limit_runs IS NOT NULL
+       AND r.project_id = coalesce(v_now.project_id, r.project_id)), '[]'));
 END $$;

@@ -1,6 +1,6 @@
 CREATE OR REPLACE FUNCTION engine.resume_run(p_run uuid, p_user uuid) RETURNS jsonb
 LANGUAGE plpgsql AS $$
--- T_RESUME. A paused run goes on, or queues where a limit leaves no room. p_user NULL: the pause of its workflow was
+-- T_RESUME. A paused run goes on, or queues where a limit leaves no room, or to be counted on the budgets of runs. p_user NULL: the pause of its workflow was
 -- released; a run that a person paused stays paused then. The caller advances the run afterwards, for it may have
 -- come to its end.
 -- Returns {status, halt: the pause of its workflow that has to be released first, rings}. Repeating changes nothing.
@@ -18,7 +18,7 @@ BEGIN
     RETURN jsonb_build_object('status', 'paused', 'rings', '[]'::jsonb, 'halt', (
       SELECT id FROM halts WHERE scope_id = v_run.workflow_id AND kind = 'pause' AND released_at IS NULL));
   END IF;
-  IF engine.blocked_by(v_run) IS NULL THEN
+  IF engine.blocked_by(v_run) IS NULL AND NOT v_run.uncounted THEN
     PERFORM engine.let_go(v_run);
   ELSE
     v_status := 'queued';

@@ -4052,6 +4052,38 @@ export type Publish = {
 };
 
 /**
+ * QueuedBudget
+ *
+ * A budget that a run waits for: `percent` of `limit_runs` may begin before others wait, and `used_runs` did.
+ */
+export type QueuedBudget = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Limit Runs
+     */
+    limit_runs: number;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Percent
+     */
+    percent: number;
+    /**
+     * Resets At
+     */
+    resets_at: string | null;
+    /**
+     * Used Runs
+     */
+    used_runs: number;
+};
+
+/**
  * Readiness
  */
 export type Readiness = {
@@ -4571,7 +4603,11 @@ export type Run = {
     /**
      * Queued Behind
      */
-    queued_behind: 'pause' | 'project' | 'workflow' | 'concurrency' | null;
+    queued_behind: 'pause' | 'project' | 'workflow' | 'concurrency' | 'budget' | null;
+    /**
+     * Queued Budgets
+     */
+    queued_budgets: Array<QueuedBudget>;
     /**
      * Scripted
      */

@@ -2,6 +2,7 @@ import { useQueryClient } from '@tanstack/react-query'
 import { useEffect } from 'react'
 import { live } from '@/api/use-live'
 import { approvalKeys } from '@/features/approvals/api'
+import { violationKeys } from '@/features/policies/decisions-api'
 import { runKeys } from '@/features/runs/keys'
 import { uncertainKeys } from '@/features/uncertain/api'
 import { coalesce } from '@/lib/coalesce'
@@ -17,10 +18,12 @@ export function useProjectLive(project: string): void {
     const runs = again(runKeys.listsOf(project))
     const approvals = again(approvalKeys.of(project))
     const doubt = again(uncertainKeys.of(project))
+    const violations = again(violationKeys.of(project))
     const leave = live.listenToProject(project, (changed) => {
       if (changed.includes('runs')) {
         runs.call()
         doubt.call()
+        violations.call()
       }
       if (changed.includes('approvals')) approvals.call()
     })
@@ -29,6 +32,7 @@ export function useProjectLive(project: string): void {
       runs.stop()
       approvals.stop()
       doubt.stop()
+      violations.stop()
     }
   }, [project, queryClient])
 }

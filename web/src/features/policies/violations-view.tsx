@@ -2,7 +2,6 @@ import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { type FormEvent, type ReactNode, useState } from 'react'
 import { Link, useSearchParams } from 'react-router'
 import type { Violation, ViolationDetail, ViolationStatus } from '@/api/generated/types.gen'
-import { usePolling } from '@/api/use-live'
 import { Glyph, Status } from '@/components/glyph'
 import { FilterBar } from '@/components/inspector'
 import { Moment } from '@/components/moment'
@@ -17,6 +16,7 @@ import { paths } from '@/lib/paths'
 import { useAnswerViolation, type ViolationFilters, violationQuery, violationsQuery } from './decisions-api'
 import { decidedBy, SEVERITIES, VIOLATION_FACE } from './words'
 
+/** Always: a run that is refused, and one that becomes overdue, change nothing of a run that would be pushed. */
 const POLL_MS = 10_000
 const STATUSES: readonly ViolationStatus[] = ['open', 'acknowledged', 'resolved']
 const isStatus = (text: string): text is ViolationStatus => text in VIOLATION_FACE
@@ -25,8 +25,7 @@ const isStatus = (text: string): text is ViolationStatus => text in VIOLATION_FA
 export function ViolationsView({ project }: { project: string }) {
   const [search, setSearch] = useSearchParams()
   const filters = readFilters(search)
-  const poll = usePolling(POLL_MS)
-  const found = useInfiniteQuery({ ...violationsQuery(project, filters), refetchInterval: poll })
+  const found = useInfiniteQuery({ ...violationsQuery(project, filters), refetchInterval: POLL_MS })
   const rows = found.data?.pages.flatMap((page) => page.items) ?? []
   const chosen = search.get('violation') ?? rows[0]?.id
   const set = (key: 'status' | 'severity' | 'overdue', values: readonly string[]) =>

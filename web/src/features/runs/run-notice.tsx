@@ -107,6 +107,7 @@ function Paused({ run }: { run: Run }) {
 }
 
 function Queue({ run }: { run: Run }) {
+  if (run.queued_behind === 'budget') return <Budgets run={run} />
   if (run.queued_behind !== 'concurrency') return QUEUED[run.queued_behind ?? 'project']
   const { key = '', limit = 1 } = run.concurrency ?? {}
   return (
@@ -121,6 +122,30 @@ function Queue({ run }: { run: Run }) {
         </>
       )}
       , and that many do.
+    </>
+  )
+}
+
+function Budgets({ run }: { run: Run }) {
+  if (run.queued_budgets.length === 0) return 'a budget of runs is about to have room for it.'
+  return (
+    <>
+      {run.queued_budgets.map((budget) => (
+        <span key={budget.id}>
+          the budget <Link to={paths.budget(run.project, budget.id)}>{budget.name}</Link> allows{' '}
+          {budget.percent === 100 ? '' : `${budget.percent.toLocaleString('en')} % of `}
+          {budget.limit_runs.toLocaleString('en')} runs, {budget.used_runs.toLocaleString('en')} are used
+          {budget.resets_at === null ? (
+            ''
+          ) : (
+            <>
+              , until <Moment at={budget.resets_at} />
+            </>
+          )}
+          .{' '}
+        </span>
+      ))}
+      It begins by itself when there is room, and counts only then.
     </>
   )
 }

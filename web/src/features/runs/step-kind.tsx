@@ -159,7 +159,8 @@ function BudgetWait({ step, project }: Pick<StepKindProps, 'step' | 'project'>) 
             , which resets <Moment at={until} exact />
           </>
         ) : null}
-        . The step goes on when its limit is raised. No worker is held meanwhile.
+        . The step goes on when its limit is raised. No worker is held meanwhile; the step’s deadline and the
+        run’s timeout keep running.
       </p>
     </Part>
   )
