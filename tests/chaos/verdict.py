@@ -67,12 +67,16 @@ SELECT extract(epoch FROM created_at)::float8, extract(epoch FROM coalesce(relea
   FROM halts WHERE scope IN ('project', 'installation')
 """
 _CALLS = """
-SELECT c.id, c.name, c.sends, c.prepared_at, d.outcome, a.status AS approval,
-       coalesce(a.edited_request, c.request) AS sent
+SELECT c.id, c.name, c.sends, c.prepared_at, d.outcome, coalesce(a.consumed, false) AS consumed,
+       coalesce(a.requests, jsonb_build_array(c.request)) AS requests
   FROM calls c
   LEFT JOIN policy_decisions d ON d.id = c.decision_id AND d.subject_id = c.id
-  LEFT JOIN approvals a ON a.id = c.approval_id AND a.subject_id = c.id
+  CROSS JOIN LATERAL (
+    SELECT bool_or(status = 'consumed') AS consumed,
+           jsonb_agg(coalesce(edited_request, c.request)) FILTER (WHERE status = 'consumed') AS requests
+      FROM approvals WHERE subject_id = c.id) a
 """
+"""What people let go counts, and not what they were asked afterwards about a call that had left and was lost."""
 _CONSENT = """
 SELECT count(*) FILTER (WHERE used AND subject_kind = 'call' AND (demands ->> 'quorum')::int > 1) AS used_by_two,
        count(*) FILTER (WHERE used AND edited_hash IS NOT NULL) AS used_changed,
@@ -107,8 +111,8 @@ async def broken(database: Database, accepted: Sequence[UUID], target: Target) -
         if times > (1 if target.classes[call_id] == "unsafe" else call["sends"]):
             found.append(f"{target.classes[call_id]} call {call_id} left {times} times, {call['sends']} on record")
         if not _agreed(call):
-            found.append(f"{call['name']} {call_id} left by {call['outcome']}, its approval is {call['approval']}")
-        if target.bodies[call_id] != {digest(call["sent"]["arguments"])}:
+            found.append(f"{call['name']} {call_id} left by {call['outcome']}, nobody let it go")
+        if not target.bodies[call_id] <= {digest(one["arguments"]) for one in call["requests"]}:
             found.append(f"call {call_id} left with something else than what was decided on")
     return found
 
@@ -117,7 +121,7 @@ def _agreed(call: Mapping[str, Any]) -> bool:
     """Whether there was a yes to a call that left: of the rules, or of people, and of them where rules want it."""
     if call["outcome"] == "allow" and call["name"] != ASKED_ABOUT:
         return True
-    return bool(call["outcome"] is not None and call["approval"] == "consumed")
+    return bool(call["outcome"] is not None and call["consumed"])
 
 
 def beyond(overshoot: Overshoot) -> list[str]:

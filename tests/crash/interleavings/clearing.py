@@ -71,7 +71,7 @@ async def _nobody_is_asked(case: Case) -> None:
 
 
 def _clearing(name: str, ready: Any) -> Transaction:
-    return Transaction(name, _clear, repeats=True, ready=ready, kept=_is_answered, after=_nobody_is_asked)
+    return Transaction(name, _clear, repeats=True, ready=ready, kept=_is_answered, after=_nobody_is_asked, late=True)
 
 
 CLEARING: Sequence[Transaction] = (_clearing("CLEAR RUN", _may_begin), _clearing("CLEAR OUTPUT", _may_hand_out))

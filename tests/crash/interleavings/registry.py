@@ -59,15 +59,18 @@ async def _another_run(case: Case) -> None:
 
 
 async def _prepare_together(engine: Engine, case: Case) -> list[Any]:
-    """Steps of two runs share a transaction, as they do where their turns gather in a worker."""
+    """Steps of two runs share a transaction, as they do where their turns gather in a worker. Rules that changed
+    meanwhile are asked again, as workers do; nothing is written before that."""
     assert case.beside is not None, "made ready before"
-    stamp = await case.stamp()
-    turns = [
-        {**held.lease.to_json(), "policy_version": stamp, "again": False, "sent_before": None, "calls": [one]}
-        for held, one in ((case.held, case.proposal(2)), (case.beside, case.proposal(1)))
-    ]
-    answer = await call(engine.database.pool, "prepare", turns)
-    return [verdict for each in answer["answers"] for verdict in each["verdicts"]]
+    while True:
+        stamp = await case.stamp()
+        turns = [
+            {**held.lease.to_json(), "policy_version": stamp, "again": False, "sent_before": None, "calls": [one]}
+            for held, one in ((case.held, case.proposal(2)), (case.beside, case.proposal(1)))
+        ]
+        answers = (await call(engine.database.pool, "prepare", turns))["answers"]
+        if not any("policy_version" in each for each in answers):
+            return [verdict for each in answers for verdict in each["verdicts"]]
 
 
 async def _send_both(case: Case, verdicts: Sequence[Any]) -> None:

@@ -12,6 +12,7 @@ from zlib import crc32
 
 import pytest
 
+from sparkops.core.db import PLANNED_FOR_MANY
 from sparkops.engine.events import match_unmatched
 from sparkops.engine.invariants import audit
 from sparkops.engine.sweep import advance_forgotten
@@ -79,7 +80,10 @@ UNION SELECT scope_id FROM budgets WHERE id = $1 UNION SELECT run_id FROM approv
 async def broken_rules(world: World, cases: Mapping[UUID, Case]) -> list[str]:
     """Return what the audit finds, each row with the case it belongs to."""
     found = []
-    for violation in await audit(world.database.pool):
+    async with world.database.pool.acquire() as connection, connection.transaction():
+        await connection.execute(f"SET LOCAL statement_timeout = '60s'; {PLANNED_FOR_MANY}")
+        violations = await audit(connection)
+    for violation in violations:
         for row in violation.rows:
             run_id = await world.database.pool.fetchval(_RUN_OF, row["subject"]) or row["subject"]
             name = cases[run_id].name if run_id in cases else "another run"

@@ -1,7 +1,5 @@
 """Money, tokens, calls and runs."""
 
-
-
 from collections.abc import Sequence
 
 from tests.mutation.guards.guard import Guard, guard
