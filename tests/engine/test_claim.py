@@ -115,6 +115,13 @@ async def test_what_must_be_alone_is_taken_alone_and_only_by_a_process_that_hold
     assert [len(await taken(world, 8, empty=True)) for _ in range(3)] == [1, 1, 0]
 
 
+async def test_a_process_that_learned_nothing_of_its_claim_gets_nothing_beside_it(world: World) -> None:
+    await world.run(await world.workflow(FAN))
+    await isolated(world, ["s3", "s4"], 3)
+    worker = await world.worker()
+    assert [len(await claim_isolated(world.engine, worker, limit=8, empty=True)) for _ in range(2)] == [1, 0]
+
+
 async def test_of_isolated_steps_the_first_in_line_decides_and_neither_kind_overtakes_the_other(world: World) -> None:
     await world.run(await world.workflow(FAN))
     await isolated(world, ["s0", "s1", "s3", "s4"], 2)

@@ -32,6 +32,11 @@ CLAIMS: Sequence[Guard] = (
         ("claim_isolated", " OR v_alone AND NOT p_empty", ""),
     ),
     guard(
+        "claim_isolated: a process that holds what it does not know of is not empty",
+        "engine/claim::test_a_process_that_learned_nothing_of_its_claim_gets_nothing_beside_it",
+        ("claim_isolated", "OR p_empty AND EXISTS (SELECT 1", "OR false AND EXISTS (SELECT 1"),
+    ),
+    guard(
         "claim_isolated: one kind at a time",
         "engine/claim::test_of_isolated_steps_the_first_in_line_decides_and_neither_kind_overtakes_the_other",
         ("claim_isolated", "FROM line l, turn t WHERE t.place IS NULL OR l.place < t.place", "FROM line l"),

@@ -3,7 +3,7 @@ CREATE OR REPLACE FUNCTION engine.claim_isolated(
 LANGUAGE plpgsql AS $$
 -- T_CLAIM of steps that must not run with others, by a process that was started for such steps: either up to p_limit of
 -- those that are suspected together, or one that must be alone (see `alone`), and that only when p_empty says that the
--- process holds nothing. The first in line decides which, so that neither kind keeps the other waiting for good.
+-- process holds nothing and it is true: an answer to a claim may have been lost. The first in line decides which, so that neither kind keeps the other waiting for good.
 -- Returns {claims, rings}. Raises SF005: the process belongs to another epoch of this database.
 DECLARE
   v_alone boolean;
@@ -25,7 +25,8 @@ BEGIN
   SELECT (SELECT alone FROM head), array_agg(l.id ORDER BY l.place)
     INTO v_alone, v_candidates
     FROM line l, turn t WHERE t.place IS NULL OR l.place < t.place;
-  IF v_candidates IS NULL OR v_alone AND NOT p_empty THEN
+  IF v_candidates IS NULL OR v_alone AND NOT p_empty
+     OR p_empty AND EXISTS (SELECT 1 FROM steps WHERE worker_session = p_session AND status = 'running') THEN
     RETURN '{"claims": [], "rings": []}';
   END IF;
   v_taken := engine.take(v_candidates, CASE WHEN v_alone THEN 1 ELSE p_limit END, p_session, p_lease);
