@@ -10,7 +10,7 @@ import pytest
 
 from sparkops.core.clock import utc_now
 from sparkops.domains.policies.decision_queries import stopped_by_policy
-from sparkops.engine.answer import answer_approval
+from sparkops.engine.answer import EditRefused, answer_approval
 from sparkops.engine.claim import Claim
 from sparkops.engine.errors import Fenced
 from sparkops.engine.give_back import reap
@@ -22,7 +22,7 @@ from sparkops.runtime.trust import Trust
 from tests.engine.acts import HOLD_NOOP, ONE_STEP, prepared, proposal, recorded, result
 from tests.engine.conftest import World
 from tests.engine.test_backtests import judged, row, start
-from tests.engine.test_consent import demands, pending, waits, yes
+from tests.engine.test_consent import demands, edit, pending, waits, yes
 
 ASKS: dict[str, Any] = {"outcome": "require_approval", "rule": "look", "reason": "look first"}
 LLM_STEP = """
@@ -100,6 +100,18 @@ async def test_a_lost_call_that_the_rules_ask_about_by_now_is_not_sent_against_a
     await answer_approval(world.engine, world.ben, UUID(asked["approval_id"]), approve=False, comment="no")
     (answer,) = await prepared(world, held, proposal(**ASKS))
     assert (answer["verdict"], answer["status"], answer["error"]["code"]) == ("recorded", "failed", "rejected")
+
+
+async def test_what_has_left_and_was_lost_is_not_changed_by_who_lets_it_out_again(world: World) -> None:
+    """It goes out under the id that it had, which is for that request."""
+    held = await lost(world)
+    (asked,) = await prepared(world, held, proposal(**ASKS, demands=demands(may_edit=True)))
+    question = UUID(asked["approval_id"])
+    with pytest.raises(EditRefused):
+        await yes(world, world.ben, question, edit=edit({"seq": 9}))
+    await yes(world, world.ben, question)
+    (sent,) = await prepared(world, held, proposal(**ASKS, demands=demands(may_edit=True)))
+    assert (sent["verdict"], sent["send_no"]) == ("send", 2)
 
 
 async def test_a_worker_asks_people_about_what_was_lost_when_a_rule_was_published_meanwhile(

@@ -69,6 +69,11 @@ CONSENT: Sequence[Guard] = (
         ("answer", " AND v_approval.tool_hash IS NOT NULL)", ")"),
     ),
     guard(
+        "answer: what has left is not changed",
+        "engine/sent_again::test_what_has_left_and_was_lost_is_not_changed_by_who_lets_it_out_again",
+        ("answer", "OR EXISTS (SELECT 1 FROM calls", "OR false AND EXISTS (SELECT 1 FROM calls"),
+    ),
+    guard(
         "answer: the tool that was asked about",
         "engine/consent::test_what_may_not_be_changed_is_not",
         ("answer", "ELSIF v_edit ->> 'tool_hash' <> v_approval.tool_hash THEN", "ELSIF false THEN"),

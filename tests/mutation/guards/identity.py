@@ -617,7 +617,7 @@ IDENTITY: Sequence[Guard] = (
     ),
     guard(
         "key: nothing that is for people",
-        "api/api_keys::test_approvals_are_answered_by_people_whatever_a_key_was_given",
+        "api/api_keys::test_no_key_says_who_belongs_to_a_project_not_even_one_that_was_given_that",
         (_API_KEYS, "    if never:", "    if False:"),
     ),
     guard(

@@ -46,8 +46,9 @@ BEGIN
     RETURN '{"result": "not_an_approver"}';
   ELSIF v_approves AND coalesce(p ->> 'request_hash', v_approval.request_hash) <> v_asked THEN
     RETURN '{"result": "changed"}';
-  ELSIF v_edit IS NOT NULL AND NOT ((v_approval.demands -> 'may_edit')::boolean AND v_approval.tool_hash IS NOT NULL) THEN
-    RETURN '{"result": "fixed"}';
+  ELSIF v_edit IS NOT NULL AND (NOT ((v_approval.demands -> 'may_edit')::boolean AND v_approval.tool_hash IS NOT NULL)
+        OR EXISTS (SELECT 1 FROM calls WHERE id = v_approval.subject_id AND sends > 0)) THEN
+    RETURN '{"result": "fixed"}';  -- what has left and was lost goes out again under its id, which is for that request
   ELSIF v_edit ->> 'tool_hash' <> v_approval.tool_hash THEN
     RETURN '{"result": "tool_changed"}';
   END IF;
