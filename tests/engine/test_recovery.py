@@ -287,15 +287,13 @@ async def test_a_lost_step_without_a_time_limit_is_reaped(world: World) -> None:
 
 async def test_a_lease_that_nobody_could_keep_is_held_against_no_step(world: World) -> None:
     """The database was away: its worker lives, and was not heard. Else some outages would make any step poison."""
+    short = world.with_lease(seconds=2)
     run_id = await world.run(await world.workflow(ONE_STEP))
     _, held = await world.claimed(run_id)
-    loop = WorkerLoop(world.runtime(), await world.worker(), slots=1, drain_seconds=0)
-    lease = world.engine.lease.total_seconds()
-    for been_there, crashes in ((None, 0), (lease / 2, 0), (lease * 2, 1)):
-        if been_there is not None:
-            loop._away = 0.0
-            loop._note(ConnectionRefusedError())
-            loop._away -= been_there
+    loop = WorkerLoop(short.runtime(), await world.worker(), slots=1, drain_seconds=0)
+    for been_there, crashes in ((0, 0), (4, 1)):
+        loop._note(ConnectionRefusedError())
+        loop._away -= been_there
         await world.lapse(held.lease.step_id)
         await loop._sweep()
         step = await only(world, run_id)
@@ -303,11 +301,23 @@ async def test_a_lease_that_nobody_could_keep_is_held_against_no_step(world: Wor
         await world.claims(await world.worker())
 
 
+@pytest.mark.parametrize(("lease", "crashes"), [(2, 1), (10**8, 0)], ids=["long ago", "within the lease"])
+async def test_a_worker_that_has_begun_asks_the_database_since_when_it_is_there(
+    world: World, lease: int, crashes: int
+) -> None:
+    """A step that kills every worker would never be found out by those that begin and know of no absence."""
+    run_id = await world.run(await world.workflow(ONE_STEP))
+    _, held = await world.claimed(run_id)
+    await world.lapse(held.lease.step_id)
+    loop = WorkerLoop(world.with_lease(seconds=lease).runtime(), await world.worker(), slots=1, drain_seconds=0)
+    await loop._sweep()
+    assert (await only(world, run_id))["crashes"] == crashes
+
+
 async def test_a_statement_that_the_database_refused_is_no_absence_of_it(world: World) -> None:
     run_id = await world.run(await world.workflow(ONE_STEP))
     _, held = await world.claimed(run_id)
-    loop = WorkerLoop(world.runtime(), await world.worker(), slots=1, drain_seconds=0)
-    loop._away = -world.engine.lease.total_seconds()
+    loop = WorkerLoop(world.with_lease(seconds=2).runtime(), await world.worker(), slots=1, drain_seconds=0)
     for error in (asyncpg.LockNotAvailableError(), asyncpg.DeadlockDetectedError(), Unavailable("a large value")):
         loop._note(error)
     await world.lapse(held.lease.step_id)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import os
 import random
 import socket
@@ -54,6 +55,7 @@ _REGISTER = """
 INSERT INTO worker_sessions (id, host, pid, queues, slots, code_version, parent_id) VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (id) DO NOTHING
 """
+_UP_SECONDS = "SELECT extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::float8"
 _MORE_THAN_ONE_PROJECT = "SELECT count(*) > 1 FROM (SELECT 1 FROM projects LIMIT 2) p"
 
 
@@ -106,8 +108,8 @@ class WorkerLoop:
         self._companions = companions
         self._watchdog_seconds = watchdog_seconds
         self._progress = time.monotonic()
-        self._away = time.monotonic()
-        """When the database was last known not to answer; what was before this process began, it does not know."""
+        self._away = -math.inf
+        """When the database was last known not to answer."""
         self.fenced = 0
 
     def wake(self) -> None:
@@ -281,7 +283,7 @@ class WorkerLoop:
                 each.end(Stop.CANCELLED)
 
     async def _sweep(self) -> None:
-        there = time.monotonic() - self._away
+        there = min(time.monotonic() - self._away, await self._engine.database.pool.fetchval(_UP_SECONDS))
         swept = await sweep(self._engine, self._worker.queues, crashed=there > self._engine.lease.total_seconds())
         await self._look_for_projects()
         if swept.reaped or swept.repaired:

@@ -129,4 +129,9 @@ LEASES: Sequence[Guard] = (
         "engine/recovery::test_a_lease_that_nobody_could_keep_is_held_against_no_step",
         ("worker/loop.py", "crashed=there > self._engine.lease.total_seconds()", "crashed=True"),
     ),
+    guard(
+        "worker: a lease that ran out while the database was started is no death, others are",
+        "engine/recovery::test_a_worker_that_has_begun_asks_the_database_since_when_it_is_there",
+        ("worker/loop.py", ", await self._engine.database.pool.fetchval(_UP_SECONDS))", ", math.inf)"),
+    ),
 )
