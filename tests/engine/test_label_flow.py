@@ -6,7 +6,7 @@ What must come out is said by a plain reckoning over the graph, without a look a
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from random import Random
 from typing import Any, Final
@@ -37,13 +37,15 @@ CHILDREN: Final = {
 
 @dataclass(frozen=True)
 class Step:
-    """One step: what it does, the parts of that, which steps it waits for and which of them it reads."""
+    """One step: what it does, the parts of that, which steps it waits for, which of them it reads, and which are
+    branches that choose others."""
 
     key: str
     kind: str
     of: tuple[str, ...]
     needs: tuple[str, ...]
     reads: tuple[str, ...]
+    lost: tuple[str, ...]
 
 
 @dataclass
@@ -58,22 +60,29 @@ class Reckoned:
 
 
 def random_steps(random: Random) -> list[Step]:
-    kinds = ["web", "crm", "mail", "noop", "text", "asks", "sorts", "agent", "map", "sub"]
+    kinds = ["web", "crm", "mail", "noop", "text", "asks", "sorts", "agent", "map", "loop", "branch", "sub"]
+    kinds += ["web", "crm", "mail"]  # else too few things meet
     steps: list[Step] = []
     for number in range(random.randint(2, 9)):
         kind = random.choice(kinds)
         of: tuple[str, ...] = ()
         if kind == "agent":
             of = tuple(random.choices(("web", "crm", "mail"), k=random.randint(1, 3)))
-        elif kind == "map":
-            of = (random.choice(["web", "crm", "mail", "noop", "text", "sorts"]),)
+        elif kind in ("map", "loop"):
+            parts = ["web", "crm", "mail", "noop", "text", "sorts"]
+            of = tuple(random.choices(parts, k=1 if kind == "map" else 2))
         elif kind == "sub":
             of = (random.choice(sorted(CHILDREN)),)
         before = [step.key for step in steps]
         needs = tuple(random.sample(before, min(len(before), random.choice([0, 1, 1, 2, 3]))))
         reads = tuple(key for key in needs if random.random() < 0.8)
-        steps.append(Step(f"n{number}", kind, of, needs, reads))
-    return steps
+        branches = {step.key for step in steps if step.kind == "branch"}
+        lost = tuple(key for key in needs if key in branches and random.random() < 0.2)
+        steps.append(Step(f"n{number}", kind, of, needs, reads, lost))
+    chosen_of = {key for step in steps for key in step.needs}
+    return [
+        replace(step, kind="text") if step.kind == "branch" and step.key not in chosen_of else step for step in steps
+    ]
 
 
 # What must come out
@@ -82,7 +91,7 @@ def random_steps(random: Random) -> list[Step]:
 def reckon(steps: Sequence[Step], number: int) -> Reckoned:
     known = Reckoned()
     for step in steps:
-        if all(need in known.labels for need in step.needs):
+        if not step.lost and all(need in known.labels for need in step.needs):
             seen = frozenset[str]().union(*(known.labels[key] for key in step.reads))
             out = _after(step, seen, f"{number}/{step.key}", known)
             if out is not None:
@@ -103,6 +112,14 @@ def _after(step: Step, seen: frozenset[str], who: str, known: Reckoned) -> froze
         case "map":
             outs = [_did(step.of[0], seen, who, known) for _ in range(2)]
             return None if None in outs else outs[0]
+        case "loop":
+            outs = [_did(part, seen, who, known) for part in step.of]
+            if None in outs:
+                return None
+            again = seen.union(*filter(None, outs))
+            last = _did(step.of[1], again, who, known)
+            # A loop carries what the steps of any of its passes gave.
+            return None if last is None else last.union(*filter(None, outs))
         case "sub":
             return _child(step.of[0], seen, who, known)
         case kind:
@@ -136,10 +153,12 @@ def _child(kind: str, seen: frozenset[str], who: str, known: Reckoned) -> frozen
 
 
 def document(steps: Sequence[Step], number: int) -> str:
-    return dumps({"version": 1, "name": f"flow-{number}", "steps": [_written(step, number) for step in steps]}).decode()
+    return dumps(
+        {"version": 1, "name": f"flow-{number}", "steps": [_written(step, number, steps) for step in steps]}
+    ).decode()
 
 
-def _written(step: Step, number: int) -> dict[str, Any]:
+def _written(step: Step, number: int, steps: Sequence[Step]) -> dict[str, Any]:
     values = ", ".join(f"steps.{key}.output" for key in step.reads)
     who = f"{number}/{step.key}"
     base: dict[str, Any] = {"id": step.key, **({"needs": list(step.needs)} if step.needs else {})}
@@ -154,6 +173,22 @@ def _written(step: Step, number: int) -> dict[str, Any]:
             over = f"${{{{ [[{values}], [{values}]] }}}}"
             body = {"id": f"{step.key}b", **_simple(step.of[0], "item", who)}
             return base | {"type": "map", "with": {"over": over}, "steps": [body]}
+        case "loop":
+            seen = f"[{values}] + [previous]"
+            first = {"id": f"{step.key}a", "if": "${{ iteration == 1 }}", **_simple(step.of[0], seen, who)}
+            every = {"id": f"{step.key}b", **_simple(step.of[1], seen, who)}
+            gives = f"${{{{ [steps.{step.key}a.output, steps.{step.key}b.output] }}}}"
+            return base | {"type": "loop", "with": {"max": 2}, "steps": [first, every], "output": gives}
+        case "branch":
+            behind = [one for one in steps if step.key in one.needs]
+            never, always = (
+                {"when": f"${{{{ size([{values}]) {holds} 0 }}}}", "then": then}
+                for holds, then in (
+                    ("<", [one.key for one in behind if step.key in one.lost]),
+                    (">=", [one.key for one in behind if step.key not in one.lost]),
+                )
+            )
+            return base | {"type": "branch", "with": {"cases": [case for case in (never, always) if case["then"]]}}
         case "sub":
             given = {"who": who, "text": f"${{{{ [{values}] }}}}"}
             return base | {"type": "workflow", "workflow": f"child-{step.of[0]}", "with": given}
