@@ -183,7 +183,7 @@ async def test_mounted_files_are_read_below_the_project_without_their_newline(
     assert await read(settings, database, project_id, "lab", "installation") is None
     (tmp_path / "lab" / "stripe-key").write_text("another-one")
     assert await read(settings, database, project_id, "stripe-key") == "another-one"
-    rows = await database.pool.fetch("SELECT name, version, source FROM secret_uses ORDER BY id")
+    rows = await database.pool.fetch("SELECT name, version, source FROM secret_uses ORDER BY at")
     assert [tuple(row) for row in rows][:2] == [("stripe-key", None, "files"), ("model-key", None, "files")]
 
 
