@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Sequence
 
+from benchmarks.backtest import backtest_million
 from benchmarks.decisions import decisions
 from benchmarks.flushed import w3_flushed
 from benchmarks.gateway import gateway
@@ -20,7 +21,14 @@ from benchmarks.workloads import w1, w2, w4
 from sparkops.core.errors import SparkOpsError
 
 WORKLOADS = {"W1": w1, "W2": w2, "W3": w3, "W4": w4, "W5": w5, "W7": w7, "growth": growth}
-ON_THEIR_OWN = {"W6": w6, "scale": scale_out, "crowd": crowd, "decisions": decisions, "gateway": gateway}
+ON_THEIR_OWN = {
+    "W6": w6,
+    "scale": scale_out,
+    "crowd": crowd,
+    "decisions": decisions,
+    "backtest": backtest_million,
+    "gateway": gateway,
+}
 """What needs a stack of another shape, or none."""
 ALL = (*WORKLOADS, "limits", *ON_THEIR_OWN)
 

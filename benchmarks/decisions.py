@@ -66,18 +66,23 @@ async def decisions() -> None:
 
 def _policies(count: int, asked: int) -> PolicySet:
     """Return a set of so many rules, of which so many are about the tool that is asked for."""
-    rules: list[dict[str, Any]] = [
+    document = {"version": 1, "name": "bench", "rules": rules(count, asked, "mail.*")}
+    return PolicySet([Source("bench", 1, read_policy(document))])
+
+
+def rules(count: int, asked: int, tool: str) -> list[dict[str, Any]]:
+    """Return so many rules on calls of tools, of which so many are about this tool."""
+    return [
         {
             "name": f"rule-{number}",
             "on": ["tool.call"],
-            "tools": ["mail.*"] if number < asked else [f"other{number}.*"],
+            "tools": [tool] if number < asked else [f"other{number}.*"],
             "when": f"({_CONDITIONS[number % len(_CONDITIONS)]}) || run.calls < -{number}",
             "effect": ("deny", "require_approval", "allow")[number % 3],
             "reason": "because",
         }
         for number in range(count)
     ]
-    return PolicySet([Source("bench", 1, read_policy({"version": 1, "name": "bench", "rules": rules}))])
 
 
 def _spent(act: Callable[[], object]) -> float:

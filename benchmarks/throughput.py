@@ -42,17 +42,17 @@ async def w3(bench: Bench) -> None:
 
 async def flooded(bench: Bench, workload: str, workflow: str, runs: int, **about: Any) -> Mapping[str, float]:
     """Report what so many runs of a workflow cost; return `cpu_all` in ms and `commits`, a run each."""
-    before, cpu = await _counters(bench), _cpu(bench)
+    before, idle = await _counters(bench), cpu(bench)
     last = await last_run(bench)
     sent = await flood(bench, workflow, runs)
     took = await ended(bench, last) - sent["begun"]
-    after, used = await _counters(bench), _cpu(bench)
+    after, used = await _counters(bench), cpu(bench)
     bench.report.line(workload, "throughput", runs / took, "runs/s", runs=runs, connections=CONNECTIONS, **about)
     bench.report.spread(workload, "submit", sent["latencies_ms"], "ms", **about)
     for role, seconds in used.items():
-        bench.report.line(workload, f"cpu_{role}", (seconds - cpu[role]) / runs * 1000, "ms/run", **about)
+        bench.report.line(workload, f"cpu_{role}", (seconds - idle[role]) / runs * 1000, "ms/run", **about)
     costs = {
-        "cpu_all": (sum(used.values()) - sum(cpu.values())) / runs * 1000,
+        "cpu_all": (sum(used.values()) - sum(idle.values())) / runs * 1000,
         "commits": (after["commits"] - before["commits"]) / runs,
     }
     bench.report.line(workload, "cpu_all", costs["cpu_all"], "ms/run", **about)
@@ -80,7 +80,8 @@ async def ended(bench: Bench, after: UUID | None) -> float:
     return at
 
 
-def _cpu(bench: Bench) -> dict[str, float]:
+def cpu(bench: Bench) -> dict[str, float]:
+    """Return the processor time so far, in seconds, by what a process is."""
     return {
         role: cpu_seconds([each for pid in pids for each in (pid, *descendants(pid))])
         for role, pids in bench.processes().items()

@@ -82,10 +82,10 @@ class Bench:
         begun = time.time()
         run = self.plain.post("/runs", {"project": self.project, "workflow": workflow})
         answered = time.time()
-        times = await self._finished(UUID(run["id"]))
+        times = await self.finished(UUID(run["id"]))
         return answered - begun, _since(times["first_start"], begun), _since(times["finished_at"], begun)
 
-    async def _finished(self, run_id: UUID) -> Mapping[str, Any]:
+    async def finished(self, run_id: UUID) -> Mapping[str, Any]:
         async with asyncio.timeout(RUN_SECONDS):
             while True:
                 row = await self.database.fetchrow(_TIMES, run_id)
