@@ -57,6 +57,8 @@ async def test_a_rule_is_written_tried_published_met_agreed_to_with_a_change_and
             run_id = await _run(owner)
             await _agree_with_a_change(approver, platform, run_id)
             await ended(platform, run_id, "succeeded")
+            sent = [one for one in (await platform.owner.get(f"/runs/{run_id}/calls"))["items"] if one["edit"]]
+            assert [one["name"] for one in sent] == ["files.write"]
             await _look_back(owner, run_id)
     finally:
         await withdrawn(platform)
