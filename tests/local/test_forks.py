@@ -282,6 +282,7 @@ async def test_who_gives_up_while_the_answer_is_on_its_way_leaves_no_process(for
 async def test_a_server_without_descriptors_refuses_orders_and_says_why(forks: Forks, tmp_path: Path) -> None:
     await told(forks, tmp_path / "first.log")
     server, outcomes = forks.pid, []
+    await until(lambda: children(server) == [])  # it may still be letting go of that one: then it has more open now
     open_before = len(os.listdir(f"/proc/{server}/fd"))
     for free in range(9):
         with room_for(free, server):
@@ -297,7 +298,7 @@ async def test_a_server_without_descriptors_refuses_orders_and_says_why(forks: F
     untaken = "the fork server has ended, or could not take the order"
     assert (outcomes[0] != "made", outcomes[-1]) == (True, "made")
     assert {"Too many open files"} <= set(outcomes[:-1]) <= {untaken, "Too many open files", "made"}
-    await until(lambda: len(os.listdir(f"/proc/{server}/fd")) == open_before)
+    await until(lambda: len(os.listdir(f"/proc/{server}/fd")) <= open_before)
     assert (await told(forks, tmp_path / "next.log"))[1] == 0
     assert forks.pid == server
 
