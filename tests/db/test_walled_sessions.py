@@ -109,6 +109,8 @@ async def test_a_project_that_is_being_made_is_seen_until_the_end_of_the_transac
 ) -> None:
     first, second = projects
     made = new_id()
+    async with narrow.walled.begin(only(first), "read") as session:  # from now on the connection is not told again
+        assert await slugs(session) == ["first"]
     async with narrow.walled.begin(only(first), "write") as session:
         with pytest.raises(DBAPIError, match="row-level security"):
             async with session.begin_nested():

@@ -37,6 +37,24 @@ async def _resume(engine: Engine, case: Case) -> None:
     await resume_run(engine, case.world.ada, case.run_id)
 
 
+async def _queued(case: Case) -> None:
+    """There was no room for it when it was to go on; now there is."""
+    limit = "UPDATE projects SET max_running_runs = $2 WHERE id = $1"
+    await _pause(case.world.engine, case)
+    await case.world.sql(limit, case.world.project_id, 0)
+    await _resume(case.world.engine, case)
+    await case.world.sql(limit, case.world.project_id, None)
+
+
+async def _admit(engine: Engine, case: Case) -> bool:
+    return bool((await call(engine.database.pool, "admit_run", case.run_id))["admitted"])
+
+
+async def _is_admitted(case: Case, said: bool) -> str | None:
+    query = "SELECT count(*) FROM events WHERE run_id = $1 AND kind = 'run.resumed'"
+    return "a run that was let go on is not on record" if said and not await case.value(query, case.run_id) else None
+
+
 async def _stop(engine: Engine, case: Case) -> UUID:
     order = HaltOrder(Kind.STOP, Scope.PROJECT, case.world.project_id, "because")
     return (await order_halt(engine, case.world.ada, order)).halt_id
@@ -201,6 +219,7 @@ async def _foresee(engine: Engine, case: Case) -> None:
 CONTROL: Sequence[Transaction] = (
     Transaction("PAUSE", _pause, repeats=True),
     Transaction("RESUME", _resume, repeats=True, ready=_paused, late=True),
+    Transaction("ADMIT", _admit, repeats=True, ready=_queued, kept=_is_admitted, late=True),
     Transaction("STOP", _stop, repeats=True),
     Transaction("GO ON", _release, repeats=True, ready=_stopped, late=True),
     Transaction("PUT BACK", _put_back, repeats=False, kept=_call_is_recorded),

@@ -1,6 +1,6 @@
 """Every ordered pair of transactions, B within or after A, A ending in each of four ways: what was promised holds.
 
-`make test` plays one case in 32, `make proof` all of them: 59 x 59 pairs x 2 orders x 4 endings are 27,848.
+`make test` plays one case in 32, `make proof` all of them: 64 x 64 pairs x 2 orders x 4 endings are 32,768.
 
 A fault in one case is told with its name, such as `REAP then COMPLETE within, cut after commit, unsafe`.
 """

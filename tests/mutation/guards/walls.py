@@ -194,7 +194,7 @@ WALLS: Sequence[Guard] = (
     ),
     guard(
         "session: a transaction is told for itself alone",
-        "db/walled_sessions::test_a_transaction_that_is_rolled_back_leaves_nothing_to_the_next",
+        "db/walled_sessions::test_each_session_over_one_connection_sees_its_own",
         (_TENANCY, "(sight, not lasts)).close()", "(sight, False)).close()"),
     ),
     guard(
