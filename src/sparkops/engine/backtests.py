@@ -211,9 +211,9 @@ async def claim_backtest(database: Database) -> Taken | None:
     return None if row is None else Taken(token, dict(row))
 
 
-async def document_of_version(database: Database, policy_id: UUID, version: int) -> Mapping[str, Any] | None:
+async def document_of_version(database: Database, policy_id: UUID, version: int) -> dict[str, Any] | None:
     """Return the document of a version; None: it was removed with its project."""
-    found: Mapping[str, Any] | None = await database.pool.fetchval(_TEXTS, policy_id, version)
+    found: dict[str, Any] | None = await database.pool.fetchval(_TEXTS, policy_id, version)
     return found
 
 
