@@ -183,7 +183,7 @@ async def test_every_table_that_knows_whose_its_rows_are_has_a_wall(whose: Whose
 
 
 async def test_a_project_is_shown_its_own_rows_and_what_holds_for_all(clone: Clone, whose: Whose) -> None:
-    noted = {"audit", "security_events", "memberships", "outbox", "secrets", "secret_versions"}
+    noted = {"audit", "security_events", "memberships", "outbox", "secrets", "secret_versions", "backtests"}
     async with acting(clone, f"{{{A}}}") as api:
         for table in await walled_tables(whose.root):
             shared = {None} if may_be_nobodys(table) and table["name"] not in noted else set()

@@ -40,7 +40,7 @@ STRANGERS = {
     "effect": "require_approval",
     "reason": "A person reads it first.",
 }
-_MANY = """
+MANY = """
 INSERT INTO policy_decisions (id, project_id, run_id, subject, subject_kind, subject_id, name, request_hash,
                               policy_version, outcome, facts)
 SELECT engine.new_id(), $1, gen_random_uuid(), 'tool.call', 'call', gen_random_uuid(), 'noop', 'h', 1, $3,
@@ -57,13 +57,13 @@ async def start(world: World, *rules: dict[str, Any], beside: Any = (None,), **m
         "document": policy.document,
         "since": now - timedelta(days=1),
         "until": now + timedelta(minutes=1),
+        "project_id": world.project_id,
         **more,
     }
     async with world.database.sessions.begin() as session:
         session.add(
             BacktestJob(
                 id=job_id,
-                project_id=world.project_id,
                 policy_name=policy.name,
                 source="",
                 beside=list(beside),
@@ -89,7 +89,7 @@ async def judged(world: World) -> int:
 
 
 async def many(world: World, count: int, outcome: str = "allow") -> None:
-    await world.sql(_MANY, world.project_id, count, outcome)
+    await world.sql(MANY, world.project_id, count, outcome)
 
 
 async def test_a_draft_is_judged_on_what_was_recorded_with_the_arguments_of_the_calls(world: World) -> None:

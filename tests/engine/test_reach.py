@@ -115,6 +115,7 @@ WITHOUT = {
     "draft_run": "is what `plan_rerun` and `start_rerun` do with what they have found",
     "find_source": "is what `plan_rerun` and `start_rerun` look with",
     "labels_of": "finds nothing",
+    "every_place": "is for administrators of the installation, which no key is; tests/api/test_backtests_everywhere.py",
     "redrive": "is for administrators of the installation, which no key is: `needs(installation:manage)`",
 }
 

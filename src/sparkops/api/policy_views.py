@@ -392,12 +392,12 @@ async def backtest_view(session: AsyncSession, principal: Principal, job: Backte
 async def _backtests_shown(
     session: AsyncSession, principal: Principal, jobs: Sequence[BacktestJob]
 ) -> list[dict[str, Any]]:
-    slugs = await slugs_of(session, principal, project_ids={one.project_id for one in jobs})
+    slugs = await slugs_of(session, principal, project_ids={one.project_id for one in jobs if one.project_id})
     people = await _people(session, [one.created_by for one in jobs])
     return [
         {
             "id": one.id,
-            "project": slugs[one.project_id],
+            "project": slugs[one.project_id] if one.project_id else None,
             "policy_id": one.policy_id,
             "policy_name": one.policy_name,
             "status": BacktestStatus(one.status),
@@ -421,6 +421,25 @@ async def _backtests_shown(
     ]
 
 
-def flip_view(flip: BacktestFlip) -> views.Flip:
-    """Return a decision that would have been another."""
-    return views.Flip.model_validate(flip)
+async def flip_views(session: AsyncSession, principal: Principal, flips: Sequence[BacktestFlip]) -> list[views.Flip]:
+    """Return decisions that would have been others."""
+    slugs = await slugs_of(session, principal, project_ids={one.project_id for one in flips})
+    return [
+        views.Flip(
+            id=one.id,
+            project=slugs[one.project_id],
+            decision_id=one.decision_id,
+            run_id=one.run_id,
+            at=one.at,
+            subject=Subject(one.subject),
+            name=one.name,
+            change=Change(one.change),
+            was=RuleEffect(one.was),
+            old_rule=one.old_rule,
+            new_policy=one.new_policy,
+            new_rule=one.new_rule,
+            reason=one.reason,
+            cost_micros=one.cost_micros,
+        )
+        for one in flips
+    ]

@@ -7,12 +7,14 @@ page was recorded, because all that it depends on is frozen in its row.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sparkops.core.db import Database
+from sparkops.core.errors import Forbidden
 from sparkops.core.failpoints import failpoint
 from sparkops.core.ids import new_id
+from sparkops.core.principal import Principal
 from sparkops.domains.policies.backtest import MAX_DECISIONS
 from sparkops.domains.policies.let_go import LET_GO
 
@@ -52,7 +54,7 @@ SELECT count(*) FROM (
    LIMIT $6) n
 """  # noqa: S608 -- a constant
 _PAGE = f"""
-SELECT d.id, d.run_id, d.subject, d.name, d.at, d.outcome, d.rule, d.facts,
+SELECT d.id, d.project_id, d.run_id, d.subject, d.name, d.at, d.outcome, d.rule, d.facts,
        CASE WHEN $7 AND d.subject = 'tool.call'
             THEN (SELECT CASE WHEN c.request_hash = d.request_hash THEN c.request
                               ELSE (SELECT a.edited_request FROM approvals a
@@ -67,6 +69,16 @@ SELECT d.id, d.run_id, d.subject, d.name, d.at, d.outcome, d.rule, d.facts,
    AND ($4::text[] IS NULL OR d.subject = ANY ($4)) AND ($5::text[] IS NULL OR d.name = ANY ($5))
  ORDER BY d.id DESC LIMIT $6
 """  # noqa: S608 -- a constant
+# A condition that no index answers: the newest of all are found by the primary key, and never sorted.
+_ONE, _SEVERAL = "d.project_id = $1", "(d.project_id = ANY ($1)) IS TRUE"
+_COUNT_OF_ALL, _PAGE_OF_ALL = _COUNT.replace(_ONE, _SEVERAL), _PAGE.replace(_ONE, _SEVERAL)
+_EVERYWHERE = """
+SELECT p.id, p.slug, p.default_effect, p.time_zone,
+       (SELECT coalesce(jsonb_agg(jsonb_build_array(y.id, y.project_id, y.name, y.active_version)), '[]')
+          FROM policies y
+         WHERE (y.project_id = p.id OR y.project_id IS NULL) AND y.active_version IS NOT NULL) AS policies
+  FROM projects p ORDER BY p.id
+"""
 _COSTS = """
 SELECT d.id, c.cost_micros FROM unnest($1::uuid[]) AS w (id)
   JOIN policy_decisions d ON d.id = w.id
@@ -78,15 +90,17 @@ WITH held AS (
      SET total = coalesce($3, total), judged = $4, listed = $5, counts = $6, lacking = $7, days = $8, after_id = $9,
          lease_expires_at = clock_timestamp() + $10
    WHERE id = $1 AND claim_token = $2 AND status = 'running'
-  RETURNING id, project_id, cancel_requested),
+  RETURNING id, cancel_requested),
 listed AS (
   INSERT INTO backtest_flips (id, backtest_id, project_id, decision_id, run_id, subject, name, at, change, was,
                               old_rule, new_policy, new_rule, reason, cost_micros)
-  SELECT f.id, h.id, h.project_id, f.decision_id, f.run_id, f.subject, f.name, f.at, f.change, f.was, f.old_rule,
+  SELECT f.id, h.id, p.id, f.decision_id, f.run_id, f.subject, f.name, f.at, f.change, f.was, f.old_rule,
          f.new_policy, f.new_rule, f.reason, f.cost_micros
     FROM held h, jsonb_to_recordset($11::jsonb) AS f (
       id uuid, decision_id uuid, run_id uuid, subject text, name text, at timestamptz, change text, was text,
-      old_rule text, new_policy text, new_rule text, reason text, cost_micros bigint))
+      old_rule text, new_policy text, new_rule text, reason text, cost_micros bigint)
+    JOIN policy_decisions d ON d.id = f.decision_id JOIN projects p ON p.id = d.project_id
+     FOR KEY SHARE OF p)
 SELECT cancel_requested FROM held
 """
 _END = """
@@ -115,16 +129,39 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Which decisions are judged: of these ids, the newest first, on these subjects and about these names."""
+    """Which decisions are judged: of these ids, the newest first, on these subjects and about these names.
 
-    project_id: UUID
+    `where` is the project that they are of, or several.
+    """
+
+    where: UUID | Sequence[UUID]
     first: UUID
     below: UUID
     subjects: Sequence[str] | None
     names: Sequence[str] | None
 
     def args(self, below: UUID | None) -> tuple[object, ...]:
-        return self.project_id, self.first, below or self.below, self.subjects, self.names
+        return self.where, self.first, below or self.below, self.subjects, self.names
+
+
+class InForce(NamedTuple):
+    """A version of a policy that judges."""
+
+    id: UUID
+    project_id: UUID | None
+    name: str
+    active_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Everywhere:
+    """What the decisions of one of all projects are judged by."""
+
+    project_id: UUID
+    slug: str
+    default_effect: str
+    time_zone: str
+    policies: Sequence[InForce]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +175,26 @@ class Progress:
     lacking: Mapping[str, int]
     days: Mapping[str, Mapping[str, Any]]
     after_id: UUID | None
+
+
+async def every_place(database: Database, principal: Principal) -> Sequence[Everywhere]:
+    """Return what each project is judged by now, also those that the principal does not belong to.
+
+    Raises:
+        Forbidden: who asks is no administrator of the installation.
+    """
+    if not principal.is_admin:
+        raise Forbidden("Only administrators of the installation look at the decisions of all projects.")
+    return [
+        Everywhere(
+            row["id"],
+            row["slug"],
+            row["default_effect"],
+            row["time_zone"],
+            [InForce(UUID(id_), of and UUID(of), name, version) for id_, of, name, version in row["policies"]],
+        )
+        for row in await database.pool.fetch(_EVERYWHERE)
+    ]
 
 
 async def backtests_wait(database: Database) -> bool:
@@ -154,15 +211,16 @@ async def claim_backtest(database: Database) -> Taken | None:
     return None if row is None else Taken(token, dict(row))
 
 
-async def document_of_version(database: Database, policy_id: UUID, version: int) -> Mapping[str, Any]:
-    """Return the document of a version that is known to exist."""
-    found: Mapping[str, Any] = await database.pool.fetchval(_TEXTS, policy_id, version)
+async def document_of_version(database: Database, policy_id: UUID, version: int) -> dict[str, Any] | None:
+    """Return the document of a version; None: it was removed with its project."""
+    found: dict[str, Any] | None = await database.pool.fetchval(_TEXTS, policy_id, version)
     return found
 
 
 async def count_decisions(database: Database, window: Window) -> int:
     """Return how many decisions will be judged."""
-    found: int = await database.pool.fetchval(_COUNT, *window.args(None), MAX_DECISIONS)
+    query = _COUNT if isinstance(window.where, UUID) else _COUNT_OF_ALL
+    found: int = await database.pool.fetchval(query, *window.args(None), MAX_DECISIONS)
     return found
 
 
@@ -174,7 +232,8 @@ async def decisions_page(
     `wanted`: which of `args`, `input` and `output`, that are kept with what a decision is about, are read with it.
     """
     more = ["args" in wanted, "input" in wanted, "output" in wanted]
-    rows: Sequence[Mapping[str, Any]] = await database.pool.fetch(_PAGE, *window.args(below), limit, *more)
+    query = _PAGE if isinstance(window.where, UUID) else _PAGE_OF_ALL
+    rows: Sequence[Mapping[str, Any]] = await database.pool.fetch(query, *window.args(below), limit, *more)
     return rows
 
 

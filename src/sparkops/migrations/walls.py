@@ -67,6 +67,7 @@ SPECIAL: Final[Mapping[str, Policies]] = {
     "policy_versions": _BELOW_POLICY,
     "policy_publications": _BELOW_POLICY,
     "secrets": ADMINISTERED,
+    "backtests": ADMINISTERED,
     "secret_versions": ADMINISTERED,
     "audit": NOTED,
     "secret_uses": _split(seen=f"{_OWN} OR scope = 'installation' AND {_ADMINISTRATOR}", written=_OWN),

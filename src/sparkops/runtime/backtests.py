@@ -83,21 +83,40 @@ def elsewhere(row: Mapping[str, Any]) -> dict[str, Json]:
 
 
 class _Judge:
-    """The policies of one backtest, compiled, and what else its decisions are read with."""
+    """The policies of one project, compiled, and what else its decisions are judged by."""
 
-    def __init__(self, row: Mapping[str, Any], policies: PolicySet, names: Mapping[str, str], asked: frozenset[str]):
-        self.policies = policies
-        self.names = names
-        self.wanted = asked & _ELSEWHERE
-        self._asks_time = any(fact.startswith("time.") for fact in asked)
-        self._zone = ZoneInfo(row["time_zone"])
-        self._project: str = row["slug"]
+    def __init__(self, place: Mapping[str, Any], sources: Sequence[Source]):
+        self.policies = PolicySet(sources, RuleEffect(place["default_effect"]))
+        self.asked = frozenset(fact for source in sources for fact in _asked(source.policy))
+        self._asks_time = any(fact.startswith("time.") for fact in self.asked)
+        self._zone = ZoneInfo(place["time_zone"])
+        self._project: str = place["slug"]
 
     def recorded(self, row: Mapping[str, Any]) -> Recorded:
         """Return a decision with all facts that are still known of it."""
         subject = Subject(row["subject"])
         facts = facts_then(row, self._project, self._zone if self._asks_time else None) | elsewhere(row)
         return Recorded(str(row["id"]), subject, facts, RuleEffect(row["outcome"]), row["rule"])
+
+
+class _Judges:
+    """The judge of each project that one backtest looks at, the names of all their policies, and the zone of its days.
+
+    Over all projects each has policies beside the draft, a default and a zone of its own.
+    """
+
+    def __init__(self, row: Mapping[str, Any], judges: Mapping[UUID, _Judge], names: Mapping[str, str]):
+        self.of = judges
+        self.names = names
+        self.wanted = frozenset(fact for judge in judges.values() for fact in judge.asked) & _ELSEWHERE
+        self.window = Window(
+            row["project_id"] if row["project_id"] in judges else list(judges),
+            id_at(row["since"]),
+            id_at(row["until"]),
+            row["subjects"],
+            row["names"],
+        )
+        self._zone = ZoneInfo(row["time_zone"])
 
     def date(self, moment: datetime) -> str:
         return moment.astimezone(self._zone).date().isoformat()
@@ -109,21 +128,20 @@ async def run_backtest(database: Database, taken: Taken, *, stopping: Callable[[
     The row says afterwards what became of it; a draft that cannot be read any more makes it fail.
     """
     try:
-        judge = await _judge(database, taken.row)
+        judges = await _judges(database, taken.row)
     except SparkOpsError as error:
         await jobs.end_backtest(
             database, taken, BacktestStatus.FAILED, {"code": error.code, "message": error.detail[:500]}
         )
         return
-    window = _window(taken.row)
     state = _State.of(taken.row)
-    total = None if taken.row["total"] is not None else await _total(database, window)
-    page = await _read(database, window, judge, state)
+    total = None if taken.row["total"] is not None else await _total(database, judges.window)
+    page = await _read(database, judges, state)
     while True:
         # The database looks for the next page while this one is judged.
-        reading = asyncio.create_task(_read_after(database, window, judge, state, page))
+        reading = asyncio.create_task(_read_after(database, judges, state, page))
         await asyncio.sleep(0)
-        flips = await _judge_page(database, judge, state, page)
+        flips = await _judge_page(database, judges, state, page)
         cancelled = await jobs.record_progress(database, taken, state.progress(total), flips)
         page = await reading
         if cancelled is None:
@@ -139,10 +157,6 @@ async def run_backtest(database: Database, taken: Taken, *, stopping: Callable[[
             return
 
 
-def _window(row: Mapping[str, Any]) -> Window:
-    return Window(row["project_id"], id_at(row["since"]), id_at(row["until"]), row["subjects"], row["names"])
-
-
 async def _total(database: Database, window: Window) -> int | None:
     try:
         return await jobs.count_decisions(database, window)
@@ -150,31 +164,32 @@ async def _total(database: Database, window: Window) -> int | None:
         return None
 
 
-async def _read(database: Database, window: Window, judge: _Judge, state: _State) -> Sequence[Mapping[str, Any]]:
+async def _read(database: Database, judges: _Judges, state: _State) -> Sequence[Mapping[str, Any]]:
     limit = min(PAGE, MAX_DECISIONS - state.judged)
     if limit <= 0:
         return []
-    return await jobs.decisions_page(database, window, below=state.after_id, limit=limit, wanted=judge.wanted)
+    return await jobs.decisions_page(database, judges.window, below=state.after_id, limit=limit, wanted=judges.wanted)
 
 
 async def _read_after(
-    database: Database, window: Window, judge: _Judge, state: _State, page: Sequence[Mapping[str, Any]]
+    database: Database, judges: _Judges, state: _State, page: Sequence[Mapping[str, Any]]
 ) -> Sequence[Mapping[str, Any]]:
     if len(page) < PAGE:
         return []
-    return await _read(database, window, judge, _State(state.judged + len(page), after_id=page[-1]["id"]))
+    return await _read(database, judges, _State(state.judged + len(page), after_id=page[-1]["id"]))
 
 
 async def _judge_page(
-    database: Database, judge: _Judge, state: _State, page: Sequence[Mapping[str, Any]]
+    database: Database, judges: _Judges, state: _State, page: Sequence[Mapping[str, Any]]
 ) -> Sequence[Mapping[str, Any]]:
     """Judge a page into the state, with the money of every flip; return the rows of those there is still room for."""
     part = Backtest()
     changed: list[tuple[Mapping[str, Any], Change, Day]] = []
     for row in page:
+        judge = judges.of[row["project_id"]]
         recorded = judge.recorded(row)
         change = part.add(recorded, judge.policies)
-        day = state.days.setdefault(judge.date(row["at"]), Day())
+        day = state.days.setdefault(judges.date(row["at"]), Day())
         day.add(recorded.subject, recorded.outcome, change)
         if change not in (Change.STAYS, Change.UNDECIDABLE):
             changed.append((row, change, day))
@@ -189,7 +204,7 @@ async def _judge_page(
     rows = {str(row["id"]): row for row, _, _ in changed}
     found = part.flips[: max(MAX_LISTED - state.listed, 0)]
     state.listed += len(found)
-    return [_listed(flip, rows[flip.id], judge.names, costs.get(rows[flip.id]["id"], 0)) for flip in found]
+    return [_listed(flip, rows[flip.id], judges.names, costs.get(rows[flip.id]["id"], 0)) for flip in found]
 
 
 def _listed(flip: Flip, row: Mapping[str, Any], names: Mapping[str, str], cost: int) -> dict[str, Any]:
@@ -211,24 +226,36 @@ def _listed(flip: Flip, row: Mapping[str, Any], names: Mapping[str, str], cost: 
     }
 
 
-async def _judge(database: Database, row: Mapping[str, Any]) -> _Judge:
-    """Compile the draft among the policies that were in force beside it.
+async def _judges(database: Database, row: Mapping[str, Any]) -> _Judges:
+    """Compile the draft among the policies that were in force beside it, for each project.
+
+    A project that is being deleted, whose policies are gone, has no judge.
 
     Raises:
         PolicyInvalid: a text cannot be read by this release.
     """
-    sources: list[Source] = []
-    names: dict[str, str] = {}
-    for other in row["beside"]:
-        if other is None:
-            policy_id, version, name, document = str(row["id"]), 0, row["policy_name"], row["document"]
-        else:
-            policy_id, version, name = other["id"], other["version"], other["name"]
-            document = await jobs.document_of_version(database, UUID(policy_id), version)
-        sources.append(Source(policy_id, version, read_policy(document)))
-        names[policy_id] = name
-    policies = PolicySet(sources, RuleEffect(row["default_effect"]))
-    return _Judge(row, policies, names, frozenset(fact for source in sources for fact in _asked(source.policy)))
+    draft = Source(str(row["id"]), 0, read_policy(row["document"]))
+    names: dict[str, str] = {draft.policy_id: row["policy_name"]}
+    read: dict[tuple[str, int], Source | None] = {}
+    judges: dict[UUID, _Judge] = {}
+    for place in row["places"] if row["project_id"] is None else [row]:
+        sources = [draft if other is None else await _source(database, other, read) for other in place["beside"]]
+        names |= {other["id"]: other["name"] for other in place["beside"] if other is not None}
+        there = [source for source in sources if source is not None]
+        if len(there) == len(sources):
+            judges[UUID(str(place["project_id"]))] = _Judge(place, there)
+    return _Judges(row, judges, names)
+
+
+async def _source(
+    database: Database, policy: Mapping[str, Any], read: dict[tuple[str, int], Source | None]
+) -> Source | None:
+    """Return a version of a policy, read once for all projects that it holds for; None: it is gone."""
+    key = policy["id"], policy["version"]
+    if key not in read:
+        document = await jobs.document_of_version(database, UUID(policy["id"]), policy["version"])
+        read[key] = None if document is None else Source(*key, read_policy(document))
+    return read[key]
 
 
 def _asked(policy: Policy) -> frozenset[str]:

@@ -1,5 +1,6 @@
 """Backtests: what a draft of a policy would have said to the decisions of the past."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -8,7 +9,7 @@ from fastapi import APIRouter, Query
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sparkops.api import policy_views
-from sparkops.api.access import needs
+from sparkops.api.access import NIL, check_in_body, needs
 from sparkops.api.deps import Door, DoorDep, PageDep, PrincipalDep, QueriedProject, SessionDep, find_project
 from sparkops.api.responses import problems
 from sparkops.api.routes.policies import aside, find_policy, find_text
@@ -25,14 +26,13 @@ from sparkops.domains.policies.backtest import Change
 from sparkops.domains.policies.format import RuleEffect
 from sparkops.domains.policies.models import BacktestJob, Policy
 from sparkops.domains.policies.queries import active_policies
-from sparkops.domains.projects.models import Project
-from sparkops.engine.backtests import QUEUE
+from sparkops.engine.backtests import QUEUE, InForce, every_place
 
 router = APIRouter(prefix="/backtests", tags=["policies"])
 
 MAX_WINDOW: Final = timedelta(days=366)
 MAX_OPEN: Final = 20
-"""Of one project: each takes a processor for up to a minute."""
+"""Of one project, and of those over all projects: each takes a processor for up to a minute."""
 
 
 @router.get("", responses=problems(404), openapi_extra=needs(Permission.POLICY_READ))
@@ -43,7 +43,7 @@ async def list_backtests(
     page: PageDep,
     policy: Annotated[UUID | None, Query(description="Only those of drafts of this policy.")] = None,
 ) -> views.BacktestList:
-    """List the backtests of a project, newest first."""
+    """List the backtests of a project, newest first; for administrators of the installation with those over all."""
     rows = await queries.backtests(session, principal, project_id=project.id, policy_id=policy, page=page)
     found = page_of(rows, page)
     items = await policy_views.backtest_summaries(session, principal, found.items)
@@ -54,28 +54,37 @@ async def list_backtests(
 async def start_backtest(body: views.NewBacktest, principal: PrincipalDep, door: DoorDep) -> views.Backtest:
     """Ask what a draft would have said to the decisions of the past. Nothing else happens by it.
 
-    The draft is judged together with the policies that are in force now, in the place of the one that it is of.
+    The draft is judged together with the policies that are in force now, in the place of the one that it is of. Over
+    all projects it is judged in each with what is in force there; that is for administrators of the installation, and
+    for policies of the installation.
     """
+    if body.project is None:
+        check_in_body(principal, NIL, "installation")
     async with door.reads(principal) as session:
-        project = await find_project(session, principal, body.project)
-        policy, source = await _draft(session, principal, project, body)
+        project = None if body.project is None else await find_project(session, principal, body.project)
+        policy, source = await _draft(session, principal, project.id if project else None, body)
     since, until = _window(body)
-    effect = RuleEffect(project.default_effect)
+    effect = RuleEffect(project.default_effect) if project else RuleEffect.ALLOW
     checked = await aside(lambda: service.check(source, effect))
+    name = checked.policy.name
+    places = None if project else await _places(door, principal, policy, name)
     job_id = new_id()
     async with door.writes(principal) as session:
-        if await queries.open_backtests(session, project_id=project.id) >= MAX_OPEN:
-            raise Conflict(f"{MAX_OPEN} backtests of this project wait already; cancel one, or wait.")
+        if await queries.open_backtests(session, project_id=project.id if project else None) >= MAX_OPEN:
+            of = "of this project" if project else "over all projects"
+            raise Conflict(f"{MAX_OPEN} backtests {of} wait already; cancel one, or wait.")
+        active = await active_policies(session, project_id=project.id) if project else []
         job = BacktestJob(
             id=job_id,
-            project_id=project.id,
+            project_id=project.id if project else None,
+            places=places,
             policy_id=policy.id if policy else None,
-            policy_name=checked.policy.name,
+            policy_name=name,
             source=source,
             document=checked.policy.document,
-            beside=_beside(policy, checked.policy.name, await active_policies(session, project_id=project.id)),
+            beside=_beside(policy, name, _in_force(active), installation=project is None),
             default_effect=effect,
-            time_zone=project.time_zone,
+            time_zone=project.time_zone if project else "UTC",
             since=since,
             until=until,
             subjects=[str(one) for one in body.subjects] if body.subjects else None,
@@ -88,13 +97,15 @@ async def start_backtest(body: views.NewBacktest, principal: PrincipalDep, door:
 
 
 async def _draft(
-    session: AsyncSession, principal: Principal, project: Project, body: views.NewBacktest
+    session: AsyncSession, principal: Principal, project_id: UUID | None, body: views.NewBacktest
 ) -> tuple[Policy | None, str]:
-    """Return the policy that the draft is of, and its text."""
+    """Return the policy that the draft is of, and its text. `project_id` None: over all projects."""
     if body.policy_id is None:
         return None, str(body.source)
     policy = await find_policy(session, principal, body.policy_id)
-    if policy.project_id not in (None, project.id):
+    if policy.project_id is not None and project_id is None:
+        raise Invalid("A policy of a project says nothing in others: name its project.")
+    if policy.project_id not in (None, project_id):
         raise NotFound("There is no such policy here.")
     if body.version is None:
         return policy, str(body.source)
@@ -108,14 +119,39 @@ def _window(body: views.NewBacktest) -> tuple[Any, Any]:
     return body.since, until
 
 
-def _beside(of: Policy | None, name: str, active: Any) -> list[dict[str, Any] | None]:
-    """Return the policies that the draft is judged with, in their order; None is its own place."""
-    others: list[tuple[bool, str, dict[str, Any] | None]] = [
+async def _places(door: Door, principal: Principal, of: Policy | None, name: str) -> list[dict[str, Any]]:
+    """Return what each project is judged by, with the draft among the policies of the installation."""
+    return [
+        {
+            "project_id": str(one.project_id),
+            "slug": one.slug,
+            "default_effect": one.default_effect,
+            "time_zone": one.time_zone,
+            "beside": _beside(of, name, one.policies, installation=True),
+        }
+        for one in await every_place(door.engine.database, principal)
+    ]
+
+
+def _in_force(active: Sequence[Policy]) -> Iterable[InForce]:
+    for one in active:
+        if one.active_version is not None:
+            yield InForce(one.id, one.project_id, one.name, one.active_version)
+
+
+def _beside(
+    of: Policy | None, name: str, active: Iterable[InForce], *, installation: bool
+) -> list[Mapping[str, Any] | None]:
+    """Return the policies that the draft is judged with, in their order; None is its own place.
+
+    `installation`: a draft that is of no policy yet is one of the installation.
+    """
+    others: list[tuple[bool, str, Mapping[str, Any] | None]] = [
         (one.project_id is not None, one.name, {"id": str(one.id), "version": one.active_version, "name": one.name})
         for one in active
         if of is None or one.id != of.id
     ]
-    others.append((of is None or of.project_id is not None, name, None))
+    others.append((not installation if of is None else of.project_id is not None, name, None))
     return [each for _, _, each in sorted(others, key=lambda one: one[:2])]
 
 
@@ -133,12 +169,16 @@ async def list_flips(
     page: PageDep,
     change: Annotated[Change | None, Query(description="Only what would have become this.")] = None,
 ) -> views.FlipList:
-    """List the first thousand decisions that would have been others, the newest first."""
+    """List the first thousand decisions that would have been others, the newest first.
+
+    Over all projects: those in projects that you belong to, whose decisions you may read; all are counted.
+    """
     if await queries.backtest_job(session, principal, backtest_id=backtest_id) is None:
         raise NotFound("There is no such backtest here.")
     rows = await queries.flips(session, principal, backtest_id=backtest_id, change=change, page=page)
     found = page_of(rows, page)
-    return views.FlipList(items=[policy_views.flip_view(one) for one in found.items], next_cursor=found.next_cursor)
+    items = await policy_views.flip_views(session, principal, found.items)
+    return views.FlipList(items=items, next_cursor=found.next_cursor)
 
 
 @router.post("/{backtest_id}/cancel", responses=problems(404), openapi_extra=needs(Permission.POLICY_WRITE))

@@ -349,10 +349,11 @@ class NewBacktest(Body):
     """A draft to ask what it would have said: a text, or (`source` null) a version of the policy.
 
     `policy_id` is the policy that the draft is of, in whose place it is judged; null: it is new. At most a year is
-    looked at, and in it the newest million decisions.
+    looked at, and in it the newest million decisions. `project` null: over all projects, for administrators of the
+    installation and drafts of its policies.
     """
 
-    project: Slug
+    project: Slug | None
     policy_id: UUID | None = None
     version: VersionNumber | None = None
     source: Source | None = None
@@ -403,7 +404,8 @@ class BacktestSummary(View):
     """A backtest. `total` null: not counted yet, or too many to count; `counts` by what would have become of them."""
 
     id: UUID
-    project: str
+    project: str | None
+    """null: it is over all projects."""
     policy_id: UUID | None
     policy_name: str
     status: BacktestStatus
@@ -446,6 +448,7 @@ class Flip(View):
     """A decision that would have been another, with both rules; null: the default."""
 
     id: UUID
+    project: str
     decision_id: UUID
     run_id: UUID
     at: datetime

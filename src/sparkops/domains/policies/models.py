@@ -188,7 +188,7 @@ class PolicyPublication(Base):
 
 
 class BacktestJob(Base):
-    """What a draft of a policy would have said to the decisions of a project in a window of time.
+    """What a draft of a policy would have said to the decisions of a project, or of all, in a window of time.
 
     It is judged from the newest decision back to the oldest, page by page; `after_id` is the last that was judged, so
     that another process can go on where one has died. All that it depends on is frozen: the draft, and the versions of
@@ -198,7 +198,11 @@ class BacktestJob(Base):
     __tablename__ = "backtests"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
+    project_id: Mapped[UUID | None] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
+    """None: it is over all projects, and the draft is one of the installation."""
+    places: Mapped[list[Any] | None]
+    """Over all projects, what each is judged by: {project_id, slug, default_effect, time_zone, beside}. `beside`,
+    `default_effect` and `time_zone` of the row say nothing about decisions then."""
     policy_id: Mapped[UUID | None]
     """The policy that the draft is of, and in whose place it was judged; None: it is new."""
     policy_name: Mapped[str]
@@ -229,7 +233,7 @@ class BacktestJob(Base):
     lacking: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     """Facts that were not recorded, with how many decisions depend on each."""
     days: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
-    """By the date in the zone of the project: see `backtest.Day`."""
+    """By the date in `time_zone`, which is that of the project, or over all projects UTC: see `backtest.Day`."""
     after_id: Mapped[UUID | None]
     error: Mapped[dict[str, Any] | None]
     created_by: Mapped[UUID | None]
@@ -240,6 +244,7 @@ class BacktestJob(Base):
     __table_args__ = (
         CheckConstraint("status IN ('queued', 'running', 'done', 'failed', 'cancelled')", name="status"),
         CheckConstraint("default_effect IN ('allow', 'deny')", name="default_effect"),
+        CheckConstraint("(project_id IS NULL) = (places IS NOT NULL)", name="places"),
         Index("ix_backtests_project_id_id", "project_id", "id"),
         Index("ix_backtests_open", "id", postgresql_where=text("status IN ('queued', 'running')")),
     )

@@ -163,7 +163,8 @@ def _refuse_unfit(backtest: BacktestJob, row: PolicyRow, text: PolicyVersion) ->
     Raises:
         BacktestUnfit: it is not.
     """
-    at_its_side = str(row.id) in {beside["id"] for beside in backtest.beside if beside is not None}
+    judged_with = [backtest.beside] if backtest.places is None else [place["beside"] for place in backtest.places]
+    at_its_side = str(row.id) in {one["id"] for beside in judged_with for one in beside if one is not None}
     if backtest.policy_id not in (row.id, None) or at_its_side:
         raise BacktestUnfit(f"That backtest is not of this policy: it judged a draft of {backtest.policy_name}.")
     if backtest.source != text.source:

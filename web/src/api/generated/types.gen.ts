@@ -854,7 +854,7 @@ export type Backtest = {
     /**
      * Project
      */
-    project: string;
+    project: string | null;
     /**
      * Since
      */
@@ -1026,7 +1026,7 @@ export type BacktestSummary = {
     /**
      * Project
      */
-    project: string;
+    project: string | null;
     /**
      * Since
      */
@@ -2211,6 +2211,10 @@ export type Flip = {
      */
     old_rule: string | null;
     /**
+     * Project
+     */
+    project: string;
+    /**
      * Reason
      */
     reason: string | null;
@@ -2700,7 +2704,8 @@ export type NewApiKey = {
  * A draft to ask what it would have said: a text, or (`source` null) a version of the policy.
  *
  * `policy_id` is the policy that the draft is of, in whose place it is judged; null: it is new. At most a year is
- * looked at, and in it the newest million decisions.
+ * looked at, and in it the newest million decisions. `project` null: over all projects, for administrators of the
+ * installation and drafts of its policies.
  */
 export type NewBacktest = {
     /**
@@ -2714,7 +2719,7 @@ export type NewBacktest = {
     /**
      * Project
      */
-    project: string;
+    project: string | null;
     /**
      * Since
      */

@@ -30,7 +30,7 @@ export function BacktestResult({ project, backtest }: { project: string; backtes
       <Lacking backtest={backtest} />
       <Warnings backtest={backtest} />
       {backtest.days.length > 0 ? <Days backtest={backtest} /> : null}
-      {backtest.flips_listed > 0 ? <Flips project={project} backtest={backtest} /> : null}
+      {backtest.flips_listed > 0 ? <Flips backtest={backtest} /> : null}
     </article>
   )
 }
@@ -46,7 +46,8 @@ export function BacktestHead({ project, backtest }: { project: string; backtest:
       <p aria-live="polite">
         {plural(backtest.judged, 'decision')}
         {over || backtest.total === null ? ' judged' : ` of ${backtest.total.toLocaleString('en-US')} judged`}
-        , from <Moment at={backtest.since} /> to <Moment at={backtest.until} />
+        {backtest.project === null ? ' in all projects' : ''}, from <Moment at={backtest.since} /> to{' '}
+        <Moment at={backtest.until} />
         {backtest.subjects ? `, on ${backtest.subjects.join(', ')}` : ''}
       </p>
       {over ? null : (
@@ -200,7 +201,9 @@ export function Meaning({ backtest }: { backtest: Backtest }) {
   )
 }
 
-const FLIP_COLUMNS = (project: string): ReadonlyArray<Column<Flip>> => [
+const IN: Column<Flip> = { id: 'project', header: 'Project', width: '120px', cell: (flip) => flip.project }
+
+const FLIP_COLUMNS: ReadonlyArray<Column<Flip>> = [
   {
     id: 'change',
     header: 'Change',
@@ -213,7 +216,7 @@ const FLIP_COLUMNS = (project: string): ReadonlyArray<Column<Flip>> => [
     header: 'What',
     width: '20%',
     cell: (flip) => (
-      <Link to={paths.decision(project, flip.decision_id)} className="hover:underline">
+      <Link to={paths.decision(flip.project, flip.decision_id)} className="hover:underline">
         {flip.name ?? flip.subject} <span className="text-ink-3">{flip.name ? flip.subject : ''}</span>
       </Link>
     ),
@@ -241,7 +244,7 @@ const FLIP_COLUMNS = (project: string): ReadonlyArray<Column<Flip>> => [
   },
 ]
 
-function Flips({ project, backtest }: { project: string; backtest: Backtest }) {
+function Flips({ backtest }: { backtest: Backtest }) {
   const [change, setChange] = useState<Change | null>(null)
   const found = useInfiniteQuery(flipsQuery(backtest.id, change, isJudged(backtest)))
   const total = FLIPS.reduce((sum, one) => sum + (backtest.counts[one] ?? 0), 0)
@@ -279,11 +282,16 @@ function Flips({ project, backtest }: { project: string; backtest: Backtest }) {
           CSV
         </Button>
       </div>
+      {backtest.project === null ? (
+        <p className="px-4 pb-1 text-ink-2">
+          Only those in projects that you belong to are shown here; the numbers above are of all.
+        </p>
+      ) : null}
       {found.isError && !found.data ? <ProblemPanel error={found.error} /> : null}
       {found.data ? (
         <DataTable
           label="Flips"
-          columns={FLIP_COLUMNS(project)}
+          columns={backtest.project === null ? [IN, ...FLIP_COLUMNS] : FLIP_COLUMNS}
           rows={found.data.pages.flatMap((page) => page.items)}
           keyOf={(flip) => flip.id}
         />

@@ -3,6 +3,7 @@ import { History } from 'lucide-react'
 import { type FormEvent, useState } from 'react'
 import { Link, useSearchParams } from 'react-router'
 import type { BacktestSummary, NewBacktest, PolicyDetail, Subject } from '@/api/generated/types.gen'
+import { useSession } from '@/api/use-session'
 import { Glyph } from '@/components/glyph'
 import { Moment } from '@/components/moment'
 import { ProblemLine, ProblemPanel } from '@/components/problem-panel'
@@ -75,6 +76,7 @@ function Item({ backtest, selected }: { backtest: BacktestSummary; selected: boo
         <Moment at={backtest.created_at} />
         <span className="block text-dense text-ink-3">
           {flips.toLocaleString('en-US')} of {backtest.judged.toLocaleString('en-US')} change
+          {backtest.project === null ? ', in all projects' : ''}
         </span>
       </span>
     </Link>
@@ -90,6 +92,12 @@ function Chosen({ project, id }: { project: string; id: string }) {
   return <BacktestResult project={project} backtest={found.data} />
 }
 
+/** Of a policy of the installation its administrators look at all projects, unless they say otherwise. */
+function useMayLookEverywhere(policy: PolicyDetail): boolean {
+  const session = useSession()
+  return policy.project === null && session.phase === 'in' && session.user.is_admin
+}
+
 type StartFormProps = { project: string; policy: PolicyDetail; onStarted: (id: string) => void }
 
 function StartForm({ project, policy, onStarted }: StartFormProps) {
@@ -98,6 +106,8 @@ function StartForm({ project, policy, onStarted }: StartFormProps) {
   const [what, setWhat] = useState(kept && search.has('draft') ? 'draft' : String(policy.latest_version))
   const [days, setDays] = useState<number>(7)
   const [subject, setSubject] = useState<Subject | ''>('')
+  const mayEverywhere = useMayLookEverywhere(policy)
+  const [everywhere, setEverywhere] = useState(mayEverywhere)
   const start = useStartBacktest(project)
   const versions = [...new Set([policy.latest_version, policy.active_version ?? policy.latest_version])]
   const submit = (event: FormEvent) => {
@@ -110,6 +120,7 @@ function StartForm({ project, policy, onStarted }: StartFormProps) {
         ...draft,
         since: daysAgo(days),
         subjects: subject === '' ? null : [subject],
+        everywhere: mayEverywhere && everywhere,
       },
       { onSuccess: (started) => onStarted(started.id) },
     )
@@ -159,6 +170,17 @@ function StartForm({ project, policy, onStarted }: StartFormProps) {
           </option>
         ))}
       </Select>
+      {mayEverywhere ? (
+        <Select
+          aria-label="Where"
+          className="w-40 text-body"
+          value={everywhere ? 'everywhere' : 'here'}
+          onChange={(event) => setEverywhere(event.target.value === 'everywhere')}
+        >
+          <option value="everywhere">all projects</option>
+          <option value="here">{project}</option>
+        </Select>
+      ) : null}
       <Button type="submit" disabled={start.isPending}>
         <History aria-hidden />
         {start.isPending ? 'Starting' : 'Run backtest'}

@@ -35,7 +35,7 @@ export const isJudged = (backtest: BacktestSummary): boolean =>
 /** Whether all was judged: only then it stands for what a version would have meant. */
 export const isDone = (backtest: BacktestSummary): boolean => backtest.status === 'done'
 
-/** The newest backtests of a policy. */
+/** The newest backtests of a policy in a project; for administrators also those over all projects. */
 export const backtestsQuery = (project: string, policy: string) =>
   queryOptions({
     queryKey: backtestKeys.of(project, policy),
@@ -90,12 +90,13 @@ export async function allFlips(id: string): Promise<ListFlipsResponse['items']> 
   return found
 }
 
+/** Starts a backtest that is shown in `project`: over it alone, or with `everywhere` over all projects. */
 export function useStartBacktest(project: string) {
   const queryClient = useQueryClient()
   return useMutation({
-    mutationFn: (body: Omit<NewBacktest, 'project'>) =>
+    mutationFn: ({ everywhere = false, ...body }: Omit<NewBacktest, 'project'> & { everywhere?: boolean }) =>
       request<StartBacktestData, StartBacktestResponse>('POST', '/api/v1/backtests', {
-        body: { ...body, project },
+        body: { ...body, project: everywhere ? null : project },
       }),
     onSuccess: (started) => {
       queryClient.setQueryData(backtestKeys.one(started.id), started)

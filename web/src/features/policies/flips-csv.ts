@@ -2,6 +2,7 @@ import type { Flip } from '@/api/generated/types.gen'
 
 const COLUMNS = [
   'change',
+  'project',
   'at',
   'subject',
   'name',

@@ -8,7 +8,13 @@ import { show } from '@/test/render'
 import { api, server } from '@/test/server'
 import { PublishButton } from './publish-dialog'
 
-const POLICY = { id: 'p-1', name: 'no-worms', latest_version: 2, active_version: 1 } as PolicyDetail
+const POLICY = {
+  id: 'p-1',
+  project: 'weather',
+  name: 'no-worms',
+  latest_version: 2,
+  active_version: 1,
+} as PolicyDetail
 const aBacktest = (status: BacktestStatus): Backtest => ({
   id: 'b-1',
   project: 'weather',
@@ -78,3 +84,22 @@ test.each(['failed', 'cancelled', null] as const)(
     await expect.poll(() => published).toEqual([{ version: 2, note: null, backtest_id: null }])
   },
 )
+
+test.each([
+  [null, null],
+  ['weather', 'weather'],
+])('a policy of %s is looked at where it holds', async (of, looked) => {
+  const started: unknown[] = []
+  server.use(
+    http.post(api('/backtests'), async ({ request }) => {
+      started.push(await request.json())
+      return HttpResponse.json({ ...aBacktest('done'), project: of }, { status: 201 })
+    }),
+    http.get(api('/backtests/b-1'), () => HttpResponse.json({ ...aBacktest('done'), project: of })),
+  )
+  show(<PublishButton project="weather" policy={{ ...POLICY, project: of }} version={2} />)
+  await userEvent.click(screen.getByRole('button', { name: 'Publish version 2' }))
+  await screen.findByRole('button', { name: 'Publish now' })
+  expect(started).toEqual([expect.objectContaining({ policy_id: 'p-1', version: 2, project: looked })])
+  expect(screen.queryAllByText(/in all projects/)).toHaveLength(of === null ? 1 : 0)
+})

@@ -26,13 +26,18 @@ type PublishProps = {
   variant?: 'primary' | 'secondary'
 }
 
-/** Puts a version in force. What it would have meant in the last week is shown before. */
+/** Puts a version in force. What it would have meant in the last week, where it holds, is shown before. */
 export function PublishButton({ project, policy, version, variant = 'primary' }: PublishProps) {
   const [open, setOpen] = useState(false)
   const start = useStartBacktest(project)
   const begin = () => {
     setOpen(true)
-    start.mutate({ policy_id: policy.id, version, since: daysAgo(WINDOW_DAYS) })
+    start.mutate({
+      policy_id: policy.id,
+      version,
+      since: daysAgo(WINDOW_DAYS),
+      everywhere: policy.project === null,
+    })
   }
   return (
     <>
